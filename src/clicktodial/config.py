@@ -1,0 +1,184 @@
+"""Settings: from a TOML file and the environment, checked once, at start.
+
+`[table] key` of the file is overridden by `CLICKTODIAL_<TABLE>__<KEY>`. Each setting's meaning,
+unit and bounds stand beside it here and in `docs/settings.md`; a test holds the two together.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+ENVIRONMENT_PREFIX = "CLICKTODIAL_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+FixedPort = Annotated[int, Meta(ge=1, le=65535)]
+PositiveInt = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the message names the table, the key and the reason."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class HttpSettings(_Table, frozen=True):
+    """Where applications reach the API."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080  # 0: any free port, told in the ready line
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384
+
+
+class SipSettings(_Table, frozen=True):
+    """Our own SIP address, and how patient the user agent is."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5060  # 0: any free port
+    advertised_host: str | None = None  # what Via and Contact say; default: host
+    user_agent: str = "clicktodial"
+    t1_ms: Annotated[int, Meta(ge=10, le=5000)] = 500  # RFC 3261 17.1.1.1
+
+
+class MediaSettings(_Table, frozen=True):
+    """The relay's address, ports and limits."""
+
+    host: str = "127.0.0.1"
+    advertised_host: str | None = None  # what SDP says; default: host
+    port_min: FixedPort = 20_000
+    port_max: FixedPort = 40_000
+    sessions_max: PositiveInt = 2_000
+    dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+
+
+class DatabaseSettings(_Table, frozen=True):
+    """The database. The default lies in the data directory."""
+
+    url: str | None = None  # sqlite:///PATH; default: sqlite:///<data_dir>/clicktodial.db
+    durability: Literal["full", "normal"] = "full"  # full survives a power cut, normal a kill
+    queue_max: PositiveInt = 20_000
+    commit_timeout_s: Seconds = 5
+
+
+class StorageSettings(_Table, frozen=True):
+    """Where recordings, keys and the embedded database lie."""
+
+    data_dir: str = "./clicktodial-data"
+
+
+class CallsSettings(_Table, frozen=True):
+    """Limits of every call."""
+
+    live_max: PositiveInt = 2_000
+    caller_ring_timeout_s: Seconds = 45
+    callee_ring_timeout_s: Seconds = 60
+    max_duration_s: Seconds = 14_400
+    drain_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    default_region: Annotated[str, Meta(pattern="^[A-Z]{2}$")] = "CN"
+
+
+class RecordingSettings(_Table, frozen=True):
+    """How recordings are made."""
+
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+
+
+class NotifySettings(_Table, frozen=True):
+    """How status notifications are delivered."""
+
+    timeout_s: Seconds = 10
+    # Waits between tries of one event, in seconds; after the last it is given up and kept.
+    retry_after_s: tuple[Annotated[int, Meta(ge=1)], ...] = (
+        1, 2, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 43_200, 86_400,
+    )  # fmt: skip
+    concurrency_per_endpoint: Annotated[int, Meta(ge=1, le=1000)] = 32
+    queue_per_endpoint_max: PositiveInt = 10_000
+
+
+class SecuritySettings(_Table, frozen=True):
+    """The key that stored secrets are encrypted with."""
+
+    master_key: str | None = None  # base64 of 32 bytes; preferably from the environment
+    key_file: str | None = None  # default: <data_dir>/master.key, made when missing
+
+
+class LogSettings(_Table, frozen=True):
+    """What is logged, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "json"
+
+
+class Settings(_Table, frozen=True):
+    """All settings of a platform."""
+
+    http: HttpSettings = HttpSettings()
+    sip: SipSettings = SipSettings()
+    media: MediaSettings = MediaSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
+    calls: CallsSettings = CallsSettings()
+    recording: RecordingSettings = RecordingSettings()
+    notify: NotifySettings = NotifySettings()
+    security: SecuritySettings = SecuritySettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.storage.data_dir)
+
+    @property
+    def database_url(self) -> str:
+        """An SQLAlchemy URL without a driver."""
+        return self.database.url or f"sqlite:///{(self.data_dir / 'clicktodial.db').absolute()}"
+
+
+def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file (None: defaults), then the environment over it; raises ConfigError."""
+    tables: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    _overlay(tables, os.environ if environment is None else environment)
+    try:
+        settings = msgspec.convert(tables, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+    _check(settings)
+    return settings
+
+
+def _overlay(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if not name.startswith(ENVIRONMENT_PREFIX) or "__" not in name:
+            continue
+        table, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__", 1)
+        section = tables.setdefault(table, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"{table} is a table, not a value")
+        section[key] = _list_or_text(value)
+
+
+def _list_or_text(value: str) -> Any:
+    if value.startswith("["):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"not a list: {value!r}") from error
+    return value
+
+
+def _check(settings: Settings) -> None:
+    media = settings.media
+    # Two parties, RTP and RTCP each: four ports a call.
+    if media.port_max - media.port_min < 3:
+        raise ConfigError("media.port_max must be at least media.port_min + 3")

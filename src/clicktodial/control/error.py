@@ -1,0 +1,35 @@
+"""Why a request about a call was refused. Each API has its own table from these to answers.
+
+    ControlError
+    ├── NumberNotAuthorized
+    ├── CallNotFound
+    ├── CallHasEnded
+    └── Overloaded
+"""
+
+
+class ControlError(Exception):
+    """The request was refused."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class NumberNotAuthorized(ControlError):
+    """The sponsor is not a number that this application may show."""
+
+
+class CallNotFound(ControlError):
+    """This application has no call of that identifier."""
+
+
+class CallHasEnded(ControlError):
+    """The call is over."""
+
+
+class Overloaded(ControlError):
+    """The platform takes no more calls at the moment."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,178 @@
+"""What the use cases need of the outside world. Adapters implement these; main.py joins them.
+
+All of it runs on one event loop. A callback given to a port is called on that loop, never from
+another thread and never before the call that registered it has returned.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from clicktodial.domain.application import Application
+from clicktodial.domain.call import Call
+from clicktodial.domain.cause import LegCause, Side
+from clicktodial.domain.event import RecordingResult, StatusEvent
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.media import MediaAddress, MediaDescription
+
+# Telephony
+
+
+@dataclass(frozen=True, slots=True)
+class LegPlan:
+    """One leg to dial. Numbers are E.164 with plus; `shown` is all that the party may see."""
+
+    destination: str
+    shown: str
+    offer: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The phone rings (180, or 183 without audio)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyMedia:
+    """A provisional response described audio."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """200 came, was acknowledged, and its answer is usable."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The leg is over by the other side's or the network's doing; nothing follows."""
+
+    cause: LegCause
+
+
+LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Ended
+
+
+class Leg(Protocol):
+    """An outgoing leg in the telephony adapter's hands."""
+
+    @property
+    def trunk_name(self) -> str | None: ...
+
+    @property
+    def sip_call_id(self) -> str | None: ...
+
+    def hang_up(self) -> None:
+        """End it in any state (CANCEL, BYE, or both when they cross). No event follows."""
+
+
+class Telephony(Protocol):
+    """Places legs through the trunks, with fail-over before ringing."""
+
+    def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg: ...
+
+
+# Media
+
+
+class RelayError(Exception):
+    """The relay could not do what was asked."""
+
+
+class RelaySession(Protocol):
+    """The relay of one call. Commands take effect in the order given."""
+
+    async def local_address(self, side: Side) -> MediaAddress:
+        """The address to offer to that side; stable for the session. Raises RelayError."""
+
+    async def set_remote(self, side: Side, media: MediaDescription) -> None:
+        """Send that side's audio there. Raises RelayError."""
+
+    async def start_ringback(self) -> None:
+        """Play the ringing tone to the caller until `stop_prompt`. Raises RelayError."""
+
+    async def stop_prompt(self) -> None: ...
+
+    async def start_recording(self) -> None:
+        """Capture what both sides send from now on. Raises RelayError."""
+
+    async def close(self) -> "Capture | None":
+        """Release all; returns what was captured when recording had been started."""
+
+
+class Relay(Protocol):
+    """Opens relay sessions."""
+
+    async def open(self, call_id: CallId, on_dead: Callable[[str], None]) -> RelaySession:
+        """A session with ports of its own; `on_dead(detail)` is called at most once, when no
+        packet has come from either side for the configured time. Raises RelayError."""
+
+    def has_room(self) -> bool:
+        """Whether another session may be opened within the configured limits."""
+
+
+# Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What the relay wrote of one call: a capture file per side; None where no packet came."""
+
+    caller_path: str | None
+    callee_path: str | None
+
+
+class Recorder(Protocol):
+    """Makes an audio file of a capture, stores it and records that it did."""
+
+    async def finish(
+        self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
+    ) -> RecordingResult:
+        """Runs in the background until published; never raises for a bad capture."""
+
+
+# Storage
+
+
+class StoreError(Exception):
+    """The database did not take a write in time."""
+
+
+class CallStore(Protocol):
+    """Where calls and their events are made durable, in the order given per call."""
+
+    def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        """Insert the call's row and its first events in one transaction. StoreError when
+        the writer is overloaded or the database fails."""
+
+    def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        """Change the call's row and append the events in one transaction. What the row will
+        say is taken from `call` before this returns. Retried until it succeeds."""
+
+    async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
+        """Whether that application ever had that call."""
+
+
+class Notifier(Protocol):
+    """Delivers events that are durable already."""
+
+    def publish(self, events: Sequence[StatusEvent]) -> None: ...
+
+
+class Applications(Protocol):
+    """Looks applications up, from memory where it can."""
+
+    async def find(self, app_id: AppId) -> Application | None: ...
+
+
+class Clock(Protocol):
+    """Both clocks, so that tests can hold them."""
+
+    def monotonic_s(self) -> float: ...
+
+    def utc(self) -> datetime: ...
