@@ -1,10 +1,10 @@
 """Why a request about a call was refused. Each API has its own table from these to answers.
 
-    ControlError
-    ├── NumberNotAuthorized
-    ├── CallNotFound
-    ├── CallHasEnded
-    └── Overloaded
+ControlError
+├── NumberNotAuthorized
+├── CallNotFound
+├── CallHasEnded
+└── Overloaded
 """
 
 

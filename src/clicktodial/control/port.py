@@ -16,6 +16,7 @@ from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import MediaAddress, MediaDescription
+from clicktodial.domain.recording import Recording
 
 # Telephony
 
@@ -134,6 +135,17 @@ class Recorder(Protocol):
         self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
     ) -> RecordingResult:
         """Runs in the background until published; never raises for a bad capture."""
+
+
+class RecordingCatalog(Protocol):
+    """Which recordings exist, durably."""
+
+    async def add(self, recording: Recording) -> None:
+        """Durable on return; adding the same again changes nothing."""
+
+    async def find(
+        self, recording_id: RecordingId, call_id: CallId, app_id: AppId
+    ) -> Recording | None: ...
 
 
 # Storage
