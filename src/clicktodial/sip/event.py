@@ -1,0 +1,61 @@
+"""What a session tells its owner."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from clicktodial.domain.cause import LegCause
+from clicktodial.domain.media import MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """A peer called us. `offer` is None where the INVITE bore no SDP (a delayed offer)."""
+
+    offer: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTrying:
+    """The next hop has the INVITE: a first response came, of whatever kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRinging:
+    """The phone rings; told once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEarlyMedia:
+    """A provisional response described audio; told again when another describes other audio."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAnswered:
+    """200 came with a usable answer and was acknowledged."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfirmed:
+    """The ACK of our 200 came (UAS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The session is over by the other side's or the network's doing; nothing follows."""
+
+    cause: LegCause
+
+
+SessionEvent: TypeAlias = (
+    IncomingInvite
+    | SessionTrying
+    | SessionRinging
+    | SessionEarlyMedia
+    | SessionAnswered
+    | SessionConfirmed
+    | SessionEnded
+)
