@@ -1,0 +1,350 @@
+"""The controller of one live call: it feeds the state machine and carries out its effects.
+
+Effects that need no answer from outside (hanging up, appending events) are carried out at once,
+in the order given. Effects on the relay, and the dialling that needs an address of it, go
+through one queue per call, so that they keep their order while the loop serves other calls; a
+leg that is hung up before its turn to be dialled is never dialled.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+import structlog
+
+from clicktodial.control.port import (
+    Answered,
+    CallStore,
+    Clock,
+    EarlyMedia,
+    Ended,
+    Leg,
+    LegEvent,
+    LegPlan,
+    Notifier,
+    Recorder,
+    Relay,
+    RelayError,
+    RelaySession,
+    Ringing,
+    Telephony,
+)
+from clicktodial.domain.call import (
+    Call,
+    CallInput,
+    CallPlan,
+    CallStarted,
+    CallState,
+    CallStateError,
+    CloseMedia,
+    Effect,
+    EmitEvent,
+    HangUpLeg,
+    LegAnswered,
+    LegEarlyMedia,
+    LegEnded,
+    LegRinging,
+    MediaFailed,
+    Moment,
+    PersistCall,
+    PlaceLeg,
+    RecordingFinished,
+    SetRemoteMedia,
+    StartRecording,
+    StartRingback,
+    StopPrompt,
+)
+from clicktodial.domain.cause import Side
+from clicktodial.domain.event import RecordingResult, StatusEvent
+from clicktodial.domain.media import MediaDescription
+
+log = structlog.get_logger()
+
+_RelayEffect: TypeAlias = (
+    PlaceLeg | SetRemoteMedia | StartRingback | StopPrompt | StartRecording | CloseMedia
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallDependencies:
+    """What every controller needs; one instance serves all calls of a node."""
+
+    clock: Clock
+    telephony: Telephony
+    relay: Relay
+    recorder: Recorder
+    store: CallStore
+    notifier: Notifier
+
+
+class CallController:
+    """Drives one call from its creation to its last effect.
+
+    `on_over(controller)` is called once, when the call has ended and nothing of it is left to do.
+    """
+
+    __slots__ = (
+        "_legs",
+        "_loop",
+        "_needs",
+        "_on_over",
+        "_queue",
+        "_recording_failed",
+        "_session",
+        "_timer",
+        "_timer_at",
+        "_told_over",
+        "_worker",
+        "call",
+    )
+
+    def __init__(
+        self, plan: CallPlan, needs: CallDependencies, on_over: Callable[["CallController"], None]
+    ) -> None:
+        self._needs = needs
+        self._on_over = on_over
+        self._loop = asyncio.get_running_loop()
+        self.call = Call(plan, begun_at=needs.clock.utc())
+        self._legs: dict[Side, Leg | None] = {}
+        self._session: RelaySession | None = None
+        self._queue: deque[_RelayEffect] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._recording_failed = False
+        self._told_over = False
+
+    def begin(self) -> asyncio.Future[None]:
+        """Make the call durable and, once it is, start it.
+
+        The future is the store's: it fails with StoreError when there will be no such call.
+        """
+        effects = self.call.handle(CallStarted(), self._now())
+        events = [effect.event for effect in effects if isinstance(effect, EmitEvent)]
+        created = self._needs.store.create(self.call, events)
+
+        def on_created(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                # Nobody was told of this call, so it ends without an event.
+                self.call.state = CallState.ENDED
+                self._on_over(self)
+                return
+            self._needs.notifier.publish(events)
+            if self.call.state is CallState.ENDED:  # the platform began to stop meanwhile
+                return
+            self._carry_out([effect for effect in effects if not isinstance(effect, EmitEvent)])
+
+        created.add_done_callback(on_created)
+        return created
+
+    def feed(self, call_input: CallInput) -> None:
+        """Hand an input to the state machine and carry out what follows."""
+        try:
+            effects = self.call.handle(call_input, self._now())
+        except CallStateError:
+            # A fault of ours or of an adapter; the call goes on as it was.
+            log.exception("call.input_refused", call_id=self.call.plan.call_id)
+            return
+        self._carry_out(effects)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended and none of its effects is still under way."""
+        return self.call.state is CallState.ENDED and self._worker is None and not self._queue
+
+    def _now(self) -> Moment:
+        clock = self._needs.clock
+        return Moment(clock.monotonic_s(), clock.utc())
+
+    # Time
+
+    def _arm_timer(self) -> None:
+        deadline = self.call.next_deadline()
+        if deadline == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline is not None:
+            delay = max(0.0, deadline - self._needs.clock.monotonic_s())
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        self._carry_out(self.call.handle_timeout(self._now()))
+
+    # Effects
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        events: list[StatusEvent] = []
+        persist = False
+        for effect in effects:
+            match effect:
+                case EmitEvent():
+                    events.append(effect.event)
+                case PersistCall():
+                    persist = True
+                case HangUpLeg():
+                    self._hang_up(effect.side)
+                case PlaceLeg():
+                    self._legs[effect.side] = None
+                    self._queue.append(effect)
+                case _:
+                    self._queue.append(effect)
+        if events or persist:
+            self._persist(events)
+        if self._queue and self._worker is None:
+            self._worker = self._loop.create_task(self._work())
+            self._worker.add_done_callback(self._on_worker_done)
+        self._arm_timer()
+        if self.is_over:
+            self._finish()
+
+    def _persist(self, events: list[StatusEvent]) -> None:
+        saved = self._needs.store.update(self.call, events)
+
+        def on_saved(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._needs.notifier.publish(events)
+
+        if events:
+            saved.add_done_callback(on_saved)
+
+    def _hang_up(self, side: Side) -> None:
+        leg = self._legs.pop(side, None)
+        if leg is not None:
+            leg.hang_up()
+
+    async def _work(self) -> None:
+        while self._queue:
+            effect = self._queue.popleft()
+            try:
+                await self._carry_out_on_relay(effect)
+            except RelayError as error:
+                self.feed(MediaFailed(str(error)))
+
+    def _on_worker_done(self, worker: asyncio.Task[None]) -> None:
+        self._worker = None
+        if worker.cancelled():
+            return
+        fault = worker.exception()
+        if fault is not None:
+            log.error("call.fault", call_id=self.call.plan.call_id, exc_info=fault)
+            self.feed(MediaFailed("internal fault"))
+        elif self.is_over:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._told_over:
+            return
+        self._told_over = True
+        call = self.call
+        if call.end is not None:
+            log.info(
+                "call.ended",
+                call_id=call.plan.call_id,
+                reason=call.end.reason.value,
+                by=call.end.by.value,
+                stage=call.end.stage.value,
+                sip_status=call.end.cause.sip_status if call.end.cause else None,
+                duration_s=call.duration_s,
+            )
+        self._on_over(self)
+
+    async def _carry_out_on_relay(self, effect: _RelayEffect) -> None:
+        match effect:
+            case CloseMedia():
+                await self._close_media(effect.finish_recording)
+            case PlaceLeg():
+                await self._place(effect)
+            case SetRemoteMedia():
+                session = await self._open_session()
+                await session.set_remote(effect.side, effect.media)
+            case StartRingback() | StopPrompt():
+                await self._play(effect)
+            case StartRecording():
+                await self._start_recording()
+            case _:
+                assert_never(effect)
+
+    async def _play(self, effect: StartRingback | StopPrompt) -> None:
+        session = await self._open_session()
+        try:
+            if isinstance(effect, StartRingback):
+                await session.start_ringback()
+            else:
+                await session.stop_prompt()
+        except RelayError:
+            # A missing tone is no reason to end a call.
+            log.exception("prompt.failed", call_id=self.call.plan.call_id)
+
+    async def _open_session(self) -> RelaySession:
+        if self._session is None:
+            self._session = await self._needs.relay.open(self.call.plan.call_id, self._on_dead)
+        return self._session
+
+    def _on_dead(self, detail: str) -> None:
+        self.feed(MediaFailed(detail))
+
+    async def _place(self, effect: PlaceLeg) -> None:
+        if effect.side not in self._legs:
+            return
+        session = await self._open_session()
+        address = await session.local_address(effect.side)
+        if effect.side not in self._legs:  # hung up while we asked for the address
+            return
+        plan = LegPlan(
+            destination=self.call.plan.number(effect.side).e164,
+            shown=self.call.plan.sponsor.e164,
+            offer=MediaDescription(address, effect.codecs, effect.dtmf),
+        )
+        side = effect.side
+        self._legs[side] = self._needs.telephony.place(
+            plan, lambda event: self._on_leg_event(side, event)
+        )
+
+    def _on_leg_event(self, side: Side, event: LegEvent) -> None:
+        match event:
+            case Ringing():
+                self.feed(LegRinging(side))
+            case EarlyMedia():
+                self.feed(LegEarlyMedia(side, event.media))
+            case Answered():
+                self.feed(LegAnswered(side, event.media))
+            case Ended():
+                self._legs.pop(side, None)
+                self.feed(LegEnded(side, event.cause))
+            case _:
+                assert_never(event)
+
+    async def _start_recording(self) -> None:
+        session = await self._open_session()
+        try:
+            await session.start_recording()
+        except RelayError:
+            # The parties go on talking; the application is told that the recording failed.
+            log.exception("recording.not_started", call_id=self.call.plan.call_id)
+            self._recording_failed = True
+
+    async def _close_media(self, finish_recording: bool) -> None:
+        session, self._session = self._session, None
+        capture = None
+        if session is not None:
+            try:
+                capture = await session.close()
+            except RelayError:
+                log.exception("relay.not_closed", call_id=self.call.plan.call_id)
+        plan = self.call.plan
+        if not finish_recording or plan.recording_id is None:
+            return
+        if capture is None or self._recording_failed:
+            result = RecordingResult.FAIL
+        else:
+            result = await self._needs.recorder.finish(
+                plan.recording_id, plan.call_id, plan.app_id, capture
+            )
+        self.feed(RecordingFinished(result))

@@ -1,0 +1,249 @@
+"""A platform whose outside is made of recorders of what was asked, on a virtual clock."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from clicktodial.config import CallsSettings
+from clicktodial.control.controller import CallDependencies
+from clicktodial.control.live_call_service import LiveCallService
+from clicktodial.control.port import Capture, LegEvent, LegPlan, RelayError
+from clicktodial.control.service import BeginCall
+from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.call import Call
+from clicktodial.domain.cause import Side
+from clicktodial.domain.event import RecordingResult, StatusEvent
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.domain.number import parse_number
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """A loop on which waiting costs no time: when nothing is ready, the clock jumps."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        return self._now_s
+
+    def jump(self, seconds: float) -> None:
+        self._now_s += seconds
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    def __init__(self, loop: VirtualTimeLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout:
+            self._loop.jump(timeout)
+        return ready
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test of this folder runs in virtual time."""
+    return {"virtual-time": VirtualTimeLoop}
+
+
+class LoopClock:
+    """Both clocks, from the loop's virtual time."""
+
+    def monotonic_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def utc(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.monotonic_s())
+
+
+@dataclass
+class FakeLeg:
+    plan: LegPlan
+    on_event: Callable[[LegEvent], None]
+    hung_up: int = 0
+    trunk_name: str | None = "trunk"
+    sip_call_id: str | None = "sip"
+
+    def hang_up(self) -> None:
+        self.hung_up += 1
+
+
+@dataclass
+class FakeTelephony:
+    legs: list[FakeLeg] = field(default_factory=list)
+
+    def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> FakeLeg:
+        leg = FakeLeg(plan, on_event)
+        self.legs.append(leg)
+        return leg
+
+
+@dataclass
+class FakeRelay:
+    """Also its only session; `failing` names the commands that raise RelayError."""
+
+    done: list[str] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+    room: bool = True
+    on_dead: Callable[[str], None] | None = None
+
+    def has_room(self) -> bool:
+        return self.room
+
+    async def open(self, call_id: CallId, on_dead: Callable[[str], None]) -> "FakeRelay":
+        await self._do("open")
+        self.on_dead = on_dead
+        return self
+
+    async def _do(self, what: str) -> None:
+        await asyncio.sleep(0)
+        if what.split()[0] in self.failing:
+            raise RelayError(what)
+        self.done.append(what)
+
+    async def local_address(self, side: Side) -> MediaAddress:
+        await self._do(f"local_address {side}")
+        return MediaAddress("127.0.0.1", 20000 if side is Side.CALLER else 20002)
+
+    async def set_remote(self, side: Side, media: MediaDescription) -> None:
+        await self._do(f"set_remote {side}")
+
+    async def start_ringback(self) -> None:
+        await self._do("start_ringback")
+
+    async def stop_prompt(self) -> None:
+        await self._do("stop_prompt")
+
+    async def start_recording(self) -> None:
+        await self._do("start_recording")
+
+    async def close(self) -> Capture | None:
+        await self._do("close")
+        return Capture("caller.pcap", "callee.pcap")
+
+
+@dataclass
+class FakeRecorder:
+    result: RecordingResult = RecordingResult.SUCCESS
+    delay_s: float = 0.0
+    finished: list[RecordingId] = field(default_factory=list)
+
+    async def finish(
+        self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
+    ) -> RecordingResult:
+        await asyncio.sleep(self.delay_s)
+        self.finished.append(recording_id)
+        return self.result
+
+
+@dataclass
+class FakeStore:
+    """Durable at the next turn of the loop, unless `failure` says otherwise."""
+
+    failure: Exception | None = None
+    states: list[str] = field(default_factory=list)
+    known: dict[CallId, AppId] = field(default_factory=dict)
+
+    def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        if self.failure is not None:
+            future.set_exception(self.failure)
+        else:
+            self.known[call.plan.call_id] = call.plan.app_id
+            self.states.append(call.state)
+            future.set_result(None)
+        return future
+
+    def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        self.states.append(call.state)
+        future.set_result(None)
+        return future
+
+    async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
+        return self.known.get(call_id) == app_id
+
+
+@dataclass
+class FakeNotifier:
+    events: list[StatusEvent] = field(default_factory=list)
+
+    def publish(self, events: Sequence[StatusEvent]) -> None:
+        self.events.extend(events)
+
+    @property
+    def told(self) -> list[str]:
+        return [event.status.value for event in self.events]
+
+
+@dataclass
+class Platform:
+    """The service under test and everything it was given."""
+
+    telephony: FakeTelephony
+    relay: FakeRelay
+    recorder: FakeRecorder
+    store: FakeStore
+    notifier: FakeNotifier
+    service: LiveCallService
+    application: Application
+
+    async def begin(self, *, record: bool = False) -> CallId:
+        request = BeginCall(
+            sponsor=parse_number("01052680000"),
+            caller=parse_number("8613912345673"),
+            callee=parse_number("8613810268653"),
+            record=record,
+        )
+        call_id = await self.service.begin(self.application, request)
+        await settle()
+        return call_id
+
+
+async def settle() -> None:
+    """Let everything that needs no time happen."""
+    for _ in range(40):
+        await asyncio.sleep(0)
+
+
+def create_platform(calls: CallsSettings) -> Platform:
+    telephony, relay, recorder = FakeTelephony(), FakeRelay(), FakeRecorder()
+    store, notifier = FakeStore(), FakeNotifier()
+    needs = CallDependencies(LoopClock(), telephony, relay, recorder, store, notifier)
+    application = Application(
+        app_id=AppId("12345678"),
+        enterprise_id="enterprise",
+        enterprise_status=EnterpriseStatus.ACTIVE,
+        status=ApplicationStatus.ACTIVE,
+        secret="secret",
+        signing_secret=b"signing",
+        sponsors=frozenset({"+861052680000"}),
+        notify_url="http://127.0.0.1:9000",
+        allow_private_addresses=True,
+        max_duration_s=20,
+    )
+    service = LiveCallService(needs, calls)
+    return Platform(telephony, relay, recorder, store, notifier, service, application)
+
+
+@pytest.fixture
+def platform() -> Platform:
+    return create_platform(
+        CallsSettings(caller_ring_timeout_s=10, callee_ring_timeout_s=12, live_max=2)
+    )
+
+
+@pytest.fixture
+def answer() -> MediaDescription:
+    return MediaDescription(MediaAddress("127.0.0.1", 6000), (PCMA,), TELEPHONE_EVENT)
