@@ -1,0 +1,73 @@
+# `make demo` and `make test` do all the set-up themselves; `make` lists the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+# Workers of pytest. Tests bind free ports only, so they may run side by side.
+JOBS ?= 2
+# Arguments for pytest: make test TESTS=tests/domain
+TESTS ?= tests
+# The settings file of `make run`; without one the defaults hold.
+CONFIG ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## make .venv with all that the platform and its tests need
+	@scripts/setup.sh dev
+
+.PHONY: setup-run
+setup-run:
+	@scripts/setup.sh run
+
+.PHONY: setup-test
+setup-test: setup
+	@scripts/require-debian.sh sip-tester:sipp
+
+.PHONY: demo
+demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
+	@$(BIN)/clicktodial demo
+
+.PHONY: run
+run: setup-run ## run the server (CONFIG=clicktodial.toml for your settings)
+	@exec $(BIN)/clicktodial serve $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: lint
+lint: setup ## check style, types and the direction of imports
+	@echo "==> ruff"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@echo "==> mypy"
+	@$(BIN)/mypy
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports
+
+.PHONY: test
+test: setup-test lint ## all checks and all tests
+	@echo "==> pytest"
+	@$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+
+.PHONY: format
+format: setup ## write the code as ruff would
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.PHONY: bench
+bench: setup-test ## offer calls at rising rates, and print what each costs
+	@$(BIN)/python -m clicktodial.bench
+
+.PHONY: docs
+docs: setup ## check that every setting and every command is documented
+	@$(BIN)/pytest -q tests/test_documentation.py
+
+.PHONY: lock
+lock: setup ## lock the newest versions that pyproject.toml allows
+	@scripts/lock.sh
+
+.PHONY: clean
+clean: ## remove all that these targets made; the platform's data stays
+	rm -rf .venv .setup.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache build dist demo-output
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,33 @@
+# Sourced by the other scripts: installing from Debian where that is allowed.
+
+# Prints the prefix that makes a command root's: nothing for root, sudo where it asks no password.
+# Fails where neither is so.
+root_prefix() {
+    if [ "$(id -u)" -eq 0 ]; then
+        return 0
+    fi
+    if command -v sudo >/dev/null 2>&1 && sudo -n true >/dev/null 2>&1; then
+        echo "sudo -n"
+        return 0
+    fi
+    return 1
+}
+
+# Installs the packages given. Quiet when it works; shows apt's own words when it does not.
+# Fails without a word where this is no Debian or the user may not install.
+install_packages() {
+    local prefix log
+    command -v apt-get >/dev/null 2>&1 || return 1
+    prefix=$(root_prefix) || return 1
+    echo "==> Installing from Debian: $*"
+    log=$(mktemp)
+    # A stale list is no reason to stop: what is needed may be there in the version it names.
+    $prefix apt-get update -qq >"$log" 2>&1 || true
+    if ! $prefix env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
