@@ -315,6 +315,7 @@ class Call:
     caller_media: MediaDescription | None = None
     _connected_monotonic_s: float = 0.0
     _callee_gives_media: bool = False
+    _is_continued: bool = False
     _live_legs: list[Side] = field(default_factory=list)
     _deadlines: dict[Timer, float] = field(default_factory=dict)
     _effects: list[Effect] = field(default_factory=list)
@@ -390,12 +391,14 @@ class Call:
         if self.plan.recording_id is not None:
             self._effects.append(StartRecording())
         self._deadlines[Timer.MAX_DURATION] = now.monotonic_s + self.plan.max_duration_s
-        if self.plan.application_max_duration_s is not None:
+        if self.plan.application_max_duration_s is not None and not self._is_continued:
             cut_off = now.monotonic_s + self.plan.application_max_duration_s
             self._deadlines[Timer.APPLICATION_MAX_DURATION] = cut_off
         self._emit(CallStatus.CONNECTED, now)
 
     def _on_continue(self, _: ContinueRequested, now: Moment) -> None:
+        # Before the joining there is no cut-off to lift yet, and it must not be set later.
+        self._is_continued = True
         self._deadlines.pop(Timer.APPLICATION_MAX_DURATION, None)
 
     def _place(

@@ -1,6 +1,8 @@
 """Telephone numbers: canonical E.164 inside, as the application wrote them outside."""
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import phonenumbers
 
@@ -8,8 +10,16 @@ import phonenumbers
 DEFAULT_REGION = "CN"
 # E.164 allows 15 digits; people add a prefix and separators. Longer is not a number.
 WRITTEN_CHARACTERS_MAX = 32
+# Digits and the separators that people use. What a parser would skip or cut at (`*2`, `/`, an
+# extension, a control character) would dial something else than was meant.
+_WRITTEN = re.compile(r" *\+?[0-9 ().-]+", re.ASCII)
+# The sponsor is in each request of an application, and the same people are called again; reading
+# one takes some 50 us. The bound keeps it below half a megabyte.
+_REMEMBERED_NUMBERS_MAX = 1024
 _VISIBLE_HEAD = 5
 _VISIBLE_TAIL = 2
+# Fewer than this, and trying out finds the rest; such a number is hidden whole.
+_HIDDEN_MIN = 4
 
 
 class NumberError(ValueError):
@@ -26,21 +36,27 @@ class PhoneNumber:
     def __str__(self) -> str:
         return mask_number(self.e164)
 
+    def __repr__(self) -> str:
+        # Reprs end up in tracebacks, and those in logs.
+        return f"PhoneNumber({mask_number(self.e164)!r})"
+
 
 def parse_number(written: str, region: str = DEFAULT_REGION) -> PhoneNumber:
     """Read a number as people write it: `8613912345673`, `+86139...`, `139...`, `01052680000`.
 
     Raises NumberError for what no numbering plan could dial.
     """
-    if len(written) > WRITTEN_CHARACTERS_MAX or not written.isascii():
+    if len(written) > WRITTEN_CHARACTERS_MAX or not _WRITTEN.fullmatch(written):
         raise NumberError("not a telephone number")
+    return _parse(written, region)
+
+
+@lru_cache(maxsize=_REMEMBERED_NUMBERS_MAX)
+def _parse(written: str, region: str) -> PhoneNumber:
     try:
         parsed = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
         raise NumberError("not a telephone number") from error
-    # An extension or letters would be dialled as something else than was meant.
-    if parsed.extension is not None or any(character.isalpha() for character in written):
-        raise NumberError("not a telephone number")
     if not phonenumbers.is_possible_number(parsed):
         raise NumberError("not a telephone number")
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
@@ -50,6 +66,6 @@ def parse_number(written: str, region: str = DEFAULT_REGION) -> PhoneNumber:
 def mask_number(number: str) -> str:
     """The number with its middle hidden, for logs: `+8613912345673` becomes `+8613*******73`."""
     hidden = len(number) - _VISIBLE_HEAD - _VISIBLE_TAIL
-    if hidden <= 0:
+    if hidden < _HIDDEN_MIN:
         return "*" * len(number)
     return number[:_VISIBLE_HEAD] + "*" * hidden + number[-_VISIBLE_TAIL:]
