@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -29,6 +30,7 @@ _SECRET_KEY = re.compile(
 )
 # Digits that stand alone, as many as a number with an area code has. Identifiers in hexadecimal,
 # which may hold as many in a row, are longer or have letters beside them.
+_NUMBER_DIGITS_MIN = 8
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?[0-9]{8,15}(?![0-9A-Za-z])")
 # Identifiers may look like numbers; the specification's own APPID does.
 _IDENTIFIER_KEYS = frozenset(
@@ -92,8 +94,10 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> MutableMapping[str, A
     for key, value in event.items():
         if type(value) in _HARMLESS:
             continue
-        if _SECRET_KEY.search(key):
+        if _is_secret(key):
             event[key] = HIDDEN
+        elif type(value) is str and len(value) < _NUMBER_DIGITS_MIN and value.isprintable():
+            continue
         elif key in _TRACEBACK_KEYS:
             event[key] = _mask(str(value)[-TRACEBACK_CHARACTERS_MAX:])
         elif key not in _IDENTIFIER_KEYS:
@@ -103,12 +107,18 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> MutableMapping[str, A
     return event
 
 
+# The keys of our own events are few; a library's may be many, so the memory is bounded.
+@lru_cache(maxsize=512)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
 def _redact_value(value: Any, depth: int) -> Any:
     if type(value) in _HARMLESS:
         return value
     if depth and isinstance(value, dict):
         return {
-            str(key): HIDDEN if _SECRET_KEY.search(str(key)) else _redact_value(inner, depth - 1)
+            str(key): HIDDEN if _is_secret(str(key)) else _redact_value(inner, depth - 1)
             for key, inner in value.items()
         }
     if depth and isinstance(value, list | tuple | set | frozenset):
