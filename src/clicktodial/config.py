@@ -165,15 +165,16 @@ def _overlay(tables: dict[str, Any], environment: Mapping[str, str]) -> None:
         section = tables.setdefault(table, {})
         if not isinstance(section, dict):
             raise ConfigError(f"{table} is a table, not a value")
-        section[key] = _list_or_text(value)
+        section[key] = _list_or_text(name, value)
 
 
-def _list_or_text(value: str) -> Any:
+def _list_or_text(name: str, value: str) -> Any:
     if value.startswith("["):
         try:
             return msgspec.json.decode(value)
         except msgspec.DecodeError as error:
-            raise ConfigError(f"not a list: {value!r}") from error
+            # The value is not repeated: it may be a secret.
+            raise ConfigError(f"{name} begins like a list and is none") from error
     return value
 
 

@@ -1,0 +1,175 @@
+"""Settings from a file and the environment, and errors that say what to mend."""
+
+from pathlib import Path
+
+import pytest
+
+from clicktodial.config import ConfigError, Settings, load_settings
+
+
+def load(tmp_path: Path, toml: str, **environment: str) -> Settings:
+    path = tmp_path / "clicktodial.toml"
+    path.write_text(toml, encoding="utf-8")
+    return load_settings(path, environment)
+
+
+def test_no_file_and_no_environment_gives_the_defaults() -> None:
+    assert load_settings(None, {}) == Settings()
+
+
+def test_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "") == Settings()
+
+
+def test_file_sets_what_it_names_and_no_more(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        """
+        [http]
+        host = "0.0.0.0"
+        port = 8443
+        [media]
+        port_min = 30000
+        port_max = 30100
+        [notify]
+        retry_after_s = [1, 2, 3]
+        [log]
+        level = "debug"
+        """,
+    )
+    assert (settings.http.host, settings.http.port) == ("0.0.0.0", 8443)
+    assert (settings.media.port_min, settings.media.port_max) == (30000, 30100)
+    assert settings.notify.retry_after_s == (1, 2, 3)
+    assert settings.log.level == "debug"
+    assert settings.sip == Settings().sip
+    assert settings.http.body_bytes_max == Settings().http.body_bytes_max
+
+
+def test_environment_wins_over_the_file(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        '[http]\nhost = "192.0.2.1"\nport = 1\n[sip]\nport = 2\n',
+        CLICKTODIAL_HTTP__PORT="3",
+        CLICKTODIAL_MEDIA__PORT_MIN="10000",
+        CLICKTODIAL_NOTIFY__RETRY_AFTER_S="[5, 6]",
+        CLICKTODIAL_LOG__FORMAT="console",
+    )
+    assert (settings.http.host, settings.http.port) == ("192.0.2.1", 3)
+    assert settings.sip.port == 2
+    assert settings.media.port_min == 10_000
+    assert settings.notify.retry_after_s == (5, 6)
+    assert settings.log.format == "console"
+
+
+def test_environment_of_others_is_left_alone() -> None:
+    environment = {"HTTP__PORT": "1", "CLICKTODIAL_CONFIG": "x.toml", "PATH": "/bin"}
+    assert load_settings(None, environment) == Settings()
+
+
+def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKTODIAL_HTTP__PORT", "4321")
+    assert load_settings(None).http.port == 4321
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[http]\nport = 65536\n", ["http.port", "65535"]),
+        ("[http]\nport = -1\n", ["http.port", "0"]),
+        ("[http]\nport = true\n", ["http.port", "int"]),
+        ('[http]\nport = "many"\n', ["http.port", "int"]),
+        ("[http]\nport = 80.5\n", ["http.port", "int"]),
+        ("[http]\nhost = 1\n", ["http.host", "str"]),
+        ("[http]\nprot = 1\n", ["http", "prot"]),
+        ("[htpp]\nport = 1\n", ["htpp"]),
+        ("http = 1\n", ["http"]),
+        ("[http]\nbody_bytes_max = 1023\n", ["http.body_bytes_max", "1024"]),
+        ("[http]\nbody_bytes_max = 1048577\n", ["http.body_bytes_max", "1048576"]),
+        ("[sip]\nt1_ms = 9\n", ["sip.t1_ms", "10"]),
+        ("[sip]\nt1_ms = 5001\n", ["sip.t1_ms", "5000"]),
+        ("[media]\nport_min = 0\n", ["media.port_min", "1"]),
+        ("[media]\nport_min = 30000\nport_max = 30002\n", ["media.port_max", "media.port_min"]),
+        ("[media]\nsessions_max = 0\n", ["media.sessions_max", "1"]),
+        ("[media]\ndead_after_s = 4\n", ["media.dead_after_s", "5"]),
+        ('[database]\ndurability = "some"\n', ["database.durability", "some"]),
+        ("[calls]\nmax_duration_s = 0\n", ["calls.max_duration_s", "1"]),
+        ("[calls]\nmax_duration_s = 86401\n", ["calls.max_duration_s", "86400"]),
+        ("[calls]\ndrain_s = -1\n", ["calls.drain_s", "0"]),
+        ('[calls]\ndefault_region = "cn"\n', ["calls.default_region"]),
+        ("[recording]\nworkers = 65\n", ["recording.workers", "64"]),
+        ("[notify]\nretry_after_s = [0]\n", ["notify.retry_after_s", "1"]),
+        ("[notify]\nconcurrency_per_endpoint = 1001\n", ["notify.concurrency_per_endpoint"]),
+        ('[log]\nlevel = "loud"\n', ["log.level", "loud"]),
+    ],
+)
+def test_setting_out_of_bounds_is_refused_by_name(
+    tmp_path: Path, toml: str, words: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load(tmp_path, toml)
+    for word in words:
+        assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CLICKTODIAL_HTTP__PORT", "many", ["http.port"]),
+        ("CLICKTODIAL_HTTP__PORT", "", ["http.port"]),
+        ("CLICKTODIAL_HTTP__PROT", "1", ["http", "prot"]),
+        ("CLICKTODIAL_HTPP__PORT", "1", ["htpp"]),
+        ("CLICKTODIAL_NOTIFY__RETRY_AFTER_S", "[1, 2", ["CLICKTODIAL_NOTIFY__RETRY_AFTER_S"]),
+    ],
+)
+def test_bad_environment_is_refused_by_name(name: str, value: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(None, {name: value})
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_environment_into_a_table_that_is_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="http is a table"):
+        load(tmp_path, "http = 1\n", CLICKTODIAL_HTTP__PORT="1")
+
+
+@pytest.mark.parametrize("content", [b"[http\n", b"port = \n", b"\xff\xfe", b"a = 1\na = 2\n"])
+def test_file_that_is_no_toml_is_refused_by_path(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"bad\.toml"):
+        load_settings(path, {})
+
+
+def test_file_that_is_not_there_is_refused_by_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.toml"):
+        load_settings(tmp_path / "missing.toml", {})
+
+
+def test_directory_instead_of_a_file_is_refused_by_path(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=tmp_path.name):
+        load_settings(tmp_path, {})
+
+
+def test_secret_in_a_refused_value_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(None, {"CLICKTODIAL_SECURITY__MASTER_KEY": "[not-a-list"})
+    assert "not-a-list" not in str(refusal.value)
+
+
+def test_four_ports_are_enough_for_one_call(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[media]\nport_min = 30000\nport_max = 30003\n")
+    assert settings.media.port_max == 30003
+
+
+def test_database_lies_in_the_data_directory_unless_named(tmp_path: Path) -> None:
+    settings = load(tmp_path, f'[storage]\ndata_dir = "{tmp_path}/data"\n')
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.database_url == f"sqlite:///{tmp_path}/data/clicktodial.db"
+    settings = load(tmp_path, '[database]\nurl = "postgresql://db.example/c2d"\n')
+    assert settings.database_url == "postgresql://db.example/c2d"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Settings().http.port = 1  # type: ignore[misc] # the point of the test
