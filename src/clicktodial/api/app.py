@@ -1,0 +1,109 @@
+"""The HTTP application: every route of the platform, and the answers where there is none."""
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response, get
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Redirect
+
+from clicktodial import __version__
+from clicktodial.api.health import IsReady, create_health_handlers
+from clicktodial.api.openapi import create_document
+from clicktodial.api.page import create_document_handlers
+from clicktodial.api.v1.download import IsKnownCall, RecordingDownload
+from clicktodial.api.v1.error import (
+    INTERNAL_SERVICE_ERROR,
+    INVALID_INPUT_VALUE,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    Refusal,
+)
+from clicktodial.api.v1.operation import Operations, create_operation_handlers
+from clicktodial.config import HttpSettings
+from clicktodial.control.port import Applications, RecordingCatalog
+from clicktodial.control.service import CallService
+
+log = structlog.get_logger()
+
+
+def create_http_app(
+    *,
+    service: CallService,
+    applications: Applications,
+    recordings: RecordingCatalog,
+    is_known_call: IsKnownCall,
+    recordings_root: Path,
+    settings: HttpSettings,
+    default_region: str,
+    is_ready: IsReady,
+) -> Litestar:
+    """The ASGI application of one process, to be served on the loop of `service`.
+
+    `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
+    the process is not stopping; it may take a while, and is not asked for longer than bearable.
+    """
+    operations = Operations(
+        service=service,
+        applications=applications,
+        download=RecordingDownload(
+            recordings=recordings, is_known_call=is_known_call, root=recordings_root
+        ),
+        body_bytes_max=settings.body_bytes_max,
+        default_region=default_region,
+    )
+    document = create_document(body_bytes_max=settings.body_bytes_max, version=__version__)
+    return Litestar(
+        route_handlers=[
+            *create_operation_handlers(operations),
+            *create_health_handlers(is_ready),
+            *create_document_handlers(document),
+            _create_root_handler(),
+        ],
+        exception_handlers={HTTPException: _answer_http_error, Exception: _answer_fault},
+        # The document is written by hand: the framework cannot express the order of errors,
+        # the notification, or one example per row of the error table.
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _create_root_handler() -> HTTPRouteHandler:
+    @get("/")
+    async def root() -> Redirect:
+        return Redirect("/docs", status_code=307)
+
+    return root
+
+
+def _answer_http_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = getattr(error, "headers", None) or {}
+    refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
+    if refusal is INTERNAL_SERVICE_ERROR:
+        log.error("api.internal_error", status=status, exc_info=error)
+    return _render(refusal, headers)
+
+
+def _answer_fault(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("api.internal_error", exc_info=error)
+    return _render(INTERNAL_SERVICE_ERROR, {})
+
+
+def _render(refusal: Refusal, headers: dict[str, str]) -> Response[bytes]:
+    return Response(
+        refusal.body,
+        status_code=refusal.status,
+        media_type="application/json",
+        headers=headers,
+    )
+
+
+# What the framework itself refuses: a Host header that is none, a path, a method.
+_REFUSAL_BY_STATUS = {
+    400: INVALID_INPUT_VALUE,
+    404: NOT_FOUND,
+    405: METHOD_NOT_ALLOWED,
+}

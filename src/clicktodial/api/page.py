@@ -1,0 +1,100 @@
+"""The document of the API, served for programs at /openapi.json and for people at /docs.
+
+The page is rendered from the same document, once, when it is first asked for. It holds everything
+itself: no script, no font, no request to anybody, which its Content-Security-Policy holds it to.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from clicktodial.api.openapi import Json
+from clicktodial.api.v1.schema import create_error_table
+
+_EXAMPLE_CREDENTIAL = "12345678:Secretkey"
+
+
+def create_document_handlers(document: Json) -> list[HTTPRouteHandler]:
+    """The routes of the document and of its page."""
+    encoded = msgspec.json.encode(document)
+    render = cache(lambda: render_page(document))
+
+    @get("/openapi.json")
+    async def openapi() -> Response[bytes]:
+        return Response(encoded, media_type="application/json")
+
+    @get("/docs")
+    async def docs() -> Response[bytes]:
+        page, policy = render()
+        headers = {
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+
+    return [openapi, docs]
+
+
+def render_page(document: Json) -> tuple[bytes, str]:
+    """The page and the Content-Security-Policy that it keeps."""
+    environment = Environment(
+        loader=PackageLoader("clicktodial.api", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pretty"] = _pretty
+    environment.filters["schema_name"] = _schema_name
+    style = environment.get_template("page.css").render()
+    page = environment.get_template("page.html").render(
+        document=document,
+        style=style,
+        errors=create_error_table(),
+        credential=_EXAMPLE_CREDENTIAL,
+        operations=_list_operations(document),
+        schemas=document["components"]["schemas"],
+    )
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return page.encode(), policy
+
+
+def _list_operations(document: Json) -> list[Json]:
+    listed = []
+    for path, item in [*document["paths"].items(), *document["webhooks"].items()]:
+        for method in ("get", "post"):
+            if method in item:
+                listed.append(
+                    {
+                        "path": path,
+                        "method": method.upper(),
+                        "is_webhook": path in document["webhooks"],
+                        "parameters": item.get("parameters", []),
+                        **item[method],
+                    }
+                )
+    return listed
+
+
+def _pretty(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _schema_name(schema: Json) -> str:
+    """What a property holds, in a few words."""
+    if "enum" in schema:
+        return ", ".join("null" if value is None else repr(value) for value in schema["enum"])
+    if "const" in schema:
+        return repr(schema["const"])
+    return str(schema.get("type", "any")).replace("'", '"')

@@ -1,0 +1,190 @@
+"""The answers of v1 that are not success: click-to-dial-v1 4.4 and what it leaves open.
+
+One table: REFUSALS. It is what the handlers answer with, what `refused_by` translates errors of
+the use cases into, and what the OpenAPI document shows.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from clicktodial.api.response import Headers
+from clicktodial.control.error import (
+    CallHasEnded,
+    CallNotFound,
+    ControlError,
+    NumberNotAuthorized,
+    Overloaded,
+)
+
+# The properties that a request can lack, in the order in which they are looked for
+# (click-to-dial-v1 4.4, rows 1 to 5; `operation` follows their pattern).
+REQUIRED_PROPERTIES = ("APPID", "sponsor", "caller", "callee", "operation", "recordingId")
+DEFAULT_RETRY_AFTER_S = 1
+# RFC 9110 11.6.1: a 401 says how to authenticate.
+AUTHENTICATION_CHALLENGE = b'Basic realm="clicktodial", charset="UTF-8"'
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row of the table. `about` explains it to a reader of the documentation."""
+
+    status: int
+    code: str
+    description: str
+    about: str
+
+    @property
+    def body(self) -> bytes:
+        return msgspec.json.encode({"code": self.code, "description": self.description})
+
+
+class Refused(Exception):
+    """The request is answered with `refusal`, and the connection closed where `is_last`."""
+
+    def __init__(
+        self,
+        refusal: Refusal,
+        *,
+        retry_after_s: int = DEFAULT_RETRY_AFTER_S,
+        is_last: bool = False,
+    ) -> None:
+        super().__init__(refusal.description)
+        self.refusal = refusal
+        self.retry_after_s = retry_after_s
+        self.is_last = is_last
+
+    @property
+    def headers(self) -> Headers:
+        """The headers that this answer has beside those of its body."""
+        headers: Headers = ()
+        if self.refusal.status == 401:
+            headers += ((b"www-authenticate", AUTHENTICATION_CHALLENGE),)
+        if self.refusal.status == 503:
+            headers += ((b"retry-after", b"%d" % self.retry_after_s),)
+        if self.is_last:
+            headers += ((b"connection", b"close"),)
+        return headers
+
+
+MISSING_PROPERTY = {
+    name: Refusal(
+        400,
+        "0001001",
+        f"Expected property is missing: {name}",
+        f"{name} is not in the body, or is null.",
+    )
+    for name in REQUIRED_PROPERTIES
+}
+NUMBER_FORMAT_ERROR = Refusal(
+    400,
+    "1001001",
+    "Number Format Error",
+    "sponsor, caller or callee is not a telephone number, or caller and callee are the same one.",
+)
+CALL_ID_ERROR = Refusal(
+    400, "1001002", "Call ID Error", "This application has no call of that callidentifier."
+)
+OPERATION_ERROR = Refusal(
+    400,
+    "1001003",
+    "Operation Error",
+    "operation is neither Continue nor EndCall, or the call has ended.",
+)
+DIRECTION_ERROR = Refusal(
+    400, "1001004", "Direction Error", "sendDirection is not one of MO, MT and BOTH."
+)
+RECORDING_ID_ERROR = Refusal(
+    400,
+    "1001005",
+    "Recording ID Error",
+    "The call has no recording of that recordingId, or it is no longer kept.",
+)
+INVALID_INPUT_VALUE = Refusal(
+    400,
+    "1001006",
+    "Invalid Input Value",
+    "The body is not a JSON object, a property has the wrong type, or record is not 0 or 1.",
+)
+NOT_AUTHORIZED = Refusal(
+    401,
+    "0001002",
+    "No authorization to invoke operation",
+    "The Authorization header is missing or wrong, or APPID is not the application of it.",
+)
+CUSTOMER_STATUS_ABNORMALITY = Refusal(
+    403, "0001003", "Customer status abnormality", "The enterprise is suspended or cancelled."
+)
+ABNORMAL_APPLICATION_STATUS = Refusal(
+    403, "0001004", "Abnormal application status", "The application is disabled."
+)
+MESSAGE_TOO_LONG = Refusal(
+    403, "0001005", "Message length is too long", "The body is longer than the server takes."
+)
+MINUTE_POOL_EXHAUSTED = Refusal(
+    403, "0001006", "Minute pool exhausted", "The enterprise has no minutes left."
+)
+NUMBER_NOT_AUTHORIZED = Refusal(
+    403, "0001007", "Number not authorized", "The application may not show that sponsor."
+)
+USER_IN_BLACKLIST = Refusal(
+    403, "0001008", "User In Blacklist", "A party of the call must not be called."
+)
+TRAFFIC_CONTROL_FAILURE = Refusal(
+    403, "0001009", "Traffic Control Failure", "The application asks for more than its limits."
+)
+NOT_FOUND = Refusal(404, "0001010", "Resource not found", "There is nothing at that path.")
+METHOD_NOT_ALLOWED = Refusal(
+    405, "0001011", "Method not allowed", "The Allow header says which methods the path takes."
+)
+INTERNAL_SERVICE_ERROR = Refusal(
+    500, "0000001", "Internal Service Error", "A fault of the platform; its log says more."
+)
+SERVICE_UNAVAILABLE = Refusal(
+    503,
+    "0000002",
+    "Service unavailable",
+    "The platform takes no more for the moment; Retry-After says when to ask again.",
+)
+
+REFUSALS = (
+    *MISSING_PROPERTY.values(),
+    NUMBER_FORMAT_ERROR,
+    CALL_ID_ERROR,
+    OPERATION_ERROR,
+    DIRECTION_ERROR,
+    RECORDING_ID_ERROR,
+    INVALID_INPUT_VALUE,
+    NOT_AUTHORIZED,
+    CUSTOMER_STATUS_ABNORMALITY,
+    ABNORMAL_APPLICATION_STATUS,
+    MESSAGE_TOO_LONG,
+    MINUTE_POOL_EXHAUSTED,
+    NUMBER_NOT_AUTHORIZED,
+    USER_IN_BLACKLIST,
+    TRAFFIC_CONTROL_FAILURE,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    INTERNAL_SERVICE_ERROR,
+    SERVICE_UNAVAILABLE,
+)
+
+_REFUSAL_BY_ERROR: dict[type[ControlError], Refusal] = {
+    NumberNotAuthorized: NUMBER_NOT_AUTHORIZED,
+    CallNotFound: CALL_ID_ERROR,
+    CallHasEnded: OPERATION_ERROR,
+    Overloaded: SERVICE_UNAVAILABLE,
+}
+
+
+def refused_by(error: ControlError) -> Refused:
+    """What an application hears of an error of the use cases.
+
+    Raises the error itself where the table does not name it: that is a fault of ours.
+    """
+    refusal = _REFUSAL_BY_ERROR.get(type(error))
+    if refusal is None:
+        raise error
+    if isinstance(error, Overloaded):
+        return Refused(refusal, retry_after_s=error.retry_after_s)
+    return Refused(refusal)

@@ -1,0 +1,23 @@
+"""What a notification looks like on the wire: each API renders its own, delivery sends any."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from clicktodial.domain.application import Application
+from clicktodial.domain.event import StatusEvent
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRequest:
+    """One POST, complete but for the headers that delivery adds."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class NotificationFormat(Protocol):
+    """Renders an event for the application that it concerns."""
+
+    def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
+        """The application has a `notify_url`. Pure: the same event renders the same bytes."""
