@@ -1,101 +1,53 @@
 """A sans-I/O SIP user agent (RFC 3261), UAC and UAS.
 
-Feed it datagrams and the time; take from it datagrams to send and events. Time is `now`,
-monotonic seconds; an address is a literal IP and a port.
+Theory of operation. The owner feeds `receive()` with datagrams and `handle_timeout()` with the
+passing of time, commands sessions, and after each of these sends what `take_datagrams()` gives
+and acts on `take_events()`. The engine reads no clock and opens no socket: time is `now`,
+monotonic seconds, and an address is a literal IP and a port, so every race is a sequence of
+calls that a test can write down.
+
+    datagram -> message -> response -> client transaction -> outgoing session -> event
+                        -> request  -> server transaction -> (again: same response)
+                                    -> checks -> incoming session -> event
+
+Transactions find their messages by branch, sessions their requests by our own tag, which is
+random: what nobody could have learned from us matches nothing, and is counted and dropped.
 """
 
 import random as random_module
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeAlias
 
-from clicktodial.sip.event import SessionEvent
+from clicktodial.domain.cause import LegCause, LegOutcome
+from clicktodial.sip.context import Context, Counters, Limits
+from clicktodial.sip.error import MalformedMessage, SessionStateError
+from clicktodial.sip.event import SessionEnded, SessionEvent
+from clicktodial.sip.identifier import IdentifierSource
+from clicktodial.sip.message import SipMessage, parse_message
+from clicktodial.sip.outgoing import ForkCloser, OutgoingSession
+from clicktodial.sip.request import Invitation
+from clicktodial.sip.server import Server
+from clicktodial.sip.session import Direction, Session, SessionState
 from clicktodial.sip.timer import Timers
+from clicktodial.sip.uri import Address
 
-Address: TypeAlias = tuple[str, int]
+__all__ = [
+    "Address",
+    "Counters",
+    "Direction",
+    "Invitation",
+    "Limits",
+    "Session",
+    "SessionState",
+    "SessionStateError",
+    "UserAgent",
+]
 
-
-class SessionStateError(Exception):
-    """The command has no meaning in the session's state."""
-
-
-class Direction(StrEnum):
-    """Who sent the INVITE."""
-
-    OUTGOING = "outgoing"
-    INCOMING = "incoming"
-
-
-class SessionState(StrEnum):
-    """Where a session stands."""
-
-    CALLING = "calling"  # UAC: no response yet
-    PROCEEDING = "proceeding"  # a provisional response came, or (UAS) the INVITE did
-    ANSWERED = "answered"  # UAS: 200 sent, ACK awaited
-    CONFIRMED = "confirmed"  # 200 and ACK are through
-    ENDING = "ending"  # we hang up; the network does not know all of it yet
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """An INVITE to send. `headers` are added as given; they must not contain line ends.
-
-    `next_hop` is where the datagram goes, whatever `request_uri` says.
-    """
-
-    request_uri: str
-    to_uri: str
-    from_uri: str
-    next_hop: Address
-    sdp: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(slots=True)
-class Counters:
-    """What passed, in messages; only ever grows."""
-
-    received: int = 0
-    sent: int = 0
-    retransmissions: int = 0
-    malformed: int = 0
-    stray: int = 0
-    refused: int = 0
-
-
-class Session:
-    """One INVITE session. Its methods queue datagrams on the user agent."""
-
-    __slots__ = ("call_id", "direction", "from_user", "request_user", "state")
-
-    call_id: str
-    direction: Direction
-    state: SessionState
-    request_user: str  # incoming: the user part of the Request-URI, unescaped; else ""
-    from_user: str  # incoming: the user part of the From URI, unescaped; else ""
-
-    def hang_up(self, now: float, *, q850: int | None = None) -> None:
-        """End it in whatever state it is: CANCEL, BYE, or 603. Idempotent; no event follows."""
-        raise NotImplementedError
-
-    def ring(self, now: float, sdp: bytes | None = None) -> None:
-        """Incoming: send 180, or 183 with `sdp`. Raises SessionStateError once answered."""
-        raise NotImplementedError
-
-    def answer(self, sdp: bytes, now: float) -> None:
-        """Incoming: send 200 until ACKed. Raises SessionStateError once answered or ended."""
-        raise NotImplementedError
-
-    def reject(self, status: int, phrase: str, now: float) -> None:
-        """Incoming: send this final status of 300-699. Raises SessionStateError likewise."""
-        raise NotImplementedError
+OVERLOAD_CAUSE = LegCause(LegOutcome.FAILED, 503, "Too many sessions", 42)
 
 
 class UserAgent:
     """The engine. `local` is the host and port written into Via and Contact."""
 
-    counters: Counters
+    __slots__ = ("_context", "_server")
 
     def __init__(
         self,
@@ -103,31 +55,119 @@ class UserAgent:
         local: Address,
         user_agent: str,
         timers: Timers = Timers(),  # noqa: B008 - frozen
+        limits: Limits | None = None,
         random: random_module.Random | None = None,
     ) -> None:
         """`random` is for tests; without it identifiers come from the system's entropy."""
-        raise NotImplementedError
+        if any(character in user_agent for character in "\r\n"):
+            raise ValueError("line end in the user agent's name")
+        self._context = Context(
+            local=local,
+            user_agent=user_agent,
+            timers=timers,
+            limits=limits or Limits(),
+            identifiers=IdentifierSource(random),
+        )
+        self._context.fork_closer = ForkCloser(self._context)
+        self._server = Server(self._context)
+
+    @property
+    def counters(self) -> Counters:
+        """What passed so far."""
+        return self._context.counters
+
+    @property
+    def session_count(self) -> int:
+        """Sessions that live, those whose BYE is under way included."""
+        return len(self._context.sessions)
+
+    @property
+    def transaction_count(self) -> int:
+        """Transactions that live or linger."""
+        return len(self._context.client_transactions) + len(self._context.server_transactions)
 
     def invite(self, invitation: Invitation, now: float) -> Session:
-        """Queue an INVITE; what becomes of it comes as events."""
-        raise NotImplementedError
+        """Queue an INVITE; what becomes of it comes as events, a refusal for want of room too.
+
+        Raises ValueError where a value of the invitation contains a line end.
+        """
+        invitation.check()
+        context = self._context
+        if (
+            len(context.sessions) >= context.limits.sessions_max
+            or len(context.client_transactions) >= context.limits.client_transactions_max
+        ):
+            return self._create_refused_session()
+        return OutgoingSession(context, invitation, now)
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram. Never raises for what a peer sent."""
-        raise NotImplementedError
+        context = self._context
+        context.counters.received += 1
+        try:
+            message = parse_message(data)
+            if message.status:
+                self._receive_response(message, source, now)
+            else:
+                self._server.receive(message, source, now)
+        except MalformedMessage:
+            context.counters.malformed += 1
 
     def next_deadline(self) -> float | None:
         """When `handle_timeout` must be called at the latest; None for never."""
-        raise NotImplementedError
+        return self._context.deadlines.next_deadline()
 
     def handle_timeout(self, now: float) -> None:
         """Act on every deadline that has passed."""
-        raise NotImplementedError
+        for item in self._context.deadlines.take_due(now):
+            item.handle_timeout(now)
 
     def take_datagrams(self) -> list[tuple[bytes, Address]]:
         """What to send, in order; taken once."""
-        raise NotImplementedError
+        datagrams, self._context.datagrams = self._context.datagrams, []
+        return datagrams
 
     def take_events(self) -> list[tuple[Session, SessionEvent]]:
-        """What happened, in order; taken once."""
-        raise NotImplementedError
+        """What happened, in order; taken once. Nothing is told of sessions that we ended."""
+        events = self._context.events
+        if not events:
+            return events
+        self._context.events = []
+        return [entry for entry in events if not entry[0].is_silent]
+
+    def _receive_response(self, response: SipMessage, source: Address, now: float) -> None:
+        context = self._context
+        key = f"{response.branch} {response.method}"
+        transaction = context.client_transactions.get(key)
+        # RFC 3261 8.1.3.3: a second Via means that the response was not for us.
+        if transaction is None or len(response.via_headers) > 1 or "," in response.via_headers[0]:
+            context.counters.stray += 1
+            return
+        transaction.receive(response, source, now)
+
+    def _create_refused_session(self) -> Session:
+        context = self._context
+        context.counters.refused += 1
+        identifiers = context.identifiers
+        session = RefusedSession(
+            context,
+            direction=Direction.OUTGOING,
+            call_id=identifiers.create_call_id(),
+            local_tag=identifiers.create_tag(),
+        )
+        session.refuse(OVERLOAD_CAUSE)
+        return session
+
+
+class RefusedSession(Session):
+    """An outgoing session for which there was no room; nothing was sent for it."""
+
+    __slots__ = ()
+
+    def refuse(self, cause: LegCause) -> None:
+        """End it; its owner hears of that as of any other end."""
+        self._end()
+        self._emit(SessionEnded(cause))
+
+    def hang_up(self, now: float, *, q850: int | None = None) -> None:
+        self.is_silent = True

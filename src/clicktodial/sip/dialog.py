@@ -1,0 +1,120 @@
+"""Dialogs of RFC 3261 12: who the parties are, which way requests go, and in which order."""
+
+from clicktodial.sip.context import MAX_FORWARDS, Context
+from clicktodial.sip.message import SipMessage
+from clicktodial.sip.uri import Address, address_of_uri, bracket_host, parse_uri, uri_of
+
+
+class Dialog:
+    """One dialog as one side sees it. Header values are kept as they are written, with tags."""
+
+    __slots__ = (
+        "_call_id",
+        "_local_header",
+        "_peer",
+        "_remote_cseq",
+        "_remote_header",
+        "_routes",
+        "_target",
+        "local_cseq",
+        "remote_tag",
+    )
+
+    def __init__(
+        self, message: SipMessage, *, local: str, remote: str, remote_tag: str, peer: Address
+    ) -> None:
+        self._call_id = message.call_id
+        self._local_header = local
+        self._remote_header = remote
+        self._peer = peer
+        self._target = _target_of(message, peer)
+        self._routes: list[str] = message.get_values("Record-Route")
+        self._remote_cseq: int | None = None
+        self.local_cseq = 0
+        self.remote_tag = remote_tag
+
+    @classmethod
+    def of_response(cls, response: SipMessage, source: Address) -> "Dialog":
+        """The UAC's dialog that a 2xx confirms (RFC 3261 12.1.2)."""
+        dialog = cls(
+            response,
+            local=response.from_header,
+            remote=response.to_header,
+            remote_tag=response.to_tag,
+            peer=source,
+        )
+        dialog._routes.reverse()
+        dialog.local_cseq = response.cseq
+        return dialog
+
+    @classmethod
+    def of_request(cls, request: SipMessage, local_tag: str, source: Address) -> "Dialog":
+        """The UAS's dialog that an INVITE opens (RFC 3261 12.1.1)."""
+        dialog = cls(
+            request,
+            local=f"{request.to_header};tag={local_tag}",
+            remote=request.from_header,
+            remote_tag=request.from_tag,
+            peer=source,
+        )
+        dialog._remote_cseq = request.cseq
+        return dialog
+
+    def accept_cseq(self, cseq: int) -> bool:
+        """Take the number of a request from the peer; False where it is out of order (12.2.2)."""
+        if self._remote_cseq is not None and cseq < self._remote_cseq:
+            return False
+        self._remote_cseq = cseq
+        return True
+
+    def create_ack(self, context: Context, cseq: int) -> tuple[bytes, Address]:
+        """The ACK of a 2xx (RFC 3261 13.2.2.4), a transaction of its own that is never answered."""
+        branch = context.identifiers.create_branch()
+        return self._create(context, "ACK", cseq, branch, "")
+
+    def create_request(
+        self, context: Context, method: str, branch: str, lines: str = ""
+    ) -> tuple[bytes, Address]:
+        """The next request in the dialog, and where it goes; `lines` are further headers."""
+        self.local_cseq += 1
+        return self._create(context, method, self.local_cseq, branch, lines)
+
+    def _create(
+        self, context: Context, method: str, cseq: int, branch: str, lines: str
+    ) -> tuple[bytes, Address]:
+        request_uri, route_lines, next_hop = self._route()
+        message = (
+            f"{method} {request_uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {context.sent_by};rport;branch={branch}\r\n"
+            f"{route_lines}Max-Forwards: {MAX_FORWARDS}\r\n"
+            f"From: {self._local_header}\r\nTo: {self._remote_header}\r\n"
+            f"Call-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
+            f"{lines}Content-Length: 0\r\n\r\n"
+        )
+        return message.encode(), next_hop
+
+    def _route(self) -> tuple[str, str, Address]:
+        """Request-URI, Route lines and next hop (RFC 3261 12.2.1.1)."""
+        if not self._routes:
+            return self._target, "", address_of_uri(self._target, self._peer)
+        first_uri = uri_of(self._routes[0])
+        next_hop = address_of_uri(first_uri, self._peer)
+        first = parse_uri(first_uri)
+        if first is None or first.is_loose_router:
+            return self._target, _route_lines(self._routes), next_hop
+        # A strict router finds itself in the Request-URI, and the target behind the routes.
+        return first_uri, _route_lines([*self._routes[1:], f"<{self._target}>"]), next_hop
+
+
+def _route_lines(routes: list[str]) -> str:
+    return "".join(f"Route: {route}\r\n" for route in routes)
+
+
+def _target_of(message: SipMessage, peer: Address) -> str:
+    """The remote target: the Contact, or where the message came from if there is none to use."""
+    contacts = message.get_values("Contact")
+    if contacts:
+        uri = uri_of(contacts[0])
+        if parse_uri(uri) is not None:
+            return uri
+    return f"sip:{bracket_host(peer[0])}:{peer[1]}"

@@ -1,0 +1,26 @@
+"""Errors of the SIP package.
+
+SipError
++-- MalformedMessage    a datagram that is no SIP message
++-- SdpError            a body that describes no audio we can use
++-- SessionStateError   a command without meaning in the session's state
+"""
+
+
+class SipError(Exception):
+    """Something is wrong in SIP."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class MalformedMessage(SipError):
+    """The datagram is no SIP message."""
+
+
+class SdpError(SipError):
+    """The body describes no audio stream that we can use."""
+
+
+class SessionStateError(SipError):
+    """The command has no meaning in the session's state."""

@@ -1,0 +1,184 @@
+"""Outgoing INVITE sessions (RFC 3261 13.2), and what becomes of answers that nobody wants.
+
+    CALLING --1xx--> PROCEEDING --2xx: ACK--> CONFIRMED --BYE received--> ENDED
+       |                 |                        |
+       +--hang_up: CANCEL after a 1xx--> ENDED    +--hang_up: BYE--> ENDING --answered--> ENDED
+
+A redirection (3xx) is a failure with that status: trunks are what routes calls here, and a
+number that a redirection names is none that the enterprise asked for.
+"""
+
+from clicktodial.domain.cause import LegCause, LegOutcome, cause_of_status
+from clicktodial.domain.media import MediaDescription
+from clicktodial.sip.context import Context
+from clicktodial.sip.dialog import Dialog
+from clicktodial.sip.error import SdpError
+from clicktodial.sip.event import (
+    SessionAnswered,
+    SessionEarlyMedia,
+    SessionRinging,
+    SessionTrying,
+)
+from clicktodial.sip.message import SipMessage, printable_phrase, q850_of
+from clicktodial.sip.request import Invitation, RequestHead, reason_lines
+from clicktodial.sip.sdp import parse_sdp, restrict_answer
+from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
+from clicktodial.sip.transaction import ClientInviteTransaction
+from clicktodial.sip.uri import Address
+
+NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
+NO_USABLE_ANSWER_CAUSE = LegCause(LegOutcome.FAILED, 488, "No usable answer", 65)
+# RFC 3398 7.2.4.1: incompatible destination, told to a peer whose answer we cannot use.
+_INCOMPATIBLE_Q850 = 88
+_RINGING = 180
+_SESSION_PROGRESS = 183
+
+
+class ForkCloser:
+    """Ends what still answers an INVITE whose session has its answer or is given up.
+
+    All that the ACK and the BYE need is in the 2xx itself, so no session is kept for it.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def on_invite_response(
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+    ) -> None:
+        """ACK and BYE a 2xx (RFC 3261 13.2.2.4); the transaction deals with the rest."""
+        if not 200 <= response.status < 300:
+            return
+        dialog = Dialog.of_response(response, source)
+        transaction.acknowledge(response.to_tag, *dialog.create_ack(self._context, response.cseq))
+        send_bye(self._context, dialog, None, transaction.now, None)
+
+    def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
+        """Nobody is waiting."""
+
+
+class OutgoingSession(Session):
+    """The session of an INVITE that we sent."""
+
+    __slots__ = ("_early_media", "_is_ringing", "_offer", "_transaction")
+
+    def __init__(self, context: Context, invitation: Invitation, now: float) -> None:
+        identifiers = context.identifiers
+        super().__init__(
+            context,
+            direction=Direction.OUTGOING,
+            call_id=identifiers.create_call_id(),
+            local_tag=identifiers.create_tag(),
+        )
+        self._offer = invitation.sdp
+        self._is_ringing = False
+        self._early_media: MediaDescription | None = None
+        head = RequestHead(
+            request_uri=invitation.request_uri,
+            sent_by=context.sent_by,
+            branch=identifiers.create_branch(),
+            from_header=f"<{invitation.from_uri}>;tag={self.local_tag}",
+            to_uri=invitation.to_uri,
+            call_id=self.call_id,
+            next_hop=invitation.next_hop,
+        )
+        request = head.create_invite(context, invitation)
+        self._transaction: ClientInviteTransaction | None = ClientInviteTransaction(
+            context, head, request, self, now
+        )
+
+    def hang_up(self, now: float, *, q850: int | None = None) -> None:
+        if self.state in (SessionState.ENDING, SessionState.ENDED):
+            self.is_silent = True
+            return
+        self.is_silent = True
+        if self.state is SessionState.CONFIRMED:
+            self._send_bye(now, q850)
+        else:
+            self._abandon(reason_lines(q850), now)
+
+    def receive_bye(self, request: SipMessage, now: float) -> None:
+        if self.state is SessionState.ENDING:
+            return  # both hung up at once; our own BYE ends it
+        if self.state is not SessionState.CONFIRMED:
+            # The BYE overtook the 200 that it follows, which will be acknowledged when it comes.
+            self._abandon("", now)
+        self._end()
+        self._emit_end(hang_up_cause(request))
+
+    def on_invite_response(
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+    ) -> None:
+        """Every response that is no retransmission, while the session wants to know."""
+        status = response.status
+        if self.state is SessionState.CALLING:
+            self.state = SessionState.PROCEEDING
+            self._emit(SessionTrying())
+        if status < 200:
+            self._on_progress(response)
+        elif status < 300:
+            self._on_answer(transaction, response, source)
+        else:
+            self._transaction = None
+            transaction.release(self._context.fork_closer)
+            phrase = printable_phrase(response.phrase)
+            self._end()
+            self._emit_end(cause_of_status(status, phrase, q850_of(response)))
+
+    def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
+        """Timer B: nobody ever responded."""
+        self._transaction = None
+        self._end()
+        self._emit_end(NO_RESPONSE_CAUSE)
+
+    def _on_progress(self, response: SipMessage) -> None:
+        media = _media_of(response) if response.body else None
+        rings = response.status == _RINGING or (
+            response.status == _SESSION_PROGRESS and media is None
+        )
+        if rings and not self._is_ringing:
+            self._is_ringing = True
+            self._emit(SessionRinging())
+        if media is None or media == self._early_media:
+            return
+        early = restrict_answer(media, self._offer)
+        if early is not None:
+            self._early_media = media
+            self._emit(SessionEarlyMedia(early))
+
+    def _on_answer(
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+    ) -> None:
+        context = self._context
+        self._dialog = Dialog.of_response(response, source)
+        transaction.release(context.fork_closer)
+        transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
+        media = _media_of(response)
+        answer = None if media is None else restrict_answer(media, self._offer)
+        self._transaction = self._early_media = None
+        self._offer = b""
+        if answer is None:
+            self._send_bye(transaction.now, _INCOMPATIBLE_Q850)
+            self._emit_end(NO_USABLE_ANSWER_CAUSE)
+            return
+        self.state = SessionState.CONFIRMED
+        self._emit(SessionAnswered(answer))
+
+    def _abandon(self, reason: str, now: float) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.cancel(reason, self._context.fork_closer, now)
+        self._end()
+
+
+def _media_of(response: SipMessage) -> MediaDescription | None:
+    """The audio that a response describes, or None where it has none that we can use."""
+    content_type = response.get("Content-Type").partition(";")[0].strip().lower()
+    if content_type != "application/sdp" or not response.body:
+        return None
+    try:
+        return parse_sdp(response.body)
+    except SdpError:
+        return None

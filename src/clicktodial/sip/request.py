@@ -1,0 +1,72 @@
+"""Requests outside a dialog, and what follows one hop by hop: the ACK of a refusal, CANCEL."""
+
+from dataclasses import dataclass
+
+from clicktodial.sip.context import MAX_FORWARDS, Context
+from clicktodial.sip.uri import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An INVITE to send. `headers` are added as given.
+
+    `next_hop` is where the datagram goes, whatever `request_uri` says.
+    """
+
+    request_uri: str
+    to_uri: str
+    from_uri: str
+    next_hop: Address
+    sdp: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def check(self) -> None:
+        """Raises ValueError where a value would end its line and begin another."""
+        values = (self.request_uri, self.to_uri, self.from_uri)
+        text = "".join(values) + "".join(name + value for name, value in self.headers)
+        if "\r" in text or "\n" in text:
+            raise ValueError("line end in an invitation")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What the ACK and the CANCEL of an INVITE repeat of it (RFC 3261 9.1, 17.1.1.3)."""
+
+    request_uri: str
+    sent_by: str
+    branch: str
+    from_header: str
+    to_uri: str
+    call_id: str
+    next_hop: Address
+
+    def create_ack(self, to_header: str) -> bytes:
+        """The ACK of a final response that is no 2xx; `to_header` is the response's."""
+        return (f"{self._start('ACK', to_header)}CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n").encode()
+
+    def create_cancel(self, reason_lines: str) -> bytes:
+        """The CANCEL, with Reason headers (RFC 3326) if any."""
+        start = self._start("CANCEL", f"<{self.to_uri}>")
+        return f"{start}CSeq: 1 CANCEL\r\n{reason_lines}Content-Length: 0\r\n\r\n".encode()
+
+    def create_invite(self, context: Context, invitation: Invitation) -> bytes:
+        """The INVITE itself."""
+        extra = "".join(f"{name}: {value}\r\n" for name, value in invitation.headers)
+        return (
+            f"{self._start('INVITE', f'<{self.to_uri}>')}CSeq: 1 INVITE\r\n"
+            f"{context.contact_line}{context.agent_line}{extra}"
+            f"Content-Type: application/sdp\r\nContent-Length: {len(invitation.sdp)}\r\n\r\n"
+        ).encode() + invitation.sdp
+
+    def _start(self, method: str, to_header: str) -> str:
+        return (
+            f"{method} {self.request_uri} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {self.sent_by};rport;branch={self.branch}\r\n"
+            f"Max-Forwards: {MAX_FORWARDS}\r\n"
+            f"From: {self.from_header}\r\nTo: {to_header}\r\nCall-ID: {self.call_id}\r\n"
+        )
+
+
+def reason_lines(q850: int | None) -> str:
+    """A Reason header for why we end a session, or nothing."""
+    return "" if q850 is None else f"Reason: Q.850;cause={q850}\r\n"
