@@ -86,6 +86,11 @@ class UserAgent:
         """Transactions that live or linger."""
         return len(self._context.client_transactions) + len(self._context.server_transactions)
 
+    @property
+    def has_events(self) -> bool:
+        """Whether `take_events` may have something to give."""
+        return bool(self._context.events)
+
     def invite(self, invitation: Invitation, now: float) -> Session:
         """Queue an INVITE; what becomes of it comes as events, a refusal for want of room too.
 

@@ -1,15 +1,30 @@
 """The user agent on a UDP socket of an event loop."""
 
+import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
-from clicktodial.sip.event import IncomingInvite, SessionEvent
+import structlog
+
+from clicktodial.domain.number import mask_number
+from clicktodial.sip.event import IncomingInvite, SessionEnded, SessionEvent
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Invitation, Session, UserAgent
+from clicktodial.sip.user_agent import Address, Invitation, Limits, Session, UserAgent
+
+log = structlog.get_logger()
 
 EventHandler: TypeAlias = Callable[[SessionEvent], None]
 InviteHandler: TypeAlias = Callable[[Session, IncomingInvite], EventHandler]
+
+# A burst of some thousand messages must survive one slow turn of the loop.
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+# Datagrams taken in one turn of the loop; then timers and HTTP have theirs.
+READS_PER_TURN_MAX = 64
+_DATAGRAM_BYTES_MAX = 65_535
+_UNAVAILABLE = (480, "Temporarily Unavailable")
 
 
 class MessageDirection(StrEnum):
@@ -30,51 +45,257 @@ class SipEndpoint:
     the session's own: these also send.
     """
 
-    user_agent: UserAgent
-
     def __init__(
         self,
         *,
         user_agent: str = "clicktodial",
         advertised_host: str | None = None,
         timers: Timers = Timers(),  # noqa: B008 - frozen
+        limits: Limits | None = None,
         on_invite: InviteHandler | None = None,
         on_message: MessageTap | None = None,
     ) -> None:
         """`on_invite` gets every incoming session, and returns the handler of its later events;
         without it every INVITE is refused with 480. `advertised_host` is what Via and Contact
         say, the bound host by default. `on_message` sees every message."""
-        raise NotImplementedError
+        self._name = user_agent
+        self._advertised_host = advertised_host
+        self._timers = timers
+        self._limits = limits
+        self._on_invite = on_invite
+        self._on_message = on_message
+        self._handlers: dict[Session, EventHandler] = {}
+        self._user_agent: UserAgent | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket: socket.socket | None = None
+        self._address: Address | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._dispatch_pending = False
+        self._dispatching = False
 
     @property
     def address(self) -> Address:
         """The bound address. Raises RuntimeError before `start`."""
-        raise NotImplementedError
+        if self._address is None:
+            raise RuntimeError("the endpoint is not started")
+        return self._address
+
+    @property
+    def user_agent(self) -> UserAgent:
+        """The engine. Raises RuntimeError before `start`."""
+        if self._user_agent is None:
+            raise RuntimeError("the endpoint is not started")
+        return self._user_agent
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the endpoint is started and not closed."""
+        return self._socket is not None
 
     async def start(self, host: str, port: int) -> None:
         """Bind; port 0 takes any. Raises OSError."""
-        raise NotImplementedError
+        if self._user_agent is not None:
+            raise RuntimeError("the endpoint was started before")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            bound.setblocking(False)
+            _enlarge_buffers(bound)
+            bound.bind((host, port))
+        except OSError:
+            bound.close()
+            raise
+        name = bound.getsockname()
+        self._address = (str(name[0]), int(name[1]))
+        self._user_agent = UserAgent(
+            local=(self._advertised_host or self._address[0], self._address[1]),
+            user_agent=self._name,
+            timers=self._timers,
+            limits=self._limits,
+        )
+        self._socket = bound
+        self._loop = asyncio.get_running_loop()
+        # A bare socket rather than a transport: nothing to be buffered on the way out (what the
+        # kernel refuses is lost, and comes again by RFC 3261's timers), several reads a turn.
+        self._loop.add_reader(bound.fileno(), self._read)
+        log.info("sip.started", host=self._address[0], port=self._address[1])
 
     async def close(self) -> None:
         """Stop at once and close the socket; sessions get no further events."""
-        raise NotImplementedError
+        bound, self._socket = self._socket, None
+        if bound is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._handlers.clear()
+        self._running_loop().remove_reader(bound.fileno())
+        bound.close()
+        log.info("sip.stopped", port=self.address[1])
+
+    # Sessions
 
     def invite(self, invitation: Invitation, on_event: EventHandler) -> Session:
-        """Send an INVITE."""
-        raise NotImplementedError
+        """Send an INVITE. Raises ValueError where the invitation contains a line end."""
+        session = self.user_agent.invite(invitation, self._now())
+        self._handlers[session] = on_event
+        self._flush()
+        return session
 
     def hang_up(self, session: Session, *, q850: int | None = None) -> None:
         """End a session in any state; its handler is not called any more."""
-        raise NotImplementedError
+        self._handlers.pop(session, None)
+        session.hang_up(self._now(), q850=q850)
+        self._flush()
 
     def ring(self, session: Session, sdp: bytes | None = None) -> None:
-        """180, or 183 with SDP."""
-        raise NotImplementedError
+        """180, or 183 with SDP. Raises SessionStateError once answered or ended."""
+        session.ring(self._now(), sdp)
+        self._flush()
 
     def answer(self, session: Session, sdp: bytes) -> None:
-        """200."""
-        raise NotImplementedError
+        """200. Raises SessionStateError once answered or ended."""
+        session.answer(sdp, self._now())
+        self._flush()
 
     def reject(self, session: Session, status: int, phrase: str) -> None:
-        """A final refusal."""
-        raise NotImplementedError
+        """A final refusal; the handler is not called any more. Raises SessionStateError."""
+        session.reject(status, phrase, self._now())
+        self._handlers.pop(session, None)
+        self._flush()
+
+    # From the loop
+
+    def _read(self) -> None:
+        for _ in range(READS_PER_TURN_MAX):
+            if self._socket is None:
+                return  # a handler closed the endpoint
+            try:
+                data, source = self._socket.recvfrom(_DATAGRAM_BYTES_MAX)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                # An ICMP error does not name the request that it answers; timers find out.
+                log.debug("sip.socket_error", error=str(error))
+                continue
+            self._receive(data, (source[0], source[1]))
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        if self._on_message is not None:
+            self._tap(MessageDirection.RECEIVED, data, source)
+        self.user_agent.receive(data, source, self._now())
+        self._dispatch()
+        self._flush()
+
+    def _handle_timer(self) -> None:
+        self._timer = None
+        self.user_agent.handle_timeout(self._now())
+        self._dispatch()
+        self._flush()
+
+    def _dispatch_later(self) -> None:
+        self._dispatch_pending = False
+        self._dispatch()
+        self._flush()
+
+    def _dispatch(self) -> None:
+        """Hand every event to its handler, those too that handlers cause meanwhile."""
+        self._dispatching = True
+        try:
+            while self._socket is not None and self.user_agent.has_events:
+                events = self.user_agent.take_events()
+                for session, event in events:
+                    if not session.is_silent:  # an earlier handler may have hung it up
+                        self._deliver(session, event)
+        finally:
+            self._dispatching = False
+
+    def _deliver(self, session: Session, event: SessionEvent) -> None:
+        try:
+            if isinstance(event, IncomingInvite):
+                self._accept(session, event)
+                return
+            ended = isinstance(event, SessionEnded)
+            handler = self._handlers.pop(session, None) if ended else self._handlers.get(session)
+            if handler is not None:
+                handler(event)
+        except Exception:
+            # One session's owner must not take the others' signalling down with it.
+            log.exception(
+                "sip.handler_failed", event_type=type(event).__name__, call_id=session.call_id
+            )
+
+    def _accept(self, session: Session, event: IncomingInvite) -> None:
+        if self._on_invite is None:
+            session.reject(*_UNAVAILABLE, self._now())
+            log.info("sip.invite_refused", number=mask_number(session.request_user))
+            return
+        self._handlers[session] = _discard  # the handler may hang up before it returns its own
+        try:
+            handler = self._on_invite(session, event)
+        except BaseException:
+            self._handlers.pop(session, None)
+            session.hang_up(self._now())
+            raise
+        if session in self._handlers:
+            self._handlers[session] = handler
+
+    def _flush(self) -> None:
+        """Send what is queued, and see to the events and the deadline that a command made."""
+        bound, user_agent = self._socket, self._user_agent
+        if bound is None or user_agent is None:
+            return  # a handler closed the endpoint
+        for data, destination in user_agent.take_datagrams():
+            if self._on_message is not None:
+                self._tap(MessageDirection.SENT, data, destination)
+            _send(bound, data, destination)
+        if user_agent.has_events and not self._dispatching and not self._dispatch_pending:
+            self._dispatch_pending = True
+            self._running_loop().call_soon(self._dispatch_later)
+        self._arm(user_agent.next_deadline())
+
+    def _arm(self, deadline: float | None) -> None:
+        """One timer for the earliest deadline. A deadline that moved away is left alone: the
+        timer then fires once for nothing, which is cheaper than to re-arm for every message."""
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._running_loop().call_at(deadline, self._handle_timer)
+
+    def _tap(self, direction: MessageDirection, data: bytes, peer: Address) -> None:
+        assert self._on_message is not None
+        try:
+            self._on_message(direction, data, peer)
+        except Exception:
+            # A capture is a convenience; calls go on without it.
+            log.exception("sip.tap_failed")
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError("the endpoint is not started")
+        return self._loop
+
+    def _now(self) -> float:
+        return self._running_loop().time()
+
+
+def _send(bound: socket.socket, data: bytes, destination: Address) -> None:
+    try:
+        bound.sendto(data, destination)
+    except (OSError, OverflowError) as error:
+        # A full buffer, or a destination that a peer named and no route leads to.
+        log.warning("sip.send_failed", peer=destination[0], error=str(error))
+
+
+def _discard(_event: SessionEvent) -> None:
+    """The handler of a session whose owner has not named one yet."""
+
+
+def _enlarge_buffers(bound: socket.socket) -> None:
+    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        # Where the system allows less, it takes what it allows.
+        with contextlib.suppress(OSError):
+            bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)

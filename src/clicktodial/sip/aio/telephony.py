@@ -1,10 +1,53 @@
-"""control.port.Telephony over SIP trunks, with fail-over before ringing."""
+"""control.port.Telephony over SIP trunks, with fail-over before ringing.
 
+A leg is tried on one trunk after the other until one says something about the party. The next
+trunk is tried where a trunk
+
+- sent no response at all within its `answer_timeout_s` (the last one is waited for as long as
+  RFC 3261 does, 64*T1), or its name has no address, or
+- refused with 503 before any sign of ringing, early media or an answer.
+
+Everything else is the leg's end: 500, 502 and 504 are what networks answer for numbers that
+they cannot reach, and asking again elsewhere would ring nobody and cost seconds. An attempt
+that was given up is cancelled as soon as its trunk wakes up, and hung up should it answer.
+
+A trunk that was silent is tried after the others for TRUNK_REST_S.
+"""
+
+import asyncio
+import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from clicktodial.control.port import Leg, LegEvent, LegPlan
+import structlog
+
+from clicktodial.control.port import Answered, EarlyMedia, Ended, Leg, LegEvent, LegPlan, Ringing
+from clicktodial.domain.cause import LegCause, LegOutcome
+from clicktodial.domain.number import mask_number
 from clicktodial.domain.trunk import Trunk
 from clicktodial.sip.aio.endpoint import SipEndpoint
+from clicktodial.sip.aio.resolver import HostResolver
+from clicktodial.sip.event import (
+    SessionAnswered,
+    SessionEarlyMedia,
+    SessionEnded,
+    SessionEvent,
+    SessionRinging,
+    SessionTrying,
+)
+from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
+from clicktodial.sip.sdp import serialize_sdp
+from clicktodial.sip.uri import DEFAULT_PORT, bracket_host, is_ip_literal
+from clicktodial.sip.user_agent import Address, Invitation, Session
+
+log = structlog.get_logger()
+
+# Long enough that a dead trunk costs only the first of many calls its time-out, short enough
+# that a trunk that is back soon gets its share again.
+TRUNK_REST_S = 10.0
+_SERVICE_UNAVAILABLE = 503
+NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
+UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
 
 
 class TrunkTelephony:
@@ -12,12 +55,227 @@ class TrunkTelephony:
 
     def __init__(self, endpoint: SipEndpoint, trunks: Callable[[], Sequence[Trunk]]) -> None:
         """`trunks` is asked anew for every leg."""
-        raise NotImplementedError
+        self._endpoint = endpoint
+        self._trunks = trunks
+        self._resolver = HostResolver()
+        self._resting: dict[str, float] = {}  # by trunk name: until when
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg:
         """Dial; never raises for what a trunk does. Without any trunk the leg ends with 503."""
-        raise NotImplementedError
+        leg = TrunkLeg(self, plan, on_event)
+        leg.try_next()
+        return leg
 
     async def close(self) -> None:
         """Cancel the name look-ups that are under way."""
-        raise NotImplementedError
+        await self._resolver.close()
+
+    # For legs
+
+    @property
+    def endpoint(self) -> SipEndpoint:
+        """Where INVITEs leave."""
+        return self._endpoint
+
+    def select_trunks(self) -> list[Trunk]:
+        """The trunks in the order in which a leg tries them now."""
+        trunks = sorted(self._trunks(), key=lambda trunk: (trunk.priority, trunk.name))
+        if not self._resting:
+            return trunks
+        now = asyncio.get_running_loop().time()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        return sorted(trunks, key=lambda trunk: trunk.name in self._resting)
+
+    def note_silence(self, trunk: Trunk) -> None:
+        """The trunk did not respond: others go first for a while."""
+        self._resting[trunk.name] = asyncio.get_running_loop().time() + TRUNK_REST_S
+
+    def note_response(self, trunk: Trunk) -> None:
+        """The trunk lives."""
+        self._resting.pop(trunk.name, None)
+
+    def resolve(self, trunk: Trunk, on_address: Callable[[Address | None], None]) -> None:
+        """Find where the trunk is: at once for a literal or a remembered name, else later."""
+        if is_ip_literal(trunk.host):
+            on_address((trunk.host, trunk.port))
+            return
+        family = socket.AF_INET6 if ":" in self._endpoint.address[0] else socket.AF_INET
+        known = self._resolver.find(trunk.host, family)
+        if known is not None:
+            on_address((known, trunk.port))
+            return
+        self._resolver.resolve(
+            trunk.host,
+            family,
+            lambda host: on_address(None if host is None else (host, trunk.port)),
+        )
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The leg on one trunk."""
+
+    trunk: Trunk
+    is_last: bool
+    session: Session | None = None
+    responded: bool = False
+
+
+class TrunkLeg:
+    """One outgoing leg, on its first trunk or a later one."""
+
+    __slots__ = (
+        "_attempt",
+        "_cause",
+        "_is_over",
+        "_on_event",
+        "_plan",
+        "_progressed",
+        "_sdp",
+        "_silence_timer",
+        "_telephony",
+        "_untried",
+    )
+
+    def __init__(
+        self, telephony: TrunkTelephony, plan: LegPlan, on_event: Callable[[LegEvent], None]
+    ) -> None:
+        self._telephony = telephony
+        self._plan = plan
+        self._on_event = on_event
+        self._sdp = serialize_sdp(plan.offer)
+        self._untried = telephony.select_trunks()
+        self._untried.reverse()
+        self._attempt: _Attempt | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._cause = NO_TRUNK_CAUSE
+        self._progressed = False
+        self._is_over = False
+
+    @property
+    def trunk_name(self) -> str | None:
+        """The trunk that the leg is on, or was last."""
+        return None if self._attempt is None else self._attempt.trunk.name
+
+    @property
+    def sip_call_id(self) -> str | None:
+        """The Call-ID on that trunk."""
+        attempt = self._attempt
+        return None if attempt is None or attempt.session is None else attempt.session.call_id
+
+    def hang_up(self) -> None:
+        """End the leg in any state, while a trunk's name is looked up too. Idempotent."""
+        self._is_over = True
+        self._give_up_attempt()
+
+    def try_next(self) -> None:
+        """Dial on the next trunk, or end the leg where there is none."""
+        if not self._untried:
+            # A leg that was never dialled must not end before `place` has returned.
+            asyncio.get_running_loop().call_soon(self._end, self._cause)
+            return
+        attempt = _Attempt(self._untried.pop(), is_last=not self._untried)
+        self._attempt = attempt
+        self._telephony.resolve(attempt.trunk, lambda address: self._dial(attempt, address))
+
+    def _dial(self, attempt: _Attempt, address: Address | None) -> None:
+        if self._is_over or attempt is not self._attempt:
+            return
+        if address is None:
+            self._telephony.note_silence(attempt.trunk)
+            self._fail_over(UNRESOLVED_CAUSE)
+            return
+        invitation = create_invitation(self._plan, attempt.trunk, address, self._sdp)
+        attempt.session = self._telephony.endpoint.invite(
+            invitation, lambda event: self._on_session_event(attempt, event)
+        )
+        if not attempt.is_last:
+            self._silence_timer = asyncio.get_running_loop().call_later(
+                attempt.trunk.answer_timeout_s, self._on_silence, attempt
+            )
+
+    def _on_silence(self, attempt: _Attempt) -> None:
+        self._silence_timer = None
+        self._telephony.note_silence(attempt.trunk)
+        self._give_up_attempt()
+        self._fail_over(NO_RESPONSE_CAUSE)
+
+    def _on_session_event(self, attempt: _Attempt, event: SessionEvent) -> None:
+        if self._is_over or attempt is not self._attempt:
+            return
+        match event:
+            case SessionTrying():
+                attempt.responded = True
+                self._stop_silence_timer()
+                self._telephony.note_response(attempt.trunk)
+            case SessionRinging():
+                self._progressed = True
+                self._on_event(Ringing())
+            case SessionEarlyMedia(media):
+                self._progressed = True
+                self._on_event(EarlyMedia(media))
+            case SessionAnswered(media):
+                self._progressed = True
+                self._sdp = b""
+                self._on_event(Answered(media))
+            case SessionEnded(cause):
+                self._on_session_end(attempt, cause)
+            case _:
+                pass  # what only incoming sessions tell
+
+    def _on_session_end(self, attempt: _Attempt, cause: LegCause) -> None:
+        self._stop_silence_timer()
+        if not attempt.responded and cause is NO_RESPONSE_CAUSE:
+            self._telephony.note_silence(attempt.trunk)
+            self._fail_over(cause)
+        elif cause.sip_status == _SERVICE_UNAVAILABLE and not self._progressed:
+            self._fail_over(cause)
+        else:
+            self._end(cause)
+
+    def _fail_over(self, cause: LegCause) -> None:
+        # A trunk that refused has told more than one that was silent.
+        if cause is not NO_RESPONSE_CAUSE or self._cause is NO_TRUNK_CAUSE:
+            self._cause = cause
+        attempt = self._attempt
+        log.warning(
+            "sip.trunk_failed",
+            trunk=None if attempt is None else attempt.trunk.name,
+            number=mask_number(self._plan.destination),
+            sip_status=cause.sip_status,
+            text=cause.sip_text,
+            trunks_left=len(self._untried),
+        )
+        self.try_next()
+
+    def _end(self, cause: LegCause) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._on_event(Ended(cause))
+
+    def _give_up_attempt(self) -> None:
+        self._stop_silence_timer()
+        if self._attempt is not None and self._attempt.session is not None:
+            self._telephony.endpoint.hang_up(self._attempt.session)
+
+    def _stop_silence_timer(self) -> None:
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+            self._silence_timer = None
+
+
+def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes) -> Invitation:
+    """The INVITE of a leg. Of us the party sees the number shown, and nothing of the other side."""
+    host = bracket_host(trunk.host)
+    domain = trunk.domain or (host if trunk.port == DEFAULT_PORT else f"{host}:{trunk.port}")
+    called = f"sip:{plan.destination}@{domain};user=phone"
+    shown = f"sip:{plan.shown}@{trunk.domain or host};user=phone"
+    return Invitation(
+        request_uri=called,
+        to_uri=called,
+        from_uri=shown,
+        next_hop=address,
+        sdp=sdp,
+        headers=(("P-Asserted-Identity", f"<{shown}>"),),
+    )
