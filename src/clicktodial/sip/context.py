@@ -10,8 +10,8 @@ from clicktodial.sip.timer import DeadlineQueue, Timers
 from clicktodial.sip.uri import Address, bracket_host
 
 if TYPE_CHECKING:
+    from clicktodial.sip.client_transaction import InviteUser
     from clicktodial.sip.session import Session
-    from clicktodial.sip.transaction import InviteUser
 
 ALLOWED_METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
 MAX_FORWARDS = 70  # RFC 3261 8.1.1.6

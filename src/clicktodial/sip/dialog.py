@@ -11,52 +11,45 @@ class Dialog:
     __slots__ = (
         "_call_id",
         "_local_header",
-        "_peer",
+        "_next_hop",
         "_remote_cseq",
         "_remote_header",
-        "_routes",
-        "_target",
+        "_request_uri",
+        "_route_lines",
         "local_cseq",
         "remote_tag",
     )
 
     def __init__(
-        self, message: SipMessage, *, local: str, remote: str, remote_tag: str, peer: Address
+        self, message: SipMessage, routes: list[str], peer: Address, *, local: str, remote: str
     ) -> None:
+        """`routes` is the route set in the order of our requests; `peer` is who sent `message`."""
         self._call_id = message.call_id
         self._local_header = local
         self._remote_header = remote
-        self._peer = peer
-        self._target = _target_of(message, peer)
-        self._routes: list[str] = message.get_values("Record-Route")
         self._remote_cseq: int | None = None
         self.local_cseq = 0
-        self.remote_tag = remote_tag
+        self.remote_tag = ""
+        self._request_uri, self._route_lines, self._next_hop = _route(message, routes, peer)
 
     @classmethod
     def of_response(cls, response: SipMessage, source: Address) -> "Dialog":
         """The UAC's dialog that a 2xx confirms (RFC 3261 12.1.2)."""
+        routes = response.get_values("Record-Route")
         dialog = cls(
-            response,
-            local=response.from_header,
-            remote=response.to_header,
-            remote_tag=response.to_tag,
-            peer=source,
+            response, routes[::-1], source, local=response.from_header, remote=response.to_header
         )
-        dialog._routes.reverse()
+        dialog.remote_tag = response.to_tag
         dialog.local_cseq = response.cseq
         return dialog
 
     @classmethod
     def of_request(cls, request: SipMessage, local_tag: str, source: Address) -> "Dialog":
         """The UAS's dialog that an INVITE opens (RFC 3261 12.1.1)."""
-        dialog = cls(
-            request,
-            local=f"{request.to_header};tag={local_tag}",
-            remote=request.from_header,
-            remote_tag=request.from_tag,
-            peer=source,
-        )
+        routes = request.get_values("Record-Route")
+        local = f"{request.to_header};tag={local_tag}"
+        dialog = cls(request, routes, source, local=local, remote=request.from_header)
+        dialog.remote_tag = request.from_tag
         dialog._remote_cseq = request.cseq
         return dialog
 
@@ -82,31 +75,32 @@ class Dialog:
     def _create(
         self, context: Context, method: str, cseq: int, branch: str, lines: str
     ) -> tuple[bytes, Address]:
-        request_uri, route_lines, next_hop = self._route()
         message = (
-            f"{method} {request_uri} SIP/2.0\r\n"
+            f"{method} {self._request_uri} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP {context.sent_by};rport;branch={branch}\r\n"
-            f"{route_lines}Max-Forwards: {MAX_FORWARDS}\r\n"
+            f"{self._route_lines}Max-Forwards: {MAX_FORWARDS}\r\n"
             f"From: {self._local_header}\r\nTo: {self._remote_header}\r\n"
             f"Call-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
             f"{lines}Content-Length: 0\r\n\r\n"
         )
-        return message.encode(), next_hop
-
-    def _route(self) -> tuple[str, str, Address]:
-        """Request-URI, Route lines and next hop (RFC 3261 12.2.1.1)."""
-        if not self._routes:
-            return self._target, "", address_of_uri(self._target, self._peer)
-        first_uri = uri_of(self._routes[0])
-        next_hop = address_of_uri(first_uri, self._peer)
-        first = parse_uri(first_uri)
-        if first is None or first.is_loose_router:
-            return self._target, _route_lines(self._routes), next_hop
-        # A strict router finds itself in the Request-URI, and the target behind the routes.
-        return first_uri, _route_lines([*self._routes[1:], f"<{self._target}>"]), next_hop
+        return message.encode(), self._next_hop
 
 
-def _route_lines(routes: list[str]) -> str:
+def _route(message: SipMessage, routes: list[str], peer: Address) -> tuple[str, str, Address]:
+    """Request-URI, Route lines and next hop of the dialog's requests (RFC 3261 12.2.1.1)."""
+    target = _target_of(message, peer)
+    if not routes:
+        return target, "", address_of_uri(target, peer)
+    first_uri = uri_of(routes[0])
+    next_hop = address_of_uri(first_uri, peer)
+    first = parse_uri(first_uri)
+    if first is None or first.is_loose_router:
+        return target, _join_routes(routes), next_hop
+    # A strict router finds itself in the Request-URI, and the target behind the routes.
+    return first_uri, _join_routes([*routes[1:], f"<{target}>"]), next_hop
+
+
+def _join_routes(routes: list[str]) -> str:
     return "".join(f"Route: {route}\r\n" for route in routes)
 
 

@@ -18,12 +18,14 @@ from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionConfirmed
 from clicktodial.sip.message import SipMessage, q850_of
 from clicktodial.sip.response import ResponseTemplate, dialog_lines
+from clicktodial.sip.server_transaction import ServerInviteTransaction
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause
-from clicktodial.sip.transaction import ServerInviteTransaction
 from clicktodial.sip.uri import Address, parse_uri, uri_of
 
 # RFC 3261 13.3.1.1: proxies forget a call that does not ring anew within three minutes.
 PROVISIONAL_REPEAT_S = 60.0
+# A caller that vanished never cancels: without an end, such sessions would fill the table.
+UNANSWERED_MAX_S = 600.0
 NO_ACK_CAUSE = LegCause(LegOutcome.FAILED, 408, "No ACK", 102)
 
 
@@ -52,6 +54,7 @@ class IncomingSession(Session):
         *,
         template: ResponseTemplate,
         transaction: ServerInviteTransaction,
+        now: float,
     ) -> None:
         local_tag = context.identifiers.create_tag()
         super().__init__(
@@ -64,15 +67,16 @@ class IncomingSession(Session):
         self._invite_cseq = request.cseq
         self._repeated: bytes | None = None  # the 180, 183 or 200 that may have to go again
         self._interval_s = context.timers.t1_s
-        self._give_up_at = 0.0
+        self._give_up_at = now + UNANSWERED_MAX_S
         self._wants_bye = False
         self._hang_up_q850: int | None = None
         self.deadline: float | None = None
         self.queued_at: float | None = None
         self.state = SessionState.PROCEEDING
         transaction.session_tag = local_tag
+        context.deadlines.arm(self, self._give_up_at)
         if request.uri is not None and request.uri.user:
-            self.request_user = unquote(request.uri.user)
+            self.request_user = request.uri.user
         from_uri = parse_uri(uri_of(request.from_header))
         if from_uri is not None and from_uri.user:
             self.from_user = unquote(from_uri.user)
@@ -81,7 +85,7 @@ class IncomingSession(Session):
         self._check_unanswered()
         status, phrase = (180, "Ringing") if sdp is None else (183, "Session Progress")
         self._repeated = self._respond(status, phrase, now, lines=self._dialog_lines, sdp=sdp)
-        self._context.deadlines.arm(self, now + PROVISIONAL_REPEAT_S)
+        self._arm_repeat(now)
 
     def answer(self, sdp: bytes, now: float) -> None:
         self._check_unanswered()
@@ -142,8 +146,7 @@ class IncomingSession(Session):
     def handle_timeout(self, now: float) -> None:
         """Ring or answer again, or give up waiting for the ACK (RFC 3261 13.3.1.4)."""
         if self.state is SessionState.PROCEEDING:
-            self._repeat()
-            self._context.deadlines.arm(self, now + PROVISIONAL_REPEAT_S)
+            self._ring_on(now)
         elif now < self._give_up_at:
             self._repeat()
             self._interval_s = self._context.timers.longer_interval_s(self._interval_s)
@@ -152,6 +155,17 @@ class IncomingSession(Session):
             self._forget_invite()
             self._send_bye(now, self._hang_up_q850)
             self._emit_end(NO_ACK_CAUSE)
+
+    def _ring_on(self, now: float) -> None:
+        if now < self._give_up_at:
+            self._repeat()
+            self._arm_repeat(now)
+            return
+        self._refuse(480, "Temporarily Unavailable", now)
+        self._emit_end(cause_of_status(480, "Never answered"))
+
+    def _arm_repeat(self, now: float) -> None:
+        self._context.deadlines.arm(self, min(now + PROVISIONAL_REPEAT_S, self._give_up_at))
 
     def _check_unanswered(self) -> None:
         if self.state is not SessionState.PROCEEDING:

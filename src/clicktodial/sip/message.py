@@ -9,6 +9,7 @@ answered but not obeyed is kept, with its `defect`.
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from sipmessage import URI, Message, Request, Response
 
@@ -246,7 +247,8 @@ def _parse_repaired(data: bytes) -> tuple[Request | Response, Defect | None]:
 def _read_request_uri(text: str) -> tuple[URI | None, Defect | None]:
     parts = parse_uri(text)
     if parts is not None:
-        return URI(scheme="sip", host=parts.host, user=parts.user, port=parts.port), None
+        user = unquote(parts.user) if parts.user else None
+        return URI(scheme="sip", host=parts.host, user=user, port=parts.port), None
     scheme, colon, _ = text.partition(":")
     if colon and _TOKEN.fullmatch(scheme) and scheme.lower() not in ("sip", "sips", "tel"):
         return None, UNSUPPORTED_SCHEME

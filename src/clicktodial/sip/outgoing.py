@@ -10,6 +10,7 @@ number that a redirection names is none that the enterprise asked for.
 
 from clicktodial.domain.cause import LegCause, LegOutcome, cause_of_status
 from clicktodial.domain.media import MediaDescription
+from clicktodial.sip.client_transaction import ClientInviteTransaction
 from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SdpError
@@ -23,7 +24,6 @@ from clicktodial.sip.message import SipMessage, printable_phrase, q850_of
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
-from clicktodial.sip.transaction import ClientInviteTransaction
 from clicktodial.sip.uri import Address
 
 NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)

@@ -8,19 +8,28 @@ comes from by its packets. Written is nothing but our own address and codecs.
 import re
 from typing import Final
 
-from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
+from clicktodial.domain.media import (
+    PCMA,
+    PCMU,
+    TELEPHONE_EVENT,
+    Codec,
+    MediaAddress,
+    MediaDescription,
+)
 from clicktodial.sip.error import SdpError
 
 SDP_BYTES_MAX = 16_384
 SDP_LINES_MAX = 512
 # RFC 3551: payload types are seven bits; a stream that lists more than this lists nonsense.
 PAYLOAD_TYPES_MAX = 64
+_PAYLOAD_TYPE_MAX = 127
+_PORT_MAX = 65_535
 _TELEPHONE_EVENT: Final = "telephone-event"
 _TELEPHONE_EVENT_RATE = 8000
 
 # RFC 3551 table 4: payload types that need no rtpmap.
 _STATIC_CODECS = {
-    codec.payload_type: codec
+    str(codec.payload_type): codec
     for codec in (
         PCMU,
         Codec(3, "GSM"),
@@ -31,87 +40,52 @@ _STATIC_CODECS = {
         Codec(18, "G729"),
     )
 }
-_AUDIO = re.compile(r"audio\s+(\d{1,5})(?:/\d+)?\s+(\S+)\s+([0-9 ]+)", re.ASCII)
-_RTPMAP = re.compile(r"rtpmap:\s*(\d{1,3})\s+([^\s/]{1,64})/(\d{1,6})(?:/\d+)?", re.ASCII)
-_CONNECTION = re.compile(r"IN\s+IP4\s+(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
+_AUDIO = re.compile(r"audio[ \t]+(\d{1,5})(?:/\d+)?[ \t]+(\S+)[ \t]+([0-9 \t]+)", re.ASCII)
+_RTPMAP = re.compile(
+    r"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^\s/]{1,64})/(\d{1,6})(?:/\d+)?[ \t]*$",
+    re.ASCII | re.MULTILINE,
+)
+_CONNECTION = re.compile(r"^c=(.*)$", re.MULTILINE)
+_IPV4 = re.compile(r"IN[ \t]+IP4[ \t]+(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})[ \t]*", re.ASCII)
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _MULTICAST_FIRST_OCTET = 224
-
-
-class _Stream:
-    """One audio stream while it is read."""
-
-    __slots__ = ("connection", "mapped", "payload_types", "port")
-
-    def __init__(self, port: int, payload_types: list[int]) -> None:
-        self.port = port
-        self.payload_types = payload_types
-        self.connection = ""
-        self.mapped: dict[int, Codec] = {}
+# What nearly every stream says of the codecs that we offer, so that it is not built anew.
+_USUAL_CODECS = {
+    (str(codec.payload_type), codec.name, str(codec.clock_rate)): codec
+    for codec in (PCMU, PCMA, TELEPHONE_EVENT)
+}
 
 
 def parse_sdp(body: bytes) -> MediaDescription:
     """The first active audio stream over RTP/AVP on IPv4. Raises SdpError."""
     if len(body) > SDP_BYTES_MAX:
         raise SdpError("SDP is too long")
-    lines = body.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-    if len(lines) > SDP_LINES_MAX or not lines[0].startswith("v="):
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n")
+    if not text.startswith("v=") or text.count("\n") > SDP_LINES_MAX:
         raise SdpError("not SDP")
-    connection, stream = _find_audio(lines)
-    if stream is None:
-        raise SdpError("no audio stream")
-    address = MediaAddress(_read_host(stream.connection or connection), stream.port)
-    codecs, dtmf = _collect_codecs(stream)
+    session, *streams = text.split("\nm=")
+    for stream in streams:
+        audio = _AUDIO.fullmatch(stream.partition("\n")[0].strip())
+        # RFC 3264 6: port 0 refuses the stream.
+        if audio is not None and audio[2] in _PROFILES and 0 < int(audio[1]) <= _PORT_MAX:
+            return _read_stream(session, stream, audio)
+    raise SdpError("no audio stream")
+
+
+def _read_stream(session: str, stream: str, audio: re.Match[str]) -> MediaDescription:
+    # RFC 8866 5.7: the stream's own address goes before the session's.
+    connection = _CONNECTION.search(stream) or _CONNECTION.search(session)
+    if connection is None:
+        raise SdpError("no address")
+    address = MediaAddress(_read_host(connection[1]), int(audio[1]))
+    codecs, dtmf = _collect_codecs(stream, audio[3].split())
     if not codecs:
         raise SdpError("no codec")
     return MediaDescription(address, codecs, dtmf)
 
 
-def _find_audio(lines: list[str]) -> tuple[str, _Stream | None]:
-    """The connection of the session level, and the first stream that we could use."""
-    connection = ""
-    stream: _Stream | None = None
-    in_session = True
-    for line in lines:
-        kind = line[:2]
-        if kind == "m=":
-            if stream is not None:
-                break
-            in_session = False
-            stream = _read_stream(line)
-        elif kind == "c=":
-            if in_session:
-                connection = line[2:].strip()
-            elif stream is not None:
-                stream.connection = line[2:].strip()
-        elif kind == "a=" and stream is not None and line.startswith("a=rtpmap:"):
-            _read_rtpmap(stream, line[2:].strip())
-    return connection, stream
-
-
-def _read_stream(line: str) -> _Stream | None:
-    match = _AUDIO.fullmatch(line[2:].strip())
-    if match is None or match[2] not in _PROFILES:
-        return None
-    port = int(match[1])
-    # RFC 3264 6: port 0 refuses the stream.
-    if not 0 < port <= 65_535:
-        return None
-    words = match[3].split()[:PAYLOAD_TYPES_MAX]
-    return _Stream(port, [int(word) for word in words if len(word) <= 3])
-
-
-def _read_rtpmap(stream: _Stream, attribute: str) -> None:
-    match = _RTPMAP.fullmatch(attribute)
-    if match is None or len(stream.mapped) >= PAYLOAD_TYPES_MAX:
-        return
-    name = match[2]
-    name = _TELEPHONE_EVENT if name.lower() == _TELEPHONE_EVENT else name.upper()
-    stream.mapped[int(match[1])] = Codec(int(match[1]), name, int(match[3]))
-
-
 def _read_host(connection: str) -> str:
-    match = _CONNECTION.fullmatch(connection)
+    match = _IPV4.fullmatch(connection)
     if match is None:
         raise SdpError("no IPv4 address")
     octets = [int(octet) for octet in match.groups()]
@@ -120,11 +94,15 @@ def _read_host(connection: str) -> str:
     return ".".join(map(str, octets))
 
 
-def _collect_codecs(stream: _Stream) -> tuple[tuple[Codec, ...], Codec | None]:
+def _collect_codecs(
+    stream: str, payload_types: list[str]
+) -> tuple[tuple[Codec, ...], Codec | None]:
+    mapped = {match[1]: match for match in _RTPMAP.finditer(stream)}
     codecs: list[Codec] = []
     dtmf: Codec | None = None
-    for payload_type in stream.payload_types:
-        codec = stream.mapped.get(payload_type) or _STATIC_CODECS.get(payload_type)
+    for payload_type in payload_types[:PAYLOAD_TYPES_MAX]:
+        mapping = mapped.get(payload_type)
+        codec = _STATIC_CODECS.get(payload_type) if mapping is None else _read_codec(mapping)
         if codec is None:
             continue
         if codec.name != _TELEPHONE_EVENT:
@@ -132,6 +110,18 @@ def _collect_codecs(stream: _Stream) -> tuple[tuple[Codec, ...], Codec | None]:
         elif dtmf is None and codec.clock_rate == _TELEPHONE_EVENT_RATE:
             dtmf = codec
     return tuple(codecs), dtmf
+
+
+def _read_codec(mapping: re.Match[str]) -> Codec | None:
+    usual = _USUAL_CODECS.get((mapping[1], mapping[2], mapping[3]))
+    if usual is not None:
+        return usual
+    payload_type = int(mapping[1])
+    if payload_type > _PAYLOAD_TYPE_MAX:
+        return None
+    name = mapping[2]
+    name = _TELEPHONE_EVENT if name.lower() == _TELEPHONE_EVENT else name.upper()
+    return Codec(payload_type, name, int(mapping[3]))
 
 
 def serialize_sdp(media: MediaDescription, *, version: int = 1) -> bytes:

@@ -12,8 +12,8 @@ from clicktodial.sip.incoming import IncomingSession
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.response import ResponseTemplate, origin_of
 from clicktodial.sip.sdp import parse_sdp
+from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
 from clicktodial.sip.session import Session, SessionState
-from clicktodial.sip.transaction import ServerInviteTransaction, ServerNonInviteTransaction
 from clicktodial.sip.uri import Address
 
 _ALLOW = f"Allow: {ALLOWED_METHODS}\r\n"
@@ -208,7 +208,12 @@ class _Exchange:
         trying = self._template.create(context, 100, "Trying")
         transaction.respond(100, trying, self._now)
         session = IncomingSession(
-            context, request, self._source, template=self._template, transaction=transaction
+            context,
+            request,
+            self._source,
+            template=self._template,
+            transaction=transaction,
+            now=self._now,
         )
         context.events.append((session, IncomingInvite(offer)))
 

@@ -3,13 +3,13 @@
 from enum import StrEnum
 
 from clicktodial.domain.cause import HANG_UP_CAUSE, LegCause, LegOutcome
+from clicktodial.sip.client_transaction import ClientNonInviteTransaction
 from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
 from clicktodial.sip.message import SipMessage, q850_of
 from clicktodial.sip.request import reason_lines
-from clicktodial.sip.transaction import ClientNonInviteTransaction
 
 
 class Direction(StrEnum):
