@@ -1,0 +1,172 @@
+"""SIGKILL at any point, and a start again on the same data.
+
+Every call has exactly one terminal event, the events of a call arrive in order and none is lost.
+Delivery is at least once: what is told twice bears the same webhook-id and the same body.
+"""
+
+import asyncio
+
+import pytest
+from tests.harness.client import CALLEE, CALLER, PlacedCall
+from tests.harness.phone import Phone, PhoneState
+from tests.harness.sink import Behaviour, RefuseAll
+from tests.harness.stage import (
+    ANSWERED,
+    CALLER_NOT_ANSWERED,
+    NOT_ANSWERED,
+    Stage,
+    sequence_numbers,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+KILLS = 3
+CALLS_PER_KILL = 4
+
+
+async def _kill_and_restart(stage: Stage) -> None:
+    stage.platform.kill()
+    await stage.platform.restart()
+
+
+def _check_told_once_in_order(call: PlacedCall, statuses: list[str]) -> None:
+    by_id: dict[str, bytes] = {}
+    for delivery in call.deliveries:
+        body = by_id.setdefault(delivery.webhook_id, delivery.body)
+        assert body == delivery.body, "one webhook-id, two bodies"
+    firsts = list(dict.fromkeys(sequence_numbers(call)))
+    assert firsts == list(range(1, len(statuses) + 1))
+    told = list(dict.fromkeys((one.webhook_id, one.status) for one in call.deliveries))
+    assert [status for _, status in told] == statuses
+
+
+async def _connected(stage: Stage, *, record: int = 0) -> tuple[PlacedCall, Phone, Phone]:
+    caller = await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin(record=record)
+    await call.wait_for("Connected")
+    await callee.wait_for(PhoneState.TALKING)
+    return call, caller, callee
+
+
+async def test_kill_in_calling_caller_ends_as_other(own_stage: Stage) -> None:
+    caller = await own_stage.phone(CALLER, answers=False)
+    call = await own_stage.begin()
+    await call.wait_for("CallingCaller")
+    await caller.wait_for(PhoneState.RINGING)
+    await _kill_and_restart(own_stage)
+    end = await call.wait_for_end()
+    assert end["reason"] == "Other"
+    assert end["callDuration"] == 0
+    _check_told_once_in_order(call, CALLER_NOT_ANSWERED)
+
+
+async def test_kill_in_calling_callee_ends_as_other(own_stage: Stage) -> None:
+    await own_stage.phone(CALLER)
+    callee = await own_stage.phone(CALLEE, answers=False)
+    call = await own_stage.begin()
+    await call.wait_for("CallingCallee")
+    await callee.wait_for(PhoneState.RINGING)
+    await _kill_and_restart(own_stage)
+    end = await call.wait_for_end()
+    assert end["reason"] == "Other"
+    _check_told_once_in_order(call, NOT_ANSWERED)
+
+
+async def test_kill_in_connected_ends_as_other_and_later_bye_meets_481(own_stage: Stage) -> None:
+    call, caller, _ = await _connected(own_stage)
+    await _kill_and_restart(own_stage)
+    end = await call.wait_for_end()
+    assert end["reason"] == "Other"
+    assert isinstance(end["callDuration"], int)
+    _check_told_once_in_order(call, ANSWERED)
+    assert (await call.release()).body["code"] == "1001003"
+    assert caller.state is PhoneState.TALKING
+
+
+async def test_kill_with_undelivered_disconnected_keeps_its_reason(own_stage: Stage) -> None:
+    call, _, callee = await _connected(own_stage)
+    own_stage.sink.behaviour = RefuseAll()
+    callee.hang_up()
+    await own_stage.sink.wait_until(
+        lambda deliveries: any(one.status == "Disconnected" for one in deliveries)
+    )
+    own_stage.platform.kill()
+    own_stage.sink.behaviour = Behaviour()
+    await own_stage.platform.restart()
+    end = await call.wait_for_end()
+    assert end["reason"] == "HangUp"
+    _check_told_once_in_order(call, ANSWERED)
+
+
+async def test_kill_while_endpoint_is_down_delivers_all_in_order_later(own_stage: Stage) -> None:
+    await own_stage.sink.stop()
+    await own_stage.phone(CALLER)
+    callee = await own_stage.phone(CALLEE)
+    call = await own_stage.begin()
+    await callee.wait_for(PhoneState.TALKING)
+    await _kill_and_restart(own_stage)
+    await own_stage.sink.start()
+    await call.wait_for_end()
+    _check_told_once_in_order(call, ANSWERED)
+
+
+async def test_kill_while_recording_says_what_became_of_it(own_stage: Stage) -> None:
+    call, caller, callee = await _connected(own_stage, record=1)
+    await asyncio.gather(caller.speak(440, 0.5), callee.speak(1000, 0.5))
+    await _kill_and_restart(own_stage)
+    end = await call.wait_for_end()
+    assert end["reason"] == "Other"
+    assert end["recordingResult"] in {"Success", "NoRecord", "Fail"}
+    assert end["recordingId"]
+    if end["recordingResult"] == "Success":
+        assert (await call.download(end["recordingId"])).startswith(b"RIFF")
+    _check_told_once_in_order(call, ANSWERED)
+
+
+async def test_kill_at_once_after_begin_keeps_the_call(own_stage: Stage) -> None:
+    # The answer to begin is sent only after the call is durable.
+    await own_stage.phone(CALLER, answers=False)
+    call = await own_stage.begin()
+    await _kill_and_restart(own_stage)
+    end = await call.wait_for_end()
+    assert end["reason"] == "Other"
+    _check_told_once_in_order(call, CALLER_NOT_ANSWERED)
+
+
+async def test_repeated_kills_with_live_calls_end_each_once(own_stage: Stage) -> None:
+    killed: list[tuple[PlacedCall, list[str]]] = []
+    for _ in range(KILLS):
+        for _ in range(CALLS_PER_KILL):
+            call, _, _ = await _connected(own_stage)
+            killed.append((call, ANSWERED))
+        caller = await own_stage.phone(CALLER, answers=False)
+        ringing = await own_stage.begin()
+        killed.append((ringing, CALLER_NOT_ANSWERED))
+        await caller.wait_for(PhoneState.RINGING)
+        await _kill_and_restart(own_stage)
+    for call, statuses in killed:
+        assert (await call.wait_for_end())["reason"] == "Other"
+        _check_told_once_in_order(call, statuses)
+    # A start without anything open changes nothing that was told.
+    told = len(own_stage.sink.deliveries)
+    await _kill_and_restart(own_stage)
+    call, _, callee = await _connected(own_stage)
+    callee.hang_up()
+    await call.wait_for_end()
+    assert len(own_stage.sink.deliveries) == told + len(ANSWERED)
+
+
+async def test_start_again_during_first_run_is_refused(own_stage: Stage) -> None:
+    second = await asyncio.create_subprocess_exec(
+        *own_stage.platform.process.arguments,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        assert await asyncio.wait_for(second.wait(), 15) != 0
+    finally:
+        if second.returncode is None:
+            second.kill()
+            await second.wait()
+    assert own_stage.platform.is_running

@@ -1,0 +1,111 @@
+"""Administration while the server runs, and the API's refusals as an application meets them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.harness.client import CALLEE, CALLER, SPONSOR
+from tests.harness.stage import Stage, open_stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# A running server takes an administrative change up within this time.
+EFFECTIVE_WITHIN_S = 1.0
+_RETRY_S = 0.05
+
+_BEGIN = {"APPID": "12345678", "sponsor": SPONSOR, "caller": CALLER, "callee": CALLEE}
+
+
+def _without(name: str) -> dict[str, str]:
+    return {key: value for key, value in _BEGIN.items() if key != name}
+
+
+async def _until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + EFFECTIVE_WITHIN_S
+    while not await is_so():
+        assert time.monotonic() < deadline, "the change did not take effect in time"
+        await asyncio.sleep(_RETRY_S)
+
+
+async def test_application_and_trunk_added_while_running_take_effect(tmp_path: Path) -> None:
+    async with open_stage(tmp_path, is_set_up=False) as stage:
+        answer = await stage.application.post("clicktodialbegin", _BEGIN)
+        assert (answer.status, answer.body["code"]) == (401, "0001002")
+
+        await asyncio.to_thread(stage.application.register)
+
+        async def is_known() -> bool:
+            return (await stage.application.post("clicktodialbegin", _BEGIN)).status == 200
+
+        await _until(is_known)
+
+        # Without any trunk the leg ends as if the network were not there.
+        call = await stage.begin()
+        assert (await call.wait_for_end())["reason"] == "CallerFailure"
+
+        await asyncio.to_thread(stage.platform.add_trunk, "late", stage.switch.address)
+        await stage.phone(CALLER, refuses_with=486)
+
+        async def is_routed() -> bool:
+            call = await stage.begin()
+            return bool((await call.wait_for_end())["reason"] == "CallerBusy")
+
+        await _until(is_routed)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "description"),
+    [
+        (_without("APPID"), 400, "0001001", "Expected property is missing: APPID"),
+        (_without("sponsor"), 400, "0001001", "Expected property is missing: sponsor"),
+        (_without("caller"), 400, "0001001", "Expected property is missing: caller"),
+        (_without("callee"), 400, "0001001", "Expected property is missing: callee"),
+        (_BEGIN | {"APPID": "1"}, 401, "0001002", "No authorization to invoke operation"),
+        (_BEGIN | {"x": "y" * 20_000}, 403, "0001005", "Message length is too long"),
+        (_BEGIN | {"caller": "12ab"}, 400, "1001001", "Number Format Error"),
+        (_BEGIN | {"sendDirection": "X"}, 400, "1001004", "Direction Error"),
+        (_BEGIN | {"record": 2}, 400, "1001006", "Invalid Input Value"),
+        (b"{", 400, "1001006", "Invalid Input Value"),
+        (_BEGIN | {"sponsor": "01052680001"}, 403, "0001007", "Number not authorized"),
+    ],
+)
+async def test_refused_begin_answers_as_the_table_says(
+    stage: Stage, body: dict[str, Any] | bytes, status: int, code: str, description: str
+) -> None:
+    answer = await stage.application.post("clicktodialbegin", body)
+    assert (answer.status, answer.body) == (status, {"code": code, "description": description})
+
+
+@pytest.mark.parametrize("authorization", ["", "Basic", "Basic eDp5", "Bearer x", "Basic \x7f="])
+async def test_wrong_credential_is_401(stage: Stage, authorization: str) -> None:
+    answer = await stage.application.post("clicktodialbegin", _BEGIN, authorization=authorization)
+    assert (answer.status, answer.body["code"]) == (401, "0001002")
+
+
+async def test_release_of_unknown_call_is_call_id_error(stage: Stage) -> None:
+    body = {"APPID": "12345678", "operation": "EndCall"}
+    answer = await stage.application.post("clicktodialrelease/0123456789abcdef", body)
+    assert (answer.status, answer.body["code"]) == (400, "1001002")
+
+
+async def test_release_of_ended_call_is_operation_error(stage: Stage) -> None:
+    await stage.phone(CALLER, refuses_with=486)
+    call = await stage.begin()
+    await call.wait_for_end()
+    answer = await call.release()
+    assert (answer.status, answer.body["code"]) == (400, "1001003")
+
+
+async def test_continue_in_live_call_succeeds_and_changes_nothing(stage: Stage) -> None:
+    await stage.phone(CALLER)
+    await stage.phone(CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    assert (await call.release("Continue")).body == {"code": "0000000", "description": "Success"}
+    assert (await call.release("Hold")).body["code"] == "1001003"
+    assert "Disconnected" not in call.statuses
+    assert (await call.release()).body == {"code": "0000000", "description": "Success"}
+    await call.wait_for_end()

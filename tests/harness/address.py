@@ -1,0 +1,54 @@
+"""Loopback addresses of one's own: no two processes of a test run share a host, hence no port.
+
+Programs that cannot bind port 0 (SIPp, the relay's fixed range) get a host nobody else uses
+instead, so that tests may run side by side.
+"""
+
+import itertools
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+Address = tuple[str, int]
+
+# 127.64.0.0/10: away from 127.0.0.1, where whatever runs on the machine listens.
+_SECOND_OCTETS = range(64, 128)
+_HOSTS_PER_SLICE = range(1, 255)
+_lock = threading.Lock()
+
+
+def _hosts() -> Iterator[str]:
+    # Workers that run at the same time have process ids close together, so that their residues
+    # differ; each id has a slice of 254 hosts, which are used again after the last.
+    second, third = divmod(os.getpid() % (len(_SECOND_OCTETS) * 256), 256)
+    for fourth in itertools.cycle(_HOSTS_PER_SLICE):
+        yield f"127.{_SECOND_OCTETS[second]}.{third}.{fourth}"
+
+
+_allocator = _hosts()
+
+
+def allocate_host() -> str:
+    """A loopback address that nothing else of this run listens on."""
+    with _lock:
+        return next(_allocator)
+
+
+def free_port(host: str, kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """A port that is free on `host`, for programs that must be told one."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def format_address(address: Address) -> str:
+    """`host:port`."""
+    return f"{address[0]}:{address[1]}"
+
+
+def parse_address(text: str) -> Address:
+    """The inverse of `format_address`."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)

@@ -1,0 +1,116 @@
+"""A child process that is always ended, by its own id, and waited for without polling."""
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_STOP_TIMEOUT_S = 5.0
+
+
+class ProcessTimeout(Exception):
+    """The process did not do in time what was waited for."""
+
+
+class OwnedProcess:
+    """A process that leads a group of its own, so that all that it starts ends with it.
+
+    Standard error goes to `<log_stem>.err`; standard output to `<log_stem>.out`, or to a pipe
+    whose lines `read_line` gives.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log_stem: Path,
+        pipe_output: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.arguments = list(arguments)
+        self.error_path = log_stem.with_name(log_stem.name + ".err")
+        self.output_path = log_stem.with_name(log_stem.name + ".out")
+        with self.error_path.open("ab") as error_file, self.output_path.open("ab") as output_file:
+            self._process = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipe_output else output_file,
+                stderr=error_file,
+                env=None if environment is None else dict(environment),
+                cwd=log_stem.parent,
+                start_new_session=True,
+            )
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._line_rest = b""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def errors(self) -> str:
+        """What the process wrote to standard error so far."""
+        return self.error_path.read_text(errors="replace")
+
+    def read_line(self, timeout_s: float) -> str:
+        """The next line of standard output. Raises ProcessTimeout, also when none will come."""
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        while b"\n" not in self._line_rest:
+            ready, _, _ = select.select([output], [], [], timeout_s)
+            piece = os.read(output, 4096) if ready else b""
+            if not piece:
+                raise ProcessTimeout(f"{self.arguments}: no line came\n{self.errors[-4000:]}")
+            self._line_rest += piece
+        line, _, self._line_rest = self._line_rest.partition(b"\n")
+        return line.decode()
+
+    async def wait(self, timeout_s: float) -> int:
+        """The exit status (negative: the signal). Raises ProcessTimeout."""
+        if self._pidfd >= 0 and self.is_running:
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_reader(self._pidfd, ended.set)
+            try:
+                await asyncio.wait_for(ended.wait(), timeout_s)
+            except TimeoutError as error:
+                raise ProcessTimeout(f"{self.arguments}: still running") from error
+            finally:
+                loop.remove_reader(self._pidfd)
+        return self._process.wait(timeout=_STOP_TIMEOUT_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone."""
+        if self.is_running:
+            self._process.send_signal(number)
+
+    def kill_group(self) -> None:
+        """SIGKILL to the process and to all that it started, then reap it."""
+        if self.is_running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(timeout=_STOP_TIMEOUT_S)
+        self._release()
+
+    def stop(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:
+        """SIGTERM, then SIGKILL when that does not help; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=timeout_s)
+        self.kill_group()
+        return self._process.returncode
+
+    def _release(self) -> None:
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1

@@ -1,0 +1,186 @@
+"""A stage: a running platform, its application, the switch and the phones behind it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from tests.harness.address import format_address
+from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
+from tests.harness.phone import Phone
+from tests.harness.platform import Platform, Tables
+from tests.harness.sink import Sink
+from tests.harness.sipp import Sipp
+from tests.harness.switch import Switch
+
+log = logging.getLogger(__name__)
+
+_LOG_SHOWN = 8000
+# A fifth of the standard's, so that retransmission and its limits show within seconds.
+FAST_T1_MS = 100
+FAST_TABLES: Tables = {
+    "sip": {"t1_ms": FAST_T1_MS},
+    "calls": {"caller_ring_timeout_s": 3, "callee_ring_timeout_s": 3},
+    "notify": {"retry_after_s": [1] * 30, "timeout_s": 2},
+}
+# How long SIPp keeps a call after its end, to answer what is repeated.
+_LINGER_MS = 300
+ANSWERED = ["CallingCaller", "CallingCallee", "Connected", "Disconnected"]
+NOT_ANSWERED = ["CallingCaller", "CallingCallee", "Disconnected"]
+CALLER_NOT_ANSWERED = ["CallingCaller", "Disconnected"]
+
+
+class Stage:
+    """What a test needs to have two people called, and to see all that comes of it."""
+
+    def __init__(
+        self, directory: Path, platform: Platform, sink: Sink, switch: Switch, backup: Switch
+    ) -> None:
+        self.directory = directory
+        self.platform = platform
+        self.sink = sink
+        self.switch = switch
+        self.backup = backup
+        self.application = Application(platform, sink)
+        self._sipps: list[Sipp] = []
+        self._phones: list[Phone] = []
+        self._calls: list[PlacedCall] = []
+
+    async def sipp(
+        self,
+        scenario: str,
+        number: str,
+        *,
+        calls: int = 1,
+        pause_ms: int = 0,
+        linger_ms: int = _LINGER_MS,
+        status: str = "",
+        switch: Switch | None = None,
+    ) -> Sipp:
+        """SIPp as the phone of that number; its verdict is asked for by `phones_agree`."""
+        switch = switch or self.switch
+        keys = {"contact": format_address(switch.address), "status": status}
+        sipp = Sipp(
+            self.directory,
+            scenario,
+            calls=calls,
+            keys={**keys, "linger": str(linger_ms)},
+            arguments=("-d", str(pause_ms)),
+        )
+        self._sipps.append(sipp)
+        await sipp.wait_bound()
+        await switch.connect(number, sipp.address)
+        return sipp
+
+    async def probe(self, scenario: str) -> None:
+        """SIPp as a client that calls the platform itself; returns when it is content."""
+        sipp = Sipp(self.directory, scenario, target=self.platform.sip)
+        self._sipps.append(sipp)
+        await sipp.verdict()
+
+    async def phone(
+        self, number: str, *, answers: bool = True, refuses_with: int | None = None
+    ) -> Phone:
+        """A phone in the test's own hands, for one call."""
+        phone = Phone(
+            self.switch.address, number=number, answers=answers, refuses_with=refuses_with
+        )
+        self._phones.append(await phone.start())
+        await self.switch.connect(number, phone.sip_address)
+        return phone
+
+    async def begin(
+        self, *, caller: str = CALLER, callee: str = CALLEE, **optional: Any
+    ) -> PlacedCall:
+        """Begin a call."""
+        call = await self.application.begin(caller=caller, callee=callee, **optional)
+        self._calls.append(call)
+        return call
+
+    async def phones_agree(self) -> None:
+        """Every SIPp phone's calls went exactly as its scenario says."""
+        for sipp in self._sipps:
+            await sipp.verdict()
+
+    async def clear(self) -> None:
+        """End the phones and what calls a failed test left."""
+        for call in self._calls:
+            if "Disconnected" not in call.statuses and self.platform.is_running:
+                await call.release()
+        for sipp in self._sipps:
+            sipp.close()
+        for phone in self._phones:
+            await phone.close()
+        self._calls.clear()
+        self._sipps.clear()
+        self._phones.clear()
+        self.switch.reset()
+        self.backup.reset()
+
+    async def close(self) -> None:
+        """End all of it."""
+        try:
+            await self.clear()
+        finally:
+            await asyncio.to_thread(self.platform.close)
+            await self.application.close()
+            await self.sink.stop()
+            self.switch.close()
+            self.backup.close()
+
+
+@contextlib.asynccontextmanager
+async def open_stage(
+    directory: Path, tables: Tables | None = None, *, is_set_up: bool = True
+) -> AsyncIterator[Stage]:
+    """A stage of one's own, its platform running with two trunks: the switch, then the backup.
+
+    Where not `is_set_up`, the platform runs without any trunk or application.
+    """
+    merged = {name: dict(values) for name, values in FAST_TABLES.items()}
+    for name, values in (tables or {}).items():
+        merged.setdefault(name, {}).update(values)
+    sink = await Sink().start()
+    switch = await Switch().start()
+    backup = await Switch().start()
+    stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
+    try:
+        await asyncio.to_thread(_set_up if is_set_up else _start, stage)
+        yield stage
+    finally:
+        await stage.close()
+
+
+def _set_up(stage: Stage) -> None:
+    stage.application.register()
+    stage.platform.add_trunk("main", stage.switch.address, priority=1)
+    stage.platform.add_trunk("backup", stage.backup.address, priority=2)
+    _start(stage)
+
+
+def _start(stage: Stage) -> None:
+    stage.platform.start()
+
+
+@contextlib.asynccontextmanager
+async def lend(stage: Stage, directory: Path) -> AsyncIterator[Stage]:
+    """The stage of many tests for one of them; what the platform logged is shown on failure."""
+    stage.directory = directory
+    log_start = len(stage.platform.log)
+    try:
+        yield stage
+    finally:
+        await stage.clear()
+        log.warning("platform log:\n%s", stage.platform.log[log_start:][-_LOG_SHOWN:])
+
+
+def sequence_numbers(call: PlacedCall) -> list[int]:
+    """The place of each notification within its call, as its webhook-id tells it."""
+    prefix = call.call_id
+    numbers = []
+    for delivery in call.deliveries:
+        assert prefix in delivery.webhook_id, delivery.webhook_id
+        numbers.append(int(delivery.webhook_id.rpartition(prefix)[2].lstrip("-_.:/")))
+    return numbers

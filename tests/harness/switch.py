@@ -1,0 +1,259 @@
+"""The network between the platform and the phones: one SIP address in front, phones behind.
+
+The platform's trunk points at `Switch.address`. A new INVITE goes to the phone that the called
+number is routed to; everything else follows its Call-ID. Phones name the switch in their
+Contact, so that every datagram of both legs passes here, where it can be recorded, lost or
+doubled. Nothing in a message is ever changed.
+
+             +-- phone socket --- phone of the caller
+    platform + front
+             +-- phone socket --- phone of the callee
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self
+
+from tests.harness.address import Address, allocate_host
+
+_WAIT_TIMEOUT_S = 10.0
+# A number is routed by its end, which is the same in every spelling of it.
+_TAIL_DIGITS = 8
+_CALL_ID = re.compile(rb"^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
+_INVITED_NUMBER = re.compile(rb"^INVITE sips?:\+?(\d+)@")
+_CSEQ = re.compile(rb"^CSeq[ \t]*:[ \t]*\d+[ \t]+(\w+)", re.IGNORECASE | re.MULTILINE)
+_START_LINE = re.compile(rb"^(?:SIP/2\.0 (?P<status>\d{3})|(?P<method>[A-Z]+) )")
+
+
+class Direction(StrEnum):
+    """Which way a datagram went, as the phone sees it."""
+
+    TO_PHONE = "to phone"
+    FROM_PHONE = "from phone"
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """One datagram that reached the switch; `dropped` says that it went no further."""
+
+    at: float
+    phone: str
+    direction: Direction
+    data: bytes
+    dropped: bool = False
+
+    @property
+    def label(self) -> str:
+        """`INVITE` for a request, `200 INVITE` for a response."""
+        start = _START_LINE.match(self.data)
+        if start is None:
+            return "?"
+        if start["method"]:
+            return start["method"].decode()
+        cseq = _CSEQ.search(self.data)
+        return f"{start['status'].decode()} {cseq[1].decode() if cseq else '?'}"
+
+    @property
+    def sip_call_id(self) -> str:
+        found = _CALL_ID.search(self.data)
+        return found[1].decode() if found else ""
+
+
+@dataclass
+class Impairment:
+    """What the network does to datagrams, each way; the same seed does the same."""
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def copies(self) -> int:
+        """How many copies of the next datagram arrive: 0, 1 or 2."""
+        if self._random.random() < self.lost:
+            return 0
+        return 2 if self._random.random() < self.doubled else 1
+
+
+class _Socket(asyncio.DatagramProtocol):
+    def __init__(self, on_datagram: Callable[[bytes, Address], None]) -> None:
+        self._on_datagram = on_datagram
+        self.transport: asyncio.DatagramTransport | None = None
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        self._on_datagram(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        """A phone that is gone answers with ICMP; UDP peers must live with that."""
+
+    def send(self, data: bytes, destination: Address) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.sendto(data, destination)
+
+
+async def _bind(host: str, on_datagram: Callable[[bytes, Address], None]) -> _Socket:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: _Socket(on_datagram), local_addr=(host, 0)
+    )
+    protocol.transport = transport
+    return protocol
+
+
+@dataclass
+class _Phone:
+    name: str
+    address: Address
+    socket: _Socket
+
+
+class Switch:
+    """Routes, records and impairs. Use as `await Switch().start()`, end with `close()`."""
+
+    def __init__(self) -> None:
+        self.impairment = Impairment()
+        self.datagrams: list[Datagram] = []
+        self._front: _Socket | None = None
+        self._host = allocate_host()
+        self._phones: dict[str, _Phone] = {}
+        self._routes: dict[str, _Phone] = {}
+        self._calls: dict[str, tuple[_Phone, Address]] = {}
+        self._to_drop: dict[tuple[str, Direction, str], int] = {}
+        self._changed = asyncio.Event()
+
+    async def start(self) -> Self:
+        """Bind the front."""
+        self._front = await _bind(self._host, self._from_platform)
+        return self
+
+    def close(self) -> None:
+        """Close every socket."""
+        for bound in [self._front, *(phone.socket for phone in self._phones.values())]:
+            if bound is not None and bound.transport is not None:
+                bound.transport.close()
+        self._phones.clear()
+        self._routes.clear()
+
+    @property
+    def address(self) -> Address:
+        """Where the trunk points, and what phones say in Contact."""
+        assert self._front is not None
+        assert self._front.transport is not None
+        address: Address = self._front.transport.get_extra_info("sockname")
+        return address
+
+    async def connect(self, number: str, phone: Address, *, name: str | None = None) -> None:
+        """Route a number to a phone; a later one replaces it for new calls."""
+        name = name or number
+        bound = await _bind(self._host, lambda data, _: self._from_phone(name, data))
+        previous = self._phones.pop(name, None)
+        if previous is not None and previous.socket.transport is not None:
+            previous.socket.transport.close()
+        self._phones[name] = _Phone(name, phone, bound)
+        self._routes[number[-_TAIL_DIGITS:]] = self._phones[name]
+
+    def drop_next(self, phone: str, direction: Direction, label: str, count: int = 1) -> None:
+        """Lose the next so many datagrams of that label."""
+        self._to_drop[phone, direction, label] = count
+
+    def reset(self) -> None:
+        """Forget phones, calls, records and impairment; the front stays."""
+        for phone in self._phones.values():
+            if phone.socket.transport is not None:
+                phone.socket.transport.close()
+        self._phones.clear()
+        self._routes.clear()
+        self._calls.clear()
+        self._to_drop.clear()
+        self.datagrams = []
+        self.impairment = Impairment()
+
+    # Records
+
+    def labels(self, phone: str, direction: Direction) -> list[str]:
+        """What passed that phone in that direction, in order, lost ones included."""
+        return [
+            one.label for one in self.datagrams if one.phone == phone and one.direction is direction
+        ]
+
+    def received_by(self, phone: str) -> list[Datagram]:
+        """What that phone received."""
+        return [
+            one
+            for one in self.datagrams
+            if one.phone == phone and one.direction is Direction.TO_PHONE and not one.dropped
+        ]
+
+    async def wait_for(
+        self,
+        phone: str,
+        direction: Direction,
+        label: str,
+        *,
+        count: int = 1,
+        timeout_s: float = _WAIT_TIMEOUT_S,
+    ) -> Datagram:
+        """The `count`th datagram of that label; raises TimeoutError telling what passed."""
+
+        def found() -> list[Datagram]:
+            return [
+                one
+                for one in self.datagrams
+                if one.phone == phone and one.direction is direction and one.label == label
+            ]
+
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(found()) < count:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            passed = self.labels(phone, direction)
+            raise TimeoutError(f"no {label} {direction} of {phone}; passed: {passed}") from error
+        return found()[count - 1]
+
+    # Traffic
+
+    def _from_platform(self, data: bytes, source: Address) -> None:
+        found = _CALL_ID.search(data)
+        if found is None:
+            return
+        sip_call_id = found[1].decode()
+        invited = _INVITED_NUMBER.match(data)
+        if invited is not None and sip_call_id not in self._calls:
+            phone = self._routes.get(invited[1].decode()[-_TAIL_DIGITS:])
+            if phone is not None:
+                self._calls[sip_call_id] = (phone, source)
+        if sip_call_id not in self._calls:
+            return
+        phone, _ = self._calls[sip_call_id]
+        copies = self._record(phone.name, Direction.TO_PHONE, data)
+        for _ in range(copies):
+            phone.socket.send(data, phone.address)
+
+    def _from_phone(self, name: str, data: bytes) -> None:
+        found = _CALL_ID.search(data)
+        known = self._calls.get(found[1].decode()) if found else None
+        copies = self._record(name, Direction.FROM_PHONE, data)
+        if known is None or self._front is None:
+            return
+        for _ in range(copies):
+            self._front.send(data, known[1])
+
+    def _record(self, phone: str, direction: Direction, data: bytes) -> int:
+        copies = self.impairment.copies()
+        datagram = Datagram(time.monotonic(), phone, direction, data)
+        wanted = (phone, direction, datagram.label)
+        if self._to_drop.get(wanted, 0) > 0:
+            self._to_drop[wanted] -= 1
+            copies = 0
+        self.datagrams.append(replace(datagram, dropped=copies == 0))
+        self._changed.set()
+        return copies

@@ -1,0 +1,125 @@
+"""The switch itself: what it routes, loses, doubles and records."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from tests.harness.address import Address, allocate_host
+from tests.harness.switch import Direction, Impairment, Switch
+
+NUMBER = "8613912345673"
+_WAIT_S = 5.0
+
+
+def _message(start_line: str, call_id: str = "a", method: str = "INVITE") -> bytes:
+    return f"{start_line}\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n\r\n".encode()
+
+
+INVITE = _message(f"INVITE sip:+{NUMBER}@x SIP/2.0")
+RINGING = _message("SIP/2.0 180 Ringing")
+BYE = _message("BYE sip:y@x SIP/2.0", method="BYE")
+
+
+class Peer(asyncio.DatagramProtocol):
+    """A socket that keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.received: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        self.received.put_nowait((data, addr))
+
+    @property
+    def address(self) -> Address:
+        address: Address = self.transport.get_extra_info("sockname")
+        return address
+
+    def send(self, data: bytes, destination: Address) -> None:
+        self.transport.sendto(data, destination)  # type: ignore[attr-defined] # a datagram one
+
+    async def next(self) -> bytes:
+        data, self.last_source = await asyncio.wait_for(self.received.get(), _WAIT_S)
+        return data
+
+
+async def _open_peer() -> Peer:
+    _, peer = await asyncio.get_running_loop().create_datagram_endpoint(
+        Peer, local_addr=(allocate_host(), 0)
+    )
+    return peer
+
+
+@pytest_asyncio.fixture
+async def network() -> AsyncIterator[tuple[Switch, Peer, Peer]]:
+    """A switch, the platform before it, one phone behind it."""
+    switch = await Switch().start()
+    platform, phone = await _open_peer(), await _open_peer()
+    await switch.connect(NUMBER, phone.address)
+    yield switch, platform, phone
+    switch.close()
+    platform.transport.close()
+    phone.transport.close()
+
+
+async def test_invite_to_number_reaches_phone_and_answer_returns(
+    network: tuple[Switch, Peer, Peer],
+) -> None:
+    switch, platform, phone = network
+    platform.send(INVITE, switch.address)
+    assert await phone.next() == INVITE
+    phone.send(RINGING, phone.last_source)
+    assert await platform.next() == RINGING
+    assert platform.last_source == switch.address
+    assert switch.labels(NUMBER, Direction.TO_PHONE) == ["INVITE"]
+    assert switch.labels(NUMBER, Direction.FROM_PHONE) == ["180 INVITE"]
+
+
+async def test_request_in_call_follows_its_call_id(network: tuple[Switch, Peer, Peer]) -> None:
+    switch, platform, phone = network
+    for message in (INVITE, BYE):
+        platform.send(message, switch.address)
+        assert await phone.next() == message
+
+
+async def test_datagram_of_unknown_call_goes_nowhere(network: tuple[Switch, Peer, Peer]) -> None:
+    switch, platform, phone = network
+    for stray in (BYE, b"junk", _message("INVITE sip:+1@x SIP/2.0", "other")):
+        platform.send(stray, switch.address)
+    platform.send(INVITE, switch.address)
+    assert await phone.next() == INVITE
+    assert phone.received.empty()
+
+
+async def test_drop_next_loses_that_label_only_so_often(
+    network: tuple[Switch, Peer, Peer],
+) -> None:
+    switch, platform, phone = network
+    platform.send(INVITE, switch.address)
+    await phone.next()
+    switch.drop_next(NUMBER, Direction.TO_PHONE, "BYE", 2)
+    for _ in range(3):
+        platform.send(BYE, switch.address)
+    await switch.wait_for(NUMBER, Direction.TO_PHONE, "BYE", count=3)
+    assert await phone.next() == BYE
+    assert phone.received.empty()
+    assert [one.dropped for one in switch.datagrams] == [False, True, True, False]
+
+
+async def test_doubled_datagram_arrives_twice(network: tuple[Switch, Peer, Peer]) -> None:
+    switch, platform, phone = network
+    switch.impairment = Impairment(doubled=1.0)
+    platform.send(INVITE, switch.address)
+    assert [await phone.next(), await phone.next()] == [INVITE, INVITE]
+
+
+def test_impairment_of_one_seed_is_the_same_twice_and_near_its_rate() -> None:
+    def draw(seed: int) -> list[int]:
+        impairment = Impairment(lost=0.1, doubled=0.1, seed=seed)
+        return [impairment.copies() for _ in range(5000)]
+
+    assert draw(1) == draw(1) != draw(2)
+    assert 400 < draw(1).count(0) < 600
+    assert 350 < draw(1).count(2) < 550

@@ -1,0 +1,22 @@
+"""One platform per worker for all tests that can share it; SIPp phones per test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.harness.stage import Stage, lend, open_stage
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """The platform that the tests of this folder share."""
+    async with open_stage(tmp_path_factory.mktemp("platform")) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(shared_stage: Stage, tmp_path: Path) -> AsyncIterator[Stage]:
+    """The shared platform, with phones and records of this test only."""
+    async with lend(shared_stage, tmp_path) as lent:
+        yield lent

@@ -1,0 +1,69 @@
+"""What a network may put around an answer: routes, early audio, long ringing, odd contacts."""
+
+from pathlib import Path
+
+import pytest
+from tests.harness.client import CALLEE, CALLER
+from tests.harness.sipp import Sipp
+from tests.harness.stage import ANSWERED, Stage, open_stage
+from tests.harness.switch import Direction
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_record_route_in_answer_is_followed_by_ack_and_bye(stage: Stage) -> None:
+    await stage.sipp("record_route.xml", CALLER)
+    await stage.sipp("record_route.xml", CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    await call.release()
+    await call.wait_for_end()
+    await stage.phones_agree()
+
+
+async def test_early_media_of_callee_then_answer_connects(stage: Stage) -> None:
+    await stage.sipp("answer.xml", CALLER)
+    await stage.sipp("early_media.xml", CALLEE, pause_ms=400)
+    call = await stage.begin()
+    await stage.switch.wait_for(CALLEE, Direction.FROM_PHONE, "183 INVITE")
+    assert "Connected" not in call.statuses
+    await call.wait_for("Connected")
+    await call.release()
+    await call.wait_for_end()
+    assert call.statuses == ANSWERED
+    await stage.phones_agree()
+
+
+async def test_ringing_far_longer_than_timer_b_then_answer_connects(tmp_path: Path) -> None:
+    # Timer B is 64*T1 = 1.28 s here; the phone rings for 3 s.
+    tables = {
+        "sip": {"t1_ms": 20},
+        "calls": {"caller_ring_timeout_s": 10, "callee_ring_timeout_s": 10},
+    }
+    async with open_stage(tmp_path, tables) as stage:
+        await stage.sipp("answer.xml", CALLER)
+        await stage.sipp("ring_long.xml", CALLEE)
+        call = await stage.begin()
+        await call.wait_for("Connected")
+        await call.release()
+        await call.wait_for_end()
+        assert call.statuses == ANSWERED
+        await stage.phones_agree()
+
+
+async def test_sipp_default_uas_as_trunk_of_both_legs_is_hung_up(tmp_path: Path) -> None:
+    # Its Contact says transport=UDP, and it names itself, so that ACK and BYE go there at once.
+    async with open_stage(tmp_path, is_set_up=False) as stage:
+        sipp = Sipp(tmp_path, "uas", calls=2)
+        try:
+            await sipp.wait_bound()
+            stage.application.register()
+            stage.platform.add_trunk("sipp", sipp.address)
+            call = await stage.begin()
+            await call.wait_for("Connected")
+            await call.release()
+            await call.wait_for_end()
+            assert call.statuses == ANSWERED
+            await sipp.verdict()
+        finally:
+            sipp.close()
