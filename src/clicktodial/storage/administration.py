@@ -1,0 +1,387 @@
+"""What an operator administers: enterprises, applications, numbers and trunks.
+
+Plain blocking functions, for the command line and, on a thread, for an API. They work before
+the server starts and while it runs; each change counts up the version that
+`application_directory` watches, in the change's own transaction.
+"""
+
+import base64
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from clicktodial.config import Settings
+from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.trunk import Transport, Trunk
+from clicktodial.storage import table, value
+from clicktodial.storage.application_row import read_sponsors, trunk_of_row
+from clicktodial.storage.engine import FOR_WRITING, open_engine
+from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, NotFound
+from clicktodial.storage.migration import migrate_engine
+from clicktodial.storage.secret import (
+    SecretVault,
+    load_master_key,
+    secret_place,
+    signing_secret_place,
+)
+
+DEFAULT_ENTERPRISE = "default"
+# The prefix under which the libraries of Standard Webhooks take a secret.
+SIGNING_SECRET_PREFIX = "whsec_"
+_SIGNING_SECRET_BYTES = 32
+_SECRET_BYTES = 32
+_APP_ID_DIGITS = 8
+# More of one kind than this is for an API with pages, not for a list on a terminal.
+LISTED_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class EnterpriseDetail:
+    """An enterprise, as shown to the operator."""
+
+    enterprise_id: str
+    name: str
+    status: EnterpriseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationDetail:
+    """An application, as shown to the operator: all but its secrets."""
+
+    app_id: str
+    enterprise_id: str
+    name: str
+    status: ApplicationStatus
+    notify_url: str | None
+    allow_private_addresses: bool
+    max_duration_s: int | None
+    created_at: datetime
+    sponsors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedSecrets:
+    """Secrets in clear, to be shown once: nothing can read them out again for a person."""
+
+    app_id: str
+    secret: str | None = field(default=None, repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkDetail:
+    """A trunk, and whether it is used."""
+
+    trunk: Trunk
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApplication:
+    """What a new application is given; None of an identifier or secret has one made."""
+
+    app_id: str | None = None
+    secret: str | None = None
+    name: str | None = None
+    enterprise_id: str = DEFAULT_ENTERPRISE
+    sponsors: tuple[str, ...] = ()
+    notify_url: str | None = None
+    allow_private_addresses: bool = False
+    max_duration_s: int | None = None
+
+
+class Administration:
+    """Every administrative change. All methods raise AdministrationError and
+    DatabaseUnavailable, and then nothing was changed."""
+
+    def __init__(self, engine: Engine, vault: SecretVault, *, region: str) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._region = region
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Administration":
+        """On the database of these settings, migrated. Raises StorageError."""
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+        except OperationalError as error:
+            engine.dispose()
+            raise DatabaseUnavailable(str(error.orig)) from error
+        vault = SecretVault(load_master_key(settings))
+        return cls(engine, vault, region=settings.calls.default_region)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    # Enterprises
+
+    def create_enterprise(self, enterprise_id: str, *, name: str | None = None) -> None:
+        """A new enterprise, active."""
+        value.check_identifier(enterprise_id, "the enterprise's identifier")
+        row = {
+            "id": enterprise_id,
+            "name": value.check_name(name or enterprise_id),
+            "status": EnterpriseStatus.ACTIVE.value,
+        }
+        with self._change(f"there is an enterprise {enterprise_id} already") as connection:
+            connection.execute(insert(table.enterprise).values(row))
+
+    def set_enterprise_status(self, enterprise_id: str, status: EnterpriseStatus) -> None:
+        """Suspend, resume or cancel an enterprise and with it all its applications."""
+        where = table.enterprise.c.id == enterprise_id
+        with self._change() as connection:
+            changed = connection.execute(
+                update(table.enterprise).where(where).values(status=status.value)
+            )
+            _require(changed.rowcount, f"there is no enterprise {enterprise_id}")
+
+    def list_enterprises(self) -> list[EnterpriseDetail]:
+        """All enterprises, by identifier."""
+        query = select(table.enterprise).order_by(table.enterprise.c.id).limit(LISTED_MAX)
+        with self._read() as connection:
+            return [
+                EnterpriseDetail(row.id, row.name, EnterpriseStatus(row.status))
+                for row in connection.execute(query)
+            ]
+
+    # Applications
+
+    def create_application(self, new: NewApplication) -> CreatedSecrets:
+        """A new application, active. The enterprise named `default` is made when missing."""
+        app_id = new.app_id if new.app_id is not None else _generate_app_id()
+        secret = new.secret if new.secret is not None else secrets.token_urlsafe(_SECRET_BYTES)
+        signing_secret = secrets.token_bytes(_SIGNING_SECRET_BYTES)
+        row = self._application_row(new, app_id)
+        row["secret_encrypted"] = self._seal_secret(app_id, secret)
+        row["signing_secret_encrypted"] = self._vault.seal(
+            signing_secret, signing_secret_place(app_id)
+        )
+        sponsors = {value.check_sponsor(written, self._region) for written in new.sponsors}
+        with self._change(f"there is an application {app_id} already") as connection:
+            _require_enterprise(connection, new.enterprise_id)
+            connection.execute(insert(table.application).values(row))
+            _insert_sponsors(connection, app_id, sponsors)
+        return CreatedSecrets(app_id, secret, _show_signing_secret(signing_secret))
+
+    def list_applications(self) -> list[ApplicationDetail]:
+        """All applications, by identifier."""
+        query = select(table.application).order_by(table.application.c.app_id).limit(LISTED_MAX)
+        with self._read() as connection:
+            rows = connection.execute(query).all()
+            return [_application_detail(connection, row) for row in rows]
+
+    def show_application(self, app_id: str) -> ApplicationDetail:
+        """One application."""
+        query = select(table.application).where(table.application.c.app_id == app_id)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+            if row is None:
+                raise NotFound(f"there is no application {app_id}")
+            return _application_detail(connection, row)
+
+    def set_application_status(self, app_id: str, status: ApplicationStatus) -> None:
+        """Disable or enable an application."""
+        self._update_application(app_id, {"status": status.value})
+
+    def set_notify_url(
+        self, app_id: str, notify_url: str | None, *, allow_private_addresses: bool
+    ) -> None:
+        """Where its notifications go from now on, those that wait included; None for nowhere."""
+        url = None if notify_url is None else value.check_notify_url(notify_url)
+        self._update_application(
+            app_id, {"notify_url": url, "allow_private_addresses": allow_private_addresses}
+        )
+
+    def set_max_duration(self, app_id: str, max_duration_s: int | None) -> None:
+        """Its own cut-off of calls, in seconds; None for the platform's alone."""
+        self._update_application(app_id, {"max_duration_s": _check_duration(max_duration_s)})
+
+    def rotate_secret(self, app_id: str, *, secret: str | None = None) -> CreatedSecrets:
+        """A new secret; the old one is refused within a second."""
+        if secret is None:
+            secret = secrets.token_urlsafe(_SECRET_BYTES)
+        sealed = self._seal_secret(app_id, secret)
+        self._update_application(app_id, {"secret_encrypted": sealed})
+        return CreatedSecrets(app_id, secret=secret)
+
+    def rotate_signing_secret(self, app_id: str) -> CreatedSecrets:
+        """A new secret for the signatures of notifications."""
+        secret = secrets.token_bytes(_SIGNING_SECRET_BYTES)
+        sealed = self._vault.seal(secret, signing_secret_place(app_id))
+        self._update_application(app_id, {"signing_secret_encrypted": sealed})
+        return CreatedSecrets(app_id, signing_secret=_show_signing_secret(secret))
+
+    def add_sponsor(self, app_id: str, written: str) -> str:
+        """Let it show a number; returns the number in E.164."""
+        e164 = value.check_sponsor(written, self._region)
+        with self._change("the application may show that number already") as connection:
+            _require_application(connection, app_id)
+            _insert_sponsors(connection, app_id, {e164})
+        return e164
+
+    def remove_sponsor(self, app_id: str, written: str) -> str:
+        """Let it show a number no longer; returns the number in E.164."""
+        e164 = value.check_sponsor(written, self._region)
+        columns = table.application_number.c
+        where = (columns.app_id == app_id) & (columns.e164 == e164)
+        with self._change() as connection:
+            removed = connection.execute(delete(table.application_number).where(where))
+            _require(removed.rowcount, f"application {app_id} may not show that number anyway")
+        return e164
+
+    # Trunks
+
+    def add_trunk(self, trunk: Trunk) -> None:
+        """A new trunk, enabled."""
+        value.check_identifier(trunk.name, "the trunk's name")
+        row = {
+            "name": trunk.name,
+            "host": value.check_host(trunk.host, "the trunk's host"),
+            "port": value.check_range(trunk.port, "the port", low=1, high=65_535),
+            "transport": Transport(trunk.transport).value,
+            "priority": value.check_range(
+                trunk.priority, "the priority", low=0, high=value.PRIORITY_MAX
+            ),
+            "domain": trunk.domain and value.check_host(trunk.domain, "the trunk's domain"),
+            "answer_timeout_s": value.check_range(
+                trunk.answer_timeout_s, "the answer timeout", low=1, high=value.ANSWER_TIMEOUT_S_MAX
+            ),
+            "enabled": True,
+        }
+        with self._change(f"there is a trunk {trunk.name} already") as connection:
+            connection.execute(insert(table.trunk).values(row))
+
+    def remove_trunk(self, name: str) -> None:
+        """Remove a trunk; calls that go through it go on."""
+        with self._change() as connection:
+            removed = connection.execute(delete(table.trunk).where(table.trunk.c.name == name))
+            _require(removed.rowcount, f"there is no trunk {name}")
+
+    def set_trunk_enabled(self, name: str, *, enabled: bool) -> None:
+        """Use a trunk for new calls, or do not."""
+        where = table.trunk.c.name == name
+        with self._change() as connection:
+            changed = connection.execute(update(table.trunk).where(where).values(enabled=enabled))
+            _require(changed.rowcount, f"there is no trunk {name}")
+
+    def list_trunks(self) -> list[TrunkDetail]:
+        """All trunks, in the order in which they are tried."""
+        columns = table.trunk.c
+        query = select(table.trunk).order_by(columns.priority, columns.name).limit(LISTED_MAX)
+        with self._read() as connection:
+            rows = connection.execute(query)
+            return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
+
+    # What all of them share
+
+    @contextmanager
+    def _change(self, exists: str = "") -> Iterator[Connection]:
+        """One transaction that counts up the version; `exists` is told for a key that is taken."""
+        bump = update(table.administration).values(version=table.administration.c.version + 1)
+        try:
+            with (
+                self._engine.connect().execution_options(**{FOR_WRITING: True}) as connection,
+                connection.begin(),
+            ):
+                yield connection
+                connection.execute(bump)
+        except IntegrityError as error:
+            raise AlreadyExists(exists or None) from error
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+
+    def _update_application(self, app_id: str, values: dict[str, Any]) -> None:
+        where = table.application.c.app_id == app_id
+        with self._change() as connection:
+            changed = connection.execute(update(table.application).where(where).values(values))
+            _require(changed.rowcount, f"there is no application {app_id}")
+
+    def _seal_secret(self, app_id: str, secret: str) -> bytes:
+        return self._vault.seal(value.check_secret(secret).encode(), secret_place(app_id))
+
+    def _application_row(self, new: NewApplication, app_id: str) -> dict[str, Any]:
+        value.check_identifier(app_id, "the application's identifier")
+        url = None if new.notify_url is None else value.check_notify_url(new.notify_url)
+        return {
+            "app_id": app_id,
+            "enterprise_id": new.enterprise_id,
+            "name": value.check_name(new.name or app_id),
+            "status": ApplicationStatus.ACTIVE.value,
+            "notify_url": url,
+            "allow_private_addresses": new.allow_private_addresses,
+            "max_duration_s": _check_duration(new.max_duration_s),
+            "created_at": datetime.now(UTC),
+        }
+
+
+def _check_duration(max_duration_s: int | None) -> int | None:
+    if max_duration_s is None:
+        return None
+    return value.check_range(
+        max_duration_s, "the maximum duration", low=1, high=value.DURATION_S_MAX
+    )
+
+
+def _require(rowcount: int, message: str) -> None:
+    if rowcount == 0:
+        raise NotFound(message)
+
+
+def _require_enterprise(connection: Connection, enterprise_id: str) -> None:
+    where = table.enterprise.c.id == enterprise_id
+    if connection.scalar(select(table.enterprise.c.id).where(where)) is not None:
+        return
+    if enterprise_id != DEFAULT_ENTERPRISE:
+        raise NotFound(f"there is no enterprise {enterprise_id}")
+    row = {"id": enterprise_id, "name": enterprise_id, "status": EnterpriseStatus.ACTIVE.value}
+    connection.execute(insert(table.enterprise).values(row))
+
+
+def _require_application(connection: Connection, app_id: str) -> None:
+    where = table.application.c.app_id == app_id
+    if connection.scalar(select(table.application.c.app_id).where(where)) is None:
+        raise NotFound(f"there is no application {app_id}")
+
+
+def _insert_sponsors(connection: Connection, app_id: str, sponsors: Iterable[str]) -> None:
+    for e164 in sorted(sponsors):
+        connection.execute(insert(table.application_number).values(app_id=app_id, e164=e164))
+
+
+def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDetail:
+    return ApplicationDetail(
+        app_id=row.app_id,
+        enterprise_id=row.enterprise_id,
+        name=row.name,
+        status=ApplicationStatus(row.status),
+        notify_url=row.notify_url,
+        allow_private_addresses=row.allow_private_addresses,
+        max_duration_s=row.max_duration_s,
+        created_at=row.created_at,
+        sponsors=tuple(sorted(read_sponsors(connection, row.app_id))),
+    )
+
+
+def _generate_app_id() -> str:
+    # Eight digits, like the specification's example; a taken one is refused, not overwritten.
+    return str(secrets.randbelow(9 * 10 ** (_APP_ID_DIGITS - 1)) + 10 ** (_APP_ID_DIGITS - 1))
+
+
+def _show_signing_secret(secret: bytes) -> str:
+    return SIGNING_SECRET_PREFIX + base64.b64encode(secret).decode()

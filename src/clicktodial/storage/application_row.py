@@ -1,0 +1,70 @@
+"""Applications and trunks as their rows tell them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.identifier import AppId
+from clicktodial.domain.trunk import Transport, Trunk
+from clicktodial.storage import table
+from clicktodial.storage.secret import SecretVault, secret_place, signing_secret_place
+
+
+def read_application(
+    connection: Connection, app_id: AppId, vault: SecretVault
+) -> Application | None:
+    """The application with its secrets in clear. Raises SecretUnreadable."""
+    query = (
+        select(table.application, table.enterprise.c.status.label("enterprise_status"))
+        .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
+        .where(table.application.c.app_id == app_id)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return Application(
+        app_id=app_id,
+        enterprise_id=row.enterprise_id,
+        enterprise_status=EnterpriseStatus(row.enterprise_status),
+        status=ApplicationStatus(row.status),
+        secret=vault.open(row.secret_encrypted, secret_place(app_id)).decode(),
+        signing_secret=vault.open(row.signing_secret_encrypted, signing_secret_place(app_id)),
+        sponsors=read_sponsors(connection, app_id),
+        notify_url=row.notify_url,
+        allow_private_addresses=row.allow_private_addresses,
+        max_duration_s=row.max_duration_s,
+    )
+
+
+def read_sponsors(connection: Connection, app_id: str) -> frozenset[str]:
+    """The numbers that the application may show, in E.164."""
+    numbers = table.application_number.c
+    query = select(numbers.e164).where(numbers.app_id == app_id)
+    return frozenset(connection.scalars(query))
+
+
+def read_trunks(connection: Connection) -> tuple[Trunk, ...]:
+    """The enabled trunks, in the order in which they are tried."""
+    columns = table.trunk.c
+    query = select(table.trunk).where(columns.enabled).order_by(columns.priority, columns.name)
+    return tuple(trunk_of_row(row) for row in connection.execute(query))
+
+
+def read_version(connection: Connection) -> int:
+    """How many administrative changes there were."""
+    version: int = connection.execute(select(table.administration.c.version)).scalar_one()
+    return version
+
+
+def trunk_of_row(row: Row[Any]) -> Trunk:
+    """The trunk of a row of `trunk`."""
+    return Trunk(
+        name=row.name,
+        host=row.host,
+        port=row.port,
+        transport=Transport(row.transport),
+        priority=row.priority,
+        domain=row.domain,
+        answer_timeout_s=row.answer_timeout_s,
+    )

@@ -1,0 +1,82 @@
+"""Opens the database. The only module that says anything which only SQLite understands."""
+
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from clicktodial.storage.error import DatabaseUrlInvalid
+
+Durability: TypeAlias = Literal["full", "normal"]
+
+# Shorter than any commit timeout, so that a lock held elsewhere ends as a retry, not as a hang.
+BUSY_TIMEOUT_MS = 900
+# The log is cut back to this after a burst; a reader that stays open can let it grow.
+_JOURNAL_BYTES_MAX = 64 * 1024 * 1024
+# Execution option of transactions that write: they take the write lock at once, because a
+# transaction that read first cannot be upgraded while another one wrote (SQLITE_BUSY_SNAPSHOT).
+FOR_WRITING = "for_writing"
+
+_SQLITE = "sqlite"
+_POSTGRESQL = "postgresql"
+_MIGRATION_LOCK = 7_236_014_200_411  # any number that no other program uses on this database
+
+
+def open_engine(url: str, durability: Durability = "full") -> Engine:
+    """An engine for a `sqlite:///PATH` or `postgresql://...` URL; connects when first used.
+
+    Makes the directory of an SQLite file. Raises DatabaseUrlInvalid.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUrlInvalid from error
+    if parsed.drivername == _SQLITE:
+        return _open_sqlite(parsed, durability)
+    if parsed.drivername == _POSTGRESQL:
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"), paramstyle="format", pool_pre_ping=True
+        )
+    raise DatabaseUrlInvalid
+
+
+def _open_sqlite(url: URL, durability: Durability) -> Engine:
+    if not url.database or url.database == ":memory:":
+        # Each connection would have a database of its own.
+        raise DatabaseUrlInvalid("the SQLite database must be a file")
+    Path(url.database).absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # None: the driver begins no transactions by itself; `begin` below does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={durability.upper()}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA journal_size_limit={_JOURNAL_BYTES_MAX}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(FOR_WRITING, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def begin_statement(engine: Engine) -> str | None:
+    """What begins a writing transaction on a bare connection; None where the driver does."""
+    return "BEGIN IMMEDIATE" if engine.dialect.name == _SQLITE else None
+
+
+def lock_for_migration(connection: Connection) -> None:
+    """Let one process migrate at a time; a writing SQLite transaction is alone already."""
+    if connection.dialect.name == _POSTGRESQL:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")

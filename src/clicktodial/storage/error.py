@@ -1,0 +1,72 @@
+"""What can be wrong with the database or with an administrative change.
+
+StorageError
+├── DatabaseUrlInvalid
+├── DatabaseUnavailable
+├── MasterKeyInvalid
+├── SecretUnreadable
+└── AdministrationError
+    ├── AlreadyExists
+    ├── NotFound
+    └── ValueInvalid
+
+Writes that fail while the platform runs are `control.port.StoreError`:
+
+StoreError
+├── StoreOverloaded
+├── StoreTimeout
+└── StoreConflict
+"""
+
+from clicktodial.control.port import StoreError
+
+
+class StorageError(Exception):
+    """The database cannot be used as asked."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class DatabaseUrlInvalid(StorageError):
+    """The database URL must be sqlite:///PATH or postgresql://..."""
+
+
+class DatabaseUnavailable(StorageError):
+    """The database does not answer, or is locked by another program."""
+
+
+class MasterKeyInvalid(StorageError):
+    """The master key must be base64 of 32 bytes."""
+
+
+class SecretUnreadable(StorageError):
+    """A stored secret was not encrypted with this master key, or was changed."""
+
+
+class AdministrationError(StorageError):
+    """The change was refused, and nothing was changed."""
+
+
+class AlreadyExists(AdministrationError):
+    """There is one of that name already."""
+
+
+class NotFound(AdministrationError):
+    """There is none of that name."""
+
+
+class ValueInvalid(AdministrationError):
+    """A value is not usable."""
+
+
+class StoreOverloaded(StoreError):
+    """More writes wait than database.queue_max allows."""
+
+
+class StoreTimeout(StoreError):
+    """The write was not committed within database.commit_timeout_s, and will not be."""
+
+
+class StoreConflict(StoreError):
+    """The database refused the write: the row exists, or another process changed it."""

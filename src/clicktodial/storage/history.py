@@ -1,0 +1,136 @@
+"""What became of calls, for the operator's eyes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+from sqlalchemy.exc import OperationalError
+
+from clicktodial.domain.call import CallState, EndedBy, EndStage
+from clicktodial.domain.cause import EndReason, LegOutcome
+from clicktodial.domain.event import CallStatus
+from clicktodial.storage import table
+from clicktodial.storage.error import DatabaseUnavailable, NotFound
+from clicktodial.storage.outbox import DeliveryState
+
+RECENT_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One call. Numbers are E.164; what concerns the end is None while the call lives."""
+
+    call_id: str
+    app_id: str
+    node_id: str
+    state: CallState
+    sponsor: str
+    caller: str
+    callee: str
+    begun_at: datetime
+    connected_at: datetime | None
+    ended_at: datetime | None
+    duration_s: int
+    reason: EndReason | None
+    ended_by: EndedBy | None
+    stage: EndStage | None
+    leg_outcome: LegOutcome | None
+    sip_status: int | None
+    sip_text: str | None
+    q850: int | None
+    recording_id: str | None
+    recording_result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event of a call, and what became of its delivery."""
+
+    seq: int
+    status: CallStatus
+    occurred_at: datetime
+    delivery_state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    last_error: str | None
+
+
+class CallHistory:
+    """Blocking reads, for the command line. All raise DatabaseUnavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def recent_calls(self, *, limit: int, app_id: str | None = None) -> list[CallRecord]:
+        """The newest calls first, at most RECENT_MAX."""
+        query = select(table.call).order_by(table.call.c.id.desc())
+        if app_id is not None:
+            # By time within the application, which its index gives without sorting.
+            query = (
+                select(table.call)
+                .where(table.call.c.app_id == app_id)
+                .order_by(table.call.c.begun_at.desc())
+            )
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execute(query.limit(min(limit, RECENT_MAX)))
+                return [_call_record(row) for row in rows]
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+
+    def call(self, call_id: str) -> tuple[CallRecord, list[EventRecord]]:
+        """One call and its events in order. Raises NotFound."""
+        events = table.call_event.c
+        try:
+            with self._engine.connect() as connection:
+                row = connection.execute(
+                    select(table.call).where(table.call.c.id == call_id)
+                ).first()
+                event_rows = connection.execute(
+                    select(table.call_event).where(events.call_id == call_id).order_by(events.seq)
+                ).all()
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+        if row is None:
+            raise NotFound(f"there is no call {call_id}")
+        return _call_record(row), [_event_record(event_row) for event_row in event_rows]
+
+
+def _call_record(row: Row[Any]) -> CallRecord:
+    return CallRecord(
+        call_id=row.id,
+        app_id=row.app_id,
+        node_id=row.node_id,
+        state=CallState(row.state),
+        sponsor=row.sponsor_e164,
+        caller=row.caller_e164,
+        callee=row.callee_e164,
+        begun_at=row.begun_at,
+        connected_at=row.connected_at,
+        ended_at=row.ended_at,
+        duration_s=row.duration_s,
+        reason=None if row.reason is None else EndReason(row.reason),
+        ended_by=None if row.ended_by is None else EndedBy(row.ended_by),
+        stage=None if row.stage is None else EndStage(row.stage),
+        leg_outcome=None if row.leg_outcome is None else LegOutcome(row.leg_outcome),
+        sip_status=row.sip_status,
+        sip_text=row.sip_text,
+        q850=row.q850,
+        recording_id=row.recording_id,
+        recording_result=row.recording_result,
+    )
+
+
+def _event_record(row: Row[Any]) -> EventRecord:
+    return EventRecord(
+        seq=row.seq,
+        status=CallStatus(row.status),
+        occurred_at=row.occurred_at,
+        delivery_state=DeliveryState(row.delivery_state),
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        delivered_at=row.delivered_at,
+        last_error=row.last_error,
+    )

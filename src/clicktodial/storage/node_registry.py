@@ -1,0 +1,235 @@
+"""Which nodes live, and the calls that the dead ones left open."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Row,
+    Select,
+    bindparam,
+    or_,
+    select,
+    update,
+)
+
+from clicktodial.control.port import Clock, StoreError
+from clicktodial.control.reaper import (
+    OpenCall,
+    ReapedCall,
+    RecordingFate,
+    end_open_call,
+    may_have_recording,
+)
+from clicktodial.domain.call import CallState, EndedBy, EndStage
+from clicktodial.domain.cause import EndReason
+from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.storage import table
+from clicktodial.storage.call_store import compile_event_insert
+from clicktodial.storage.database import Database
+from clicktodial.storage.error import StoreConflict
+from clicktodial.storage.event_codec import event_parameters
+from clicktodial.storage.instant import to_millis
+from clicktodial.storage.statement import (
+    Parameters,
+    Statement,
+    compile_statement,
+    insert_if_absent,
+)
+
+log = structlog.get_logger()
+
+HEARTBEAT_INTERVAL_S = 5
+# Three beats may be lost to a slow disk before a process counts as dead.
+HEARTBEAT_STALE_S = 4 * HEARTBEAT_INTERVAL_S
+# Open calls read at a time; the reaper reads until none is left.
+_PAGE_CALLS = 500
+
+_END_COLUMNS = (
+    "state",
+    "ended_at",
+    "duration_s",
+    "reason",
+    "ended_by",
+    "stage",
+    "recording_result",
+    "event_count",
+)
+
+
+class NodeRegistry:
+    """This node among the others of its database."""
+
+    def __init__(self, database: Database, *, node_id: str) -> None:
+        self._writer = database.writer
+        self._reader = database.reader
+        self._node_id = node_id
+        dialect = database.engine.dialect
+        self._insert_node = compile_statement(
+            insert_if_absent(table.node, dialect),
+            dialect,
+            ("id", "started_at", "heartbeat_at"),
+            rank=0,
+            counted=False,
+        )
+        self._restart_node = _compile_node_update(dialect, ("started_at", "heartbeat_at"))
+        self._beat = _compile_node_update(dialect, ("heartbeat_at",))
+        self._end_call = _compile_end(dialect)
+        self._insert_event = compile_event_insert(dialect)
+
+    async def register(self, now: datetime) -> None:
+        """Enter this node as living. Call it after `reap`, which needs its predecessor's last
+        sign of life."""
+        millis = to_millis(now)
+        await self._writer.submit(
+            [
+                (self._insert_node, (self._node_id, millis, millis)),
+                (self._restart_node, (millis, millis, self._node_id)),
+            ]
+        )
+
+    async def beat(self, now: datetime) -> None:
+        """Say that this node lives. Raises StoreConflict when it was never registered."""
+        await self._writer.submit([(self._beat, (to_millis(now), self._node_id))])
+
+    async def run(self, clock: Clock) -> None:
+        """Beat every HEARTBEAT_INTERVAL_S until cancelled."""
+        while True:
+            try:
+                await self.beat(clock.utc())
+            except StoreError as error:
+                log.error("node.heartbeat_failed", error=str(error))
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+
+    async def reap(
+        self, now: datetime, recording_fate: RecordingFate, *, own: bool
+    ) -> list[StatusEvent]:
+        """End the calls that dead processes left open; returns their terminal events, durable.
+
+        Those are the calls of nodes without a heartbeat for HEARTBEAT_STALE_S and, with `own`,
+        those under this node's identifier: right only before this process places its first call
+        and when it alone bears the identifier. Raises StoreError.
+        """
+        told: list[StatusEvent] = []
+        after = CallId("")
+        while calls := await self._open_calls(now, own=own, after=after):
+            for call in calls:
+                event = await self._reap_call(call, now, recording_fate)
+                if event is not None:
+                    told.append(event)
+            after = calls[-1].call_id
+        return told
+
+    async def _reap_call(
+        self, call: OpenCall, now: datetime, recording_fate: RecordingFate
+    ) -> StatusEvent | None:
+        result = await recording_fate(call) if may_have_recording(call) else None
+        reaped = end_open_call(call, result, now)
+        try:
+            await self._writer.submit(
+                [
+                    (self._end_call, _end_parameters(reaped)),
+                    (self._insert_event, event_parameters(reaped.event)),
+                ]
+            )
+        except StoreConflict:
+            # Its process lives after all, or another node was quicker.
+            log.info("call.reaped_by_another", call_id=call.call_id)
+            return None
+        log.warning("call.reaped", call_id=call.call_id, state=call.state.value)
+        return reaped.event
+
+    async def _open_calls(self, now: datetime, *, own: bool, after: CallId) -> list[OpenCall]:
+        query = _open_calls_query(now, self._node_id if own else None).where(
+            table.call.c.id > after
+        )
+
+        def read(connection: Connection) -> list[OpenCall]:
+            return [_open_call(row) for row in connection.execute(query)]
+
+        return await self._reader.run(read)
+
+
+def _open_calls_query(now: datetime, own_id: str | None) -> Select[Any]:
+    heartbeat_at = table.node.c.heartbeat_at
+    stale_before = now - timedelta(seconds=HEARTBEAT_STALE_S)
+    dead: list[ColumnElement[bool]] = [heartbeat_at.is_(None), heartbeat_at < stale_before]
+    if own_id is not None:
+        dead.append(table.call.c.node_id == own_id)
+    return (
+        select(table.call, heartbeat_at)
+        .outerjoin(table.node, table.node.c.id == table.call.c.node_id)
+        .where(table.OPEN_CALL, or_(*dead))
+        .order_by(table.call.c.id)
+        .limit(_PAGE_CALLS)
+    )
+
+
+def _open_call(row: Row[Any]) -> OpenCall:
+    return OpenCall(
+        call_id=CallId(row.id),
+        app_id=AppId(row.app_id),
+        node_id=row.node_id,
+        state=CallState(row.state),
+        sponsor=row.sponsor_written,
+        caller=row.caller_written,
+        callee=row.callee_written,
+        recording_id=None if row.recording_id is None else RecordingId(row.recording_id),
+        begun_at=row.begun_at,
+        connected_at=row.connected_at,
+        ended_at=row.ended_at,
+        duration_s=row.duration_s,
+        reason=None if row.reason is None else EndReason(row.reason),
+        ended_by=None if row.ended_by is None else EndedBy(row.ended_by),
+        stage=None if row.stage is None else EndStage(row.stage),
+        event_count=row.event_count,
+        seen_at=row.heartbeat_at or row.begun_at,
+    )
+
+
+def _end_parameters(reaped: ReapedCall) -> Parameters:
+    result = reaped.recording_result
+    return (
+        CallState.ENDED.value,
+        to_millis(reaped.ended_at),
+        reaped.duration_s,
+        reaped.reason.value,
+        reaped.ended_by.value,
+        reaped.stage.value,
+        None if result is None else result.value,
+        reaped.event.seq,
+        reaped.call.call_id,
+        reaped.call.state.value,
+        reaped.call.event_count,
+    )
+
+
+def _compile_end(dialect: Dialect) -> Statement:
+    # Compare and set: only the call as it was read is ended.
+    statement = (
+        update(table.call)
+        .where(
+            table.call.c.id == bindparam("call_id"),
+            table.call.c.state == bindparam("old_state"),
+            table.call.c.event_count == bindparam("old_event_count"),
+        )
+        .values({name: bindparam(f"new_{name}") for name in _END_COLUMNS})
+    )
+    names = [*(f"new_{name}" for name in _END_COLUMNS), "call_id", "old_state", "old_event_count"]
+    return compile_statement(statement, dialect, names, rank=1)
+
+
+def _compile_node_update(dialect: Dialect, columns: tuple[str, ...]) -> Statement:
+    statement = (
+        update(table.node)
+        .where(table.node.c.id == bindparam("node"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
+    return compile_statement(
+        statement, dialect, [*(f"new_{name}" for name in columns), "node"], rank=1
+    )

@@ -1,0 +1,158 @@
+"""The outbox: which events wait to be delivered, and what became of the others."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Dialect, Select, bindparam, select, update
+
+from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.storage import table
+from clicktodial.storage.call_row import clean_detail
+from clicktodial.storage.database import Database
+from clicktodial.storage.event_codec import decode_event
+from clicktodial.storage.instant import to_millis_or_none
+from clicktodial.storage.statement import Statement, compile_statement
+
+EventKey: TypeAlias = tuple[CallId, int]
+
+
+class DeliveryState(StrEnum):
+    """What became of an event. NONE: its application wants no notifications."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An event to deliver. `attempts` were made; the next is not due before `next_attempt_at`."""
+
+    event: StatusEvent
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMark:
+    """What became of one event, or of one attempt while it stays PENDING."""
+
+    key: EventKey
+    state: DeliveryState
+    attempts: int
+    next_attempt_at: datetime | None = None
+    delivered_at: datetime | None = None
+    last_error: str | None = None
+
+
+_MARK_COLUMNS = ("delivery_state", "attempts", "next_attempt_at", "delivered_at", "last_error")
+
+
+class Outbox:
+    """Reads and marks the events of `call_event`. Reads raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._writer = database.writer
+        self._reader = database.reader
+        self._mark = _compile_mark(database.engine.dialect)
+
+    def mark(self, mark: DeliveryMark) -> asyncio.Future[None]:
+        """Durable soon, together with others, whose future it shares."""
+        error = mark.last_error
+        call_id, seq = mark.key
+        return self._writer.gather(
+            self._mark,
+            (
+                mark.state.value,
+                mark.attempts,
+                to_millis_or_none(mark.next_attempt_at),
+                to_millis_or_none(mark.delivered_at),
+                None if error is None else clean_detail(error),
+                call_id,
+                seq,
+            ),
+        )
+
+    async def applications_with_pending(self) -> list[AppId]:
+        """Applications of which events wait."""
+        query = select(table.call_event.c.app_id).where(table.PENDING_EVENT).distinct()
+
+        def read(connection: Connection) -> list[AppId]:
+            return [AppId(app_id) for app_id in connection.scalars(query)]
+
+        return await self._reader.run(read)
+
+    async def pending(
+        self, app_id: AppId, *, limit: int, known: frozenset[EventKey]
+    ) -> list[PendingEvent]:
+        """The oldest `limit` events of the application that wait and are not `known`, in order:
+        calls as they began, each call's events by sequence number."""
+        query = _pending_query(app_id).limit(limit + len(known))
+
+        def read(connection: Connection) -> list[PendingEvent]:
+            events: list[PendingEvent] = []
+            for row in connection.execute(query):
+                if (row.call_id, row.seq) in known:
+                    continue
+                event = decode_event(row.payload)
+                events.append(PendingEvent(event, row.attempts, row.next_attempt_at))
+                if len(events) == limit:
+                    break
+            return events
+
+        return await self._reader.run(read)
+
+    async def revive(self, call_id: CallId) -> list[StatusEvent]:
+        """Make the call's events that were given up wait again, as if never tried; returns them
+        in order. Raises StoreError."""
+        columns = table.call_event.c
+        query = (
+            select(columns.payload)
+            .where(columns.call_id == call_id)
+            .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
+            .order_by(columns.seq)
+        )
+
+        def read(connection: Connection) -> list[StatusEvent]:
+            return [decode_event(payload) for payload in connection.scalars(query)]
+
+        events = await self._reader.run(read)
+        if events:
+            await self._writer.submit(
+                [(self._mark, (*_REVIVED, event.call_id, event.seq)) for event in events]
+            )
+        return events
+
+
+_REVIVED = (DeliveryState.PENDING.value, 0, None, None, None)
+
+
+def _pending_query(app_id: AppId) -> Select[tuple[str, int, str, int, datetime]]:
+    columns = table.call_event.c
+    return (
+        select(
+            columns.call_id,
+            columns.seq,
+            columns.payload,
+            columns.attempts,
+            columns.next_attempt_at,
+        )
+        .where(table.PENDING_EVENT, columns.app_id == app_id)
+        .order_by(columns.call_id, columns.seq)
+    )
+
+
+def _compile_mark(dialect: Dialect) -> Statement:
+    columns = table.call_event.c
+    statement = (
+        update(table.call_event)
+        .where(columns.call_id == bindparam("key_call"), columns.seq == bindparam("key_seq"))
+        .values({name: bindparam(f"new_{name}") for name in _MARK_COLUMNS})
+    )
+    names = [*(f"new_{name}" for name in _MARK_COLUMNS), "key_call", "key_seq"]
+    return compile_statement(statement, dialect, names, rank=4)

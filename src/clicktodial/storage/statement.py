@@ -1,0 +1,51 @@
+"""Core statements compiled once, to be run with plain tuples.
+
+Compiling, caching and binding in SQLAlchemy cost several times what the database does for such
+short statements, so the writer hands the driver finished SQL and parameters in its order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import Dialect, Insert, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
+
+Parameters: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """Finished SQL. Within a transaction a lower `rank` runs first. With `counted`, each run
+    must change exactly one row; anything else is a conflict."""
+
+    sql: str
+    rank: int
+    counted: bool
+
+
+def compile_statement(
+    statement: Insert | Update,
+    dialect: Dialect,
+    names: Sequence[str],
+    *,
+    rank: int,
+    counted: bool = True,
+) -> Statement:
+    """Compile; `names` are the parameters in the order in which the tuples will hold them.
+
+    Raises ValueError when the statement wants them in another order.
+    """
+    columns = list(names) if isinstance(statement, Insert) else None
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    order = getattr(compiled, "positiontup", None)
+    if order != list(names):
+        raise ValueError(f"the parameters are {order}, not {list(names)}")
+    return Statement(str(compiled), rank, counted)
+
+
+def insert_if_absent(table: Table, dialect: Dialect) -> Insert:
+    """An insert that leaves an existing row as it is."""
+    if dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

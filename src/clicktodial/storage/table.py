@@ -1,0 +1,163 @@
+"""The tables, as the newest migration leaves them; a test holds the two together."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from clicktodial.storage.instant import UtcMillis
+
+# Lengths bound what is stored; PostgreSQL enforces them, SQLite relies on the writers.
+IDENTIFIER_CHARACTERS_MAX = 64
+NUMBER_CHARACTERS_MAX = 32
+WORD_CHARACTERS_MAX = 32
+NAME_CHARACTERS_MAX = 200
+URL_CHARACTERS_MAX = 2048
+DETAIL_CHARACTERS_MAX = 256
+
+OPEN_CALL = text("state <> 'ended'")
+PENDING_EVENT = text("delivery_state = 'pending'")
+
+metadata = MetaData()
+
+enterprise = Table(
+    "enterprise",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
+)
+
+application = Table(
+    "application",
+    metadata,
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", ForeignKey("enterprise.id"), nullable=False),
+    Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("secret_encrypted", LargeBinary, nullable=False),
+    Column("signing_secret_encrypted", LargeBinary, nullable=False),
+    Column("notify_url", String(URL_CHARACTERS_MAX)),
+    Column("allow_private_addresses", Boolean, nullable=False),
+    Column("max_duration_s", Integer),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+application_number = Table(
+    "application_number",
+    metadata,
+    Column("app_id", ForeignKey("application.app_id"), primary_key=True),
+    Column("e164", String(NUMBER_CHARACTERS_MAX), primary_key=True),
+)
+
+trunk = Table(
+    "trunk",
+    metadata,
+    Column("name", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("host", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("transport", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("domain", String(NAME_CHARACTERS_MAX)),
+    Column("answer_timeout_s", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("started_at", UtcMillis, nullable=False),
+    Column("heartbeat_at", UtcMillis, nullable=False),
+)
+
+# Not a foreign key to application: a call outlives the application that asked for it.
+call = Table(
+    "call",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("node_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("sponsor_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("sponsor_written", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("caller_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("caller_written", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("callee_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("callee_written", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("recording_id", String(IDENTIFIER_CHARACTERS_MAX)),
+    Column("send_direction", String(WORD_CHARACTERS_MAX)),
+    Column("begun_at", UtcMillis, nullable=False),
+    Column("state", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("connected_at", UtcMillis),
+    Column("ended_at", UtcMillis),
+    Column("duration_s", Integer, nullable=False),
+    Column("reason", String(WORD_CHARACTERS_MAX)),
+    Column("ended_by", String(WORD_CHARACTERS_MAX)),
+    Column("stage", String(WORD_CHARACTERS_MAX)),
+    Column("leg_outcome", String(WORD_CHARACTERS_MAX)),
+    Column("sip_status", Integer),
+    Column("sip_text", String(DETAIL_CHARACTERS_MAX)),
+    Column("q850", Integer),
+    Column("recording_result", String(WORD_CHARACTERS_MAX)),
+    Column("event_count", Integer, nullable=False),
+    Index("call_open", "node_id", sqlite_where=OPEN_CALL, postgresql_where=OPEN_CALL),
+    Index("call_by_application", "app_id", "begun_at"),
+    sqlite_with_rowid=False,
+)
+
+# Append-only but for its delivery columns: this is the outbox.
+call_event = Table(
+    "call_event",
+    metadata,
+    Column("call_id", ForeignKey("call.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("occurred_at", UtcMillis, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("delivery_state", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcMillis),
+    Column("delivered_at", UtcMillis),
+    Column("last_error", String(DETAIL_CHARACTERS_MAX)),
+    Index(
+        "call_event_pending",
+        "app_id",
+        "call_id",
+        "seq",
+        sqlite_where=PENDING_EVENT,
+        postgresql_where=PENDING_EVENT,
+    ),
+    sqlite_with_rowid=False,
+)
+
+recording = Table(
+    "recording",
+    metadata,
+    Column("recording_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("call_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("key", String(URL_CHARACTERS_MAX), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("sha256", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+# One row. Its version grows with every administrative change, in the change's transaction.
+administration = Table(
+    "administration",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
