@@ -26,12 +26,14 @@ CreatePlatform: TypeAlias = Callable[..., Platform]
 def create_platform(tmp_path: Path) -> CreatePlatform:
     """Makes a platform of which the one application has these properties."""
 
-    def create(**changes: object) -> Platform:
+    def create(*, default_region: str = "CN", **changes: object) -> Platform:
         service, catalog, ready = FakeService(), FakeCatalog(), [True]
         other = create_application(app_id=AppId("87654321"), secret="other")
         applications = FakeApplications(create_application(**changes), other)
 
         async def is_ready() -> bool:
+            if made.hanging is not None:
+                await made.hanging.wait()
             return ready[0]
 
         app = create_http_app(
@@ -41,10 +43,11 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
             is_known_call=service.is_known,
             recordings_root=tmp_path,
             settings=HttpSettings(body_bytes_max=BODY_BYTES_MAX),
-            default_region="CN",
+            default_region=default_region,
             is_ready=is_ready,
         )
-        return Platform(app, service, applications, catalog, tmp_path, ready)
+        made = Platform(app, service, applications, catalog, tmp_path, ready)
+        return made
 
     return create
 

@@ -1,5 +1,6 @@
 """The HTTP application over fakes, and a client that holds every answer against the document."""
 
+import asyncio
 import base64
 import json
 from dataclasses import dataclass, field
@@ -191,6 +192,7 @@ class Platform:
     catalog: FakeCatalog
     root: Path
     ready: list[bool]
+    hanging: asyncio.Event | None = None
     conformance: Conformance = field(default_factory=Conformance)
 
     async def request(
@@ -271,11 +273,17 @@ async def call_app(
     ]
     sent: list[Any] = []
 
+    is_answered = asyncio.Event()
+
     async def receive() -> Any:
+        if not incoming:
+            await is_answered.wait()
         return incoming.pop(0) if incoming else {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message["type"] == "http.response.body" and not message["more_body"]:
+            is_answered.set()
 
     await app(cast(HTTPScope, scope), receive, send)
     assert sent[0]["type"] == "http.response.start"

@@ -37,7 +37,7 @@ def create_document_handlers(document: Json) -> list[HTTPRouteHandler]:
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
-        return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+        return Response(page, media_type="text/html", headers=headers)
 
     return [openapi, docs]
 

@@ -8,8 +8,8 @@ from collections.abc import Generator
 import uvicorn
 from litestar import Litestar
 
-# Beyond these a peer holds memory without having authenticated.
-_CONNECTIONS_MAX = 10_000
+from clicktodial.api.protocol import BoundedHttpProtocol
+
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 # Requests under way when we stop: a download may be long, but a stop may not.
@@ -38,7 +38,7 @@ class HttpServer:
     def __init__(self, app: Litestar) -> None:
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedHttpProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
@@ -46,7 +46,6 @@ class HttpServer:
             server_header=False,
             date_header=True,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS_MAX,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,

@@ -48,18 +48,18 @@ class RecordingTruncated(Exception):
 class RecordingDownload:
     """Finds recordings and sends them."""
 
+    stalled_after_s = STALLED_AFTER_S
+
     def __init__(
         self,
         *,
         recordings: RecordingCatalog,
         is_known_call: IsKnownCall,
         root: Path,
-        stalled_after_s: float = STALLED_AFTER_S,
     ) -> None:
         self._recordings = recordings
         self._is_known_call = is_known_call
         self._root = root
-        self._stalled_after_s = stalled_after_s
         self._active = 0
 
     async def send(
@@ -147,7 +147,7 @@ class RecordingDownload:
             await asyncio.gather(disconnection, return_exceptions=True)
 
     async def _send_piece(self, send: Send, piece: bytes, *, is_last: bool = False) -> None:
-        async with asyncio.timeout(self._stalled_after_s):
+        async with asyncio.timeout(self.stalled_after_s):
             await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
 
