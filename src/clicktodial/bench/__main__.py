@@ -1,0 +1,105 @@
+"""The command line of the bench."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from clicktodial.bench.error import BenchError
+from clicktodial.bench.export import render_json
+from clicktodial.bench.measurement import Options, measure, profile_path
+from clicktodial.bench.profiler import find_costliest, require_profiler
+from clicktodial.bench.table import show
+
+RATES_DEFAULT = "20,50,100,150,200,300"
+# Beyond any single core's reach; it keeps a slip of the finger from running for hours.
+RATE_MAX = 5_000.0
+DURATION_S_MAX = 600.0
+HOLD_S_MAX = 60.0
+MEMORY_CALLS_MAX = 4_000
+_FUNCTIONS_SHOWN = 25
+
+
+def parse_rates(text: str) -> tuple[float, ...]:
+    """Rates as written on the command line, `20,50,100`. Raises typer.BadParameter."""
+    try:
+        rates = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"not a list of numbers: {text}") from error
+    if any(not 0 < rate <= RATE_MAX for rate in rates):
+        raise typer.BadParameter(f"a rate lies above 0 and is at most {RATE_MAX:g}")
+    return rates
+
+
+def main(
+    rates: Annotated[
+        str, typer.Option(help="Calls a second, one measurement each.")
+    ] = RATES_DEFAULT,
+    duration: Annotated[
+        float, typer.Option(min=0.5, max=DURATION_S_MAX, help="Seconds of each rate.")
+    ] = 10.0,
+    hold: Annotated[
+        float, typer.Option(min=0.0, max=HOLD_S_MAX, help="Seconds that each call lasts.")
+    ] = 1.0,
+    memory_calls: Annotated[
+        int,
+        typer.Option(min=0, max=MEMORY_CALLS_MAX, help="Calls held live for the memory; 0: none."),
+    ] = 500,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the results to this file as well.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write py-spy's raw stacks of the platform here.")
+    ] = None,
+    pin: Annotated[bool, typer.Option(help="Give the platform a core of its own.")] = True,
+    directory: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where temporary data lies."),
+    ] = None,
+    platform: Annotated[Path | None, typer.Option(help="The program that is measured.")] = None,
+) -> None:
+    """Offer calls to a platform of its own at rising rates, and print what each costs."""
+    program = platform or Path(sys.executable).with_name("clicktodial")
+    options = Options(
+        command=(str(program),),
+        rates_per_s=parse_rates(rates),
+        duration_s=duration,
+        hold_s=hold,
+        memory_calls=memory_calls,
+        is_pinned=pin,
+        profile=profile,
+        directory=directory,
+    )
+    try:
+        run(options, json)
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def run(options: Options, json: Path | None) -> None:
+    """Measure and show. Raises BenchError."""
+    if options.profile is not None:
+        require_profiler()
+    report = uvloop.run(measure(options, lambda text: typer.echo(f"bench: {text}", err=True)))
+    show(report, Console())
+    if json is not None:
+        json.write_bytes(render_json(report))
+    if options.profile is not None:
+        for result in report.rates:
+            _show_profile(profile_path(options.profile, result.rate_per_s, options.rates_per_s))
+    if report.errors:
+        raise BenchError("; ".join(report.errors))
+
+
+def _show_profile(path: Path) -> None:
+    typer.echo(f"{path}: functions by their own time (then with what they call)")
+    for name, own, inclusive in find_costliest(path, count=_FUNCTIONS_SHOWN):
+        typer.echo(f"{own * 100:6.1f} % {inclusive * 100:6.1f} %  {name}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
