@@ -51,23 +51,27 @@ def _create_health_paths() -> Json:
     refused = schema.create_refusal_responses((SERVICE_UNAVAILABLE,))
     return {
         "/health/live": {
-            "get": _create_probe("live", "Whether the process answers", {"200": success})
+            "get": _create_probe(
+                "live", "Liveness", "Whether the process answers.", {"200": success}
+            )
         },
         "/health/ready": {
             "get": _create_probe(
                 "ready",
-                "Whether calls are taken: the database is reachable and the process not stopping",
+                "Readiness",
+                "Whether calls are taken: the database is reachable and the process not stopping.",
                 {"200": success, **refused},
             )
         },
     }
 
 
-def _create_probe(name: str, summary: str, responses: Json) -> Json:
+def _create_probe(name: str, summary: str, description: str, responses: Json) -> Json:
     return {
         "operationId": name,
         "tags": [_HEALTH_TAG],
         "summary": summary,
+        "description": description,
         "security": [],
         "responses": responses,
     }

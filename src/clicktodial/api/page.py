@@ -71,20 +71,22 @@ def render_page(document: Json) -> tuple[bytes, str]:
 
 
 def _list_operations(document: Json) -> list[Json]:
-    listed = []
-    for path, item in [*document["paths"].items(), *document["webhooks"].items()]:
-        for method in ("get", "post"):
-            if method in item:
-                listed.append(
-                    {
-                        "path": path,
-                        "method": method.upper(),
-                        "is_webhook": path in document["webhooks"],
-                        "parameters": item.get("parameters", []),
-                        **item[method],
-                    }
-                )
-    return listed
+    """The operations in the order of a call's life, then the rest."""
+    paths, webhooks = document["paths"], document["webhooks"]
+    listed = [
+        {
+            "path": path,
+            "method": method.upper(),
+            "is_webhook": path in webhooks,
+            "parameters": item.get("parameters", []),
+            **item[method],
+        }
+        for path, item in [*paths.items(), *webhooks.items()]
+        for method in ("get", "post")
+        if method in item
+    ]
+    tags = [tag["name"] for tag in document["tags"]]
+    return sorted(listed, key=lambda operation: tags.index(operation["tags"][0]))
 
 
 def _pretty(value: Any) -> str:
@@ -94,7 +96,5 @@ def _pretty(value: Any) -> str:
 def _schema_name(schema: Json) -> str:
     """What a property holds, in a few words."""
     if "enum" in schema:
-        return ", ".join("null" if value is None else repr(value) for value in schema["enum"])
-    if "const" in schema:
-        return repr(schema["const"])
-    return str(schema.get("type", "any")).replace("'", '"')
+        return ", ".join(msgspec.json.encode(value).decode() for value in schema["enum"])
+    return str(schema["type"])

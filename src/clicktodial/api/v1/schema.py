@@ -83,7 +83,7 @@ def create_paths(body_bytes_max: int) -> Json:
                 "clicktodialbegin",
                 "Click to Dial initiation",
                 "Ask for a call: the caller's phone rings, then the callee's, and the two are "
-                "joined. Both see only the sponsor. The answer comes when the call is recorded "
+                "joined. Both see only the sponsor. The answer comes when the call is stored "
                 f"durably, before any phone rings. {size}",
                 _BEGIN_REFUSALS,
             )
