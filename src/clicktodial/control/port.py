@@ -122,10 +122,15 @@ class Relay(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What the relay wrote of one call: a capture file per side; None where no packet came."""
+    """What the relay wrote of one call: a capture file per side; None where no packet came.
+
+    `started_at` is when the capture began, in seconds since 1970; None where nobody knows, and
+    then the earliest packet counts.
+    """
 
     caller_path: str | None
     callee_path: str | None
+    started_at: float | None = None
 
 
 class Recorder(Protocol):

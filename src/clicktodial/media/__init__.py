@@ -1,0 +1,1 @@
+"""The media relay: drivers of control.port.Relay, and what they play."""

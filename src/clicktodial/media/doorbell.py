@@ -1,0 +1,66 @@
+"""Makes RTPProxy close the sockets of deleted sessions.
+
+Its two packet threads let go of a deleted session's sockets only when they next wake up, which a
+packet or a new session makes them do. On a quiet machine that is hours later, and with the whole
+port range so occupied no new session could be made to wake them. So one session of ours is never
+deleted, and a datagram to its RTP and its RTCP port wakes both threads.
+"""
+
+import asyncio
+import socket
+
+from clicktodial.control.port import RelayError
+from clicktodial.media.channel import CommandChannel
+
+# One ring serves all sessions that were deleted in the meantime.
+RING_DELAY_S = 0.02
+# Both threads have closed what they held well within this.
+RING_SETTLE_S = 0.01
+PORTS = 2
+_NAME = "doorbell"
+# The longest that RTPProxy can count: 68 years.
+_TTL_S = 2**31 - 1
+
+
+class Doorbell:
+    """Rings soon after it is asked to. Created on the loop that it rings on."""
+
+    def __init__(self, host: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._host = host
+        self._port = 0
+        self._scheduled: asyncio.TimerHandle | None = None
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    async def install(self, channel: CommandChannel) -> None:
+        """Open the session that is rung at. Raises RelayError."""
+        reply = await channel.request(f"U {_NAME} 0 0 b && S ttl={_TTL_S}")
+        word = reply.split(" ", 1)[0]
+        if not word.isdecimal():
+            raise RelayError("the relay gave no port")
+        self._port = int(word)
+
+    def schedule(self) -> None:
+        """Ring within RING_DELAY_S."""
+        if self._scheduled is None:
+            self._scheduled = self._loop.call_later(RING_DELAY_S, self.ring)
+
+    def ring(self) -> None:
+        """Wake the packet threads now."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        for port in (self._port, self._port + 1):
+            try:
+                self._socket.sendto(b"\0", (self._host, port))
+            except OSError:
+                # A full buffer means that the threads are awake.
+                continue
+
+    def close(self) -> None:
+        """Never ring again."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        self._socket.close()

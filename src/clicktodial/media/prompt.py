@@ -1,0 +1,44 @@
+"""What the relay plays: tones, made at start-up as raw files in every codec that we offer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clicktodial.domain.media import OFFERED_CODECS
+from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm, encode_g711
+
+# Loud enough to be noticed, 16 dB below full scale so that it does not startle.
+_TONE_PEAK = 5_000
+# A tone that starts or stops at full swing clicks.
+_RAMP_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A cadence: one frequency, sounding and then silent, in seconds."""
+
+    frequency_hz: int
+    on_s: float
+    off_s: float
+
+
+# The ringing tone of the specification's country (ITU-T E.180, supplement 2: China).
+RINGBACK = Tone(frequency_hz=450, on_s=1.0, off_s=4.0)
+RINGBACK_NAME = "ringback"
+
+
+def create_tone(tone: Tone) -> Pcm:
+    """One period of the cadence, which may be played in a loop."""
+    time_s = np.arange(round(tone.on_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    sound = _TONE_PEAK * np.sin(2 * np.pi * tone.frequency_hz * time_s)
+    ramp = np.clip(time_s / _RAMP_S, 0, 1)
+    silence = np.zeros(round(tone.off_s * SAMPLE_RATE_HZ))
+    return np.concatenate([sound * ramp * ramp[::-1], silence]).astype(np.int16)
+
+
+def write_prompt(directory: Path, name: str, pcm: Pcm) -> None:
+    """Write `<name>.<payload type>` for each offered codec, as RTPProxy looks for them."""
+    for codec in OFFERED_CODECS:
+        path = directory / f"{name}.{codec.payload_type}"
+        path.write_bytes(encode_g711(pcm, codec.name))

@@ -1,0 +1,363 @@
+"""What every driver of control.port.Relay must do, shown with real RTP over real sockets.
+
+A driver's test module subclasses RelayContract and provides the fixture `relay`: started, with
+`DEAD_AFTER_S` and `SESSIONS_MAX` as its limits.
+"""
+
+import asyncio
+import os
+import struct
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from tests.media.rtp_phone import SAMPLES_PER_PACKET, RtpPhone
+
+from clicktodial.control.port import Relay, RelayError, RelaySession
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import CallId, create_call_id
+from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
+from clicktodial.media.g711 import decode_g711
+
+DEAD_AFTER_S = 5
+SESSIONS_MAX = 240
+# Time to live is counted in whole seconds by a thread of its own.
+DEAD_SLACK_S = 4.0
+CALLER_AUDIO = b"\x11" * SAMPLES_PER_PACKET
+CALLEE_AUDIO = b"\x22" * SAMPLES_PER_PACKET
+_PCAP_HEADER_BYTES = 24
+_FRAME_HEADERS_BYTES = 14 + 20 + 8 + 12
+
+
+@dataclass
+class Stage:
+    """A session, its two phones and what was reported of it."""
+
+    session: RelaySession
+    caller: RtpPhone
+    callee: RtpPhone
+    deaths: asyncio.Queue[str]
+
+    async def connect(self, codec: Codec = PCMA) -> None:
+        await self.session.set_remote(Side.CALLER, self.caller.describe(codec))
+        await self.session.set_remote(Side.CALLEE, self.callee.describe(codec))
+
+    async def speak(self, side: Side, audio: bytes) -> None:
+        phone = self.caller if side is Side.CALLER else self.callee
+        phone.send(await self.session.local_address(side), audio)
+
+    async def check_both_ways(self) -> None:
+        await self.speak(Side.CALLER, CALLER_AUDIO)
+        await self.callee.hear_payload(CALLER_AUDIO)
+        await self.speak(Side.CALLEE, CALLEE_AUDIO)
+        await self.caller.hear_payload(CALLEE_AUDIO)
+
+
+def read_payloads(path: str) -> list[bytes]:
+    """The RTP payloads of a capture file, in order."""
+    data = Path(path).read_bytes()
+    payloads, offset = [], _PCAP_HEADER_BYTES
+    while offset < len(data):
+        (length,) = struct.unpack_from("<I", data, offset + 8)
+        offset += 16
+        payloads.append(data[offset + _FRAME_HEADERS_BYTES : offset + length])
+        offset += length
+    return payloads
+
+
+def count_open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def strongest_frequency_hz(payloads: list[bytes], codec_name: str) -> float:
+    pcm = decode_g711(b"".join(payloads), codec_name)
+    spectrum = np.abs(np.fft.rfft(pcm))
+    return float(np.argmax(spectrum)) * 8000 / len(pcm)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class RelayContract:
+    """The tests."""
+
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def stage(self, relay: Relay) -> AsyncIterator[Stage]:
+        caller, callee = await RtpPhone(1).open(), await RtpPhone(2).open()
+        deaths: asyncio.Queue[str] = asyncio.Queue()
+        session = await relay.open(create_call_id(), deaths.put_nowait)
+        yield Stage(session, caller, callee, deaths)
+        await session.close()
+        caller.close()
+        callee.close()
+
+    async def test_local_address_asked_again_is_stable(self, stage: Stage) -> None:
+        first = await stage.session.local_address(Side.CALLER)
+        await stage.session.set_remote(Side.CALLER, stage.caller.describe())
+        callee = await stage.session.local_address(Side.CALLEE)
+        await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
+        assert await stage.session.local_address(Side.CALLER) == first
+        assert await stage.session.local_address(Side.CALLEE) == callee
+        assert first != callee
+
+    async def test_callee_address_asked_before_caller_answers_is_stable(self, stage: Stage) -> None:
+        asked = await stage.session.local_address(Side.CALLEE)
+        await stage.connect()
+        assert await stage.session.local_address(Side.CALLEE) == asked
+        await stage.check_both_ways()
+
+    async def test_commands_given_at_once_take_effect_in_order(self, stage: Stage) -> None:
+        _, callee_address, _ = await asyncio.gather(
+            stage.session.set_remote(Side.CALLER, stage.caller.describe()),
+            stage.session.local_address(Side.CALLEE),
+            stage.session.set_remote(Side.CALLEE, stage.callee.describe()),
+        )
+        assert callee_address == await stage.session.local_address(Side.CALLEE)
+        await stage.check_both_ways()
+
+    @pytest.mark.parametrize("codec", [PCMA, PCMU], ids=lambda codec: codec.name)
+    async def test_audio_when_connected_flows_both_ways(self, stage: Stage, codec: Codec) -> None:
+        await stage.connect(codec)
+        await stage.check_both_ways()
+
+    async def test_telephone_event_when_connected_passes(self, stage: Stage) -> None:
+        await stage.connect()
+        event = bytes([5, 0x8A, 0x03, 0x20])
+        to = await stage.session.local_address(Side.CALLER)
+        stage.caller.send(to, event, payload_type=101)
+        heard = await stage.callee.hear_payload(event)
+        assert heard.payload_type == 101
+
+    @pytest.mark.parametrize("codec", [PCMA, PCMU], ids=lambda codec: codec.name)
+    async def test_ringback_while_callee_rings_is_heard_by_caller_only(
+        self, stage: Stage, codec: Codec
+    ) -> None:
+        await stage.session.set_remote(Side.CALLER, stage.caller.describe(codec))
+        await stage.session.start_ringback()
+        packets = [await stage.caller.hear() for _ in range(25)]
+        assert {packet.payload_type for packet in packets} == {codec.payload_type}
+        payloads = [packet.payload for packet in packets]
+        assert strongest_frequency_hz(payloads, codec.name) == pytest.approx(450, abs=5)
+        assert stage.callee.heard.empty()
+
+    async def test_ringback_stopped_is_silent(self, stage: Stage) -> None:
+        await stage.session.set_remote(Side.CALLER, stage.caller.describe())
+        await stage.session.start_ringback()
+        await stage.caller.hear()
+        await stage.session.stop_prompt()
+        await stage.connect()
+        # What comes from the callee now is the last thing to be heard: no tone comes after.
+        await stage.speak(Side.CALLEE, CALLEE_AUDIO)
+        await stage.caller.hear_payload(CALLEE_AUDIO)
+        await stage.speak(Side.CALLEE, CALLER_AUDIO)
+        assert (await stage.caller.hear()).payload == CALLER_AUDIO
+
+    async def test_ringback_when_callee_is_joined_gives_way(self, stage: Stage) -> None:
+        await stage.session.set_remote(Side.CALLER, stage.caller.describe())
+        await stage.session.start_ringback()
+        await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
+        await stage.check_both_ways()
+        await stage.session.stop_prompt()
+
+    async def test_ringback_before_caller_answers_is_refused(self, stage: Stage) -> None:
+        with pytest.raises(RelayError):
+            await stage.session.start_ringback()
+
+    async def test_early_media_of_callee_reaches_caller(self, stage: Stage) -> None:
+        await stage.session.set_remote(Side.CALLER, stage.caller.describe())
+        await stage.session.start_ringback()
+        await stage.caller.hear()
+        await stage.session.stop_prompt()
+        await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
+        await stage.speak(Side.CALLEE, CALLEE_AUDIO)
+        await stage.caller.hear_payload(CALLEE_AUDIO)
+        # Then it answers, saying the same again.
+        await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
+        await stage.check_both_ways()
+
+    async def test_recording_when_started_holds_what_each_side_sends_from_then(
+        self, stage: Stage
+    ) -> None:
+        await stage.connect()
+        await stage.speak(Side.CALLER, b"\x55" * SAMPLES_PER_PACKET)
+        await stage.callee.hear()
+        before = time.time()
+        await stage.session.start_recording()
+        for _ in range(50):
+            await stage.speak(Side.CALLER, CALLER_AUDIO)
+            await stage.callee.hear_payload(CALLER_AUDIO)
+        for _ in range(30):
+            await stage.speak(Side.CALLEE, CALLEE_AUDIO)
+            await stage.caller.hear_payload(CALLEE_AUDIO)
+        capture = await stage.session.close()
+        assert capture is not None and capture.caller_path and capture.callee_path
+        assert read_payloads(capture.caller_path) == [CALLER_AUDIO] * 50
+        assert read_payloads(capture.callee_path) == [CALLEE_AUDIO] * 30
+        assert capture.started_at == pytest.approx(before, abs=1)
+
+    async def test_recording_of_one_silent_side_has_no_file_for_it(self, stage: Stage) -> None:
+        await stage.connect()
+        await stage.session.start_recording()
+        await stage.speak(Side.CALLEE, CALLEE_AUDIO)
+        await stage.caller.hear_payload(CALLEE_AUDIO)
+        capture = await stage.session.close()
+        assert capture is not None
+        assert capture.caller_path is None
+        assert capture.callee_path is not None
+
+    async def test_recording_without_any_packet_has_no_files(self, stage: Stage) -> None:
+        await stage.connect()
+        await stage.session.start_recording()
+        capture = await stage.session.close()
+        assert capture is not None
+        assert (capture.caller_path, capture.callee_path) == (None, None)
+
+    async def test_close_without_recording_returns_nothing(self, stage: Stage) -> None:
+        await stage.connect()
+        assert await stage.session.close() is None
+
+    async def test_command_when_closed_is_refused(self, stage: Stage) -> None:
+        await stage.session.close()
+        with pytest.raises(RelayError):
+            await stage.session.set_remote(Side.CALLER, stage.caller.describe())
+        with pytest.raises(RelayError):
+            await stage.session.start_recording()
+        assert await stage.session.close() is None
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            MediaAddress("phone.example.com", 4000),
+            MediaAddress("127.0.0.1 4000 x\nX", 4000),
+            MediaAddress("", 4000),
+            MediaAddress("0.0.0.0", 4000),
+            MediaAddress("224.0.0.1", 4000),
+            MediaAddress("255.255.255.255", 4000),
+            MediaAddress("127.0.0.1", 0),
+            MediaAddress("127.0.0.1", 65_536),
+            MediaAddress("127.0.0.1", -1),
+        ],
+        ids=str,
+    )
+    async def test_hostile_media_address_is_refused(
+        self, stage: Stage, address: MediaAddress
+    ) -> None:
+        for side in Side:
+            with pytest.raises(RelayError):
+                await stage.session.set_remote(side, MediaDescription(address, (PCMA,)))
+        await stage.connect()
+        await stage.check_both_ways()
+
+    @pytest.mark.parametrize(
+        "codecs", [(Codec(-1, "PCMA"),), (Codec(128, "PCMA"),), (PCMA,) * 1000], ids=len
+    )
+    async def test_hostile_payload_types_are_refused(
+        self, stage: Stage, codecs: tuple[Codec, ...]
+    ) -> None:
+        media = MediaDescription(stage.caller.address, codecs)
+        with pytest.raises(RelayError):
+            await stage.session.set_remote(Side.CALLER, media)
+
+    async def test_silence_when_connected_is_told_once(self, stage: Stage) -> None:
+        await stage.connect()
+        async with asyncio.timeout(DEAD_AFTER_S + DEAD_SLACK_S):
+            detail = await stage.deaths.get()
+        assert str(DEAD_AFTER_S) in detail
+        with pytest.raises(RelayError):
+            await stage.connect()
+        assert await stage.session.close() is None
+        assert stage.deaths.empty()
+
+    async def test_silence_of_a_recorded_session_keeps_its_capture(self, stage: Stage) -> None:
+        await stage.connect()
+        await stage.session.start_recording()
+        await stage.speak(Side.CALLER, CALLER_AUDIO)
+        async with asyncio.timeout(DEAD_AFTER_S + DEAD_SLACK_S):
+            await stage.deaths.get()
+        capture = await stage.session.close()
+        assert capture is not None and capture.caller_path is not None
+
+    async def test_silence_while_ringing_or_of_one_side_is_no_death(self, relay: Relay) -> None:
+        """Two sessions side by side, watched until a third, silent one has died twice over."""
+        deaths: asyncio.Queue[str] = asyncio.Queue()
+        phones = [await RtpPhone(number).open() for number in range(4)]
+        ringing = await relay.open(create_call_id(), deaths.put_nowait)
+        await ringing.set_remote(Side.CALLER, phones[0].describe())
+        one_way = await relay.open(create_call_id(), deaths.put_nowait)
+        await one_way.set_remote(Side.CALLER, phones[1].describe())
+        await one_way.set_remote(Side.CALLEE, phones[2].describe())
+        to = await one_way.local_address(Side.CALLER)
+
+        async def speak() -> None:
+            while True:
+                phones[1].send(to, CALLER_AUDIO)
+                await asyncio.sleep(0.5)
+
+        speaking = asyncio.create_task(speak())
+        silent_deaths: asyncio.Queue[str] = asyncio.Queue()
+        for _ in range(2):
+            silent = await relay.open(create_call_id(), silent_deaths.put_nowait)
+            await silent.set_remote(Side.CALLER, phones[3].describe())
+            await silent.set_remote(Side.CALLEE, phones[3].describe())
+            await asyncio.wait_for(silent_deaths.get(), DEAD_AFTER_S + DEAD_SLACK_S)
+            await silent.close()
+        speaking.cancel()
+        assert deaths.empty()
+        assert ringing.local_address is not None
+        await ringing.close()
+        await one_way.close()
+        for phone in phones:
+            phone.close()
+
+    async def test_open_same_call_twice_is_refused(self, relay: Relay) -> None:
+        call_id = create_call_id()
+        session = await relay.open(call_id, print)
+        with pytest.raises(RelayError):
+            await relay.open(call_id, print)
+        await session.close()
+
+    @pytest.mark.parametrize("call_id", ["", "a b", "a\nX", "../x", "x" * 65, "呼"])
+    async def test_open_with_an_unsafe_call_id_is_refused(self, relay: Relay, call_id: str) -> None:
+        with pytest.raises(RelayError):
+            await relay.open(CallId(call_id), print)
+
+    async def test_open_beyond_the_limit_is_refused_until_one_closes(self, relay: Relay) -> None:
+        sessions = await asyncio.gather(
+            *(relay.open(create_call_id(), print) for _ in range(SESSIONS_MAX))
+        )
+        assert not relay.has_room()
+        with pytest.raises(RelayError):
+            await relay.open(create_call_id(), print)
+        await sessions[0].close()
+        assert relay.has_room()
+        sessions[0] = await relay.open(create_call_id(), print)
+        await asyncio.gather(*(session.close() for session in sessions))
+        assert relay.has_room()
+
+    async def test_many_sessions_opened_and_closed_leave_no_files_open(self, relay: Relay) -> None:
+        phone = await RtpPhone(1).open()
+
+        async def run_one() -> None:
+            session = await relay.open(create_call_id(), print)
+            await session.set_remote(Side.CALLER, phone.describe())
+            await session.start_ringback()
+            await session.set_remote(Side.CALLEE, phone.describe())
+            await session.start_recording()
+            await session.close()
+
+        await asyncio.gather(*(run_one() for _ in range(100)))
+        await self.settle_files(limit=count_open_files())
+        before = count_open_files()
+        await asyncio.gather(*(run_one() for _ in range(200)))
+        await self.settle_files(limit=before)
+        assert count_open_files() <= before
+        phone.close()
+
+    async def settle_files(self, limit: int) -> None:
+        """Give a relay that closes sockets behind the scenes the time to come down to `limit`."""
+        for _ in range(60):
+            if count_open_files() <= limit:
+                return
+            await asyncio.sleep(0.05)  # the kernel tells nobody that a file was closed

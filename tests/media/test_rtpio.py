@@ -1,0 +1,156 @@
+"""The embedded relay: the contract, and what is its own."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.harness.address import allocate_host
+from tests.media.relay_contract import (
+    CALLER_AUDIO,
+    DEAD_AFTER_S,
+    SESSIONS_MAX,
+    RelayContract,
+    count_open_files,
+    read_payloads,
+)
+from tests.media.rtp_phone import RtpPhone
+
+from clicktodial.config import MediaSettings
+from clicktodial.control.port import RelayError
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import create_call_id
+from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
+from clicktodial.media.rtpio import (
+    PORTS_PER_SESSION,
+    PORTS_SPARE,
+    RtpioRelay,
+    SessionStats,
+    is_sendable,
+)
+
+
+def create_settings(**changes: int | str) -> MediaSettings:
+    values = {
+        "host": allocate_host(),
+        "port_min": 20_000,
+        "port_max": 30_000,
+        "sessions_max": SESSIONS_MAX,
+        "dead_after_s": DEAD_AFTER_S,
+    }
+    return MediaSettings(**{**values, **changes})  # type: ignore[arg-type]  # mixed by design
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def relay(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RtpioRelay]:
+    # The blank shows that no path reaches the control protocol, which has no quoting.
+    relay = RtpioRelay(create_settings(), tmp_path_factory.mktemp("sp ool"))
+    await relay.start()
+    yield relay
+    await relay.close()
+
+
+class TestRtpioRelay(RelayContract):
+    """The contract, over rtp.io."""
+
+
+def test_spool_of_relay_not_started_is_not_made(tmp_path: Path) -> None:
+    RtpioRelay(create_settings(), tmp_path / "spool")
+    assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.asyncio(loop_scope="function")
+class TestOneRelay:
+    """What needs a relay of its own."""
+
+    async def test_port_range_used_up_is_reused_at_once(self, tmp_path: Path) -> None:
+        # Three sessions, the pair of ports that the relay keeps for itself, and the spare ones.
+        port_max = 20_000 + 3 * PORTS_PER_SESSION + DOORBELL_PORTS + PORTS_SPARE - 1
+        relay = RtpioRelay(create_settings(port_min=20_000, port_max=port_max), tmp_path)
+        await relay.start()
+        for _ in range(20):
+            sessions = [await relay.open(create_call_id(), print) for _ in range(3)]
+            for session in sessions:
+                await session.local_address(Side.CALLEE)
+            assert not relay.has_room()
+            for session in sessions:
+                await session.close()
+        await relay.close()
+
+    async def test_relay_closed_ends_its_threads_and_files(self, tmp_path: Path) -> None:
+        threads, files = count_threads(), count_open_files()
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        await relay.open(create_call_id(), print)
+        await relay.close()
+        await relay.close()
+        # The loop's helper thread remains, and it is not the relay's.
+        assert count_threads() <= threads + 1
+        assert count_open_files() <= files
+
+    async def test_open_when_closed_is_refused(self, tmp_path: Path) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        with pytest.raises(RelayError):
+            await relay.open(create_call_id(), print)
+        assert not relay.has_room()
+
+    async def test_capture_of_a_session_never_closed_is_recoverable(self, tmp_path: Path) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        call_id = create_call_id()
+        session = await relay.open(call_id, print)
+        await session.set_remote(Side.CALLER, phone.describe())
+        await session.set_remote(Side.CALLEE, phone.describe())
+        await session.start_recording()
+        phone.send(await session.local_address(Side.CALLER), CALLER_AUDIO)
+        await phone.hear_payload(CALLER_AUDIO)
+        assert relay.recoverable_captures() == {}
+        assert await session.stats() == SessionStats(caller_packets=1, callee_packets=0)
+        await relay.close()
+        phone.close()
+
+        captures = RtpioRelay(create_settings(), tmp_path).recoverable_captures()
+        assert list(captures) == [call_id]
+        capture = captures[call_id]
+        assert capture.caller_path is not None and capture.callee_path is None
+        assert capture.started_at == pytest.approx(time.time(), abs=30)
+        assert read_payloads(capture.caller_path) == [CALLER_AUDIO]
+
+    @pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.1 -x", ""])
+    async def test_host_that_is_no_ipv4_address_is_refused(self, tmp_path: Path, host: str) -> None:
+        with pytest.raises(RelayError):
+            await RtpioRelay(create_settings(host=host), tmp_path).start()
+
+    async def test_advertised_host_is_what_is_offered(self, tmp_path: Path) -> None:
+        relay = RtpioRelay(create_settings(host="0.0.0.0", advertised_host="192.0.2.1"), tmp_path)
+        await relay.start()
+        session = await relay.open(create_call_id(), print)
+        assert (await session.local_address(Side.CALLER)).host == "192.0.2.1"
+        await relay.close()
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "sendable"),
+    [
+        ("192.0.2.1", "198.51.100.7", True),
+        ("192.0.2.1", "10.0.0.7", True),
+        ("192.0.2.1", "127.0.0.1", False),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("127.0.0.1", "127.9.9.9", True),
+        ("127.0.0.1", "239.1.1.1", False),
+        ("127.0.0.1", "0.0.0.0", False),
+        ("127.0.0.1", "255.255.255.255", False),
+    ],
+)
+def test_remote_address_named_by_a_peer_is_sent_to_only_when_sane(
+    local: str, remote: str, sendable: bool
+) -> None:
+    assert is_sendable(IPv4Address(remote), IPv4Address(local)) is sendable
+
+
+def count_threads() -> int:
+    return len(os.listdir("/proc/self/task"))
