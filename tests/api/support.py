@@ -93,8 +93,11 @@ class FakeApplications:
     def __init__(self, *applications: Application) -> None:
         self.by_id = {application.app_id: application for application in applications}
         self.asked: list[AppId] = []
+        self.error: Exception | None = None
 
     async def find(self, app_id: AppId) -> Application | None:
+        if self.error is not None:
+            raise self.error
         self.asked.append(app_id)
         return self.by_id.get(app_id)
 

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S, SERVICE_UNAVAILABLE
 from clicktodial.api.v1.mapping import render_success
+from clicktodial.control.port import StoreError
 
 # A database that answers later than this cannot carry calls.
 READINESS_TIMEOUT_S = 2.0
@@ -30,7 +31,7 @@ def create_health_handlers(is_ready: IsReady) -> list[HTTPRouteHandler]:
         try:
             async with asyncio.timeout(READINESS_TIMEOUT_S):
                 is_yes = await is_ready()
-        except TimeoutError:
+        except (TimeoutError, StoreError):
             is_yes = False
         if is_yes:
             return Response(render_success(), media_type=_JSON, headers=headers)

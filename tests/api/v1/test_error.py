@@ -24,6 +24,7 @@ from clicktodial.control.error import (
     NumberNotAuthorized,
     Overloaded,
 )
+from clicktodial.control.port import StoreError
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.identifier import CallId
 
@@ -223,6 +224,7 @@ async def test_request_of_inactive_application_is_refused(
 SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
     ("403 0001007 Number not authorized", NumberNotAuthorized),
     ("503 0000002 Service unavailable", Overloaded),
+    ("503 0000002 Service unavailable", StoreError),
     ("500 0000001 Internal Service Error", lambda: RuntimeError("a secret of ours")),
     ("500 0000001 Internal Service Error", ControlError),
 ]
@@ -236,6 +238,16 @@ async def test_begin_that_the_service_refuses_tells_why(
     answer = await platform.post(BEGIN, begin_body())
     assert answer.outcome == outcome
     assert b"secret" not in answer.body and b"Traceback" not in answer.body
+
+
+@pytest.mark.parametrize("path", [BEGIN, RELEASE + UNKNOWN_CALL, DOWNLOAD + UNKNOWN_CALL])
+async def test_request_while_the_database_is_away_is_told_to_come_again(
+    platform: Platform, path: str
+) -> None:
+    platform.applications.error = StoreError("no such host")
+    answer = await platform.post(path, begin_body())
+    assert answer.outcome == "503 0000002 Service unavailable"
+    assert answer.headers["retry-after"] == "1"
 
 
 async def test_begin_while_overloaded_says_when_to_retry(platform: Platform) -> None:

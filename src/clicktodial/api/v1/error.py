@@ -16,6 +16,7 @@ from clicktodial.control.error import (
     NumberNotAuthorized,
     Overloaded,
 )
+from clicktodial.control.port import StoreError
 
 # The properties that a request can lack, in the order in which they are looked for
 # (click-to-dial-v1 4.4, rows 1 to 5; `operation` follows their pattern).
@@ -169,16 +170,17 @@ REFUSALS = (
     SERVICE_UNAVAILABLE,
 )
 
-_REFUSAL_BY_ERROR: dict[type[ControlError], Refusal] = {
+_REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     NumberNotAuthorized: NUMBER_NOT_AUTHORIZED,
     CallNotFound: CALL_ID_ERROR,
     CallHasEnded: OPERATION_ERROR,
     Overloaded: SERVICE_UNAVAILABLE,
+    StoreError: SERVICE_UNAVAILABLE,
 }
 
 
-def refused_by(error: ControlError) -> Refused:
-    """What an application hears of an error of the use cases.
+def refused_by(error: ControlError | StoreError) -> Refused:
+    """What an application hears of an error of the use cases or of the database.
 
     Raises the error itself where the table does not name it: that is a fault of ours.
     """

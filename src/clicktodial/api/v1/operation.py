@@ -40,7 +40,7 @@ from clicktodial.api.v1.mapping import (
     render_success,
 )
 from clicktodial.control.error import ControlError
-from clicktodial.control.port import Applications
+from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.service import CallService
 from clicktodial.domain.application import (
     Application,
@@ -158,6 +158,9 @@ def _create_handler(name: str, handle: Handle, *, of_call: bool) -> ASGIRouteHan
             try:
                 await handle(scope, receive, send)
             except ControlError as error:
+                raise refused_by(error) from error
+            except StoreError as error:
+                log.error("api.store_failed", operation=name, detail=str(error))
                 raise refused_by(error) from error
         except Refused as refused:
             refusal = refused.refusal
