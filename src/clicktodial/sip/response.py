@@ -22,7 +22,7 @@ class ResponseTemplate:
         self._from = request.from_header
         self._to = request.to_header
         self._call_id = request.call_id
-        self._cseq = f"{request.cseq} {request.method}"
+        self._cseq = request.get("CSeq")
         # RFC 3261 18.2.2, RFC 3581 4: to the address that it came from; to its port if asked to.
         self.destination: Address = (source[0], source[1] if via.asks_rport else via.port)
         # RFC 3261 17.2.3: an ACK has its INVITE's key. A branch without the cookie says nothing,

@@ -13,7 +13,7 @@ from clicktodial.sip.message import SipMessage
 from clicktodial.sip.response import ResponseTemplate, origin_of
 from clicktodial.sip.sdp import parse_sdp
 from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
-from clicktodial.sip.session import Session, SessionState
+from clicktodial.sip.session import Direction, Session, SessionState
 from clicktodial.sip.uri import Address
 
 _ALLOW = f"Allow: {ALLOWED_METHODS}\r\n"
@@ -145,8 +145,8 @@ class _Exchange:
     def _handle_reinvite(self, session: Session) -> None:
         if session.state is SessionState.CONFIRMED:
             self._refuse(488, "Not Acceptable Here")
-        elif session.state is SessionState.CALLING:
-            self._refuse(491, "Request Pending")
+        elif session.direction is Direction.OUTGOING:
+            self._refuse(491, "Request Pending")  # RFC 3261 14.2: ours comes first
         else:
             # RFC 3261 14.2: the first INVITE has no final answer yet, or no ACK.
             self._refuse(500, "Server Internal Error", f"Retry-After: {_RETRY_AFTER_S}\r\n")
