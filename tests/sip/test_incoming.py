@@ -13,6 +13,7 @@ from tests.sip.support import (
     describe,
     header_lines,
     read,
+    state_of,
     summaries,
     summary,
 )
@@ -126,13 +127,13 @@ def test_answer_is_sent_again_until_its_ack() -> None:
     session, _ = harness.accept()
     session.answer(ANSWER_SDP, harness.now)
     [ok] = harness.sent()
-    assert session.state is SessionState.ANSWERED
+    assert state_of(session) is SessionState.ANSWERED
     sent = harness.advance(8.0)
     assert [after for after, _ in sent] == [0.5, 1.5, 3.5, 7.5]
     assert {data for _, data in sent} == {ok}
     harness.receive(create_ack(session))
     assert harness.events() == [SessionConfirmed()]
-    assert session.state is SessionState.CONFIRMED
+    assert state_of(session) is SessionState.CONFIRMED
     assert harness.advance(60.0) == []
     harness.receive(create_ack(session))
     assert harness.events() == []
@@ -143,7 +144,7 @@ def test_ack_with_another_cseq_confirms_nothing() -> None:
     session, _ = harness.accept()
     session.answer(ANSWER_SDP, harness.now)
     harness.receive(create_ack(session, cseq=7))
-    assert session.state is SessionState.ANSWERED
+    assert state_of(session) is SessionState.ANSWERED
 
 
 def test_ack_with_the_branch_of_the_invite_confirms() -> None:
@@ -208,7 +209,7 @@ def test_hang_up_before_the_answer_declines() -> None:
     session.hang_up(harness.now)
     session.hang_up(harness.now)
     assert summaries(harness.sent()) == ["603 INVITE"]
-    assert session.state is SessionState.ENDED
+    assert state_of(session) is SessionState.ENDED
 
 
 def test_hang_up_when_confirmed_says_bye_towards_the_contact() -> None:
@@ -219,7 +220,7 @@ def test_hang_up_when_confirmed_says_bye_towards_the_contact() -> None:
     assert bye.startswith(b"BYE sip:192.0.2.9:5080 SIP/2.0\r\n")
     assert to == PEER
     harness.receive(create_response(bye, 200))
-    assert session.state is SessionState.ENDED
+    assert state_of(session) is SessionState.ENDED
 
 
 def test_refusal_is_sent_again_until_its_ack() -> None:
@@ -254,7 +255,7 @@ def test_refusal_that_is_none_raises(status: int, phrase: str) -> None:
     session, _ = harness.accept()
     with pytest.raises(ValueError, match=r"status|line end"):
         session.reject(status, phrase, harness.now)
-    assert session.state is SessionState.PROCEEDING
+    assert state_of(session) is SessionState.PROCEEDING
 
 
 def test_commands_when_answered_or_ended_raise() -> None:
@@ -284,7 +285,7 @@ def test_cancel_before_the_answer_ends_with_487() -> None:
     assert read(sent[0]).to_tag == read(sent[1]).to_tag == session.local_tag
     assert harness.events() == [SessionEnded(LegCause(LegOutcome.NO_ANSWER, 487, "Cancelled", 31))]
     assert harness.receive(cancel) == sent[:1]
-    assert session.state is SessionState.ENDED
+    assert state_of(session) is SessionState.ENDED
 
 
 def test_cancel_after_the_answer_changes_nothing() -> None:
@@ -293,7 +294,7 @@ def test_cancel_after_the_answer_changes_nothing() -> None:
     session.answer(ANSWER_SDP, harness.now)
     harness.sent()
     assert summaries(harness.receive(create_request("CANCEL"))) == ["200 CANCEL"]
-    assert session.state is SessionState.ANSWERED
+    assert state_of(session) is SessionState.ANSWERED
     assert harness.events() == []
 
 

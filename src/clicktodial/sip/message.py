@@ -44,7 +44,7 @@ _VIA = re.compile(
 _Q850 = re.compile(r"Q\.850\s*;[^,]*?cause\s*=\s*([0-9]{1,3})", re.IGNORECASE)
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _SPACE_BEFORE_COLON = re.compile(rb"(?m)^([^\s:]+)[ \t]+:")
-_REQUEST_LINE = re.compile(rb"([!-~]{1,64}) +([^\r\n]*?) +SIP/([0-9]{1,3}\.[0-9]{1,3})")
+_REQUEST_LINE = re.compile(rb"([!-~]{1,64}) +([^\r\n]*?) +SIP/([0-9]{1,3}\.[0-9]{1,3}) *")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _STAND_IN_URI: Final = b"sip:invalid"
 
