@@ -152,7 +152,7 @@ async def test_each_phone_is_shown_the_sponsor(stage: Stage) -> None:
         b"Via: SIP/2.0/UDP 127.99.1.2:5060",
     ],
 )
-def test_planted_trace_is_found(planted: bytes) -> None:
+async def test_planted_trace_is_found(planted: bytes) -> None:
     message = b"INVITE sip:x@y SIP/2.0\r\nCSeq: 1 INVITE\r\n" + planted + b"\r\n\r\n"
     addresses = [("127.99.1.2", 5070), ("127.99.1.2", 40404)]
     assert find_leaks([message], CALLEE, addresses) == [planted]

@@ -27,6 +27,9 @@ FAST_TABLES: Tables = {
 }
 # How long SIPp keeps a call after its end, to answer what is repeated.
 _LINGER_MS = 300
+# SIPp takes a repeated INVITE after its 200 for an unexpected one, and sends a final response
+# only six times.
+_PATIENT = ("-default_behaviors", "none", "-max_retrans", "12")
 ANSWERED = ["CallingCaller", "CallingCallee", "Connected", "Disconnected"]
 NOT_ANSWERED = ["CallingCaller", "CallingCallee", "Disconnected"]
 CALLER_NOT_ANSWERED = ["CallingCaller", "Disconnected"]
@@ -58,8 +61,12 @@ class Stage:
         linger_ms: int = _LINGER_MS,
         status: str = "",
         switch: Switch | None = None,
+        patient: bool = False,
     ) -> Sipp:
-        """SIPp as the phone of that number; its verdict is asked for by `phones_agree`."""
+        """SIPp as the phone of that number; its verdict is asked for by `phones_agree`.
+
+        A `patient` one ignores what its scenario does not expect instead of ending the call.
+        """
         switch = switch or self.switch
         keys = {"contact": format_address(switch.address), "status": status}
         sipp = Sipp(
@@ -67,7 +74,7 @@ class Stage:
             scenario,
             calls=calls,
             keys={**keys, "linger": str(linger_ms)},
-            arguments=("-d", str(pause_ms)),
+            arguments=("-d", str(pause_ms), *(_PATIENT if patient else ())),
         )
         self._sipps.append(sipp)
         await sipp.wait_bound()
@@ -81,11 +88,20 @@ class Stage:
         await sipp.verdict()
 
     async def phone(
-        self, number: str, *, answers: bool = True, refuses_with: int | None = None
+        self,
+        number: str,
+        *,
+        rings: bool = True,
+        answers: bool = True,
+        refuses_with: int | None = None,
     ) -> Phone:
         """A phone in the test's own hands, for one call."""
         phone = Phone(
-            self.switch.address, number=number, answers=answers, refuses_with=refuses_with
+            self.switch.address,
+            number=number,
+            rings=rings,
+            answers=answers,
+            refuses_with=refuses_with,
         )
         self._phones.append(await phone.start())
         await self.switch.connect(number, phone.sip_address)

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from tests.harness.address import Address, allocate_host
 from tests.harness.client import CALLEE, CALLER
+from tests.harness.phone import PhoneState
 from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, lend, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -56,6 +57,22 @@ async def test_silent_trunk_is_left_for_second(stage: Stage) -> None:
     await stage.sipp("answer.xml", CALLER, switch=stage.backup)
     await stage.sipp("answer.xml", CALLEE)
     await _ends_by_release(stage)
+
+
+async def test_late_answer_of_trunk_that_was_left_gets_ack_and_bye(stage: Stage) -> None:
+    late = await stage.phone(CALLER, rings=False, answers=False)
+    await stage.sipp("answer.xml", CALLER, switch=stage.backup)
+    await stage.sipp("answer.xml", CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    late.pick_up()
+    await late.wait_for(PhoneState.OVER)
+    methods = [one.data.split(b" ")[0] for one in late.sip_received]
+    assert methods[-2:] == [b"ACK", b"BYE"]
+    assert call.statuses == ANSWERED[:-1]
+    await call.release()
+    await call.wait_for_end()
+    await stage.phones_agree()
 
 
 async def test_503_of_both_trunks_ends_as_failure(stage: Stage) -> None:
