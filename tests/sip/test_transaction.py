@@ -1,5 +1,8 @@
 """The timers of RFC 3261 table 4, transaction by transaction: what is sent, and when it is over."""
 
+import gc
+import sys
+
 import pytest
 from tests.sip.support import (
     ANSWER_SDP,
@@ -7,7 +10,6 @@ from tests.sip.support import (
     create_harness,
     create_request,
     create_response,
-    summary,
 )
 
 from clicktodial.sip.user_agent import UserAgent
@@ -175,7 +177,7 @@ def test_final_response_after_another_changes_nothing(first: int, second: int) -
 def test_lingering_transactions_hold_neither_session_nor_body() -> None:
     """What stays for 32 s after a call is some kilobytes at most."""
     harness = create_harness()
-    session, request, _ = harness.answered()
+    session, _, _ = harness.answered()
     session.hang_up(harness.now)
     [bye] = harness.sent()
     harness.receive(create_response(bye, 200))
@@ -183,7 +185,7 @@ def test_lingering_transactions_hold_neither_session_nor_body() -> None:
     del session
     reachable = _reachable_bytes(harness.agent)
     for _ in range(100):
-        session, _request, _ = harness.answered()
+        session, _, _ = harness.answered()
         session.hang_up(harness.now)
         [bye] = harness.sent()
         harness.receive(create_response(bye, 200))
@@ -192,9 +194,6 @@ def test_lingering_transactions_hold_neither_session_nor_body() -> None:
 
 
 def _reachable_bytes(agent: UserAgent) -> int:
-    import gc
-    import sys
-
     seen: set[int] = set()
     stack: list[object] = [agent]
     total = 0
@@ -208,7 +207,3 @@ def _reachable_bytes(agent: UserAgent) -> int:
         total += sys.getsizeof(item)
         stack.extend(gc.get_referents(item))
     return total
-
-
-def test_summary_names_messages() -> None:
-    assert summary(create_request("OPTIONS")) == "OPTIONS"
