@@ -146,7 +146,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     if path is not None:
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from error
     _overlay(tables, os.environ if environment is None else environment)
     try:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import phonenumbers
 
@@ -13,9 +12,6 @@ WRITTEN_CHARACTERS_MAX = 32
 # Digits and the separators that people use. What a parser would skip or cut at (`*2`, `/`, an
 # extension, a control character) would dial something else than was meant.
 _WRITTEN = re.compile(r" *\+?[0-9 ().-]+", re.ASCII)
-# The sponsor is in each request of an application, and the same people are called again; reading
-# one takes some 50 us. The bound keeps it below half a megabyte.
-_REMEMBERED_NUMBERS_MAX = 1024
 _VISIBLE_HEAD = 5
 _VISIBLE_TAIL = 2
 # Fewer than this, and trying out finds the rest; such a number is hidden whole.
@@ -48,11 +44,6 @@ def parse_number(written: str, region: str = DEFAULT_REGION) -> PhoneNumber:
     """
     if len(written) > WRITTEN_CHARACTERS_MAX or not _WRITTEN.fullmatch(written):
         raise NumberError("not a telephone number")
-    return _parse(written, region)
-
-
-@lru_cache(maxsize=_REMEMBERED_NUMBERS_MAX)
-def _parse(written: str, region: str) -> PhoneNumber:
     try:
         parsed = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:

@@ -1,0 +1,54 @@
+"""The command line. Every command stands in `docs/cli.md`; a test holds the two together.
+
+Imports are late throughout: a command loads only what it works with, and `--help` almost nothing.
+Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 used wrongly.
+"""
+
+import typer
+
+import clicktodial
+from clicktodial.cli import application, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli.error import ReportingGroup
+from clicktodial.cli.option import Config, Json
+from clicktodial.cli.output import tell
+from clicktodial.cli.session import read_settings
+
+app = typer.Typer(
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback that prints local variables would print secrets.
+    pretty_exceptions_enable=False,
+    help="Click to Dial: two phones, one business number, one HTTP request.",
+)
+app.command("call")(call.call)
+app.add_typer(call.calls_app, name="calls")
+app.add_typer(application.app, name="app")
+app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(trunk.app, name="trunk")
+app.add_typer(recording.app, name="recording")
+app.add_typer(call.events_app, name="events")
+app.add_typer(config.app, name="config")
+app.add_typer(sandbox.app, name="sandbox")
+
+
+# Without it the only command would take the place of its group.
+@call.events_app.callback()
+def events_group() -> None:
+    """Status notifications."""
+
+
+@app.command("serve")
+def serve(*, config: Config = None, as_json: Json = False) -> None:
+    """Run the server until SIGTERM; one line on standard output tells that it is ready."""
+    settings = read_settings(config)
+    from clicktodial.main import run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command("version")
+def version(*, config: Config = None, as_json: Json = False) -> None:
+    """Tell the version."""
+    answer = {"version": clicktodial.__version__}
+    tell(answer, f"clicktodial {clicktodial.__version__}", as_json=as_json)

@@ -1,0 +1,243 @@
+"""`clicktodial app`: applications, their numbers, secrets and notification addresses."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clicktodial.cli.option import AppId, Config, Json
+from clicktodial.cli.output import format_fields, format_table, tell
+from clicktodial.cli.session import open_administration
+
+if TYPE_CHECKING:
+    from clicktodial.domain.application import ApplicationStatus
+    from clicktodial.storage.administration import ApplicationDetail
+
+app = typer.Typer(no_args_is_help=True, help="Applications that may ask for calls.")
+
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The number to show.")]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-addresses", help="Notify addresses of private networks and this machine."
+    ),
+]
+
+
+@app.command("create")
+def create(
+    *,
+    app_id: Annotated[
+        str | None, typer.Option("--app-id", help="The APPID; made when not given.")
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="The Secretkey; made when not given.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="For people.")] = None,
+    enterprise: Annotated[str, typer.Option("--enterprise", help="Whose it is.")] = "default",
+    sponsor: Annotated[
+        list[str] | None,
+        typer.Option("--sponsor", metavar="NUMBER", help="A number to show; may be repeated."),
+    ] = None,
+    notify_url: Annotated[
+        str | None,
+        typer.Option("--notify-url", metavar="URL", help="The appServer of notifications."),
+    ] = None,
+    allow_private_addresses: AllowPrivate = False,
+    max_duration_s: Annotated[
+        int | None,
+        typer.Option("--max-duration", metavar="SECONDS", help="Its own cut-off of calls."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Create an application; its secrets are shown this once."""
+    with open_administration(config) as administration:
+        from clicktodial.storage.administration import NewApplication
+
+        created = administration.create_application(
+            NewApplication(
+                app_id=app_id,
+                secret=secret,
+                name=name,
+                enterprise_id=enterprise,
+                sponsors=tuple(sponsor or ()),
+                notify_url=notify_url,
+                allow_private_addresses=allow_private_addresses,
+                max_duration_s=max_duration_s,
+            )
+        )
+        detail = administration.show_application(created.app_id)
+    answer = {
+        **_answer(detail),
+        "secret": created.secret,
+        "signing_secret": created.signing_secret,
+    }
+    secrets = [("Secret", created.secret), ("Signing secret", created.signing_secret)]
+    text = f"{_describe(detail, secrets)}\n\nKeep both secrets now: they are not shown again."
+    tell(answer, text, as_json=as_json)
+
+
+@app.command("list")
+def list_all(*, config: Config = None, as_json: Json = False) -> None:
+    """List all applications."""
+    with open_administration(config) as administration:
+        details = administration.list_applications()
+    headings = ("APPID", "NAME", "ENTERPRISE", "STATUS", "NUMBERS", "NOTIFIED AT")
+    rows = [
+        (each.app_id, each.name, each.enterprise_id, each.status, each.sponsors, each.notify_url)
+        for each in details
+    ]
+    text = format_table(headings, rows, empty="There are no applications.")
+    tell([_answer(each) for each in details], text, as_json=as_json)
+
+
+@app.command("show")
+def show(app_id: AppId, *, config: Config = None, as_json: Json = False) -> None:
+    """Show an application, all but its secrets."""
+    with open_administration(config) as administration:
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+@app.command("disable")
+def disable(app_id: AppId, *, config: Config = None, as_json: Json = False) -> None:
+    """Refuse its requests; calls that live go on."""
+    from clicktodial.domain.application import ApplicationStatus
+
+    _set_status(app_id, ApplicationStatus.DISABLED, config, as_json=as_json)
+
+
+@app.command("enable")
+def enable(app_id: AppId, *, config: Config = None, as_json: Json = False) -> None:
+    """Take its requests again."""
+    from clicktodial.domain.application import ApplicationStatus
+
+    _set_status(app_id, ApplicationStatus.ACTIVE, config, as_json=as_json)
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    app_id: AppId,
+    *,
+    secret: Annotated[
+        str | None, typer.Option("--secret", help="The new Secretkey; made when not given.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Give it a new secret; the old one is refused within a second."""
+    with open_administration(config) as administration:
+        created = administration.rotate_secret(app_id, secret=secret)
+    answer = {"app_id": app_id, "secret": created.secret}
+    fields = [("APPID", app_id), ("Secret", created.secret)]
+    tell(answer, format_fields(fields), as_json=as_json)
+
+
+@app.command("rotate-signing-secret")
+def rotate_signing_secret(app_id: AppId, *, config: Config = None, as_json: Json = False) -> None:
+    """Give it a new secret for the signatures of its notifications."""
+    with open_administration(config) as administration:
+        created = administration.rotate_signing_secret(app_id)
+    answer = {"app_id": app_id, "signing_secret": created.signing_secret}
+    fields = [("APPID", app_id), ("Signing secret", created.signing_secret)]
+    tell(answer, format_fields(fields), as_json=as_json)
+
+
+@app.command("add-number")
+def add_number(
+    app_id: AppId, number: Number, *, config: Config = None, as_json: Json = False
+) -> None:
+    """Let it show a number to both parties."""
+    with open_administration(config) as administration:
+        e164 = administration.add_sponsor(app_id, number)
+    tell({"app_id": app_id, "number": e164}, f"{app_id} may show {e164}.", as_json=as_json)
+
+
+@app.command("remove-number")
+def remove_number(
+    app_id: AppId, number: Number, *, config: Config = None, as_json: Json = False
+) -> None:
+    """Let it show a number no longer."""
+    with open_administration(config) as administration:
+        e164 = administration.remove_sponsor(app_id, number)
+    text = f"{app_id} may show {e164} no longer."
+    tell({"app_id": app_id, "number": e164}, text, as_json=as_json)
+
+
+@app.command("set-notify-url")
+def set_notify_url(
+    app_id: AppId,
+    url: Annotated[
+        str | None, typer.Argument(metavar="[URL]", help="The appServer; none stops notifications.")
+    ] = None,
+    *,
+    allow_private_addresses: AllowPrivate = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Send its notifications elsewhere, those that wait included."""
+    with open_administration(config) as administration:
+        administration.set_notify_url(app_id, url, allow_private_addresses=allow_private_addresses)
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+@app.command("set-max-duration")
+def set_max_duration(
+    app_id: AppId,
+    seconds: Annotated[
+        int | None,
+        typer.Argument(metavar="[SECONDS]", help="From the joining; none leaves the platform's."),
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Cut its calls off after so long; Continue lifts it for one call."""
+    with open_administration(config) as administration:
+        administration.set_max_duration(app_id, seconds)
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+def _set_status(
+    app_id: str, status: "ApplicationStatus", config: Path | None, *, as_json: bool
+) -> None:
+    with open_administration(config) as administration:
+        administration.set_application_status(app_id, status)
+    text = f"{app_id} is {status}."
+    tell({"app_id": app_id, "status": status}, text, as_json=as_json)
+
+
+def _answer(detail: "ApplicationDetail") -> dict[str, object]:
+    return {
+        "app_id": detail.app_id,
+        "name": detail.name,
+        "enterprise_id": detail.enterprise_id,
+        "status": detail.status,
+        "sponsors": detail.sponsors,
+        "notify_url": detail.notify_url,
+        "allow_private_addresses": detail.allow_private_addresses,
+        "max_duration_s": detail.max_duration_s,
+        "created_at": detail.created_at,
+    }
+
+
+def _describe(
+    detail: "ApplicationDetail", secrets: list[tuple[str, str | None]] | None = None
+) -> str:
+    return format_fields(
+        [
+            ("APPID", detail.app_id),
+            ("Name", detail.name),
+            ("Enterprise", detail.enterprise_id),
+            ("Status", detail.status),
+            ("Numbers to show", detail.sponsors),
+            ("Notified at", detail.notify_url),
+            ("Private addresses", detail.allow_private_addresses),
+            ("Own maximum (s)", detail.max_duration_s),
+            ("Created (UTC)", detail.created_at),
+            *(secrets or ()),
+        ]
+    )

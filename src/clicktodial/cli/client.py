@@ -1,0 +1,135 @@
+"""A client of the running server's v1 API, with an application's own credential."""
+
+import base64
+import http.client
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from clicktodial.cli.error import CommandError
+from clicktodial.cli.option import Address
+
+if TYPE_CHECKING:
+    from clicktodial.config import Settings
+    from clicktodial.domain.application import Application
+
+BASE_PATH = "/clicktodial/v1"
+TIMEOUT_S = 30
+# An answer that is not a recording is far smaller.
+ANSWER_BYTES_MAX = 65_536
+# Divisible by four, so that whole groups of base64 are decoded as they come.
+PIECE_BYTES = 4 * 16_384
+_FILEDATA = re.compile(rb'"filedata"\s*:\s*"')
+_HEAD_BYTES_MAX = 4_096
+# Where a server that listens everywhere is found from the same machine.
+_LOCAL_BY_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+def server_address(settings: "Settings", url: str | None) -> Address:
+    """Where the server is: the URL given, or what the settings say. Raises CommandError."""
+    if url is not None:
+        return _address_of_url(url)
+    if settings.http.port == 0:
+        raise CommandError("http.port is 0, so the server's port is not known here: give --url")
+    host = settings.http.host
+    return Address(_LOCAL_BY_WILDCARD.get(host, host), settings.http.port)
+
+
+def _address_of_url(url: str) -> Address:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError as error:
+        raise CommandError(f"{url!r} is not http://HOST:PORT") from error
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+        raise CommandError(f"{url!r} is not http://HOST:PORT")
+    return Address(parts.hostname, port)
+
+
+class Client:
+    """Requests of one application. All methods raise CommandError."""
+
+    def __init__(self, address: Address, application: "Application") -> None:
+        self._address = address
+        self._application = application
+
+    def begin(self, body: dict[str, object]) -> str:
+        """Ask for a call; returns its callidentifier."""
+        with self._post("clicktodialbegin", body) as response:
+            answer = _decode(response.read(ANSWER_BYTES_MAX))
+        result = answer.get("result")
+        call_id = result.get("callidentifier") if isinstance(result, dict) else None
+        if not isinstance(call_id, str):
+            raise CommandError("the server's answer holds no callidentifier", kind="HttpError")
+        return call_id
+
+    @contextmanager
+    def download(self, call_id: str, recording_id: str) -> Generator[Iterator[bytes]]:
+        """The recording, piece by piece."""
+        with self._post(f"recordingdownload/{call_id}", {"recordingId": recording_id}) as response:
+            yield _decode_filedata(response)
+
+    @contextmanager
+    def _post(self, operation: str, body: dict[str, object]) -> Generator[http.client.HTTPResponse]:
+        application = self._application
+        credential = f"{application.app_id}:{application.secret}".encode()
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(credential).decode()}",
+            "Content-Type": "application/json",
+        }
+        host, port = self._address
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        try:
+            content = msgspec.json.encode({"APPID": application.app_id, **body})
+            connection.request("POST", f"{BASE_PATH}/{operation}", content, headers)
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                raise _refusal(response)
+            yield response
+        except ConnectionRefusedError as error:
+            message = f"no server answers at {self._address}: start it with `clicktodial serve`"
+            raise CommandError(message, kind="HttpError") from error
+        except (OSError, http.client.HTTPException) as error:
+            message = (
+                f"the server at {self._address} did not answer: {error or type(error).__name__}"
+            )
+            raise CommandError(message, kind="HttpError") from error
+        finally:
+            connection.close()
+
+
+def _refusal(response: http.client.HTTPResponse) -> CommandError:
+    answer = _decode(response.read(ANSWER_BYTES_MAX))
+    told = f"{answer.get('code', '')} {answer.get('description', '')}".strip()
+    return CommandError(f"the server refused: {response.status} {told}".strip(), kind="HttpError")
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = "the server's answer is no JSON object: is it another program's port?"
+        raise CommandError(message, kind="HttpError") from error
+
+
+def _decode_filedata(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The bytes of `filedata`, in constant memory: the answer is never held whole."""
+    waiting = b""
+    while (start := _FILEDATA.search(waiting)) is None:
+        piece = response.read(_HEAD_BYTES_MAX)
+        if not piece or len(waiting) > _HEAD_BYTES_MAX:
+            raise CommandError("the server's answer holds no filedata", kind="HttpError")
+        waiting += piece
+    waiting = waiting[start.end() :]
+    while (end := waiting.find(b'"')) < 0:
+        whole = len(waiting) // 4 * 4
+        yield base64.b64decode(waiting[:whole])
+        piece = response.read(PIECE_BYTES)
+        if not piece:
+            raise CommandError("the recording ended before its end", kind="HttpError")
+        waiting = waiting[whole:] + piece
+    yield base64.b64decode(waiting[:end])

@@ -1,0 +1,89 @@
+"""What a command works on: the settings, and the database that they name.
+
+Errors of settings and storage are translated here, once, into what a person is told.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clicktodial.cli.error import CommandError
+
+if TYPE_CHECKING:
+    from clicktodial.config import Settings
+    from clicktodial.storage.administration import Administration
+    from clicktodial.storage.history import CallHistory
+
+
+def read_settings(config: Path | None) -> "Settings":
+    """The settings that hold. Raises CommandError."""
+    from clicktodial.config import ConfigError, load_settings
+
+    try:
+        return load_settings(config)
+    except ConfigError as error:
+        raise CommandError(str(error), kind="ConfigError") from error
+
+
+def log_to_standard_error() -> None:
+    """Keep warnings of the code that commands share with the server out of their answers."""
+    from clicktodial.config import LogSettings
+    from clicktodial.observe.logging import configure_logging
+
+    configure_logging(LogSettings(level="warning", format="console"))
+
+
+@contextmanager
+def storage_errors() -> Generator[None]:
+    """Translate whatever the database or the data directory raises into CommandError."""
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    from clicktodial.control.port import StoreError
+    from clicktodial.storage.error import StorageError
+
+    try:
+        yield
+    except (StorageError, StoreError) as error:
+        raise CommandError(str(error), kind=type(error).__name__) from error
+    except SQLAlchemyError as error:
+        detail = error.orig if isinstance(error, DBAPIError) else error
+        message = f"the database cannot be used: {detail}"
+        raise CommandError(message, kind="DatabaseUnavailable") from error
+    except ModuleNotFoundError as error:
+        message = f"the database needs the Python package {error.name}, which is not installed"
+        raise CommandError(message, kind="DatabaseUnavailable") from error
+    except OSError as error:
+        raise CommandError(str(error), kind="FileError") from error
+
+
+@contextmanager
+def open_administration(config: Path | None) -> "Generator[Administration]":
+    """The administrative changes, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.storage.administration import Administration
+
+        administration = Administration.open(settings)
+        try:
+            yield administration
+        finally:
+            administration.close()
+
+
+@contextmanager
+def open_history(settings: "Settings") -> "Generator[CallHistory]":
+    """What became of calls, from a migrated database. Raises CommandError."""
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.history import CallHistory
+        from clicktodial.storage.migration import migrate_engine
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield CallHistory(engine)
+        finally:
+            engine.dispose()

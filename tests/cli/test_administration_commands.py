@@ -1,0 +1,365 @@
+"""Applications, enterprises, trunks and settings on the command line."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from tests.cli.conftest import Command
+
+import clicktodial
+from clicktodial.cli.option import Address, parse_address, parse_target
+
+APP_ID = "12345678"
+
+
+def create(command: Command, *options: str) -> Any:
+    return command.run_json("app", "create", "--app-id", APP_ID, *options)
+
+
+# Applications
+
+
+def test_app_create_with_all_options_answers_what_was_made(command: Command) -> None:
+    answer = create(
+        command, "--secret", "S", "--sponsor", "01052680000", "--sponsor", "13912345673",
+        "--notify-url", "http://127.0.0.1:9000/", "--allow-private-addresses",
+        "--max-duration", "600", "--name", "Shop",
+    )  # fmt: skip
+    signing_secret = answer.pop("signing_secret")
+    assert signing_secret.startswith("whsec_")
+    assert len(base64.b64decode(signing_secret.removeprefix("whsec_"))) == 32
+    assert answer.pop("created_at").endswith("Z")
+    assert answer == {
+        "app_id": APP_ID,
+        "name": "Shop",
+        "enterprise_id": "default",
+        "status": "active",
+        "sponsors": ["+861052680000", "+8613912345673"],
+        "notify_url": "http://127.0.0.1:9000",
+        "allow_private_addresses": True,
+        "max_duration_s": 600,
+        "secret": "S",
+    }
+
+
+def test_app_create_without_options_makes_identifier_and_secret(command: Command) -> None:
+    answer = command.run_json("app", "create")
+    assert answer["app_id"].isdecimal()
+    assert len(answer["secret"]) >= 32
+
+
+def test_app_create_for_people_shows_the_secrets_once(command: Command) -> None:
+    text = command.run("app", "create", "--app-id", APP_ID, "--secret", "only-now")
+    assert "only-now" in text
+    assert "whsec_" in text
+    shown = command.run("app", "show", APP_ID) + command.run("app", "list")
+    assert "only-now" not in shown
+    assert "whsec_" not in shown
+
+
+def test_app_create_twice_is_refused_in_one_sentence(command: Command) -> None:
+    create(command)
+    told = command.run("app", "create", "--app-id", APP_ID, code=1)
+    assert told == "Error: there is an application 12345678 already\n"
+    answer = command.run_json("app", "create", "--app-id", APP_ID, code=1)
+    assert answer["error"]["kind"] == "AlreadyExists"
+    assert APP_ID in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--sponsor", "not a number"),
+        ("--notify-url", "ftp://example.org"),
+        ("--notify-url", "http://user:pw@example.org"),
+        ("--secret", ""),
+        ("--secret", "has space"),
+        ("--max-duration", "0"),
+        ("--enterprise", "nobody"),
+        ("--app-id", "a:b"),
+        ("--name", "\x1b[2J"),
+    ],
+)
+def test_app_create_with_a_bad_value_is_refused_and_creates_nothing(
+    command: Command, options: tuple[str, str]
+) -> None:
+    command.run("app", "create", *options, code=1)
+    assert command.run_json("app", "list") == []
+
+
+def test_app_disable_and_enable_change_its_status(command: Command) -> None:
+    create(command)
+    command.run("app", "disable", APP_ID)
+    assert command.run_json("app", "show", APP_ID)["status"] == "disabled"
+    command.run("app", "enable", APP_ID)
+    assert command.run_json("app", "show", APP_ID)["status"] == "active"
+
+
+def test_app_rotate_secret_answers_a_new_one(command: Command) -> None:
+    first = create(command)["secret"]
+    second = command.run_json("app", "rotate-secret", APP_ID)["secret"]
+    assert second not in (first, None)
+    answer = command.run_json("app", "rotate-secret", APP_ID, "--secret", "mine")
+    assert answer == {"app_id": APP_ID, "secret": "mine"}
+
+
+def test_app_rotate_signing_secret_answers_a_new_one(command: Command) -> None:
+    first = create(command)["signing_secret"]
+    answer = command.run_json("app", "rotate-signing-secret", APP_ID)
+    assert answer["signing_secret"].startswith("whsec_")
+    assert answer["signing_secret"] != first
+
+
+def test_app_numbers_are_added_and_removed_in_e164(command: Command) -> None:
+    create(command)
+    answer = command.run_json("app", "add-number", APP_ID, "01052680000")
+    assert answer == {"app_id": APP_ID, "number": "+861052680000"}
+    assert command.run_json("app", "show", APP_ID)["sponsors"] == ["+861052680000"]
+    command.run("app", "remove-number", APP_ID, "+861052680000")
+    assert command.run_json("app", "show", APP_ID)["sponsors"] == []
+
+
+def test_app_set_notify_url_changes_and_clears_it(command: Command) -> None:
+    create(command)
+    answer = command.run_json("app", "set-notify-url", APP_ID, "https://example.org/hooks")
+    assert answer["notify_url"] == "https://example.org/hooks"
+    assert command.run_json("app", "set-notify-url", APP_ID)["notify_url"] is None
+
+
+def test_app_set_max_duration_changes_and_clears_it(command: Command) -> None:
+    create(command)
+    assert command.run_json("app", "set-max-duration", APP_ID, "60")["max_duration_s"] == 60
+    assert command.run_json("app", "set-max-duration", APP_ID)["max_duration_s"] is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("app", "show", "nobody"),
+        ("app", "disable", "nobody"),
+        ("app", "rotate-secret", "nobody"),
+        ("app", "add-number", "nobody", "01052680000"),
+        ("app", "set-notify-url", "nobody"),
+        ("enterprise", "suspend", "nobody"),
+        ("trunk", "remove", "nobody"),
+        ("trunk", "disable", "nobody"),
+        ("calls", "show", "nobody"),
+        ("events", "replay", "nobody"),
+        ("recording", "fetch", "nobody", "-o", "x.wav"),
+    ],
+)
+def test_command_on_what_is_not_there_is_refused(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    told = command.run(*arguments, code=1)
+    assert told.startswith("Error: ")
+    assert "nobody" in told
+    assert len(told.splitlines()) == 1
+    assert command.run_json(*arguments, code=1)["error"]["kind"] == "NotFound"
+
+
+# Enterprises
+
+
+def test_enterprise_goes_through_its_states(command: Command) -> None:
+    command.run("enterprise", "create", "acme", "--name", "Acme Ltd")
+    create(command, "--enterprise", "acme")
+    for verb, status in (("suspend", "suspended"), ("resume", "active"), ("cancel", "cancelled")):
+        command.run("enterprise", verb, "acme")
+        assert command.run_json("enterprise", "list") == [
+            {"enterprise_id": "acme", "name": "Acme Ltd", "status": status}
+        ]
+
+
+# Trunks
+
+
+def test_trunk_add_with_all_options_is_listed_as_given(command: Command) -> None:
+    expected = {
+        "name": "main",
+        "host": "sip.example.org",
+        "port": 5070,
+        "transport": "udp",
+        "priority": 5,
+        "domain": "example.org",
+        "answer_timeout_s": 7,
+        "enabled": True,
+    }
+    answer = command.run_json(
+        "trunk", "add", "main", "--target", "sip.example.org:5070", "--transport", "UDP",
+        "--priority", "5", "--domain", "example.org", "--answer-timeout", "7",
+    )  # fmt: skip
+    assert answer == expected
+    assert command.run_json("trunk", "list") == [expected]
+
+
+def test_trunks_are_listed_in_the_order_of_trying(command: Command) -> None:
+    for name, priority in (("c", "100"), ("b", "100"), ("a", "200"), ("z", "1")):
+        command.run("trunk", "add", name, "--target", "192.0.2.1", "--priority", priority)
+    assert [trunk["name"] for trunk in command.run_json("trunk", "list")] == ["z", "b", "c", "a"]
+    assert "192.0.2.1:5060" in command.run("trunk", "list")
+
+
+def test_trunk_is_disabled_enabled_and_removed(command: Command) -> None:
+    command.run("trunk", "add", "main", "--target", "[2001:db8::1]:5060")
+    command.run("trunk", "disable", "main")
+    assert command.run_json("trunk", "list")[0]["enabled"] is False
+    command.run("trunk", "enable", "main")
+    assert command.run_json("trunk", "list")[0]["enabled"] is True
+    command.run("trunk", "remove", "main")
+    assert command.run("trunk", "list") == "There are no trunks.\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--target", "host:port"),
+        ("--target", "host:0"),
+        ("--target", "host:65536"),
+        ("--target", ""),
+        ("--target", "192.0.2.1:5060", "--transport", "carrier-pigeon"),
+        ("--target", "192.0.2.1:5060", "--priority", "high"),
+        (),
+    ],
+)
+def test_trunk_add_used_wrongly_exits_with_2(command: Command, options: tuple[str, ...]) -> None:
+    command.run("trunk", "add", "main", *options, code=2)
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:0", Address("127.0.0.1", 0)),
+        ("[::1]:5060", Address("::1", 5060)),
+        ("sip.example.org:65535", Address("sip.example.org", 65535)),
+    ],
+)
+def test_address_is_read_and_written_alike(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", ":", "host", "host:", ":5060", "::1:5060", "[::1]", "host:-1", "host:65536",
+        "host:5 060", "ho st:1", "host:\u0661", "[host]:1", "a@b:1", "sip:a:1", "host:1\n",
+    ],
+)  # fmt: skip
+def test_text_that_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.1", Address("192.0.2.1", 5060)),
+        ("[::1]", Address("::1", 5060)),
+        ("192.0.2.1:5070", Address("192.0.2.1", 5070)),
+    ],
+)
+def test_target_without_a_port_is_sips_own(text: str, address: Address) -> None:
+    assert parse_target(text) == address
+
+
+# Settings, database and start
+
+
+def test_config_show_tells_what_holds_and_hides_secrets(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKTODIAL_SECURITY__MASTER_KEY", "c2VjcmV0")
+    monkeypatch.setenv("CLICKTODIAL_DATABASE__URL", "postgresql://me:p4ss@db.example/c2d")
+    monkeypatch.setenv("CLICKTODIAL_HTTP__PORT", "8443")
+    text = command.run("config", "show")
+    assert "port = 8443" in text
+    assert "# key_file is not set" in text
+    tables = command.run_json("config", "show")
+    assert tables["security"]["master_key"] == "[hidden]"
+    assert tables["database"]["url"] == "postgresql://me:[hidden]@db.example/c2d"
+    assert "c2VjcmV0" not in text
+    assert "p4ss" not in text + json.dumps(tables)
+
+
+def test_config_from_the_environment_is_used(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("[http]\nport = 1234\n", encoding="utf-8")
+    monkeypatch.setenv("CLICKTODIAL_CONFIG", str(other))
+    done = run_program("config", "show", "--json")
+    assert json.loads(done.stdout)["http"]["port"] == 1234
+
+
+@pytest.mark.parametrize("arguments", [("app", "list"), ("serve",), ("config", "show")])
+def test_bad_settings_are_told_by_name(command: Command, arguments: tuple[str, ...]) -> None:
+    command.config_path.write_text("[http]\nport = 65536\n", encoding="utf-8")
+    assert "http.port" in command.run(*arguments, code=1)
+    assert command.run_json(*arguments, code=1)["error"]["kind"] == "ConfigError"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CLICKTODIAL_DATABASE__URL", "nonsense"),
+        ("CLICKTODIAL_DATABASE__URL", "mysql://localhost/x"),
+        ("CLICKTODIAL_DATABASE__URL", "sqlite:///:memory:"),
+        ("CLICKTODIAL_SECURITY__MASTER_KEY", "tooshort"),
+        ("CLICKTODIAL_STORAGE__DATA_DIR", "/proc/none"),
+    ],
+)
+def test_unusable_storage_is_told_in_one_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    told = command.run("app", "list", code=1)
+    assert told.startswith("Error: ")
+    assert len(told.splitlines()) == 1
+
+
+def test_file_that_is_no_database_is_told_in_one_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.db"
+    path.write_text("This is no database. " * 100)
+    monkeypatch.setenv("CLICKTODIAL_DATABASE__URL", f"sqlite:///{path}")
+    assert command.run("trunk", "list", code=1).startswith("Error: the database cannot be used")
+
+
+def test_version_is_told(command: Command) -> None:
+    assert command.run("version") == f"clicktodial {clicktodial.__version__}\n"
+    assert command.run_json("version") == {"version": clicktodial.__version__}
+
+
+def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from clicktodial.cli import app; app()", *arguments],
+        capture_output=True, text=True, timeout=30, check=False, env=os.environ,
+    )  # fmt: skip
+
+
+def test_unknown_command_exits_with_2() -> None:
+    done = run_program("dial")
+    assert done.returncode == 2
+    assert "dial" in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from clicktodial.cli import app\n"
+        "heavy = {'sqlalchemy', 'aiohttp', 'litestar', 'phonenumbers', 'numpy', 'rich'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
