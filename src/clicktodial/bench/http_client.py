@@ -76,10 +76,11 @@ class _Connection(asyncio.Protocol):
         on_answer, self._on_answer = self._on_answer, None
         if on_answer is None:
             return
+        body = b"".join(self._body)
         # Idle first: the callback may well send the next request.
         if self.is_open:
             self._on_idle(self)
-        on_answer(status, b"".join(self._body))
+        on_answer(status, body)
 
 
 class HttpClient:

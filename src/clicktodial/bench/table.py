@@ -23,11 +23,13 @@ _COLUMNS = (
 def show(report: Report, console: Console) -> None:
     """Write all of it."""
     rows = [_row(result) for result in report.rates]
-    console.print(_machine_line(report), markup=False, highlight=False, soft_wrap=True)
-    if console.is_terminal:
+    _print_line(console, _machine_line(report))
+    lines = align([_COLUMNS, *rows])
+    # Where its frame does not fit, a table would lose digits.
+    if console.is_terminal and len(lines[0]) + len(_COLUMNS) < console.width:
         console.print(_rich_table(rows))
     else:
-        for line in align([_COLUMNS, *rows]):
+        for line in lines:
             _print_line(console, line)
     for line in _notes(report):
         _print_line(console, line)
