@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.harness.client import CALLEE, CALLER, SPONSOR
+from tests.harness.phone import PhoneState
 from tests.harness.stage import Stage, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -54,6 +55,100 @@ async def test_application_and_trunk_added_while_running_take_effect(tmp_path: P
             return bool((await call.wait_for_end())["reason"] == "CallerBusy")
 
         await _until(is_routed)
+
+
+async def _answers(stage: Stage, code: str) -> None:
+    """Wait until a begin is refused with that code."""
+
+    async def is_so() -> bool:
+        answer = await stage.application.post("clicktodialbegin", _BEGIN)
+        return bool(answer.body["code"] == code)
+
+    await _until(is_so)
+
+
+async def _begins_again(stage: Stage) -> None:
+    async def is_so() -> bool:
+        await stage.phone(CALLER, refuses_with=486)
+        answer = await stage.application.post("clicktodialbegin", _BEGIN)
+        return answer.status == 200
+
+    await _until(is_so)
+
+
+async def test_disabled_then_enabled_application_is_refused_then_taken(stage: Stage) -> None:
+    await stage.platform.command("app", "disable", "12345678")
+    try:
+        await _answers(stage, "0001004")
+    finally:
+        await stage.platform.command("app", "enable", "12345678")
+    await _begins_again(stage)
+
+
+async def test_suspended_then_resumed_enterprise_is_refused_then_taken(stage: Stage) -> None:
+    await stage.platform.command("enterprise", "suspend", "default")
+    try:
+        await _answers(stage, "0001003")
+    finally:
+        await stage.platform.command("enterprise", "resume", "default")
+    await _begins_again(stage)
+
+
+async def test_removed_then_added_number_is_refused_then_taken(stage: Stage) -> None:
+    await stage.platform.command("app", "remove-number", "12345678", SPONSOR)
+    try:
+        await _answers(stage, "0001007")
+    finally:
+        await stage.platform.command("app", "add-number", "12345678", SPONSOR)
+    await _begins_again(stage)
+
+
+async def test_rotated_secret_replaces_the_old_one(stage: Stage) -> None:
+    old = stage.application.secret
+    await stage.platform.command("app", "rotate-secret", "12345678", "--secret", "a new one")
+    try:
+        await _answers(stage, "0001002")
+        stage.application.secret = "a new one"
+        await _begins_again(stage)
+    finally:
+        stage.application.secret = old
+        await stage.platform.command("app", "rotate-secret", "12345678", "--secret", old)
+    await _begins_again(stage)
+
+
+async def test_disabled_trunk_is_left_to_the_next(stage: Stage) -> None:
+    await stage.phone(CALLER, refuses_with=486)
+    await stage.platform.command("trunk", "disable", "main")
+    try:
+
+        async def is_routed_to_backup() -> bool:
+            await (await stage.begin()).release()
+            return bool(stage.backup.placed)
+
+        await _until(is_routed_to_backup)
+    finally:
+        await stage.platform.command("trunk", "enable", "main")
+
+    async def is_routed_to_main() -> bool:
+        seen = len(stage.switch.placed)
+        await (await stage.begin()).release()
+        return len(stage.switch.placed) > seen
+
+    await _until(is_routed_to_main)
+
+
+async def test_live_call_outlives_its_disabled_trunk(stage: Stage) -> None:
+    await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    await callee.wait_for(PhoneState.TALKING)
+    await stage.platform.command("trunk", "disable", "main")
+    try:
+        callee.hang_up()
+        assert (await call.wait_for_end())["reason"] == "HangUp"
+    finally:
+        await stage.platform.command("trunk", "enable", "main")
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,18 @@ class Platform:
         """`run_command` while the loop goes on."""
         return await asyncio.to_thread(self.run_command, *arguments)
 
-    def add_trunk(self, name: str, target: Address, *, priority: int | None = None) -> None:
-        """A SIP peer through which legs leave."""
+    def add_trunk(
+        self,
+        name: str,
+        target: Address,
+        *,
+        priority: int | None = None,
+        answer_timeout_s: int | None = None,
+    ) -> None:
+        """A SIP peer through which legs leave; what is None is left to the platform."""
         options = [] if priority is None else ["--priority", str(priority)]
+        if answer_timeout_s is not None:
+            options += ["--answer-timeout", str(answer_timeout_s)]
         self.run_command("trunk", "add", name, "--target", format_address(target), *options)
 
 

@@ -149,11 +149,16 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    directory: Path, tables: Tables | None = None, *, is_set_up: bool = True
+    directory: Path,
+    tables: Tables | None = None,
+    *,
+    is_set_up: bool = True,
+    answer_timeout_s: int | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage of one's own, its platform running with two trunks: the switch, then the backup.
 
-    Where not `is_set_up`, the platform runs without any trunk or application.
+    Where not `is_set_up`, the platform runs without any trunk or application. After
+    `answer_timeout_s` without a response the main trunk is left for the backup.
     """
     merged = {name: dict(values) for name, values in FAST_TABLES.items()}
     for name, values in (tables or {}).items():
@@ -163,21 +168,20 @@ async def open_stage(
     backup = await Switch().start()
     stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
     try:
-        await asyncio.to_thread(_set_up if is_set_up else _start, stage)
+        if is_set_up:
+            await asyncio.to_thread(_set_up, stage, answer_timeout_s)
+        await asyncio.to_thread(stage.platform.start)
         yield stage
     finally:
         await stage.close()
 
 
-def _set_up(stage: Stage) -> None:
+def _set_up(stage: Stage, answer_timeout_s: int | None) -> None:
     stage.application.register()
-    stage.platform.add_trunk("main", stage.switch.address, priority=1)
-    stage.platform.add_trunk("backup", stage.backup.address, priority=2)
-    _start(stage)
-
-
-def _start(stage: Stage) -> None:
-    stage.platform.start()
+    for name, switch, priority in (("main", stage.switch, 1), ("backup", stage.backup, 2)):
+        stage.platform.add_trunk(
+            name, switch.address, priority=priority, answer_timeout_s=answer_timeout_s
+        )
 
 
 @contextlib.asynccontextmanager

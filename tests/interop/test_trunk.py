@@ -12,13 +12,15 @@ from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, lend, open
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# A trunk that says nothing is given up after 4 s; ringing must not be given up before.
-TABLES = {"calls": {"caller_ring_timeout_s": 12, "callee_ring_timeout_s": 12}}
+# Ringing must outlast the trunk that says nothing.
+ANSWER_TIMEOUT_S = 1
+TABLES = {"calls": {"caller_ring_timeout_s": 8, "callee_ring_timeout_s": 8}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def patient_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    async with open_stage(tmp_path_factory.mktemp("platform"), TABLES) as stage:
+    directory = tmp_path_factory.mktemp("platform")
+    async with open_stage(directory, TABLES, answer_timeout_s=ANSWER_TIMEOUT_S) as stage:
         yield stage
 
 
