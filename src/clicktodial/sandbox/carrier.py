@@ -22,9 +22,9 @@ from clicktodial.sandbox.listener import Earful, Heard, Listener
 from clicktodial.sandbox.phone import Phone, PhoneCall, PhoneState
 from clicktodial.sandbox.report import Report, Reporter, ReportKind
 from clicktodial.sandbox.sip_report import report_message
-from clicktodial.sandbox.talker import Recital, Talker
+from clicktodial.sandbox.talker import PACKET_S, Recital, Talker
 from clicktodial.sandbox.ticker import Ticker
-from clicktodial.sip.aio.endpoint import EventHandler, SipEndpoint
+from clicktodial.sip.aio.endpoint import EventHandler, InviteHandler, MessageTap, SipEndpoint
 from clicktodial.sip.event import IncomingInvite, SessionEvent
 from clicktodial.sip.user_agent import Address, Session, SessionStateError
 
@@ -33,12 +33,14 @@ log = structlog.get_logger()
 # E.164 has 15 digits, national prefixes add some; more is no number that anyone dials.
 _DIALLED = re.compile(r"\+?[0-9]{3,20}")
 _VISUAL_SEPARATORS = re.compile(r"[-.()]")
+_USER_AGENT = "clicktodial-sandbox"
+_REQUEST_LINE = re.compile(rb"[A-Z]{3,16} sips?:([^@\s]{1,64})@")
 # Judging what was heard takes some milliseconds of one thread; when more than this wait, calls
 # are counted and not listened to, so that a load test is never held up by its own ears.
 _JUDGEMENTS_WAITING_MAX = 64
 # A phone listens for a melody after its first full turn, and again until one is recognised.
-_FIRST_LISTEN_S = 2.5
-_NEXT_LISTEN_S = 1.5
+_FIRST_LISTEN_PACKETS = 125
+_NEXT_LISTEN_PACKETS = 75
 _LISTENS_MAX = 20
 
 
@@ -48,6 +50,33 @@ class CarrierLimits:
 
     calls_max: int = 1000
     call_seconds_max: float = 3600.0
+
+
+class _CarrierEndpoint(SipEndpoint):
+    """A SIP endpoint that some numbers never reach.
+
+    RFC 3261 17.2.1 has every user agent answer 100 at once, and ours does; a phone that must not
+    even do that has to lose its requests before.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_deaf: Callable[[str], bool],
+        on_ignored: Callable[[str], None],
+        on_invite: InviteHandler,
+        on_message: MessageTap | None,
+    ) -> None:
+        super().__init__(user_agent=_USER_AGENT, on_invite=on_invite, on_message=on_message)
+        self._is_deaf = is_deaf
+        self._on_ignored = on_ignored
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        number = _read_requested_number(data)
+        if number is not None and self._is_deaf(number):
+            self._on_ignored(number)
+        else:
+            super()._receive(data, source)
 
 
 class _SipLine:
@@ -140,19 +169,23 @@ class Carrier:
         plan: NumberingPlan | None = None,
         limits: CarrierLimits | None = None,
         report_sip: bool = False,
+        packet_interval_s: float = PACKET_S,
         random: random_module.Random | None = None,
     ) -> None:
-        """`report_sip` reports every SIP message too."""
+        """`report_sip` reports every SIP message too. A test may let time run faster by a shorter
+        `packet_interval_s`; each packet still bears 20 ms."""
         self._report = report
         self._plan = plan or create_numbering_plan()
         self._limits = limits or CarrierLimits()
-        self._endpoint = SipEndpoint(
-            user_agent="clicktodial-sandbox",
+        self._endpoint = _CarrierEndpoint(
+            is_deaf=lambda number: not self._plan.behaviour_of(number).steps,
+            on_ignored=lambda number: report(Report(ReportKind.IGNORED, {"phone": number})),
             on_invite=self._on_invite,
             on_message=(lambda *message: report_message(report, *message)) if report_sip else None,
         )
         self._random = random or random_module.Random()
-        self._ticker = Ticker()
+        self._packet_interval_s = packet_interval_s
+        self._ticker = Ticker(packet_interval_s)
         self._judge = _Judge()
         self._calls: dict[Phone, _Handles] = {}
         self._studio: _Studio | None = None
@@ -235,7 +268,9 @@ class Carrier:
         if deadline is not None:
             handles.step = loop.call_at(deadline, self._drive, phone, phone.handle_timeout)
         if phone.state is PhoneState.ANSWERED and not was_answered:
-            handles.listen = loop.call_later(_FIRST_LISTEN_S, self._listen, phone, _LISTENS_MAX)
+            handles.listen = loop.call_later(
+                self._packet_interval_s * _FIRST_LISTEN_PACKETS, self._listen, phone, _LISTENS_MAX
+            )
 
     def _on_event(self, phone: Phone, event: SessionEvent) -> None:
         self._drive(phone, lambda now: phone.handle(event, now))
@@ -267,7 +302,12 @@ class Carrier:
         handles = self._calls.get(phone)
         if handles is not None and listens_left > 0:
             loop = asyncio.get_running_loop()
-            handles.listen = loop.call_later(_NEXT_LISTEN_S, self._listen, phone, listens_left - 1)
+            handles.listen = loop.call_later(
+                self._packet_interval_s * _NEXT_LISTEN_PACKETS,
+                self._listen,
+                phone,
+                listens_left - 1,
+            )
 
     def _tell_heard(self, phone: Phone, heard: Heard) -> None:
         details = msgspec.to_builtins(heard)
@@ -292,5 +332,11 @@ def read_dialled_number(user: str) -> str | None:
     return dialled.lstrip("+") if _DIALLED.fullmatch(dialled) else None
 
 
-def _ignore(event: SessionEvent) -> None:
+def _read_requested_number(datagram: bytes) -> str | None:
+    """The number in a request's Request-URI, or None; no more of the message is looked at."""
+    match = _REQUEST_LINE.match(datagram)
+    return read_dialled_number(match[1].decode("ascii", "replace")) if match else None
+
+
+def _ignore(_event: SessionEvent) -> None:
     """The end of a call that was refused tells nothing."""

@@ -110,8 +110,6 @@ class Phone:
         if self.state is PhoneState.OVER:
             return
         self._limit_at = now + self._call_seconds_max
-        if not self._steps:
-            self._tell(ReportKind.IGNORED)
         self._walk(now)
 
     def next_deadline(self) -> float | None:
