@@ -1,5 +1,6 @@
 """Tests of the command line, run as users run it."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from clicktodial.bench.__main__ import RATE_MAX, parse_rates
+from clicktodial.bench.__main__ import RATE_MAX, main, parse_rates
+from clicktodial.bench.table import COLUMNS
+
+ROOT = Path(__file__).parents[2]
 
 
 def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,6 +61,26 @@ def test_option_out_of_bounds_is_refused(arguments: list[str]) -> None:
     done = run_bench(*arguments)
     assert done.returncode == 2
     assert arguments[0] in done.stderr or "rate" in done.stderr or "numbers" in done.stderr
+
+
+def test_every_option_is_documented_with_its_default() -> None:
+    page = (ROOT / "docs" / "benchmark.md").read_text()
+    for name, parameter in inspect.signature(main).parameters.items():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `--{option(name)}`"))
+        if isinstance(parameter.default, float | int | str) and name != "pin":
+            default = parameter.default
+            written = default if isinstance(default, str) else f"{default:g}"
+            assert row.split("|")[2].strip() == f"`{written}`"
+
+
+def option(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def test_every_column_is_documented() -> None:
+    page = (ROOT / "docs" / "benchmark.md").read_text()
+    for column in COLUMNS:
+        assert f"`{column}`" in page
 
 
 def test_rates_are_read_as_written() -> None:

@@ -14,7 +14,7 @@ _OTHERS_SHARE_MAX = 0.05
 _SENT_LATE_MS_MAX = 5.0
 _FAILURES_SHOWN_MAX = 5
 
-_COLUMNS = (
+COLUMNS = (
     "calls/s", "offered", "success %", "done/s", "begin ms", "connected ms", "joined ms",
     "CPU ms/call", "user", "sys", "peak MB", "bench", "phones",
 )  # fmt: skip
@@ -24,9 +24,9 @@ def show(report: Report, console: Console) -> None:
     """Write all of it."""
     rows = [_row(result) for result in report.rates]
     _print_line(console, _machine_line(report))
-    lines = align([_COLUMNS, *rows])
+    lines = align([COLUMNS, *rows])
     # Where its frame does not fit, a table would lose digits.
-    if console.is_terminal and len(lines[0]) + len(_COLUMNS) < console.width:
+    if console.is_terminal and len(lines[0]) + len(COLUMNS) < console.width:
         console.print(_rich_table(rows))
     else:
         for line in lines:
@@ -50,7 +50,7 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _rich_table(rows: Sequence[Sequence[str]]) -> Table:
     table = Table(header_style="bold", pad_edge=False)
-    for name in _COLUMNS:
+    for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
