@@ -1,0 +1,276 @@
+"""The recorder with its real worker processes."""
+
+import asyncio
+import hashlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.recordings.synthetic import START_US, Network, Sender, write_capture
+
+from clicktodial.control.port import Capture, StoreError
+from clicktodial.domain.event import RecordingResult
+from clicktodial.domain.identifier import (
+    AppId,
+    CallId,
+    RecordingId,
+    create_call_id,
+    create_recording_id,
+)
+from clicktodial.domain.recording import Recording
+from clicktodial.recordings.recorder import FileRecorder
+from clicktodial.recordings.render import RenderJob
+from clicktodial.recordings.worker_pool import WorkerError, WorkerPool
+
+APP_ID = AppId("12345678")
+DAY = "2023/11/14"  # that of START_US
+EVENT_TIMEOUT_S = 20.0
+
+
+class MemoryCatalog:
+    """A catalog that keeps what it is given, unless it is to fail."""
+
+    def __init__(self) -> None:
+        self.recordings: dict[RecordingId, Recording] = {}
+        self.is_failing = False
+
+    async def add(self, recording: Recording) -> None:
+        if self.is_failing:
+            raise StoreError("the disk is full")
+        self.recordings[recording.recording_id] = recording
+
+    async def find(
+        self, recording_id: RecordingId, call_id: CallId, app_id: AppId
+    ) -> Recording | None:
+        return self.recordings.get(recording_id)
+
+
+@pytest.fixture
+def catalog() -> MemoryCatalog:
+    return MemoryCatalog()
+
+
+@pytest_asyncio.fixture
+async def recorder(tmp_path: Path, catalog: MemoryCatalog) -> AsyncIterator[FileRecorder]:
+    recorder = FileRecorder(tmp_path / "recordings", catalog, workers=2)
+    await recorder.start()
+    yield recorder
+    await recorder.close()
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Capture:
+    return Capture(
+        write_capture(tmp_path / "caller.rtp", Sender(5).create_packets(Network())),
+        write_capture(tmp_path / "callee.rtp", Sender(4, ssrc=5).create_packets(Network())),
+        START_US / 1e6,
+    )
+
+
+async def finish(recorder: FileRecorder, capture: Capture) -> tuple[RecordingId, RecordingResult]:
+    recording_id = create_recording_id()
+    result = await recorder.finish(recording_id, create_call_id(), APP_ID, capture)
+    return recording_id, result
+
+
+def published(root: Path) -> list[Path]:
+    return [path for path in (root / "recordings").rglob("*") if path.is_file()]
+
+
+def exists(path: str | None) -> bool:
+    return path is not None and Path(path).exists()
+
+
+def overwrite(path: str | None, content: bytes) -> None:
+    assert path is not None
+    Path(path).write_bytes(content)
+
+
+def worker_pids() -> list[int]:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in children if b"recordings.worker" in read_command_line(pid)]
+
+
+def read_command_line(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+async def wait_for(condition: Callable[[], bool]) -> None:
+    """For what only the file system or the process table tells."""
+    async with asyncio.timeout(EVENT_TIMEOUT_S):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.002)
+
+
+async def test_capture_of_both_sides_is_published_catalogued_and_deleted(
+    recorder: FileRecorder, catalog: MemoryCatalog, capture: Capture, tmp_path: Path
+) -> None:
+    recording_id, result = await finish(recorder, capture)
+    assert result is RecordingResult.SUCCESS
+    recording = catalog.recordings[recording_id]
+    assert recording.key == f"{DAY}/{recording_id}.wav"
+    content = (tmp_path / "recordings" / recording.key).read_bytes()
+    assert recording.size_bytes == len(content)
+    assert recording.sha256 == hashlib.sha256(content).hexdigest()
+    assert recording.duration_ms == pytest.approx(5_030, abs=50)
+    assert not exists(capture.caller_path) and not exists(capture.callee_path)
+
+
+async def test_capture_of_one_side_is_a_success(recorder: FileRecorder, capture: Capture) -> None:
+    one_side = Capture(None, capture.callee_path, capture.started_at)
+    _, result = await finish(recorder, one_side)
+    assert result is RecordingResult.SUCCESS
+
+
+async def test_capture_without_files_is_no_record(
+    recorder: FileRecorder, catalog: MemoryCatalog
+) -> None:
+    _, result = await finish(recorder, Capture(None, None))
+    assert result is RecordingResult.NO_RECORD
+    assert not catalog.recordings
+
+
+async def test_capture_without_audio_is_no_record_and_deleted(
+    recorder: FileRecorder, tmp_path: Path, catalog: MemoryCatalog
+) -> None:
+    path = write_capture(tmp_path / "caller.rtp", [])
+    _, result = await finish(recorder, Capture(path, None))
+    assert result is RecordingResult.NO_RECORD
+    assert not exists(path)
+    assert not catalog.recordings and not published(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100])
+async def test_capture_that_is_bad_fails_and_is_kept(
+    recorder: FileRecorder, capture: Capture, tmp_path: Path, content: bytes
+) -> None:
+    overwrite(capture.callee_path, content)
+    _, result = await finish(recorder, capture)
+    assert result is RecordingResult.FAIL
+    assert exists(capture.caller_path) and exists(capture.callee_path)
+    assert not published(tmp_path)
+
+
+async def test_capture_whose_file_is_gone_fails(recorder: FileRecorder, tmp_path: Path) -> None:
+    _, result = await finish(recorder, Capture(str(tmp_path / "gone"), None))
+    assert result is RecordingResult.FAIL
+
+
+async def test_catalog_that_fails_then_works_again_gives_the_recording(
+    recorder: FileRecorder, catalog: MemoryCatalog, capture: Capture, tmp_path: Path
+) -> None:
+    catalog.is_failing = True
+    recording_id = create_recording_id()
+    call_id = create_call_id()
+    first = await recorder.finish(recording_id, call_id, APP_ID, capture)
+    assert first is RecordingResult.FAIL
+    assert exists(capture.caller_path)
+    catalog.is_failing = False
+    second = await recorder.finish(recording_id, call_id, APP_ID, capture)
+    assert second is RecordingResult.SUCCESS
+    assert published(tmp_path) == [tmp_path / "recordings" / catalog.recordings[recording_id].key]
+
+
+@pytest.mark.parametrize("recording_id", ["", "../../x", "a/b", "x" * 65, "."])
+async def test_identifier_that_is_no_file_name_fails(
+    recorder: FileRecorder, capture: Capture, tmp_path: Path, recording_id: str
+) -> None:
+    result = await recorder.finish(RecordingId(recording_id), create_call_id(), APP_ID, capture)
+    assert result is RecordingResult.FAIL
+    assert not published(tmp_path)
+
+
+async def test_directory_that_cannot_be_written_fails(
+    recorder: FileRecorder, capture: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "recordings" / "2023").write_bytes(b"in the way")
+    _, result = await finish(recorder, capture)
+    assert result is RecordingResult.FAIL
+
+
+async def test_worker_killed_while_idle_is_replaced(
+    recorder: FileRecorder, capture: Capture
+) -> None:
+    (pid,) = worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    _, result = await finish(recorder, capture)
+    assert result is RecordingResult.SUCCESS
+    assert pid not in worker_pids()
+
+
+async def test_worker_killed_in_the_middle_publishes_nothing_and_another_does_it(
+    recorder: FileRecorder, tmp_path: Path, catalog: MemoryCatalog
+) -> None:
+    packets = Sender(1_800).create_packets(Network())
+    capture = Capture(write_capture(tmp_path / "caller.rtp", packets), None, START_US / 1e6)
+    (pid,) = worker_pids()
+    recording_id = create_recording_id()
+    finishing = asyncio.create_task(
+        recorder.finish(recording_id, create_call_id(), APP_ID, capture)
+    )
+    target = tmp_path / "recordings" / DAY / f"{recording_id}.wav"
+    unfinished = target.with_name(f".{target.name}.part")
+    await wait_for(lambda: unfinished.exists() and unfinished.stat().st_size > 0)
+    os.kill(pid, signal.SIGSTOP)
+    assert not target.exists()
+    os.kill(pid, signal.SIGKILL)
+    assert await finishing is RecordingResult.SUCCESS
+    assert published(tmp_path) == [target]
+    assert catalog.recordings[recording_id].size_bytes == target.stat().st_size
+
+
+async def test_many_recordings_at_once_are_all_made(
+    recorder: FileRecorder, tmp_path: Path, catalog: MemoryCatalog
+) -> None:
+    packets = Sender(2).create_packets(Network())
+    captures = [
+        Capture(write_capture(tmp_path / f"{index}.rtp", packets), None) for index in range(40)
+    ]
+    results = await asyncio.gather(*(finish(recorder, each) for each in captures))
+    assert {result for _, result in results} == {RecordingResult.SUCCESS}
+    assert len(catalog.recordings) == 40
+    assert len(worker_pids()) == 2
+
+
+async def test_recorder_closed_refuses_and_leaves_no_process(
+    tmp_path: Path, catalog: MemoryCatalog, capture: Capture
+) -> None:
+    recorder = FileRecorder(tmp_path / "recordings", catalog, workers=2)
+    await recorder.start()
+    assert worker_pids()
+    await recorder.close()
+    assert not worker_pids()
+    _, result = await finish(recorder, capture)
+    assert result is RecordingResult.FAIL
+
+
+async def test_job_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    pool = WorkerPool(workers=1, job_timeout_s=0.05)
+    capture = write_capture(tmp_path / "a.rtp", Sender(900).create_packets(Network()))
+    begun = time.monotonic()
+    with pytest.raises(WorkerError):
+        await pool.run(RenderJob(capture, None, None, str(tmp_path / "2026/a.wav")))
+    assert time.monotonic() - begun < 5
+    assert not worker_pids()
+    await pool.close()
+
+
+async def test_worker_whose_input_ends_ends(tmp_path: Path) -> None:
+    """As it does when the server is killed: the pipe closes with it."""
+    pool = WorkerPool(workers=1)
+    await pool.start()
+    (process,) = pool._idle
+    assert process.stdin is not None
+    process.stdin.close()
+    async with asyncio.timeout(EVENT_TIMEOUT_S):
+        assert await process.wait() == 0
+    await pool.close()
