@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 
@@ -14,6 +15,16 @@ CACHE_TTL_S = 60.0
 LOOKUP_TIMEOUT_S = 5.0
 # Only trunks are looked up, and an operator has some dozens at most.
 CACHE_ENTRIES_MAX = 1024
+
+
+LookUp: TypeAlias = Callable[[str, socket.AddressFamily], Awaitable[str]]
+
+
+async def look_up(host: str, family: socket.AddressFamily) -> str:
+    """Ask the system, in a thread of the loop. Raises OSError or UnicodeError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, 0, family=family, type=socket.SOCK_DGRAM)
+    return str(found[0][4][0])
 
 
 @dataclass(slots=True)
@@ -29,7 +40,8 @@ class HostResolver:
     answer when it is older than CACHE_TTL_S: a name server that fails costs no call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: LookUp = look_up) -> None:
+        self._look_up = look_up
         self._entries: dict[str, _Entry] = {}
         self._lookups: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, list[Callable[[str | None], None]]] = {}
@@ -40,7 +52,7 @@ class HostResolver:
         if entry is None:
             return None
         if entry.fresh_until < asyncio.get_running_loop().time():
-            self._look_up(host, family)
+            self._start(host, family)
         return entry.address
 
     def resolve(
@@ -48,7 +60,7 @@ class HostResolver:
     ) -> None:
         """Look the name up; `on_result` gets the address, or None, in a later turn of the loop."""
         self._waiting.setdefault(host, []).append(on_result)
-        self._look_up(host, family)
+        self._start(host, family)
 
     async def close(self) -> None:
         """Cancel the look-ups that are under way; nobody is called any more."""
@@ -58,7 +70,7 @@ class HostResolver:
             lookup.cancel()
         await asyncio.gather(*lookups, return_exceptions=True)
 
-    def _look_up(self, host: str, family: socket.AddressFamily) -> None:
+    def _start(self, host: str, family: socket.AddressFamily) -> None:
         if host not in self._lookups:
             task = asyncio.get_running_loop().create_task(self._run(host, family))
             self._lookups[host] = task
@@ -68,8 +80,7 @@ class HostResolver:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                found = await loop.getaddrinfo(host, 0, family=family, type=socket.SOCK_DGRAM)
-            address = str(found[0][4][0])
+                address = await self._look_up(host, family)
         except (OSError, UnicodeError, TimeoutError) as error:
             log.warning("sip.name_not_resolved", host=host, error=str(error))
         finally:

@@ -53,11 +53,16 @@ UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not 
 class TrunkTelephony:
     """Places legs through trunks by priority, then name."""
 
-    def __init__(self, endpoint: SipEndpoint, trunks: Callable[[], Sequence[Trunk]]) -> None:
+    def __init__(
+        self,
+        endpoint: SipEndpoint,
+        trunks: Callable[[], Sequence[Trunk]],
+        resolver: HostResolver | None = None,
+    ) -> None:
         """`trunks` is asked anew for every leg."""
         self._endpoint = endpoint
         self._trunks = trunks
-        self._resolver = HostResolver()
+        self._resolver = resolver or HostResolver()
         self._resting: dict[str, float] = {}  # by trunk name: until when
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg:
