@@ -24,7 +24,8 @@ class Command:
         """What the command wrote to standard output, or, where it failed, to standard error."""
         result = CliRunner().invoke(app, [*arguments, "--config", str(self.config_path)])
         assert result.exit_code == code, result.output
-        assert "Traceback" not in result.output
+        # An exception that nothing translated exits with 1 as well.
+        assert isinstance(result.exception, SystemExit | None), result.exception
         return result.stdout if code == 0 else result.stderr
 
     def run_json(self, *arguments: str, code: int = 0) -> Any:
@@ -32,6 +33,7 @@ class Command:
         full = [*arguments, "--config", str(self.config_path), "--json"]
         result = CliRunner().invoke(app, full)
         assert result.exit_code == code, result.output
+        assert isinstance(result.exception, SystemExit | None), result.exception
         assert result.stderr == ""
         assert len(result.stdout.splitlines()) == 1
         return json.loads(result.stdout)

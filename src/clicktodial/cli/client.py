@@ -1,6 +1,7 @@
 """A client of the running server's v1 API, with an application's own credential."""
 
 import base64
+import binascii
 import http.client
 import re
 from collections.abc import Generator, Iterator
@@ -86,10 +87,11 @@ class Client:
         try:
             content = msgspec.json.encode({"APPID": application.app_id, **body})
             connection.request("POST", f"{BASE_PATH}/{operation}", content, headers)
-            response = connection.getresponse()
-            if response.status != http.client.OK:
-                raise _refusal(response)
-            yield response
+            # Closed by itself: the socket lives on in an answer that was not read to its end.
+            with connection.getresponse() as response:
+                if response.status != http.client.OK:
+                    raise _refusal(response)
+                yield response
         except ConnectionRefusedError as error:
             message = f"no server answers at {self._address}: start it with `clicktodial serve`"
             raise CommandError(message, kind="HttpError") from error
@@ -127,9 +129,16 @@ def _decode_filedata(response: http.client.HTTPResponse) -> Iterator[bytes]:
     waiting = waiting[start.end() :]
     while (end := waiting.find(b'"')) < 0:
         whole = len(waiting) // 4 * 4
-        yield base64.b64decode(waiting[:whole])
+        yield _decode_base64(waiting[:whole])
         piece = response.read(PIECE_BYTES)
         if not piece:
             raise CommandError("the recording ended before its end", kind="HttpError")
         waiting = waiting[whole:] + piece
-    yield base64.b64decode(waiting[:end])
+    yield _decode_base64(waiting[:end])
+
+
+def _decode_base64(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise CommandError("the recording is no base64", kind="HttpError") from error
