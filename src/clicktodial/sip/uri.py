@@ -23,6 +23,8 @@ _URI = re.compile(
     r"(?P<parameters>;[^?<>\s]*)?"
     r"(?:\?[^<>\s]*)?"
 )
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _SIP_SCHEMES = frozenset({"sip", "sips"})
 
 
@@ -55,8 +57,10 @@ def parse_uri(text: str) -> UriParts | None:
 
 def is_ip_literal(host: str) -> bool:
     """Whether datagrams can be sent to that host without asking a resolver."""
+    if ":" not in host:
+        return _IPV4.fullmatch(host) is not None
     try:
-        ipaddress.ip_address(host)
+        ipaddress.IPv6Address(host)
     except ValueError:
         return False
     return True

@@ -206,7 +206,8 @@ class SipEndpoint:
             while self._socket is not None and self.user_agent.has_events:
                 events = self.user_agent.take_events()
                 for session, event in events:
-                    if not session.is_silent:  # an earlier handler may have hung it up
+                    # An earlier handler may have hung it up, or closed the endpoint.
+                    if not session.is_silent and self._socket is not None:
                         self._deliver(session, event)
         finally:
             self._dispatching = False
@@ -285,8 +286,11 @@ class SipEndpoint:
 def _send(bound: socket.socket, data: bytes, destination: Address) -> None:
     try:
         bound.sendto(data, destination)
+    except BlockingIOError:
+        # The buffer is full: lost as on any network, and sent again by the transaction's timers.
+        log.debug("sip.send_buffer_full")
     except (OSError, OverflowError) as error:
-        # A full buffer, or a destination that a peer named and no route leads to.
+        # A destination that a peer named, and that no route leads to.
         log.warning("sip.send_failed", peer=destination[0], error=str(error))
 
 
