@@ -4,6 +4,9 @@ Imports are late throughout: a command loads only what it works with, and `--hel
 Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 used wrongly.
 """
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 import clicktodial
@@ -45,6 +48,23 @@ def serve(*, config: Config = None, as_json: Json = False) -> None:
     from clicktodial.main import run
 
     raise typer.Exit(run(settings))
+
+
+@app.command("demo")
+def demo(
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", metavar="DIR", help="Where its files go.")
+    ] = Path("demo-output"),
+    keep: Annotated[
+        bool | None,
+        typer.Option("--keep/--no-keep", help="Leave the server running; default: in a terminal."),
+    ] = None,
+) -> None:
+    """Show one whole call on this machine: two phones, notifications, a recording."""
+    from clicktodial.sandbox.demo.run import run_demo
+
+    raise typer.Exit(run_demo(output, keep=keep))
 
 
 @app.command("version")
