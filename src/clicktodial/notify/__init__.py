@@ -1,0 +1,1 @@
+"""Status notifications: from the outbox to the applications' servers, in order, signed."""

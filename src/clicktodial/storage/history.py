@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import OperationalError
 
+from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome
 from clicktodial.domain.event import CallStatus
 from clicktodial.storage import table
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
-from clicktodial.storage.outbox import DeliveryState
 
 RECENT_MAX = 1_000
 

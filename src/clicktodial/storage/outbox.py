@@ -1,13 +1,18 @@
 """The outbox: which events wait to be delivered, and what became of the others."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeAlias
 
+import msgspec
+import structlog
 from sqlalchemy import Connection, Dialect, Select, bindparam, select, update
 
+from clicktodial.control.delivery import (
+    DeliveryMark,
+    DeliveryState,
+    EventKey,
+    PendingEvent,
+)
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.storage import table
@@ -17,44 +22,15 @@ from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.instant import to_millis_or_none
 from clicktodial.storage.statement import Statement, compile_statement
 
-EventKey: TypeAlias = tuple[CallId, int]
+log = structlog.get_logger()
 
-
-class DeliveryState(StrEnum):
-    """What became of an event. NONE: its application wants no notifications."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    GIVEN_UP = "given_up"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class PendingEvent:
-    """An event to deliver. `attempts` were made; the next is not due before `next_attempt_at`."""
-
-    event: StatusEvent
-    attempts: int = 0
-    next_attempt_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryMark:
-    """What became of one event, or of one attempt while it stays PENDING."""
-
-    key: EventKey
-    state: DeliveryState
-    attempts: int
-    next_attempt_at: datetime | None = None
-    delivered_at: datetime | None = None
-    last_error: str | None = None
-
+__all__ = ["DeliveryMark", "DeliveryState", "Outbox", "PendingEvent"]
 
 _MARK_COLUMNS = ("delivery_state", "attempts", "next_attempt_at", "delivered_at", "last_error")
 
 
 class Outbox:
-    """Reads and marks the events of `call_event`. Reads raise StoreError."""
+    """Implements `control.delivery.DeliveryOutbox` on the events of `call_event`."""
 
     def __init__(self, database: Database) -> None:
         self._writer = database.writer
@@ -99,7 +75,10 @@ class Outbox:
             for row in connection.execute(query):
                 if (row.call_id, row.seq) in known:
                     continue
-                event = decode_event(row.payload)
+                event = _decode_or_none(row.payload)
+                if event is None:
+                    log.error("outbox.event_unreadable", call_id=row.call_id, seq=row.seq)
+                    continue
                 events.append(PendingEvent(event, row.attempts, row.next_attempt_at))
                 if len(events) == limit:
                     break
@@ -119,7 +98,8 @@ class Outbox:
         )
 
         def read(connection: Connection) -> list[StatusEvent]:
-            return [decode_event(payload) for payload in connection.scalars(query)]
+            events = (_decode_or_none(payload) for payload in connection.scalars(query))
+            return [event for event in events if event is not None]
 
         events = await self._reader.run(read)
         if events:
@@ -127,6 +107,14 @@ class Outbox:
                 [(self._mark, (*_REVIVED, event.call_id, event.seq)) for event in events]
             )
         return events
+
+
+def _decode_or_none(payload: str) -> StatusEvent | None:
+    # A row that some other program changed must not hold up all that come after it.
+    try:
+        return decode_event(payload)
+    except msgspec.DecodeError:
+        return None
 
 
 _REVIVED = (DeliveryState.PENDING.value, 0, None, None, None)

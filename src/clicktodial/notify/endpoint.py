@@ -1,0 +1,163 @@
+"""One application server: the shell that carries out what its queue decides."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import structlog
+
+from clicktodial.control.delivery import DeliveryMark, PendingEvent
+from clicktodial.control.port import Clock
+from clicktodial.domain.call import Moment
+from clicktodial.domain.identifier import AppId
+from clicktodial.notify.endpoint_queue import EndpointQueue
+
+log = structlog.get_logger()
+
+# Timers of the loop may fire a little early; without this one would fire twice.
+_TIMER_SLACK_S = 0.001
+
+
+class Rerouted(Exception):
+    """The event is not for this server any more."""
+
+
+# Delivers one event; returns what went wrong, or None. Raises Rerouted.
+Deliver: TypeAlias = Callable[["Endpoint", PendingEvent], Awaitable[str | None]]
+
+
+class Endpoint:
+    """Keeps as many deliveries to one server under way as its queue allows."""
+
+    def __init__(
+        self,
+        origin: str,
+        queue: EndpointQueue,
+        clock: Clock,
+        *,
+        deliver: Deliver,
+        on_marks: Callable[[list[DeliveryMark]], None],
+        on_rerouted: Callable[[AppId], None],
+    ) -> None:
+        self.origin = origin
+        self.queue = queue
+        # Cleared when the queue is full, set when it is worth while to load some more.
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        self._refill_room = max(1, queue.room // 4)
+        self._clock = clock
+        self._deliver = deliver
+        self._on_marks = on_marks
+        self._on_rerouted = on_rerouted
+        self._tasks: dict[asyncio.Task[None], AppId] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._is_closed = False
+
+    def add(self, pending: PendingEvent) -> None:
+        """Queue an event and deliver what may be delivered."""
+        self.queue.add(pending, self._now())
+        self._pump()
+
+    def forget(self, app_id: AppId) -> None:
+        """Drop what waits of that application."""
+        self.queue.forget(app_id)
+        self._pump()
+
+    async def wait_idle(self, app_id: AppId) -> None:
+        """Wait until nothing of that application is under way."""
+        tasks = [task for task, owner in self._tasks.items() if owner == app_id]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def close(self, timeout_s: float) -> None:
+        """Start nothing more; what is under way after `timeout_s` is cut off and stays pending."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.monotonic_s(), self._clock.utc())
+
+    def _pump(self) -> None:
+        if self._is_closed:
+            return
+        while (pending := self.queue.take(self._now())) is not None:
+            task = asyncio.create_task(self._run(pending))
+            self._tasks[task] = pending.event.app_id
+            task.add_done_callback(self._on_done)
+        self._tell()
+        self._arm_timer()
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled():
+            fault = task.exception()
+            if fault is not None:
+                log.error("notification.fault", origin=self.origin, exc_info=fault)
+        self._pump()
+
+    async def _run(self, pending: PendingEvent) -> None:
+        event = pending.event
+        is_told = False
+        try:
+            error = await self._deliver(self, pending)
+            is_told = True
+        except Rerouted:
+            is_told = True
+            self.queue.release(pending)
+            self._on_rerouted(event.app_id)
+            return
+        finally:
+            if not is_told:
+                # A fault of ours, or our end; the call must not hold its place for ever.
+                self.queue.failed(pending, "a fault of the platform", self._now())
+        was_open = self.queue.breaker.is_open
+        if error is None:
+            self.queue.delivered(pending, self._now())
+            if was_open:
+                log.info("notification.circuit_closed", origin=self.origin)
+        elif self.queue.failed(pending, error, self._now()):
+            log.warning("notification.circuit_opened", origin=self.origin, error=error)
+        else:
+            log.info(
+                "notification.failed",
+                call_id=event.call_id,
+                seq=event.seq,
+                attempts=pending.attempts + 1,
+                error=error,
+            )
+        self._tell()
+
+    def _tell(self) -> None:
+        marks = self.queue.take_marks()
+        if marks:
+            self._on_marks(marks)
+        room = self.queue.room
+        if room == 0:
+            self.has_room.clear()
+        elif room >= self._refill_room:
+            self.has_room.set()
+
+    def _arm_timer(self) -> None:
+        deadline = self.queue.next_deadline()
+        if deadline == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline is not None:
+            delay_s = max(0.0, deadline - self._clock.monotonic_s()) + _TIMER_SLACK_S
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        self._pump()

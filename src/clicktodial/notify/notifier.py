@@ -1,0 +1,355 @@
+"""Tells applications of their calls: the Notifier of one node.
+
+Theory of operation. Every event is in the outbox table before it is published here, and what
+becomes of it is marked there. Memory holds the front of the work only: each application has a
+route to the endpoint (scheme, host and port) of its URL, and each endpoint a bounded queue.
+
+A route is either *current* - all that waits of the application is in the queue, and published
+events are appended - or *behind*: some of it is in the table alone. While it is behind,
+published events are left in the table too, and a task loads from there, oldest first, whenever
+there is room, until nothing is left. Being behind covers all that is special: events found at
+the start, more events than fit, a URL that changed, and replayed events.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from clicktodial.config import NotifySettings
+from clicktodial.control.delivery import (
+    DeliveryMark,
+    DeliveryOutbox,
+    DeliveryState,
+    EventKey,
+    PendingEvent,
+)
+from clicktodial.control.port import Applications, Clock, StoreError
+from clicktodial.domain.application import Application
+from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.notify.endpoint import Endpoint, Rerouted
+from clicktodial.notify.endpoint_queue import EndpointQueue
+from clicktodial.notify.format import NotificationFormat
+from clicktodial.notify.schedule import (
+    PROBE_FIRST_S,
+    PROBE_MAX_S,
+    CircuitBreaker,
+    RetrySchedule,
+)
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.signature import message_id, signature_headers
+
+log = structlog.get_logger()
+
+# Events loaded from the table at a time: some hundred kilobytes.
+PAGE_EVENTS = 500
+# How often the table is searched for what another process put back into it (a replay), or what
+# a failing database kept us from loading.
+SWEEP_INTERVAL_S = 5.0
+# After a failed read of the table.
+_RELOAD_WAIT_S = 1.0
+# Longer would hold up the node's stop; what is cut off is delivered again after the restart.
+CLOSE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyTiming:
+    """Times that no setting names; shorter in tests. `retry_after_s`: None for the settings'."""
+
+    retry_after_s: Sequence[float] | None = None
+    probe_first_s: float = PROBE_FIRST_S
+    probe_max_s: float = PROBE_MAX_S
+    sweep_interval_s: float = SWEEP_INTERVAL_S
+    close_timeout_s: float = CLOSE_TIMEOUT_S
+
+
+class _MachineClock:
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class _Route:
+    """Where an application's events go. `loader` is set while the route is behind."""
+
+    __slots__ = ("app_id", "endpoint", "loader", "missed")
+
+    def __init__(self, app_id: AppId) -> None:
+        self.app_id = app_id
+        self.endpoint: Endpoint | None = None
+        self.loader: asyncio.Task[None] | None = None
+        self.missed = False
+
+
+class HttpNotifier:
+    """Implements `control.port.Notifier` over HTTP."""
+
+    def __init__(
+        self,
+        outbox: DeliveryOutbox,
+        applications: Applications,
+        notification_format: NotificationFormat,
+        settings: NotifySettings,
+        *,
+        clock: Clock | None = None,
+        timing: NotifyTiming | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._applications = applications
+        self._format = notification_format
+        self._settings = settings
+        self._clock = clock or _MachineClock()
+        self._timing = timing or NotifyTiming()
+        self._schedule = RetrySchedule(
+            self._timing.retry_after_s or settings.retry_after_s, random.random
+        )
+        self._sender = Sender(
+            timeout_s=settings.timeout_s,
+            connections_per_host=settings.concurrency_per_endpoint,
+        )
+        self._routes: dict[AppId, _Route] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        # Settled, but perhaps not yet marked so in the table.
+        self._unsaved: set[EventKey] = set()
+        self._unsaved_group: list[EventKey] = []
+        self._unsaved_future: asyncio.Future[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def start(self) -> None:
+        """Take up what waits in the table. Raises StoreError."""
+        self._sender.start()
+        await self.rescan()
+        self._own(self._sweep())
+
+    def publish(self, events: Sequence[StatusEvent]) -> None:
+        """Deliver events that are durable; each call's in the order of publication."""
+        if self._is_closed:
+            return  # they wait in the table
+        for event in events:
+            route = self._routes.get(event.app_id)
+            if route is None:
+                self._fall_behind(self._route(event.app_id))
+            elif route.loader is not None:
+                route.missed = True
+            elif route.endpoint is None:
+                self._own(self._settle_published(route, event))
+            elif route.endpoint.queue.room == 0:
+                self._fall_behind(route)
+            else:
+                route.endpoint.add(PendingEvent(event))
+
+    async def rescan(self) -> None:
+        """Look in the table for what waits there and is not known here. Raises StoreError."""
+        for app_id in await self._outbox.applications_with_pending():
+            self._fall_behind(self._route(app_id))
+
+    async def replay(self, call_id: CallId) -> int:
+        """Deliver the call's events that were given up once more; returns how many. Raises
+        StoreError."""
+        events = await self._outbox.revive(call_id)
+        for app_id in {event.app_id for event in events}:
+            self._fall_behind(self._route(app_id))
+        return len(events)
+
+    async def close(self) -> None:
+        """Finish what is under way, within bounds; the rest stays pending in the table."""
+        self._is_closed = True
+        loaders = [route.loader for route in self._routes.values() if route.loader is not None]
+        tasks = [*self._tasks, *loaders]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        timeout_s = self._timing.close_timeout_s
+        await asyncio.gather(*(endpoint.close(timeout_s) for endpoint in self._endpoints.values()))
+        await self._sender.close()
+
+    # Routes
+
+    def _route(self, app_id: AppId) -> _Route:
+        route = self._routes.get(app_id)
+        if route is None:
+            route = self._routes[app_id] = _Route(app_id)
+        return route
+
+    def _fall_behind(self, route: _Route) -> None:
+        if self._is_closed:
+            return
+        route.missed = True
+        if route.loader is None:
+            route.loader = asyncio.create_task(self._catch_up(route))
+
+    async def _catch_up(self, route: _Route) -> None:
+        """Load until the route is current again."""
+        try:
+            while route.missed:
+                try:
+                    await self._load_page(route)
+                except StoreError as error:
+                    log.warning("notification.load_failed", app_id=route.app_id, error=str(error))
+                    await asyncio.sleep(_RELOAD_WAIT_S)
+        finally:
+            route.loader = None
+
+    async def _load_page(self, route: _Route) -> None:
+        application = await self._applications.find(route.app_id)
+        origin = _origin(application)
+        await self._direct(route, origin)
+        endpoint = route.endpoint
+        if endpoint is not None:
+            await endpoint.has_room.wait()
+        room = PAGE_EVENTS if endpoint is None else endpoint.queue.room
+        limit = max(1, min(PAGE_EVENTS, room))
+        route.missed = False
+        known = self._known(route)
+        page = await self._outbox.pending(route.app_id, limit=limit, known=frozenset(known))
+        # A full page says nothing of what comes after it.
+        route.missed = route.missed or len(page) >= limit
+        known |= self._known(route)
+        for pending in page:
+            if pending.key in known:
+                continue
+            if endpoint is None:
+                self._settle_unsent(pending, application)
+            elif endpoint.queue.room > 0:
+                endpoint.add(pending)
+            else:
+                route.missed = True
+                return
+
+    async def _direct(self, route: _Route, origin: str | None) -> None:
+        """Make the route lead there; what another endpoint holds is left to the table."""
+        old = route.endpoint
+        if old is not None and old.origin != origin:
+            old.forget(route.app_id)
+            await old.wait_idle(route.app_id)
+        route.endpoint = None if origin is None else self._endpoint(origin)
+
+    def _known(self, route: _Route) -> set[EventKey]:
+        here = set() if route.endpoint is None else route.endpoint.queue.keys(route.app_id)
+        return here | self._unsaved
+
+    def _endpoint(self, origin: str) -> Endpoint:
+        endpoint = self._endpoints.get(origin)
+        if endpoint is None:
+            queue = EndpointQueue(
+                events_max=self._settings.queue_per_endpoint_max,
+                concurrency=self._settings.concurrency_per_endpoint,
+                schedule=self._schedule,
+                breaker=CircuitBreaker(
+                    probe_first_s=self._timing.probe_first_s, probe_max_s=self._timing.probe_max_s
+                ),
+            )
+            endpoint = self._endpoints[origin] = Endpoint(
+                origin,
+                queue,
+                self._clock,
+                deliver=self._deliver,
+                on_marks=self._save_marks,
+                on_rerouted=self._on_rerouted,
+            )
+        return endpoint
+
+    def _on_rerouted(self, app_id: AppId) -> None:
+        self._fall_behind(self._route(app_id))
+
+    # Deliveries
+
+    async def _deliver(self, endpoint: Endpoint, pending: PendingEvent) -> str | None:
+        event = pending.event
+        try:
+            application = await self._applications.find(event.app_id)
+        except StoreError as error:
+            return f"the application cannot be looked up: {error}"
+        if application is None or _origin(application) != endpoint.origin:
+            raise Rerouted
+        request = self._format.render(event, application)
+        signature = signature_headers(
+            message_id(event),
+            int(self._clock.utc().timestamp()),
+            request.body,
+            application.signing_secret,
+        )
+        return await self._sender.send(
+            request, signature, allow_private_addresses=application.allow_private_addresses
+        )
+
+    async def _settle_published(self, route: _Route, event: StatusEvent) -> None:
+        """An event of an application that wanted no notifications so far."""
+        try:
+            application = await self._applications.find(event.app_id)
+        except StoreError:
+            application = None
+        if application is None or application.notify_url is not None:
+            self._fall_behind(route)
+        else:
+            self._settle_unsent(PendingEvent(event), application)
+
+    def _settle_unsent(self, pending: PendingEvent, application: Application | None) -> None:
+        if application is None:
+            state, error = DeliveryState.GIVEN_UP, "the application does not exist"
+        else:
+            state, error = DeliveryState.NONE, None
+        self._save_marks([DeliveryMark(pending.key, state, pending.attempts, last_error=error)])
+
+    # Marks
+
+    def _save_marks(self, marks: list[DeliveryMark]) -> None:
+        for mark in marks:
+            future = self._outbox.mark(mark)
+            if future is not self._unsaved_future:
+                self._unsaved_future = future
+                self._unsaved_group = []
+                future.add_done_callback(partial(self._on_saved, self._unsaved_group))
+            if mark.state is DeliveryState.PENDING:
+                continue
+            self._unsaved.add(mark.key)
+            self._unsaved_group.append(mark.key)
+            if mark.state is DeliveryState.GIVEN_UP:
+                call_id, seq = mark.key
+                log.warning(
+                    "notification.given_up",
+                    call_id=call_id,
+                    seq=seq,
+                    attempts=mark.attempts,
+                    error=mark.last_error,
+                )
+
+    def _on_saved(self, group: list[EventKey], done: asyncio.Future[None]) -> None:
+        self._unsaved.difference_update(group)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            # They stay pending in the table, and are delivered once more.
+            log.error("notification.marks_lost", count=len(group), error=str(error))
+
+    # Tasks
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._timing.sweep_interval_s)
+            try:
+                await self.rescan()
+            except StoreError as error:
+                log.warning("notification.sweep_failed", error=str(error))
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _origin(application: Application | None) -> str | None:
+    """Scheme, host and port of where its notifications go."""
+    if application is None or application.notify_url is None:
+        return None
+    parts = urlsplit(application.notify_url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
