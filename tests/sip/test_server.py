@@ -129,6 +129,15 @@ def test_merged_request_is_refused_as_a_loop() -> None:
     assert harness.agent.session_count == 1
 
 
+def test_request_that_merged_with_what_is_forgotten_is_taken() -> None:
+    harness = create_harness()
+    session, _ = harness.accept()
+    session.reject(486, "Busy Here", harness.now)
+    harness.advance(70.0)
+    again = create_request("INVITE", branch="z9hG4bKotherpath", sdp=OFFER_SDP)
+    assert summaries(harness.receive(again)) == ["100 INVITE"]
+
+
 @pytest.mark.parametrize("to_tag", ["", "unknown"])
 def test_stray_ack_is_counted_and_dropped(to_tag: str) -> None:
     harness = create_harness()

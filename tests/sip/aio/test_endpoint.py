@@ -128,6 +128,19 @@ async def test_handler_that_places_a_call_hears_of_it_after_that() -> None:
         await second.wait_for(is_answered)
 
 
+async def test_handler_that_hangs_up_is_not_called_again() -> None:
+    events: Log[SessionEvent] = Log()
+    async with open_phone(answer) as phone, open_endpoint() as endpoint:
+
+        def on_event(event: SessionEvent) -> None:
+            events.add(event)
+            endpoint.hang_up(session)
+
+        session = endpoint.invite(create_invitation(phone.endpoint.address), on_event)
+        await phone.events.wait_for(is_ended)
+        assert events.items == [SessionTrying()]
+
+
 async def test_handler_that_raises_is_logged_and_harms_no_other_session() -> None:
     events: Log[SessionEvent] = Log()
 

@@ -206,9 +206,9 @@ class SipEndpoint:
             while self._socket is not None and self.user_agent.has_events:
                 events = self.user_agent.take_events()
                 for session, event in events:
-                    # An earlier handler may have hung it up, or closed the endpoint.
-                    if not session.is_silent and self._socket is not None:
-                        self._deliver(session, event)
+                    if self._socket is None:
+                        return  # an earlier handler closed the endpoint
+                    self._deliver(session, event)
         finally:
             self._dispatching = False
 
