@@ -1,0 +1,242 @@
+"""The composition root: builds every part of a node, joins them, runs them, stops them."""
+
+import asyncio
+import fcntl
+import gc
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from clicktodial.api.app import create_http_app
+from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.config import ConfigError, Settings
+from clicktodial.control.controller import CallDependencies
+from clicktodial.control.live_call_service import LiveCallService
+from clicktodial.control.port import RelayError, StoreError
+from clicktodial.control.reaper import OpenCall, RecordingFate
+from clicktodial.domain.event import RecordingResult
+from clicktodial.domain.identifier import create_call_id
+from clicktodial.media.rtpio import RtpioRelay
+from clicktodial.notify.notifier import HttpNotifier
+from clicktodial.observe.logging import configure_logging
+from clicktodial.recordings.recorder import FileRecorder
+from clicktodial.sip.aio.endpoint import SipEndpoint
+from clicktodial.sip.aio.telephony import TrunkTelephony
+from clicktodial.sip.timer import Timers
+from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.call_store import SqlCallStore
+from clicktodial.storage.database import Database
+from clicktodial.storage.error import StorageError
+from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.recording_catalog import SqlRecordingCatalog
+from clicktodial.storage.secret import SecretVault, load_master_key
+
+log = structlog.get_logger()
+
+# Anyone else on the machine has no business with recordings, keys or numbers.
+_DATA_DIR_MODE = 0o700
+# The writer and the relay's reader threads need the interpreter for microseconds at a time; at
+# the default of 5 ms each of them could hold up the loop for as long as a whole call set-up.
+_SWITCH_INTERVAL_S = 0.0005
+# Objects of live calls are many and not cyclic: collect rarely, or every call pays for it.
+_GC_THRESHOLDS = (20_000, 20, 100)
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def run(settings: Settings) -> int:
+    """Run a node until SIGTERM or SIGINT; returns the exit status of the process."""
+    configure_logging(settings.log)
+    _raise_file_limit()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        with _own_data_dir(settings.data_dir):
+            uvloop.run(_serve(settings))
+    except (ConfigError, RelayError, StorageError, StoreError, OSError) as error:
+        log.error("node.not_started", detail=str(error))
+        return 1
+    return 0
+
+
+@contextmanager
+def _own_data_dir(path: Path) -> Generator[None]:
+    """Hold the data directory alone: a second node on it would end the first one's calls."""
+    path.mkdir(parents=True, exist_ok=True, mode=_DATA_DIR_MODE)
+    lock = os.open(path / "node.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"another node is running on {path}") from error
+        yield
+    finally:
+        os.close(lock)
+
+
+def read_node_id(data_dir: Path) -> str:
+    """The node's own identifier, made at its first start; calls are owned in its name."""
+    path = data_dir / "node-id"
+    with suppress(FileNotFoundError):
+        return path.read_text(encoding="ascii").strip()
+    node_id = create_call_id()
+    path.write_text(node_id + "\n", encoding="ascii")
+    return node_id
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A running node, as seen by its process."""
+
+    service: LiveCallService
+    http_address: tuple[str, int]
+    sip_address: tuple[str, int]
+
+
+@asynccontextmanager
+async def open_node(settings: Settings) -> AsyncGenerator[Node]:
+    """Build a node from the inside out, and take it down the other way round.
+
+    What accepts work from outside comes up last and goes down first, so that nothing is accepted
+    that cannot be done. Raises ConfigError, OSError, or an adapter's own error where a part does
+    not start; those that had started are stopped.
+    """
+    async with AsyncExitStack() as stack:
+        clock = SystemClock()
+        node_id = read_node_id(settings.data_dir)
+        database = Database.from_settings(settings)
+        database.open()
+        stack.push_async_callback(database.close)
+        catalog = SqlRecordingCatalog(database)
+        applications = ApplicationDirectory(database, SecretVault(load_master_key(settings)))
+        await applications.start()
+        stack.push_async_callback(applications.close)
+        recordings_root = settings.data_dir / "recordings"
+        recorder = FileRecorder(recordings_root, catalog, settings.recording.workers)
+        await recorder.start()
+        stack.push_async_callback(recorder.close)
+        relay = RtpioRelay(settings.media, settings.data_dir / "spool")
+        await relay.start()
+        stack.push_async_callback(relay.close)
+
+        registry = NodeRegistry(database, node_id=node_id)
+        # Before the first event of this process, so that those of a dead one are not overtaken.
+        await registry.reap(clock.utc(), _create_recording_fate(relay, recorder), own=True)
+        await registry.register(clock.utc())
+        _own_task(stack, registry.run(clock))
+        notifier = HttpNotifier(
+            Outbox(database), applications, V1NotificationFormat(), settings.notify
+        )
+        await notifier.start()
+        stack.push_async_callback(notifier.close)
+
+        endpoint = SipEndpoint(
+            user_agent=settings.sip.user_agent,
+            advertised_host=settings.sip.advertised_host,
+            timers=Timers(t1_s=settings.sip.t1_ms / 1000),
+        )
+        await endpoint.start(settings.sip.host, settings.sip.port)
+        stack.push_async_callback(endpoint.close)
+        telephony = TrunkTelephony(endpoint, applications.trunks)
+        stack.push_async_callback(telephony.close)
+        store = SqlCallStore(database, node_id=node_id)
+        service = LiveCallService(
+            CallDependencies(clock, telephony, relay, recorder, store, notifier), settings.calls
+        )
+        # Whatever goes wrong from here on, no phone is left ringing.
+        stack.push_async_callback(service.stop)
+
+        async def is_ready() -> bool:
+            await applications.refresh()
+            return not service.is_stopping
+
+        server = HttpServer(
+            create_http_app(
+                service=service,
+                applications=applications,
+                recordings=catalog,
+                is_known_call=store.is_known,
+                recordings_root=recordings_root,
+                settings=settings.http,
+                default_region=settings.calls.default_region,
+                is_ready=is_ready,
+            )
+        )
+        await server.start(settings.http.host, settings.http.port)
+        stack.push_async_callback(server.close)
+        yield Node(service, server.address, endpoint.address)
+
+
+def _own_task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run the coroutine for as long as the stack is open."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+def _create_recording_fate(relay: RtpioRelay, recorder: FileRecorder) -> RecordingFate:
+    """Finishes, from what the relay had captured, the recordings of a process that died."""
+    captures = relay.recoverable_captures()
+
+    async def finish(call: OpenCall) -> RecordingResult:
+        capture = captures.get(call.call_id)
+        if capture is None or call.recording_id is None:
+            return RecordingResult.NO_RECORD
+        return await recorder.finish(call.recording_id, call.call_id, call.app_id, capture)
+
+    return finish
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with open_node(settings) as node:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        _tell_ready(node)
+        await stop.wait()
+        log.info("node.stopping", live_calls=node.service.live_count)
+        await node.service.stop()
+
+
+def _tell_ready(node: Node) -> None:
+    http, sip = (
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        for host, port in (node.http_address, node.sip_address)
+    )
+    sys.stdout.write(f"clicktodial ready http={http} sip={sip}\n")
+    sys.stdout.flush()
+
+
+def _raise_file_limit() -> None:
+    """Sockets of calls and connections: take what the system grants."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
