@@ -54,16 +54,19 @@ class SipEndpoint:
         limits: Limits | None = None,
         on_invite: InviteHandler | None = None,
         on_message: MessageTap | None = None,
+        admits: Callable[[bytes], bool] | None = None,
     ) -> None:
         """`on_invite` gets every incoming session, and returns the handler of its later events;
         without it every INVITE is refused with 480. `advertised_host` is what Via and Contact
-        say, the bound host by default. `on_message` sees every message."""
+        say, the bound host by default. `on_message` sees every message. A datagram that `admits`
+        refuses is lost, as one on the network; it must not raise."""
         self._name = user_agent
         self._advertised_host = advertised_host
         self._timers = timers
         self._limits = limits
         self._on_invite = on_invite
         self._on_message = on_message
+        self._admits = admits
         self._handlers: dict[Session, EventHandler] = {}
         self._user_agent: UserAgent | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -184,6 +187,8 @@ class SipEndpoint:
     def _receive(self, data: bytes, source: Address) -> None:
         if self._on_message is not None:
             self._tap(MessageDirection.RECEIVED, data, source)
+        if self._admits is not None and not self._admits(data):
+            return
         self.user_agent.receive(data, source, self._now())
         self._dispatch()
         self._flush()
@@ -203,7 +208,7 @@ class SipEndpoint:
         """Hand every event to its handler, those too that handlers cause meanwhile."""
         self._dispatching = True
         try:
-            while self._socket is not None and self.user_agent.has_events:
+            while self.user_agent.has_events:
                 events = self.user_agent.take_events()
                 for session, event in events:
                     if self._socket is None:
