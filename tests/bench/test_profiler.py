@@ -15,6 +15,7 @@ main (app.py:1);handle (app.py:10);parse (wire.py:5) 30
 main (app.py:1);handle (app.py:12);parse (wire.py:9) 20
 main (app.py:1);handle (app.py:12) 40
 main (app.py:1);idle loop 10
+main (app.py:1);torn
 """
 
 

@@ -92,7 +92,7 @@ def run(options: Options, json: Path | None) -> None:
         for result in report.rates:
             _show_profile(profile_path(options.profile, result.rate_per_s, options.rates_per_s))
     if report.errors:
-        raise BenchError("; ".join(report.errors))
+        raise BenchError("not everything could be measured")
 
 
 def _show_profile(path: Path) -> None:

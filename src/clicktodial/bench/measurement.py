@@ -36,6 +36,7 @@ from clicktodial.bench.result import (
     time_calls,
 )
 from clicktodial.bench.sink import NotificationSink, run_sink
+from clicktodial.bench.subprocess_control import read_tail
 
 _WARM_UP_RATE_PER_S = 20.0
 _WARM_UP_TIMEOUT_S = 30.0
@@ -136,7 +137,8 @@ async def _warm_up(rig: _Rig, count: int) -> None:
     await load.offer(_WARM_UP_RATE_PER_S, count)
     await _unless_dead(rig, load.wait_over(_WARM_UP_TIMEOUT_S))
     if not any(call.is_success for call in load.calls):
-        raise PlatformError(f"no call succeeds: {count_failures(load.calls)}")
+        said = read_tail(rig.platform.log_path)
+        raise PlatformError(f"no call succeeds: {count_failures(load.calls)} {said}".strip())
 
 
 async def _unless_dead(rig: _Rig, waiting: Coroutine[None, None, bool]) -> None:

@@ -33,7 +33,7 @@ async def profiling(pid: int, output: Path, placement: Placement) -> AsyncIterat
     with running_on(placement.bench):
         process = await asyncio.create_subprocess_exec(
             require_profiler(), "record", "--pid", str(pid), "--format", "raw",
-            "--rate", str(_SAMPLES_PER_S), "--nonblocking", "--output", str(output),
+            "--rate", str(_SAMPLES_PER_S), "--output", str(output),
             stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE,
         )  # fmt: skip
     watched = asyncio.ensure_future(process.communicate())
@@ -56,6 +56,8 @@ def find_costliest(output: Path, *, count: int) -> list[tuple[str, float, float]
     inclusive: Counter[str] = Counter()
     for line in output.read_text(errors="replace").splitlines():
         stack, _, samples = line.rpartition(" ")
+        if not samples.isdecimal():  # a stack that was read while it changed
+            continue
         frames = [_function_of(frame) for frame in stack.split(";")]
         own[frames[-1]] += int(samples)
         for frame in set(frames):
