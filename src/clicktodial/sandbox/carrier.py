@@ -24,7 +24,7 @@ from clicktodial.sandbox.report import Report, Reporter, ReportKind
 from clicktodial.sandbox.sip_report import report_message
 from clicktodial.sandbox.talker import PACKET_S, Recital, Talker
 from clicktodial.sandbox.ticker import Ticker
-from clicktodial.sip.aio.endpoint import EventHandler, InviteHandler, MessageTap, SipEndpoint
+from clicktodial.sip.aio.endpoint import EventHandler, SipEndpoint
 from clicktodial.sip.event import IncomingInvite, SessionEvent
 from clicktodial.sip.user_agent import Address, Session, SessionStateError
 
@@ -50,33 +50,6 @@ class CarrierLimits:
 
     calls_max: int = 1000
     call_seconds_max: float = 3600.0
-
-
-class _CarrierEndpoint(SipEndpoint):
-    """A SIP endpoint that some numbers never reach.
-
-    RFC 3261 17.2.1 has every user agent answer 100 at once, and ours does; a phone that must not
-    even do that has to lose its requests before.
-    """
-
-    def __init__(
-        self,
-        *,
-        is_deaf: Callable[[str], bool],
-        on_ignored: Callable[[str], None],
-        on_invite: InviteHandler,
-        on_message: MessageTap | None,
-    ) -> None:
-        super().__init__(user_agent=_USER_AGENT, on_invite=on_invite, on_message=on_message)
-        self._is_deaf = is_deaf
-        self._on_ignored = on_ignored
-
-    def _receive(self, data: bytes, source: Address) -> None:
-        number = _read_requested_number(data)
-        if number is not None and self._is_deaf(number):
-            self._on_ignored(number)
-        else:
-            super()._receive(data, source)
 
 
 class _SipLine:
@@ -177,11 +150,11 @@ class Carrier:
         self._report = report
         self._plan = plan or create_numbering_plan()
         self._limits = limits or CarrierLimits()
-        self._endpoint = _CarrierEndpoint(
-            is_deaf=lambda number: not self._plan.behaviour_of(number).steps,
-            on_ignored=lambda number: report(Report(ReportKind.IGNORED, {"phone": number})),
+        self._endpoint = SipEndpoint(
+            user_agent=_USER_AGENT,
             on_invite=self._on_invite,
             on_message=(lambda *message: report_message(report, *message)) if report_sip else None,
+            admits=self._admits,
         )
         self._random = random or random_module.Random()
         self._packet_interval_s = packet_interval_s
@@ -215,6 +188,18 @@ class Carrier:
         await self._endpoint.close()
 
     # Incoming calls
+
+    def _admits(self, datagram: bytes) -> bool:
+        """False for a request to a phone that never responds.
+
+        RFC 3261 17.2.1 has every user agent answer 100, and ours does at once; a phone that must
+        not even do that has to lose its requests before.
+        """
+        number = _read_requested_number(datagram)
+        if number is None or self._plan.behaviour_of(number).steps:
+            return True
+        self._report(Report(ReportKind.IGNORED, {"phone": number}))
+        return False
 
     def _on_invite(self, session: Session, invite: IncomingInvite) -> EventHandler:
         line = _SipLine(self._endpoint, session)

@@ -14,6 +14,7 @@ from clicktodial.sandbox.demo.evidence import Check, Scenario
 from clicktodial.sandbox.demo.journal import Entry
 
 _ACTOR_CHARACTERS = 12
+_DETAIL_GAP = 2
 _STYLES = {
     "platform": "cyan",
     "caller": "bright_blue",
@@ -69,9 +70,12 @@ class Timeline:
         """What was checked."""
         for check in checks:
             mark, style = ("✓", "bold green") if check.holds else ("✗", "bold red")
-            line = Text.assemble(("  " + mark + " ", style), check.claim)
+            line = Text.assemble((f"  {mark} ", style), check.claim)
+            # Beside the claim where both fit, or a small terminal would not hold the summary.
+            fits = line.cell_len + len(check.detail) + _DETAIL_GAP <= self._console.width
+            line.append(" " * _DETAIL_GAP if fits else "\n      ")
+            line.append(check.detail, style="dim")
             self._console.print(line, soft_wrap=True)
-            self._console.print(Text(f"      {check.detail}", style="dim"), soft_wrap=True)
 
     def rows(self, rows: Sequence[tuple[str, str]]) -> None:
         """Names and values, in two columns."""
