@@ -341,6 +341,22 @@ def test_version_is_told(command: Command) -> None:
     assert command.run_json("version") == {"version": clicktodial.__version__}
 
 
+@pytest.mark.parametrize(
+    "arguments", [("sandbox", "app", "--http"), ("sandbox", "carrier", "--sip")]
+)
+def test_sandbox_on_an_address_of_another_machine_is_refused(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    # RFC 5737: an address for documentation is nobody's own.
+    answer = command.run_json(*arguments, "192.0.2.77:0", code=1)
+    assert answer["error"]["kind"] == "AddressError"
+
+
+def test_sandbox_app_with_a_bad_signing_secret_is_refused(command: Command) -> None:
+    arguments = ("sandbox", "app", "--http", "127.0.0.1:0", "--signing-secret", "whsec_!")
+    assert "whsec_" in command.run(*arguments, code=1)
+
+
 def run_program(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from clicktodial.cli import app; app()", *arguments],

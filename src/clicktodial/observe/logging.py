@@ -38,8 +38,10 @@ _IDENTIFIER_KEYS = frozenset(
 )
 _HARMLESS = frozenset({int, float, bool, type(None)})
 _TRACEBACK_KEYS = frozenset({"exception", "stack"})
-# A line for each request or statement would drown the events, and would quote paths.
-_QUIET_LOGGERS = ("aiohttp.access", "alembic", "asyncio", "sqlalchemy", "uvicorn.access")
+# A line for each request, statement or step of a start would drown the events, and quote paths.
+_QUIET_LOGGERS = (
+    "aiohttp.access", "alembic", "asyncio", "sqlalchemy", "uvicorn.access", "uvicorn.error",
+)  # fmt: skip
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
