@@ -32,6 +32,7 @@ def rate_result(
     succeeded_share: float = 1.0,
     cpu_ms: float = 1.5,
     pace: float = 1.0,
+    work_us: float = 500.0,
     connected: Quantiles | None = Quantiles(6.0, 15.0),  # noqa: B008 - immutable
 ) -> RateResult:
     """Ten seconds of a rate."""
@@ -58,6 +59,7 @@ def rate_result(
             others_s=0.1,
             idle_ms_per_s=10.0,
         ),
+        work_us=work_us,
         peak_rss_kb=100 * 1024,
         process_count=1,
         warnings=0,

@@ -27,7 +27,7 @@ def test_plain_table_is_aligned_and_whole() -> None:
     assert len(head) == len(row) == len(other)
     assert row.split() == [
         "20", "200", "100.00", "20.0", "1.0/2.0", "6.0/15.0", "5.5/14.0",
-        "2.00", "1.50", "0.50", "100", "2.50", "3.00",
+        "2.00", "1.50", "0.50", "100", "2.50", "3.00", "100",
     ]  # fmt: skip
     assert "\x1b" not in text
 
@@ -76,6 +76,12 @@ def test_undisturbed_measurement_says_nothing() -> None:
     assert "others took" not in text
     assert "late" not in text
     assert "failed" not in text
+
+
+def test_slower_machine_is_told_by_its_share_of_the_fastest() -> None:
+    report = report_of(rate_result(20.0, work_us=400.0), rate_result(50.0, work_us=500.0))
+    rows = [line.split() for line in shown(report).splitlines()[2:4]]
+    assert [row[-1] for row in rows] == ["100", "80"]
 
 
 def test_unknown_numbers_are_dashes() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clicktodial.bench.error import BenchError, PlatformError
+from clicktodial.bench.gauge import SpeedGauge
 from clicktodial.bench.http_client import HttpClient
 from clicktodial.bench.load import Load
 from clicktodial.bench.machine import describe_machine
@@ -165,6 +166,7 @@ async def _measure_rate(rate_per_s: float, options: Options, placement: Placemen
                     await stack.enter_async_context(
                         profiling(rig.platform.process.pid, output, placement)
                     )
+                gauge = await stack.enter_async_context(SpeedGauge())
                 meter.start()
                 with _without_collections():
                     await load.offer(
@@ -187,6 +189,7 @@ async def _measure_rate(rate_per_s: float, options: Options, placement: Placemen
         failures=count_failures(load.calls),
         timings=time_calls(load.calls, late_s=load.late_s, ack_times=ack_times),
         cost=cost,
+        work_us=gauge.work_us,
         peak_rss_kb=peak_rss_kb,
         process_count=process_count,
         warnings=warnings,

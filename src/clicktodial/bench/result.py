@@ -74,6 +74,7 @@ class RateResult(msgspec.Struct, frozen=True):
     failures: dict[str, int]
     timings: Timings
     cost: Cost
+    work_us: float  # of the speed gauge: the more, the slower the machine was meanwhile
     peak_rss_kb: int
     process_count: int
     warnings: int
@@ -130,6 +131,11 @@ class Report(msgspec.Struct, frozen=True):
     rates: list[RateResult]
     memory: MemoryResult | None
     errors: list[str] = []  # of measurements that could not be made
+
+    def relative_speed(self, result: RateResult) -> float:
+        """The machine's speed during that rate, as a share of its speed during the fastest."""
+        fastest_us = min(each.work_us for each in self.rates)
+        return fastest_us / result.work_us if result.work_us else 1.0
 
 
 def completed_per_s(calls: Sequence[OfferedCall]) -> float:

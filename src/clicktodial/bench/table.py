@@ -16,13 +16,13 @@ _FAILURES_SHOWN_MAX = 5
 
 COLUMNS = (
     "calls/s", "offered", "success %", "done/s", "begin ms", "connected ms", "joined ms",
-    "CPU ms/call", "user", "sys", "peak MB", "bench", "phones",
+    "CPU ms/call", "user", "sys", "peak MB", "bench", "phones", "speed %",
 )  # fmt: skip
 
 
 def show(report: Report, console: Console) -> None:
     """Write all of it."""
-    rows = [_row(result) for result in report.rates]
+    rows = [_row(result, report) for result in report.rates]
     _print_line(console, _machine_line(report))
     lines = align([COLUMNS, *rows])
     # Where its frame does not fit, a table would lose digits.
@@ -67,7 +67,7 @@ def _machine_line(report: Report) -> str:
     )
 
 
-def _row(result: RateResult) -> list[str]:
+def _row(result: RateResult, report: Report) -> list[str]:
     cost = result.cost
     return [
         f"{result.rate_per_s:g}",
@@ -83,6 +83,7 @@ def _row(result: RateResult) -> list[str]:
         f"{result.peak_rss_kb / 1024:.0f}",
         _number(result.per_call_ms(cost.bench_s)),
         _number(result.per_call_ms(cost.phones_s)),
+        f"{report.relative_speed(result) * 100:.0f}",
     ]
 
 
