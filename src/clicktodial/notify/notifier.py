@@ -17,7 +17,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +54,8 @@ PAGE_EVENTS = 500
 # How often the table is searched for what another process put back into it (a replay), or what
 # a failing database kept us from loading.
 SWEEP_INTERVAL_S = 5.0
+# URLs taken apart once; beyond it only time is lost.
+ORIGINS_MAX = 1_024
 # After a failed read of the table.
 _RELOAD_WAIT_S = 1.0
 # Longer would hold up the node's stop; what is cut off is delivered again after the restart.
@@ -351,5 +353,10 @@ def _origin(application: Application | None) -> str | None:
     """Scheme, host and port of where its notifications go."""
     if application is None or application.notify_url is None:
         return None
-    parts = urlsplit(application.notify_url)
+    return _origin_of_url(application.notify_url)
+
+
+@lru_cache(maxsize=ORIGINS_MAX)
+def _origin_of_url(url: str) -> str:
+    parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()

@@ -1,5 +1,7 @@
 """Opens the database. The only module that says anything which only SQLite understands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -15,6 +17,8 @@ Durability: TypeAlias = Literal["full", "normal"]
 
 # Shorter than any commit timeout, so that a lock held elsewhere ends as a retry, not as a hang.
 BUSY_TIMEOUT_MS = 900
+# As long as the slowest migration of another process may take.
+MIGRATION_TIMEOUT_MS = 60_000
 # The log is cut back to this after a burst; a reader that stays open can let it grow.
 _JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 # Execution option of transactions that write: they take the write lock at once, because a
@@ -76,7 +80,25 @@ def begin_statement(engine: Engine) -> str | None:
     return "BEGIN IMMEDIATE" if engine.dialect.name == _SQLITE else None
 
 
-def lock_for_migration(connection: Connection) -> None:
-    """Let one process migrate at a time; a writing SQLite transaction is alone already."""
-    if connection.dialect.name == _POSTGRESQL:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+@contextmanager
+def migration_transaction(engine: Engine) -> Iterator[Connection]:
+    """A transaction that one process has at a time, and for which the others wait."""
+    with engine.connect().execution_options(**{FOR_WRITING: True}) as connection:
+        is_sqlite = connection.dialect.name == _SQLITE
+        if is_sqlite:
+            _set_busy_timeout(connection, MIGRATION_TIMEOUT_MS)
+        try:
+            with connection.begin():
+                if not is_sqlite:
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+                yield connection
+        finally:
+            if is_sqlite:
+                _set_busy_timeout(connection, BUSY_TIMEOUT_MS)
+
+
+def _set_busy_timeout(connection: Connection, timeout_ms: int) -> None:
+    # On the driver's connection: SQLAlchemy would begin the transaction before the statement.
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={timeout_ms}")
+    cursor.close()

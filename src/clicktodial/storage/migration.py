@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from clicktodial.storage.engine import FOR_WRITING, lock_for_migration, open_engine
+from clicktodial.storage.engine import migration_transaction, open_engine
 
 # The newest file of migrations/versions. Known here, so that a start without changes need not
 # load Alembic; a test holds the two together.
@@ -29,11 +29,7 @@ def migrate_engine(engine: Engine) -> None:
     """As `migrate`, on an engine that is open."""
     if _is_current(engine):
         return
-    with (
-        engine.connect().execution_options(**{FOR_WRITING: True}) as connection,
-        connection.begin(),
-    ):
-        lock_for_migration(connection)
+    with migration_transaction(engine) as connection:
         _upgrade(connection)
 
 

@@ -1,0 +1,302 @@
+"""Administrative changes, and how soon the running node knows them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from sqlalchemy import Engine, text
+
+from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.identifier import AppId
+from clicktodial.domain.trunk import Trunk
+from clicktodial.storage import application_directory
+from clicktodial.storage.administration import Administration, NewApplication
+from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.database import Database
+from clicktodial.storage.error import (
+    AdministrationError,
+    AlreadyExists,
+    NotFound,
+    ValueInvalid,
+)
+from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.value import parse_target
+
+VAULT = SecretVault(bytes(range(32)))
+# The promise is a second; what the check itself needs comes on top on a loaded machine.
+EFFECTIVE_WITHIN_S = 5.0
+NEW = NewApplication(
+    app_id="12345678",
+    secret="S",
+    sponsors=("01052680000",),
+    notify_url="http://127.0.0.1:9000/",
+)
+
+
+@pytest.fixture
+def administration(database: Database) -> Administration:
+    return Administration(database.engine, VAULT, region="CN")
+
+
+class Changes:
+    """A directory, and a way to wait for what it is to learn."""
+
+    def __init__(self, database: Database) -> None:
+        self._changed = asyncio.Event()
+        self.directory = ApplicationDirectory(database, VAULT, on_change=self._changed.set)
+
+    async def wait(self) -> None:
+        await asyncio.wait_for(self._changed.wait(), EFFECTIVE_WITHIN_S)
+        self._changed.clear()
+
+
+@pytest.fixture
+async def changes(database: Database) -> AsyncIterator[Changes]:
+    changes = Changes(database)
+    await changes.directory.start()
+    yield changes
+    await changes.directory.close()
+
+
+def version(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT version FROM administration")).scalar_one())
+
+
+async def test_created_application_is_found_with_its_secrets(
+    administration: Administration, changes: Changes
+) -> None:
+    created = administration.create_application(NEW)
+    application = await changes.directory.find(AppId("12345678"))
+    assert application is not None
+    assert application.secret == created.secret == "S"
+    assert application.sponsors == {"+861052680000"}
+    assert application.notify_url == "http://127.0.0.1:9000"
+    assert application.enterprise_status is EnterpriseStatus.ACTIVE
+    assert created.signing_secret is not None
+    assert created.signing_secret.startswith("whsec_")
+    assert len(application.signing_secret) == 32
+
+
+async def test_secrets_are_stored_encrypted_and_not_shown(
+    administration: Administration, database: Database
+) -> None:
+    created = administration.create_application(
+        NewApplication(app_id="a", secret="open-sesame-open-sesame")
+    )
+    with database.engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM application")).one()
+    assert b"sesame" not in row.secret_encrypted
+    assert "sesame" not in repr(created)
+    assert "sesame" not in repr(administration.show_application("a"))
+
+
+async def test_generated_identifier_and_secret_are_usable(administration: Administration) -> None:
+    created = administration.create_application(NewApplication())
+    assert created.app_id.isdigit()
+    assert len(created.app_id) == 8
+    assert created.secret is not None
+    assert len(created.secret) >= 32
+
+
+async def test_change_is_in_force_without_restart(
+    administration: Administration, changes: Changes
+) -> None:
+    directory, app_id = changes.directory, AppId("12345678")
+    assert await directory.find(app_id) is None
+    administration.create_application(NEW)
+    await changes.wait()
+    assert await directory.find(app_id) is not None
+    administration.set_application_status(app_id, ApplicationStatus.DISABLED)
+    await changes.wait()
+    application = await directory.find(app_id)
+    assert application is not None
+    assert application.status is ApplicationStatus.DISABLED
+
+
+async def test_every_change_counts_up_the_version(
+    administration: Administration, database: Database
+) -> None:
+    administration.create_application(NEW)
+    trunk = Trunk("main", "192.0.2.1", 5060)
+    steps: list[Callable[[], object]] = [
+        lambda: administration.create_enterprise("acme", name="Acme Ltd"),
+        lambda: administration.set_enterprise_status("acme", EnterpriseStatus.SUSPENDED),
+        lambda: administration.set_application_status("12345678", ApplicationStatus.DISABLED),
+        lambda: administration.rotate_secret("12345678"),
+        lambda: administration.rotate_signing_secret("12345678"),
+        lambda: administration.set_max_duration("12345678", 60),
+        lambda: administration.set_notify_url("12345678", None, allow_private_addresses=False),
+        lambda: administration.add_sponsor("12345678", "01052680001"),
+        lambda: administration.remove_sponsor("12345678", "01052680001"),
+        lambda: administration.add_trunk(trunk),
+        lambda: administration.set_trunk_enabled("main", enabled=False),
+        lambda: administration.remove_trunk("main"),
+    ]
+    for step in steps:
+        before = version(database.engine)
+        step()
+        assert version(database.engine) == before + 1
+
+
+async def test_refused_change_changes_nothing(
+    administration: Administration, database: Database
+) -> None:
+    administration.create_application(NEW)
+    before = version(database.engine)
+    refused: list[tuple[type[AdministrationError], Callable[[], object]]] = [
+        (AlreadyExists, lambda: administration.create_application(NEW)),
+        (AlreadyExists, lambda: administration.create_enterprise("default")),
+        (AlreadyExists, lambda: administration.add_sponsor("12345678", "+861052680000")),
+        (NotFound, lambda: administration.show_application("none")),
+        (NotFound, lambda: administration.rotate_secret("none")),
+        (NotFound, lambda: administration.add_sponsor("none", "01052680000")),
+        (NotFound, lambda: administration.remove_sponsor("12345678", "01052680009")),
+        (NotFound, lambda: administration.remove_trunk("none")),
+        (NotFound, lambda: administration.set_trunk_enabled("none", enabled=True)),
+        (
+            NotFound,
+            lambda: administration.set_enterprise_status("none", EnterpriseStatus.ACTIVE),
+        ),
+        (
+            NotFound,
+            lambda: administration.create_application(NewApplication(enterprise_id="none")),
+        ),
+    ]
+    for error, change in refused:
+        with pytest.raises(error):
+            change()
+    assert version(database.engine) == before
+    assert administration.show_application("12345678").sponsors == ("+861052680000",)
+    assert len(administration.list_applications()) == 1
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        NewApplication(app_id="with:colon"),
+        NewApplication(app_id=""),
+        NewApplication(app_id="x" * 65),
+        NewApplication(secret=""),
+        NewApplication(secret="with space"),
+        NewApplication(secret="x" * 257),
+        NewApplication(sponsors=("not a number",)),
+        NewApplication(max_duration_s=0),
+        NewApplication(max_duration_s=86_401),
+        NewApplication(name="line\nbreak"),
+        NewApplication(notify_url="ftp://example.com"),
+        NewApplication(notify_url="http://"),
+        NewApplication(notify_url="example.com"),
+        NewApplication(notify_url="http://user:pass@example.com"),
+        NewApplication(notify_url="http://example.com/?a=b"),
+        NewApplication(notify_url="http://example.com/#a"),
+        NewApplication(notify_url="http://example.com:99999"),
+        NewApplication(notify_url="http://example.com:0"),
+        NewApplication(notify_url="http://exa mple.com"),
+        NewApplication(notify_url="http://example.com/\r\nX: y"),
+        NewApplication(notify_url="http://[::1"),
+        NewApplication(notify_url="http://example.com/" + "x" * 2048),
+    ],
+)
+async def test_unusable_value_is_refused(
+    administration: Administration, new: NewApplication
+) -> None:
+    with pytest.raises(ValueInvalid):
+        administration.create_application(new)
+    assert administration.list_applications() == []
+
+
+async def test_suspended_enterprise_is_seen_in_its_applications(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.create_application(NEW)
+    administration.set_enterprise_status("default", EnterpriseStatus.SUSPENDED)
+    application = await changes.directory.find(AppId("12345678"))
+    assert application is not None
+    assert application.enterprise_status is EnterpriseStatus.SUSPENDED
+    assert [e.status for e in administration.list_enterprises()] == [EnterpriseStatus.SUSPENDED]
+
+
+async def test_trunks_come_by_priority_and_only_enabled(
+    administration: Administration, changes: Changes
+) -> None:
+    for name, priority in (("c", 10), ("b", 20), ("a", 20), ("off", 1)):
+        administration.add_trunk(Trunk(name, "sip.example.com", 5060, priority=priority))
+    administration.set_trunk_enabled("off", enabled=False)
+    await changes.directory.refresh()
+    assert [trunk.name for trunk in changes.directory.trunks()] == ["c", "a", "b"]
+    listed = [(detail.trunk.name, detail.enabled) for detail in administration.list_trunks()]
+    assert listed == [("off", False), ("c", True), ("a", True), ("b", True)]
+
+
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        Trunk("bad name", "h", 5060),
+        Trunk("t", "bad host", 5060),
+        Trunk("t", "h", 0),
+        Trunk("t", "h", 65_536),
+        Trunk("t", "h", 5060, priority=-1),
+        Trunk("t", "h", 5060, domain="x\r\ny"),
+        Trunk("t", "h", 5060, answer_timeout_s=0),
+    ],
+)
+async def test_unusable_trunk_is_refused(administration: Administration, trunk: Trunk) -> None:
+    with pytest.raises(ValueInvalid):
+        administration.add_trunk(trunk)
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("sip.example.com", ("sip.example.com", 5060)),
+        ("192.0.2.1:5080", ("192.0.2.1", 5080)),
+        ("[2001:db8::1]:5080", ("2001:db8::1", 5080)),
+        ("[2001:db8::1]", ("2001:db8::1", 5060)),
+    ],
+)
+def test_target_is_parsed(written: str, target: tuple[str, int]) -> None:
+    assert parse_target(written) == target
+
+
+@pytest.mark.parametrize("written", ["", ":5060", "h:", "h:x", "h:0", "h:65536", "h:٣", "a b:1"])
+def test_unusable_target_is_refused(written: str) -> None:
+    with pytest.raises(ValueInvalid):
+        parse_target(written)
+
+
+async def test_guessed_identifiers_do_not_drive_out_applications(
+    administration: Administration, changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application_directory, "ABSENT_MAX", 5)
+    administration.create_application(NEW)
+    directory = changes.directory
+    await directory.refresh()
+    known = await directory.find(AppId("12345678"))
+    for guess in range(20):
+        assert await directory.find(AppId(f"guess-{guess}")) is None
+    assert await directory.find(AppId("12345678")) is known
+    assert len(directory._absent) == 5
+
+
+async def test_applications_beyond_the_bound_are_loaded_again(
+    administration: Administration, changes: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application_directory, "APPLICATIONS_MAX", 2)
+    for name in ("a", "b", "c"):
+        administration.create_application(NewApplication(app_id=name))
+    await changes.directory.refresh()
+    for name in ("a", "b", "c", "a"):
+        application = await changes.directory.find(AppId(name))
+        assert application is not None
+        assert application.app_id == name
+    assert len(changes.directory._applications) == 2
+
+
+async def test_many_that_ask_at_once_share_one_load(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.create_application(NEW)
+    await changes.directory.refresh()
+    found = await asyncio.gather(*(changes.directory.find(AppId("12345678")) for _ in range(50)))
+    assert len({id(application) for application in found}) == 1

@@ -1,0 +1,148 @@
+"""Calls in the database: made, changed, refused, known."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from tests.storage.support import APP_ID, NODE_ID, NOW, at, count_rows, create_call, create_event
+
+from clicktodial.domain.call import CallStarted, CallState, LegEnded, ReleaseRequested
+from clicktodial.domain.cause import LegCause, LegOutcome, Side
+from clicktodial.domain.event import CallStatus
+from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.storage.call_row import clean_detail
+from clicktodial.storage.call_store import SqlCallStore
+from clicktodial.storage.database import Database
+from clicktodial.storage.error import StoreConflict
+from clicktodial.storage.event_codec import decode_event, encode_event
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.table import DETAIL_CHARACTERS_MAX
+
+
+@pytest.fixture
+def store(database: Database) -> SqlCallStore:
+    return SqlCallStore(database, node_id=NODE_ID)
+
+
+async def test_created_call_is_found_with_its_event(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call(recorded=True)
+    call.handle(CallStarted(), at(0))
+    await store.create(call, [create_event(call)])
+    record, events = CallHistory(database.engine).call(call.plan.call_id)
+    assert record.state is CallState.CALLING_CALLER
+    assert record.begun_at == NOW
+    assert (record.sponsor, record.caller) == ("+861052680000", "+8613912345673")
+    assert record.recording_id == call.plan.recording_id
+    assert [(event.seq, event.status, event.attempts) for event in events] == [
+        (1, CallStatus.CALLING_CALLER, 0)
+    ]
+
+
+async def test_updated_call_keeps_the_cause_of_its_end(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    await store.create(call, [create_event(call)])
+    cause = LegCause(LegOutcome.BUSY, 486, "Busy\0 \udc80" + "y" * 500, 17)
+    call.handle(LegEnded(Side.CALLER, cause), at(3))
+    await store.update(call, [create_event(call, 2, CallStatus.DISCONNECTED)])
+    record, events = CallHistory(database.engine).call(call.plan.call_id)
+    assert record.state is CallState.ENDED
+    assert record.ended_at == at(3).utc
+    assert (record.leg_outcome, record.sip_status, record.q850) == (LegOutcome.BUSY, 486, 17)
+    assert record.sip_text is not None
+    assert len(record.sip_text) == DETAIL_CHARACTERS_MAX
+    assert "\0" not in record.sip_text
+    assert len(events) == 2
+
+
+async def test_what_the_row_says_is_taken_when_update_is_called(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    created = store.create(call, [create_event(call)])
+    call.state = CallState.CONNECTED
+    updated = store.update(call, [])
+    call.state = CallState.ENDED
+    await asyncio.gather(created, updated)
+    record, _ = CallHistory(database.engine).call(call.plan.call_id)
+    assert record.state is CallState.CONNECTED
+
+
+async def test_create_of_existing_call_is_a_conflict(store: SqlCallStore) -> None:
+    call = create_call()
+    await store.create(call, [])
+    with pytest.raises(StoreConflict):
+        await store.create(call, [])
+
+
+async def test_update_of_ended_call_is_refused_with_its_events(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    call.handle(ReleaseRequested(), at(1))
+    await store.create(call, [create_event(call, 2, CallStatus.DISCONNECTED)])
+    call.state = CallState.CONNECTED
+    with pytest.raises(StoreConflict):
+        await store.update(call, [create_event(call, 3, CallStatus.CONNECTED)])
+    assert count_rows(database.engine, "call_event") == 1
+
+
+async def test_update_of_unknown_call_is_refused(store: SqlCallStore, database: Database) -> None:
+    call = create_call()
+    with pytest.raises(StoreConflict):
+        await store.update(call, [create_event(call)])
+    assert count_rows(database.engine, "call_event") == 0
+
+
+async def test_call_is_known_to_its_application_only(store: SqlCallStore) -> None:
+    call = create_call()
+    await store.create(call, [])
+    assert await store.is_known(call.plan.call_id, APP_ID)
+    assert not await store.is_known(call.plan.call_id, AppId("another"))
+    assert not await store.is_known(CallId("none"), APP_ID)
+
+
+async def test_recent_calls_come_newest_first_and_by_application(
+    store: SqlCallStore, database: Database
+) -> None:
+    calls = [create_call(app_id=AppId(f"app-{i % 2}")) for i in range(4)]
+    for number, call in enumerate(calls):
+        call.begun_at = at(number).utc
+        await store.create(call, [])
+    history = CallHistory(database.engine)
+    ids = [call.plan.call_id for call in calls]
+    assert [record.call_id for record in history.recent_calls(limit=3)] == ids[:0:-1]
+    of_app = history.recent_calls(limit=10, app_id="app-1")
+    assert [record.call_id for record in of_app] == [ids[3], ids[1]]
+
+
+async def test_open_calls_are_found_by_their_index(database: Database) -> None:
+    if database.engine.dialect.name != "sqlite":
+        pytest.skip("SQLite's own words")
+    with database.engine.connect() as connection:
+        plan = connection.execute(
+            text(
+                "EXPLAIN QUERY PLAN SELECT payload FROM call_event WHERE delivery_state ="
+                " 'pending' AND app_id = 'a' ORDER BY call_id, seq"
+            )
+        ).all()
+    assert "call_event_pending" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
+
+
+def test_event_survives_its_encoding() -> None:
+    event = create_event(create_call(recorded=True))
+    for told in (event, replace(event, call_duration_s=3, occurred_at=at(0.001).utc)):
+        assert decode_event(encode_event(told)) == told
+
+
+def test_clean_detail_leaves_plain_text() -> None:
+    assert clean_detail("Busy Here") == "Busy Here"
+    assert clean_detail("besetzt, später") == "besetzt, später"

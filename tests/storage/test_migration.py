@@ -1,0 +1,83 @@
+"""Migrations: from nothing to the tables as the code knows them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from clicktodial.storage import migration, table
+from clicktodial.storage.engine import open_engine
+from clicktodial.storage.error import DatabaseUrlInvalid
+from clicktodial.storage.migration import SCHEMA_VERSION, migrate
+
+
+def test_schema_version_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_VERSION
+
+
+def test_migrate_on_empty_database_makes_the_tables_of_the_code(empty_url: str) -> None:
+    migrate(empty_url)
+    engine = open_engine(empty_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, table.metadata) == []
+        version = connection.execute(text("SELECT version FROM administration")).scalar_one()
+    engine.dispose()
+    assert version == 1
+
+
+def test_migrate_twice_changes_nothing(empty_url: str) -> None:
+    migrate(empty_url)
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE administration SET version = 7"))
+    migrate(empty_url)
+    with engine.connect() as connection:
+        version = connection.execute(text("SELECT version FROM administration")).scalar_one()
+    engine.dispose()
+    assert version == 7
+
+
+def test_migrate_in_path_with_per_cent_signs_works(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / '100%s' / 'new.db'}"
+    migrate(url)
+    engine = open_engine(url)
+    assert inspect(engine).has_table("call_event")
+    engine.dispose()
+
+
+def test_migrate_by_several_processes_at_once_succeeds_in_all(tmp_path: Path) -> None:
+    code = "import sys; from clicktodial.storage.migration import migrate; migrate(sys.argv[1])"
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    processes = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+    assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:"])
+def test_open_engine_of_unusable_url_raises(url: str) -> None:
+    with pytest.raises(DatabaseUrlInvalid):
+        open_engine(url)
+
+
+def test_sqlite_connection_is_durable_and_checked(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}", "full")
+    with engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 900,
+    }

@@ -1,0 +1,99 @@
+"""The outbox and the catalogue of recordings."""
+
+from datetime import timedelta
+
+import pytest
+from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
+
+from clicktodial.control.delivery import DeliveryMark, DeliveryState
+from clicktodial.domain.event import CallStatus, StatusEvent
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.recording import Recording
+from clicktodial.storage.call_store import SqlCallStore
+from clicktodial.storage.database import Database
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.recording_catalog import SqlRecordingCatalog
+
+
+@pytest.fixture
+def outbox(database: Database) -> Outbox:
+    return Outbox(database)
+
+
+async def store_events(database: Database, count: int, app_id: AppId = APP_ID) -> list[StatusEvent]:
+    call = create_call(app_id=app_id)
+    events = [create_event(call, seq) for seq in range(1, count + 1)]
+    await SqlCallStore(database, node_id=NODE_ID).create(call, events)
+    return events
+
+
+async def test_pending_events_come_by_call_and_sequence(outbox: Outbox, database: Database) -> None:
+    first = await store_events(database, 3)
+    second = await store_events(database, 2)
+    await store_events(database, 1, AppId("another"))
+    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    assert [entry.event for entry in pending] == first + second
+    assert set(await outbox.applications_with_pending()) == {APP_ID, "another"}
+
+
+async def test_pending_skips_the_known_and_fills_the_limit(
+    outbox: Outbox, database: Database
+) -> None:
+    events = await store_events(database, 5)
+    known = frozenset((event.call_id, event.seq) for event in events[:2])
+    pending = await outbox.pending(APP_ID, limit=2, known=known)
+    assert [entry.event.seq for entry in pending] == [3, 4]
+
+
+async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) -> None:
+    events = await store_events(database, 3)
+    keys = [(event.call_id, event.seq) for event in events]
+    due = NOW + timedelta(seconds=9)
+    outbox.mark(DeliveryMark(keys[0], DeliveryState.DELIVERED, 1, delivered_at=NOW))
+    outbox.mark(DeliveryMark(keys[1], DeliveryState.PENDING, 2, due, last_error="HTTP 500\0"))
+    await outbox.mark(DeliveryMark(keys[2], DeliveryState.GIVEN_UP, 13, last_error="timeout"))
+    (pending,) = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    assert (pending.event.seq, pending.attempts, pending.next_attempt_at) == (2, 2, due)
+    _, records = CallHistory(database.engine).call(events[0].call_id)
+    assert [record.delivery_state for record in records] == [
+        DeliveryState.DELIVERED,
+        DeliveryState.PENDING,
+        DeliveryState.GIVEN_UP,
+    ]
+    assert records[0].delivered_at == NOW
+    assert records[1].last_error == "HTTP 500 "
+
+
+async def test_revived_events_wait_as_if_never_tried(outbox: Outbox, database: Database) -> None:
+    events = await store_events(database, 3)
+    for event in events[:2]:
+        mark = DeliveryMark((event.call_id, event.seq), DeliveryState.GIVEN_UP, 13)
+        await outbox.mark(mark)
+    assert await outbox.revive(events[0].call_id) == events[:2]
+    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    assert [(entry.event.seq, entry.attempts) for entry in pending] == [(1, 0), (2, 0), (3, 0)]
+    assert await outbox.revive(CallId("none")) == []
+
+
+async def test_unreadable_event_does_not_hold_up_the_others(
+    outbox: Outbox, database: Database
+) -> None:
+    await store_events(database, 2)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE call_event SET payload = '{}' WHERE seq = 1")
+    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    assert [entry.event.seq for entry in pending] == [2]
+    assert pending[0].event.status is CallStatus.CALLING_CALLER
+
+
+async def test_recording_is_found_by_its_call_and_application_only(database: Database) -> None:
+    catalog = SqlRecordingCatalog(database)
+    ids = RecordingId("r"), CallId("c"), APP_ID
+    recording = Recording(*ids, "2026/r.wav", 2**33, 3_600_000, "ab" * 32, NOW)
+    await catalog.add(recording)
+    await catalog.add(recording)
+    assert await catalog.find(*ids) == recording
+    assert await catalog.find(RecordingId("x"), ids[1], ids[2]) is None
+    assert await catalog.find(ids[0], CallId("x"), ids[2]) is None
+    assert await catalog.find(ids[0], ids[1], AppId("x")) is None
