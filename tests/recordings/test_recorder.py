@@ -4,12 +4,15 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvloop
 from tests.recordings.synthetic import START_US, Network, Sender, write_capture
 
 from clicktodial.control.port import Capture, StoreError
@@ -91,15 +94,17 @@ def overwrite(path: str | None, content: bytes) -> None:
 
 
 def worker_pids() -> list[int]:
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in children if b"recordings.worker" in read_command_line(pid)]
+    """The worker processes that are children of this one."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if is_worker(entry)]
 
 
-def read_command_line(pid: str) -> bytes:
+def is_worker(process: Path) -> bool:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+        parent = process.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+        command = process.joinpath("cmdline").read_bytes()
+    except OSError:  # it ended while we looked
+        return False
+    return parent == str(os.getpid()) and b"clicktodial.recordings.worker" in command
 
 
 async def wait_for(condition: Callable[[], bool]) -> None:
@@ -264,13 +269,31 @@ async def test_job_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     await pool.close()
 
 
-async def test_worker_whose_input_ends_ends(tmp_path: Path) -> None:
-    """As it does when the server is killed: the pipe closes with it."""
+async def test_worker_whose_input_ends_ends() -> None:
+    """As it does when the server is killed: the connection ends with it."""
     pool = WorkerPool(workers=1)
     await pool.start()
-    (process,) = pool._idle
-    assert process.stdin is not None
-    process.stdin.close()
-    async with asyncio.timeout(EVENT_TIMEOUT_S):
-        assert await process.wait() == 0
+    (worker,) = pool._idle
+    worker.writer.close()
+    assert await asyncio.to_thread(worker.process.wait, EVENT_TIMEOUT_S) == 0
     await pool.close()
+
+
+@pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
+def test_worker_inherits_no_file_of_the_server(
+    runner: Callable[[Coroutine[Any, Any, list[str]]], list[str]],
+) -> None:
+    async def list_files() -> list[str]:
+        with socket.socket() as listener:
+            # As C code leaves it that knows nothing of programs being started.
+            listener.set_inheritable(True)
+            pool = WorkerPool(workers=1)
+            await pool.start()
+            try:
+                (pid,) = worker_pids()
+                return os.listdir(f"/proc/{pid}/fd")
+            finally:
+                await pool.close()
+
+    # While it reads a module there is one more, which is its own.
+    assert set(runner(list_files())) <= {"0", "1", "2", "3"}

@@ -1,11 +1,16 @@
 """Runs render jobs in processes of their own, each started when first needed.
 
-Plain subprocesses with pipes, and not multiprocessing, which would import the server's main
-module into every worker, and whose workers outlive a server that is killed.
+Plain subprocesses, and not multiprocessing, which would import the server's main module into
+every worker, and whose workers outlive a server that is killed. They are started by the standard
+library and not by the loop: uvloop lets a child inherit what C code opened without care, and a
+worker that held the relay's sockets would keep their ports from being used again.
 """
 
 import asyncio
+import socket
+import subprocess
 import sys
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -28,6 +33,34 @@ class WorkerError(Exception):
     """No worker could do the job; the message says why."""
 
 
+@dataclass(eq=False, slots=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, line: bytes) -> bytes:
+        """The answer's line; without its end where the worker died."""
+        try:
+            self.writer.write(line)
+            await self.writer.drain()
+            return await self.reader.readline()
+        except ConnectionError:
+            return b""
+
+    async def end(self, timeout_s: float) -> None:
+        """End its input, which ends it, and force it after `timeout_s`."""
+        self.writer.close()
+        await asyncio.to_thread(self._reap, timeout_s)
+
+    def _reap(self, timeout_s: float) -> None:
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
 class WorkerPool:
     """Up to `workers` processes, each doing one job at a time."""
 
@@ -35,12 +68,12 @@ class WorkerPool:
         self._job_timeout_s = job_timeout_s
         self._places = asyncio.Semaphore(workers)
         self._waiting = 0
-        self._idle: list[asyncio.subprocess.Process] = []
-        self._processes: set[asyncio.subprocess.Process] = set()
+        self._idle: list[_Worker] = []
+        self._workers: set[_Worker] = set()
         self._is_closed = False
 
     async def start(self) -> None:
-        """Start one worker, so that the first job does not wait for it."""
+        """Start one worker, so that the first job does not wait for it. Raises OSError."""
         self._idle.append(await self._start_worker())
 
     async def run(self, job: RenderJob) -> Rendered:
@@ -61,71 +94,70 @@ class WorkerPool:
     async def close(self) -> None:
         """End the workers; one that is at work may finish its job within seconds."""
         self._is_closed = True
-        for process in tuple(self._processes):
-            await self._end_worker(process)
-        self._idle.clear()
+        idle, self._idle = self._idle, []
+        busy = self._workers.difference(idle)
+        await asyncio.gather(
+            *(self._end_worker(worker, 0) for worker in idle),
+            *(self._end_worker(worker, _CLOSE_TIMEOUT_S) for worker in busy),
+        )
 
     async def _run_with_retry(self, line: bytes) -> JobAnswer:
         for _ in range(ATTEMPTS_MAX):
             if self._is_closed:
                 break
             try:
-                process = self._idle.pop() if self._idle else await self._start_worker()
+                worker = self._idle.pop() if self._idle else await self._start_worker()
             except OSError as error:
                 raise WorkerError(f"no worker can be started: {error}") from error
-            answer = await self._run_on(process, line)
+            answer = await self._run_on(worker, line)
             if answer is not None:
                 return answer
-            log.warning("recording_worker_died", exit_status=process.returncode)
+            log.warning("recording_worker_died", exit_status=worker.process.returncode)
         raise WorkerError("the worker died")
 
-    async def _run_on(self, process: asyncio.subprocess.Process, line: bytes) -> JobAnswer | None:
+    async def _run_on(self, worker: _Worker, line: bytes) -> JobAnswer | None:
         """None where the worker died; it is idle again only where it answered."""
-        answered = False
+        answer = None
         try:
             async with asyncio.timeout(self._job_timeout_s):
-                reply = await self._exchange(process, line)
-            answered = reply.endswith(b"\n")
-            return msgspec.json.decode(reply, type=JobAnswer) if answered else None
+                reply = await worker.ask(line)
+            if reply.endswith(b"\n"):
+                answer = msgspec.json.decode(reply, type=JobAnswer)
+            return answer
         except TimeoutError as error:
-            raise WorkerError(f"not done within {self._job_timeout_s:.0f} s") from error
+            raise WorkerError(f"not done within {self._job_timeout_s:g} s") from error
+        except msgspec.DecodeError as error:
+            raise WorkerError("the worker's answer cannot be read") from error
         finally:
-            if answered and not self._is_closed:
-                self._idle.append(process)
-            else:
-                await self._end_worker(process, at_once=not answered)
+            if answer is None:
+                await self._end_worker(worker, 0)
+            elif not self._is_closed:
+                self._idle.append(worker)
 
-    async def _exchange(self, process: asyncio.subprocess.Process, line: bytes) -> bytes:
-        if process.stdin is None or process.stdout is None:
-            return b""
+    async def _start_worker(self) -> _Worker:
+        ours, theirs = socket.socketpair()
         try:
-            process.stdin.write(line)
-            await process.stdin.drain()
-            return await process.stdout.readline()
-        except ConnectionError:
-            return b""
+            with theirs:
+                process = await asyncio.to_thread(_start_process, theirs)
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except OSError:
+            ours.close()
+            raise
+        worker = _Worker(process, reader, writer)
+        self._workers.add(worker)
+        return worker
 
-    async def _start_worker(self) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "clicktodial.recordings.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self._processes.add(process)
-        return process
+    async def _end_worker(self, worker: _Worker, timeout_s: float) -> None:
+        if worker in self._workers:
+            self._workers.discard(worker)
+            await worker.end(timeout_s)
 
-    async def _end_worker(
-        self, process: asyncio.subprocess.Process, *, at_once: bool = False
-    ) -> None:
-        if process not in self._processes:
-            return
-        self._processes.discard(process)
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(0 if at_once else _CLOSE_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+
+def _start_process(connection: socket.socket) -> subprocess.Popen[bytes]:
+    """A worker that talks over `connection` and inherits nothing else but standard error."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "clicktodial.recordings.worker"],
+        stdin=connection.fileno(),
+        stdout=connection.fileno(),
+        close_fds=True,
+    )
