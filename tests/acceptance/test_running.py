@@ -105,10 +105,10 @@ async def test_removed_then_added_number_is_refused_then_taken(stage: Stage) -> 
 
 async def test_rotated_secret_replaces_the_old_one(stage: Stage) -> None:
     old = stage.application.secret
-    await stage.platform.command("app", "rotate-secret", "12345678", "--secret", "a new one")
+    await stage.platform.command("app", "rotate-secret", "12345678", "--secret", "a-new-one")
     try:
         await _answers(stage, "0001002")
-        stage.application.secret = "a new one"
+        stage.application.secret = "a-new-one"
         await _begins_again(stage)
     finally:
         stage.application.secret = old
@@ -116,25 +116,17 @@ async def test_rotated_secret_replaces_the_old_one(stage: Stage) -> None:
     await _begins_again(stage)
 
 
-async def test_disabled_trunk_is_left_to_the_next(stage: Stage) -> None:
-    await stage.phone(CALLER, refuses_with=486)
+async def test_disabled_then_enabled_trunk_is_left_then_used(stage: Stage) -> None:
+    async def ends_as(reason: str) -> bool:
+        await stage.phone(CALLER, refuses_with=486)
+        return bool((await (await stage.begin()).wait_for_end())["reason"] == reason)
+
     await stage.platform.command("trunk", "disable", "main")
     try:
-
-        async def is_routed_to_backup() -> bool:
-            await (await stage.begin()).release()
-            return bool(stage.backup.placed)
-
-        await _until(is_routed_to_backup)
+        await _until(lambda: ends_as("CallerFailure"))
     finally:
         await stage.platform.command("trunk", "enable", "main")
-
-    async def is_routed_to_main() -> bool:
-        seen = len(stage.switch.placed)
-        await (await stage.begin()).release()
-        return len(stage.switch.placed) > seen
-
-    await _until(is_routed_to_main)
+    await _until(lambda: ends_as("CallerBusy"))
 
 
 async def test_live_call_outlives_its_disabled_trunk(stage: Stage) -> None:

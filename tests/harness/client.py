@@ -10,7 +10,7 @@ from tests.harness.platform import Platform
 from tests.harness.sink import EVENT_TIMEOUT_S, Delivery, Sink, basic_credential
 
 APP_ID = "12345678"
-SECRET = "correct horse battery staple"
+SECRET = "correct-horse-battery-staple"
 SPONSOR = "01052680000"
 CALLER = "8613912345673"
 CALLEE = "8613810268653"

@@ -6,6 +6,7 @@ RTP, and tell from where every datagram came.
 
 import asyncio
 import re
+import secrets
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -154,11 +155,12 @@ class Phone:
         """Send BYE; the call must be established."""
         assert self._invite is not None
         invite = self._invite
+        branch = secrets.token_hex(8)
         target = invite.one("Contact").partition("<")[2].partition(">")[0]
         self._send(
             [
                 f"BYE {target} SIP/2.0",
-                f"Via: SIP/2.0/UDP {format_address(self.contact)};branch=z9hG4bK-{id(self)}",
+                f"Via: SIP/2.0/UDP {format_address(self.contact)};branch=z9hG4bK{branch}",
                 "Max-Forwards: 70",
                 f"From: {invite.one('To')};tag=phone",
                 f"To: {invite.one('From')}",

@@ -14,9 +14,9 @@ from tests.harness.address import Address, allocate_host, format_address, parse_
 from tests.harness.process import OwnedProcess
 
 COMMAND = Path(sys.executable).with_name("clicktodial")
-READY_TIMEOUT_S = 20.0
-STOP_TIMEOUT_S = 15.0
-_CLI_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+_CLI_TIMEOUT_S = 60.0
 _READY_LINE = re.compile(r"^clicktodial ready http=(\S+) sip=(\S+)$")
 # Enough for some hundred calls; the host is the platform's own, so nobody else is in the range.
 _MEDIA_PORTS = (20_000, 29_999)

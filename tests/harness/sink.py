@@ -11,7 +11,7 @@ from typing import Any, Self
 from aiohttp import web
 from tests.harness.address import Address, allocate_host, free_port
 
-EVENT_TIMEOUT_S = 15.0
+EVENT_TIMEOUT_S = 30.0
 _PATH = "/clicktodial/v1/clicktodialstatusnotify/{call_id}"
 _OK = {"code": "0000000", "description": "Success"}
 _FAILED = {"code": "0000001", "description": "Internal Service Error"}
@@ -97,6 +97,10 @@ class Sink:
     @property
     def address(self) -> Address:
         return self._host, self._port
+
+    @property
+    def is_running(self) -> bool:
+        return self._runner is not None
 
     @property
     def url(self) -> str:

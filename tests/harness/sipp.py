@@ -9,11 +9,11 @@ from tests.harness.address import Address, allocate_host, format_address, free_p
 from tests.harness.process import OwnedProcess, ProcessTimeout
 
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
-VERDICT_TIMEOUT_S = 20.0
+VERDICT_TIMEOUT_S = 30.0
 _BOUND_TIMEOUT_S = 10.0
 _POLL_S = 0.005
 # SIPp gives up by itself, should the test that started it be killed.
-_LIFETIME_S = 90
+_LIFETIME_S = 180
 
 
 class SippFailed(Exception):

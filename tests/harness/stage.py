@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.harness.address import format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
 from tests.harness.phone import Phone
 from tests.harness.platform import Platform, Tables
-from tests.harness.sink import Sink
+from tests.harness.sink import Behaviour, Sink
 from tests.harness.sipp import Sipp
 from tests.harness.switch import Switch
 
 log = logging.getLogger(__name__)
 
+# Set-up starts four programs in a row, each of which loads half the platform.
+TEST_TIMEOUT_S = 180
 _LOG_SHOWN = 8000
 # A fifth of the standard's, so that retransmission and its limits show within seconds.
 FAST_T1_MS = 100
@@ -153,12 +156,12 @@ async def open_stage(
     tables: Tables | None = None,
     *,
     is_set_up: bool = True,
-    answer_timeout_s: int | None = None,
+    backup_after_s: int | None = None,
 ) -> AsyncIterator[Stage]:
-    """A stage of one's own, its platform running with two trunks: the switch, then the backup.
+    """A stage of one's own: its platform runs, with an application, and a trunk to the switch.
 
-    Where not `is_set_up`, the platform runs without any trunk or application. After
-    `answer_timeout_s` without a response the main trunk is left for the backup.
+    Where not `is_set_up`, the platform runs without either. With `backup_after_s` there is a
+    second trunk, for which the first is left after so long without any response.
     """
     merged = {name: dict(values) for name, values in FAST_TABLES.items()}
     for name, values in (tables or {}).items():
@@ -169,31 +172,47 @@ async def open_stage(
     stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
     try:
         if is_set_up:
-            await asyncio.to_thread(_set_up, stage, answer_timeout_s)
+            await asyncio.to_thread(_set_up, stage, backup_after_s)
         await asyncio.to_thread(stage.platform.start)
         yield stage
     finally:
         await stage.close()
 
 
-def _set_up(stage: Stage, answer_timeout_s: int | None) -> None:
+def _set_up(stage: Stage, backup_after_s: int | None) -> None:
+    platform = stage.platform
     stage.application.register()
-    for name, switch, priority in (("main", stage.switch, 1), ("backup", stage.backup, 2)):
-        stage.platform.add_trunk(
-            name, switch.address, priority=priority, answer_timeout_s=answer_timeout_s
-        )
+    platform.add_trunk("main", stage.switch.address, priority=1, answer_timeout_s=backup_after_s)
+    if backup_after_s is not None:
+        platform.add_trunk("backup", stage.backup.address, priority=2)
 
 
 @contextlib.asynccontextmanager
 async def lend(stage: Stage, directory: Path) -> AsyncIterator[Stage]:
-    """The stage of many tests for one of them; what the platform logged is shown on failure."""
+    """The stage of many tests for one of them; what the platform logged is shown on failure.
+
+    Whatever the test before did to it, the platform runs and the sink takes all.
+    """
     stage.directory = directory
+    stage.sink.behaviour = Behaviour()
+    if not stage.sink.is_running:
+        await stage.sink.start()
+    if not stage.platform.is_running:
+        stage.platform.close()
+        await stage.platform.restart()
     log_start = len(stage.platform.log)
     try:
         yield stage
     finally:
         await stage.clear()
         log.warning("platform log:\n%s", stage.platform.log[log_start:][-_LOG_SHOWN:])
+
+
+def allow_time(items: list[pytest.Item], directory: Path) -> None:
+    """Give the tests of that folder the time that a busy machine takes to start programs."""
+    for item in items:
+        if directory in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
 
 
 def sequence_numbers(call: PlacedCall) -> list[int]:

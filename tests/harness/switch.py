@@ -120,8 +120,6 @@ class Switch:
     def __init__(self) -> None:
         self.impairment = Impairment()
         self.datagrams: list[Datagram] = []
-        # The Call-IDs of all calls that the platform placed here, routed to a phone or not.
-        self.placed: set[str] = set()
         self._front: _Socket | None = None
         self._host = allocate_host()
         self._phones: dict[str, _Phone] = {}
@@ -175,7 +173,6 @@ class Switch:
         self._calls.clear()
         self._to_drop.clear()
         self.datagrams = []
-        self.placed.clear()
         self.impairment = Impairment()
 
     # Records
@@ -229,7 +226,6 @@ class Switch:
         if found is None:
             return
         sip_call_id = found[1].decode()
-        self.placed.add(sip_call_id)
         invited = _INVITED_NUMBER.match(data)
         if invited is not None and sip_call_id not in self._calls:
             phone = self._routes.get(invited[1].decode()[-_TAIL_DIGITS:])

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.harness.stage import Stage, lend, open_stage
+from tests.harness.stage import Stage, allow_time, lend, open_stage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    allow_time(items, Path(__file__).parent)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

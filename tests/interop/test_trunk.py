@@ -20,7 +20,7 @@ TABLES = {"calls": {"caller_ring_timeout_s": 8, "callee_ring_timeout_s": 8}}
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def patient_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     directory = tmp_path_factory.mktemp("platform")
-    async with open_stage(directory, TABLES, answer_timeout_s=ANSWER_TIMEOUT_S) as stage:
+    async with open_stage(directory, TABLES, backup_after_s=ANSWER_TIMEOUT_S) as stage:
         yield stage
 
 
