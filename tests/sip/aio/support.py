@@ -25,6 +25,14 @@ ANSWER = MediaDescription(MediaAddress(HOST, 30_000), (PCMA,))
 ANSWER_SDP = serialize_sdp(ANSWER)
 
 
+async def pass_time(seconds: float) -> None:
+    """Until the loop's own clock says so: what must not happen has then had its time."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    loop.call_later(seconds, over.set_result, None)
+    await over
+
+
 class Log(Generic[T]):
     """Things as they happen, and a wait for the next one that is wanted."""
 
@@ -80,7 +88,9 @@ async def open_endpoint(timers: Timers = FAST) -> AsyncIterator[SipEndpoint]:
 
 
 @asynccontextmanager
-async def open_phone(behave: Callable[[SipEndpoint, Session], None]) -> AsyncIterator[Phone]:
+async def open_phone(
+    behave: Callable[[SipEndpoint, Session], None], timers: Timers = FAST
+) -> AsyncIterator[Phone]:
     """A phone on a free port."""
 
     def on_invite(session: Session, invite: IncomingInvite) -> EventHandler:
@@ -89,7 +99,7 @@ async def open_phone(behave: Callable[[SipEndpoint, Session], None]) -> AsyncIte
         behave(phone.endpoint, session)
         return phone.events.add
 
-    phone = Phone(SipEndpoint(user_agent="phone", timers=FAST, on_invite=on_invite))
+    phone = Phone(SipEndpoint(user_agent="phone", timers=timers, on_invite=on_invite))
     await phone.endpoint.start(HOST, 0)
     try:
         yield phone

@@ -1,6 +1,7 @@
 """The user agent on a real socket."""
 
 import asyncio
+import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +19,7 @@ from tests.sip.aio.support import (
     refuse,
     ring,
 )
+from tests.sip.support import create_response
 
 from clicktodial.sip.aio.endpoint import MessageDirection, SipEndpoint
 from clicktodial.sip.event import (
@@ -92,7 +94,9 @@ async def test_peer_that_never_responds_times_out() -> None:
         ended = await events.wait_for(is_ended)
         assert isinstance(ended, SessionEnded)
         assert ended.cause.sip_text == "No response"
-        assert len(peer.received.items) == 7
+        # Up to seven by the book; a loop that is late sends fewer.
+        assert 1 < len(peer.received.items) <= 7
+        assert len(set(peer.received.items)) == 1
 
 
 async def test_no_handler_runs_before_invite_has_returned() -> None:
@@ -237,6 +241,18 @@ async def test_destination_that_cannot_be_sent_to_is_logged() -> None:
         endpoint.hang_up(session)
 
 
+async def test_answer_that_came_while_the_loop_was_stalled_saves_the_retransmission() -> None:
+    events: Log[SessionEvent] = Log()
+    async with open_dead_peer() as peer, open_endpoint(Timers(t1_s=0.1)) as endpoint:
+        session = endpoint.invite(create_invitation(peer.address), events.add)
+        invite = await peer.received.wait_for(lambda _: True)
+        peer.send(create_response(invite, 180))
+        time.sleep(0.15)  # noqa: ASYNC251 - the stall itself
+        await events.wait_for(lambda event: isinstance(event, SessionRinging))
+        assert endpoint.user_agent.counters.retransmissions == 0
+        endpoint.hang_up(session)
+
+
 async def test_one_timer_serves_all_sessions() -> None:
     async with open_dead_peer() as peer, open_endpoint(Timers()) as endpoint:
         loop = asyncio.get_running_loop()
@@ -257,7 +273,8 @@ async def test_one_timer_serves_all_sessions() -> None:
 
 
 async def test_burst_of_calls_is_answered_in_full() -> None:
-    async with open_phone(answer) as phone, open_endpoint() as endpoint:
+    timers = Timers()  # RFC 3261's own, so that a slow machine does not answer retransmissions
+    async with open_phone(answer, timers) as phone, open_endpoint(timers) as endpoint:
         logs: list[Log[SessionEvent]] = [Log() for _ in range(200)]
         for log in logs:
             endpoint.invite(create_invitation(phone.endpoint.address), log.add)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import uvloop
 from tests.harness.sipp import Sipp
-from tests.sip.aio.support import HOST, Log, create_invitation, open_endpoint
+from tests.sip.aio.support import HOST, Log, create_invitation, open_endpoint, pass_time
 
 from clicktodial.domain.media import MediaAddress, create_caller_offer
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.event import SessionAnswered, SessionEvent
 from clicktodial.sip.sdp import serialize_sdp
+from clicktodial.sip.timer import Timers
 
 CALLS = 50
 
@@ -29,8 +30,11 @@ async def call_many(endpoint: SipEndpoint, phone: Sipp) -> None:
         sdp = serialize_sdp(create_caller_offer(MediaAddress(HOST, 20_000)))
         invitation = replace(create_invitation(phone.address), sdp=sdp)
         sessions = [endpoint.invite(invitation, log.add) for log in logs]
-        for session, log in zip(sessions, logs, strict=True):
+        for log in logs:
             await log.wait_for(is_answered)
+        # Datagrams may overtake each other, and SIPp fails a call whose BYE came before its ACK.
+        await pass_time(0.3)
+        for session in sessions:
             endpoint.hang_up(session)
         await phone.verdict()
     finally:
@@ -39,7 +43,7 @@ async def call_many(endpoint: SipEndpoint, phone: Sipp) -> None:
 
 def test_calls_to_sipp_are_answered_and_hung_up(tmp_path: Path) -> None:
     async def run() -> None:
-        async with open_endpoint() as endpoint:
+        async with open_endpoint(Timers()) as endpoint:
             await call_many(endpoint, Sipp(tmp_path, "uas", calls=CALLS))
             assert endpoint.user_agent.counters.malformed == 0
             assert endpoint.user_agent.counters.stray == 0

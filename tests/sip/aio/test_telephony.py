@@ -18,6 +18,7 @@ from tests.sip.aio.support import (
     open_dead_peer,
     open_endpoint,
     open_phone,
+    pass_time,
     refuse,
     ring,
 )
@@ -203,17 +204,9 @@ async def test_silence_after_trying_is_no_reason_to_try_another_trunk() -> None:
         async with open_telephony(*trunks) as telephony:
             leg, events = place(telephony)
             await slow.events.wait_for(lambda _: True)
-            await after(1.2)
+            await pass_time(1.2)
             assert (events.items, other.sessions) == ([], [])
             leg.hang_up()
-
-
-async def after(seconds: float) -> None:
-    """Until the loop's own clock says so: what must not happen has had its time."""
-    loop = asyncio.get_running_loop()
-    over = loop.create_future()
-    loop.call_later(seconds, over.set_result, None)
-    await over
 
 
 async def test_all_trunks_silent_end_the_leg_with_408() -> None:
@@ -248,7 +241,7 @@ async def test_hang_up_before_the_end_without_trunk_is_told_silences_it() -> Non
     async with open_telephony() as telephony:
         leg, events = place(telephony)
         leg.hang_up()
-        await after(0.01)
+        await pass_time(0.01)
         assert events.items == []
 
 
@@ -325,7 +318,7 @@ async def test_hang_up_while_a_trunk_is_silent_tries_no_other() -> None:
         async with open_telephony(*trunks) as telephony:
             leg, events = place(telephony)
             leg.hang_up()
-            await after(1.2)
+            await pass_time(1.2)
             assert (events.items, good.sessions) == ([], [])
 
 
@@ -410,7 +403,7 @@ async def test_hang_up_while_a_name_is_looked_up_dials_nobody() -> None:
             leg, events = place(telephony)
             leg.hang_up()
             names.open.set()
-            await after(0.05)
+            await pass_time(0.05)
             assert (events.items, phone.sessions, leg.sip_call_id) == ([], [], None)
 
 

@@ -195,6 +195,11 @@ class SipEndpoint:
 
     def _handle_timer(self) -> None:
         self._timer = None
+        # After a stall of the loop the answers lie in the socket: to read them first saves
+        # retransmissions just when there is no time for them.
+        self._read()
+        if self._socket is None:
+            return
         self.user_agent.handle_timeout(self._now())
         self._dispatch()
         self._flush()
