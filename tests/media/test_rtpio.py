@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import soundfile
 from tests.harness.address import allocate_host
 from tests.media.relay_contract import (
+    CALLEE_AUDIO,
     CALLER_AUDIO,
     DEAD_AFTER_S,
     SESSIONS_MAX,
@@ -24,6 +26,7 @@ from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
+from clicktodial.media.g711 import decode_g711
 from clicktodial.media.rtpio import (
     PORTS_PER_SESSION,
     PORTS_SPARE,
@@ -31,6 +34,7 @@ from clicktodial.media.rtpio import (
     SessionStats,
     is_sendable,
 )
+from clicktodial.recordings.render import RenderJob, render_recording
 
 
 def create_settings(**changes: int | str) -> MediaSettings:
@@ -119,6 +123,37 @@ class TestOneRelay:
         assert capture.caller_path is not None and capture.callee_path is None
         assert capture.started_at == pytest.approx(time.time(), abs=30)
         assert read_payloads(capture.caller_path) == [CALLER_AUDIO]
+
+    async def test_capture_becomes_a_recording_with_each_side_in_its_channel(
+        self, tmp_path: Path
+    ) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        caller, callee = await RtpPhone(1).open(), await RtpPhone(2).open()
+        session = await relay.open(create_call_id(), print)
+        await session.set_remote(Side.CALLER, caller.describe())
+        await session.set_remote(Side.CALLEE, callee.describe())
+        await session.start_recording()
+        for _ in range(3):
+            caller.send(await session.local_address(Side.CALLER), CALLER_AUDIO)
+            await callee.hear_payload(CALLER_AUDIO)
+        callee.send(await session.local_address(Side.CALLEE), CALLEE_AUDIO)
+        await caller.hear_payload(CALLEE_AUDIO)
+        capture = await session.close()
+        await relay.close()
+        caller.close()
+        callee.close()
+
+        assert capture is not None
+        target = tmp_path / "recording.wav"
+        render_recording(
+            RenderJob(capture.caller_path, capture.callee_path, capture.started_at, str(target))
+        )
+        pcm, _ = soundfile.read(target, dtype="int16")
+        for channel, audio in ((0, CALLER_AUDIO), (1, CALLEE_AUDIO)):
+            (level,) = set(decode_g711(audio, "PCMA").tolist())
+            assert set(pcm[:, channel].tolist()) <= {0, level}
+            assert level in pcm[:, channel]
 
     @pytest.mark.parametrize("host", ["localhost", "::1", "127.0.0.1 -x", ""])
     async def test_host_that_is_no_ipv4_address_is_refused(self, tmp_path: Path, host: str) -> None:

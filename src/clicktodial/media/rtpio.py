@@ -304,9 +304,9 @@ class RtpioSession:
         timing = self._relay.create_timing(self.call_id)
         # A prompt would drown what the callee says, so its end is asked for first.
         stopped = self._stop_playing()
-        _read_port(await self._request(f"U{modifier}", f"{address} b a {timing}"))
-        if stopped is not None:
-            await stopped
+        joined = self._request(f"U{modifier}", f"{address} b a {timing}")
+        *_, reply = await asyncio.gather(*([joined] if stopped is None else [stopped, joined]))
+        _read_port(reply)
 
     async def start_ringback(self) -> None:
         """See control.port.RelaySession. Plays in the codec that the caller chose."""
