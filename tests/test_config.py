@@ -99,6 +99,10 @@ def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) ->
         ("[recording]\nworkers = 65\n", ["recording.workers", "64"]),
         ("[notify]\nretry_after_s = [0]\n", ["notify.retry_after_s", "1"]),
         ("[notify]\nconcurrency_per_endpoint = 1001\n", ["notify.concurrency_per_endpoint"]),
+        ("[notify]\nretry_after_s = [604801]\n", ["notify.retry_after_s", "604800"]),
+        (f"[notify]\nretry_after_s = {[1] * 101}\n", ["notify.retry_after_s", "100"]),
+        ('[sip]\nhost = "0.0.0.0"\n', ["sip.advertised_host", "0.0.0.0"]),
+        ('[media]\nhost = "::"\n', ["media.advertised_host", "::"]),
         ('[log]\nlevel = "loud"\n', ["log.level", "loud"]),
     ],
 )

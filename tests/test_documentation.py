@@ -89,8 +89,8 @@ def spell_values(name: str, kind: inspected.Type) -> str:
             return "text"
         case inspected.StrType(pattern=pattern):
             return f"text like `{pattern}`"
-        case inspected.VarTupleType(item_type=item):
-            return f"list of {spell_values(name, item)}"
+        case inspected.VarTupleType(item_type=item, max_length=most):
+            return f"list of at most {most}, each {spell_values(name, item)}"
         case _:
             raise AssertionError(f"how is {kind} documented?")
 

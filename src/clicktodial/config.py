@@ -18,6 +18,7 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
 
@@ -95,7 +96,9 @@ class NotifySettings(_Table, frozen=True):
 
     timeout_s: Seconds = 10
     # Waits between tries of one event, in seconds; after the last it is given up and kept.
-    retry_after_s: tuple[Annotated[int, Meta(ge=1)], ...] = (
+    retry_after_s: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=604_800)], ...], Meta(max_length=100)
+    ] = (
         1, 2, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 43_200, 86_400,
     )  # fmt: skip
     concurrency_per_endpoint: Annotated[int, Meta(ge=1, le=1000)] = 32
@@ -185,3 +188,10 @@ def _check(settings: Settings) -> None:
     # Two parties, RTP and RTCP each: four ports a call.
     if media.port_max - media.port_min < 3:
         raise ConfigError("media.port_max must be at least media.port_min + 3")
+    for name, host, advertised in (
+        ("sip", settings.sip.host, settings.sip.advertised_host),
+        ("media", media.host, media.advertised_host),
+    ):
+        # Peers answer to what we advertise, and nobody can answer to "any address".
+        if host in _ANY_ADDRESS and advertised is None:
+            raise ConfigError(f"{name}.advertised_host is needed where {name}.host is {host}")
