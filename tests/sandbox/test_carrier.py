@@ -1,6 +1,7 @@
 """The phones of the table, over real UDP, called by a user agent of the same engine."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,15 @@ from tests.sandbox.bench import CALLER, FAST, DialledCall, open_bench
 from clicktodial.domain.cause import LegOutcome
 from clicktodial.domain.media import PCMA, PCMU, Codec, MediaDescription
 from clicktodial.sandbox.carrier import CarrierLimits, read_dialled_number
-from clicktodial.sandbox.melody import dominant_tones_hz, melody_digits
+from clicktodial.sandbox.melody import (
+    SAMPLE_RATE,
+    dominant_tones_hz,
+    identify_melody,
+    melody_digits,
+)
 from clicktodial.sandbox.report import Report, ReportKind
 from clicktodial.sandbox.speech import BEEP_HZ, render_greeting, speaker_of
+from clicktodial.sandbox.ticker import Ticker
 from clicktodial.sandbox.voice import decode_audio
 from clicktodial.sip.event import (
     SessionAnswered,
@@ -41,6 +48,11 @@ def between(first: Report, second: Report) -> float:
     return (second.at - first.at).total_seconds()
 
 
+def assert_waited(waited_s: float, wanted_s: float) -> None:
+    """Never less; a busy machine may be late."""
+    assert wanted_s - 0.01 < waited_s < wanted_s + 1
+
+
 @pytest.mark.parametrize("number", [CALLEE, "8613912345600", "+8613912345612", "10086"])
 async def test_phone_by_default_rings_answers_and_talks_until_hung_up(number: str) -> None:
     async with open_bench() as bench:
@@ -59,7 +71,7 @@ async def test_phone_by_default_rings_answers_and_talks_until_hung_up(number: st
         ReportKind.ENDED,
         ReportKind.HEARD,
     ]
-    assert between(reports[0], reports[1]) == pytest.approx(FAST.answer_s, abs=0.05)
+    assert_waited(between(reports[0], reports[1]), FAST.answer_s)
     assert hears.details["melody"] == melody_digits(CALLER)
     assert heard.details["phone"] == number.lstrip("+")
     assert heard.details["shown"] == "+861052680000"
@@ -140,25 +152,28 @@ async def test_phone_06_answers_and_hangs_up() -> None:
         ending = await bench.reports.wait_for(ReportKind.ENDED)
     assert end.cause.outcome is LegOutcome.HUNG_UP
     assert ending.details["by"] == "phone"
-    assert ending.details["seconds"] == pytest.approx(FAST.talk_s, abs=0.05)
+    seconds = ending.details["seconds"]
+    assert isinstance(seconds, float)
+    assert_waited(seconds, FAST.talk_s)
 
 
 async def test_phone_07_speaks_before_it_answers() -> None:
-    async with open_bench() as bench:
+    timings = replace(FAST, announcement_s=1.0)
+    async with open_bench(timings=timings) as bench:
         call = bench.call("8613912345607")
         early = await call.wait_for(SessionEarlyMedia)
         assert isinstance(early, SessionEarlyMedia)
         call.speak(early.media)
         media = await answered(call)
-        before = await call.hear(1)
-        after = await call.hear(before.packets + 200)
+        heard = await call.hear(call.listener.packets + 200)
+        held = decode_audio(PCMA, call.listener.snapshot().sources[0].held)
         kinds = bench.reports.kinds()
     assert media == early.media
     assert kinds[:2] == [ReportKind.ANNOUNCING, ReportKind.ANSWERED]
-    assert before.seconds > 0.5
-    assert before.melodies == ()
-    assert before.sources[0].tones_hz
-    assert after.melodies == (melody_digits("8613912345607"),)
+    announcement = held[: 2 * SAMPLE_RATE]
+    assert dominant_tones_hz(announcement)
+    assert identify_melody(announcement) is None
+    assert heard.melodies == (melody_digits("8613912345607"),)
 
 
 async def test_phone_08_greets_beeps_and_listens() -> None:
@@ -178,7 +193,7 @@ async def test_phone_09_answers_late() -> None:
     async with open_bench() as bench:
         await answered(bench.call("8613912345609"))
         ringing, picked_up = bench.reports[0], bench.reports[1]
-    assert between(ringing, picked_up) == pytest.approx(FAST.late_answer_s, abs=0.05)
+    assert_waited(between(ringing, picked_up), FAST.late_answer_s)
 
 
 async def test_phone_10_never_responds() -> None:
@@ -261,7 +276,7 @@ async def test_carrier_that_closes_hangs_up_its_phones() -> None:
 
 
 async def test_hundred_phones_at_once_are_all_heard() -> None:
-    async with open_bench(packet_interval_s=0.02) as bench:
+    async with open_bench(ticker=Ticker()) as bench:
         calls = [bench.call(f"86138{index:06d}20") for index in range(100)]
         await bench.reports.wait_for(ReportKind.CONFIRMED, count=100)
         assert bench.carrier.calls == 100

@@ -7,7 +7,7 @@ import pytest
 from clicktodial.domain.media import PCMA, PCMU, TELEPHONE_EVENT, Codec
 from clicktodial.sandbox.behaviour import Speech
 from clicktodial.sandbox.listener import KEYS_MAX, SOURCES_MAX, Heard, Listener
-from clicktodial.sandbox.rtp import RtpPacket, serialize_packet
+from clicktodial.sandbox.rtp import serialize_packet
 from clicktodial.sandbox.talker import Recital, Talker
 from clicktodial.sandbox.voice import create_announcement, create_recital
 
@@ -34,9 +34,7 @@ def judge(listener: Listener) -> Heard:
 
 def packet(sequence: int, *, timestamp: int = 0, ssrc: int = 1, payload_type: int = 8) -> bytes:
     payload = b"\xd5" * 160
-    return serialize_packet(
-        RtpPacket(payload_type, False, sequence % 2**16, timestamp, ssrc, payload)
-    )
+    return serialize_packet(payload_type, False, sequence % 2**16, timestamp, ssrc, payload)
 
 
 @pytest.mark.parametrize("codec", [PCMA, PCMU], ids=["PCMA", "PCMU"])

@@ -27,7 +27,7 @@ PACKETS = st.builds(
 
 @given(packet=PACKETS)
 def test_packet_survives_the_wire(packet: RtpPacket) -> None:
-    assert parse_packet(serialize_packet(packet)) == packet
+    assert parse_packet(serialize_packet(*packet)) == packet
 
 
 @given(data=st.binary(max_size=200))

@@ -22,7 +22,7 @@ from clicktodial.sandbox.listener import Earful, Heard, Listener
 from clicktodial.sandbox.phone import Phone, PhoneCall, PhoneState
 from clicktodial.sandbox.report import Report, Reporter, ReportKind
 from clicktodial.sandbox.sip_report import report_message
-from clicktodial.sandbox.talker import PACKET_S, Recital, Talker
+from clicktodial.sandbox.talker import Recital, Talker
 from clicktodial.sandbox.ticker import Ticker
 from clicktodial.sip.aio.endpoint import EventHandler, SipEndpoint
 from clicktodial.sip.event import IncomingInvite, SessionEvent
@@ -142,11 +142,10 @@ class Carrier:
         plan: NumberingPlan | None = None,
         limits: CarrierLimits | None = None,
         report_sip: bool = False,
-        packet_interval_s: float = PACKET_S,
+        ticker: Ticker | None = None,
         random: random_module.Random | None = None,
     ) -> None:
-        """`report_sip` reports every SIP message too. A test may let time run faster by a shorter
-        `packet_interval_s`; each packet still bears 20 ms."""
+        """`report_sip` reports every SIP message too; `ticker` is for tests."""
         self._report = report
         self._plan = plan or create_numbering_plan()
         self._limits = limits or CarrierLimits()
@@ -157,8 +156,7 @@ class Carrier:
             admits=self._admits,
         )
         self._random = random or random_module.Random()
-        self._packet_interval_s = packet_interval_s
-        self._ticker = Ticker(packet_interval_s)
+        self._ticker = ticker or Ticker()
         self._judge = _Judge()
         self._calls: dict[Phone, _Handles] = {}
         self._studio: _Studio | None = None
@@ -254,7 +252,7 @@ class Carrier:
             handles.step = loop.call_at(deadline, self._drive, phone, phone.handle_timeout)
         if phone.state is PhoneState.ANSWERED and not was_answered:
             handles.listen = loop.call_later(
-                self._packet_interval_s * _FIRST_LISTEN_PACKETS, self._listen, phone, _LISTENS_MAX
+                self._ticker.interval_s * _FIRST_LISTEN_PACKETS, self._listen, phone, _LISTENS_MAX
             )
 
     def _on_event(self, phone: Phone, event: SessionEvent) -> None:
@@ -288,7 +286,7 @@ class Carrier:
         if handles is not None and listens_left > 0:
             loop = asyncio.get_running_loop()
             handles.listen = loop.call_later(
-                self._packet_interval_s * _NEXT_LISTEN_PACKETS,
+                self._ticker.interval_s * _NEXT_LISTEN_PACKETS,
                 self._listen,
                 phone,
                 listens_left - 1,

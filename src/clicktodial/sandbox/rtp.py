@@ -37,16 +37,12 @@ class KeyEvent:
     duration_samples: int
 
 
-def serialize_packet(packet: RtpPacket) -> bytes:
-    """The packet's bytes."""
-    header = _HEADER.pack(
-        _VERSION << 6,
-        packet.payload_type | (0x80 if packet.marker else 0),
-        packet.sequence,
-        packet.timestamp,
-        packet.ssrc,
-    )
-    return header + packet.payload
+def serialize_packet(
+    payload_type: int, marker: bool, sequence: int, timestamp: int, ssrc: int, payload: bytes
+) -> bytes:
+    """The bytes of the packet with these fields, in the order of RtpPacket's."""
+    second = payload_type | 0x80 if marker else payload_type
+    return _HEADER.pack(_VERSION << 6, second, sequence, timestamp, ssrc) + payload
 
 
 def parse_packet(data: bytes) -> RtpPacket | None:

@@ -9,7 +9,6 @@ from clicktodial.sandbox.rtp import (
     SEQUENCE_MODULO,
     TIMESTAMP_MODULO,
     KeyEvent,
-    RtpPacket,
     serialize_key,
     serialize_packet,
 )
@@ -124,16 +123,13 @@ class Talker:
 
     def _next_audio(self) -> bytes:
         marker, self._marker = self._marker, False
-        payload = self._recital.packet_at(self._position)
         return serialize_packet(
-            RtpPacket(
-                self._codec.payload_type,
-                marker,
-                self._sequence,
-                self._timestamp,
-                self._ssrc,
-                payload,
-            )
+            self._codec.payload_type,
+            marker,
+            self._sequence,
+            self._timestamp,
+            self._ssrc,
+            self._recital.packet_at(self._position),
         )
 
     def _next_key(self, key: str) -> bytes:
@@ -150,12 +146,10 @@ class Talker:
             self._marker = True
         # RFC 4733 2.5.1.2: every packet of a key bears the time at which it began.
         return serialize_packet(
-            RtpPacket(
-                self._dtmf.payload_type,
-                index == 0,
-                self._sequence,
-                self._key_timestamp,
-                self._ssrc,
-                serialize_key(event),
-            )
+            self._dtmf.payload_type,
+            index == 0,
+            self._sequence,
+            self._key_timestamp,
+            self._ssrc,
+            serialize_key(event),
         )

@@ -25,8 +25,12 @@ class Ticker:
     """Calls every member each 20 ms; the n-th tick is due n * 20 ms after the first, so that
     lateness never adds up. Runs only while it has members."""
 
-    def __init__(self, interval_s: float = PACKET_S) -> None:
-        self._interval_s = interval_s
+    def __init__(
+        self, interval_s: float = PACKET_S, catch_up_ticks_max: int = CATCH_UP_TICKS_MAX
+    ) -> None:
+        """A test may let time run faster; every tick still stands for 20 ms."""
+        self.interval_s = interval_s
+        self._catch_up_ticks_max = catch_up_ticks_max
         self._members: dict[Ticking, None] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -40,7 +44,7 @@ class Ticker:
         self._members[member] = None
         if self._handle is None:
             loop = asyncio.get_running_loop()
-            self._due = loop.time() + self._interval_s
+            self._due = loop.time() + self.interval_s
             self._handle = loop.call_at(self._due, self._run)
 
     def remove(self, member: Ticking) -> None:
@@ -52,14 +56,14 @@ class Ticker:
 
     def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        owed = 1 + max(0, int((loop.time() - self._due) / self._interval_s))
-        skipped = max(0, owed - CATCH_UP_TICKS_MAX)
+        owed = 1 + max(0, int((loop.time() - self._due) / self.interval_s))
+        skipped = max(0, owed - self._catch_up_ticks_max)
         if skipped:
             self.ticks_skipped += skipped
             self._each(lambda member: member.skip(skipped))
         for _ in range(owed - skipped):
             self._each(lambda member: member.tick())
-        self._due += owed * self._interval_s
+        self._due += owed * self.interval_s
         # A tick may have removed the last member.
         self._handle = loop.call_at(self._due, self._run) if self._members else None
 
