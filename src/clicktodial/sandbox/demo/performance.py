@@ -63,7 +63,9 @@ class Performance:
         except* DemoError as group:
             failures += _leaves(group)
         for failure in failures:
-            self._console.print(f"\nThe demonstration failed: {failure}", markup=False)
+            self._console.print(
+                f"\nThe demonstration failed: {failure}", markup=False, soft_wrap=True
+            )
         return EXIT_FAILED
 
     async def _run(self) -> int:
