@@ -18,6 +18,8 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
+# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 18 for itself.
+MEDIA_PORTS_MIN = 22
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -185,9 +187,8 @@ def _list_or_text(name: str, value: str) -> Any:
 
 def _check(settings: Settings) -> None:
     media = settings.media
-    # Two parties, RTP and RTCP each: four ports a call.
-    if media.port_max - media.port_min < 3:
-        raise ConfigError("media.port_max must be at least media.port_min + 3")
+    if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
+        raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
     for name, host, advertised in (
         ("sip", settings.sip.host, settings.sip.advertised_host),
         ("media", media.host, media.advertised_host),
