@@ -193,13 +193,17 @@ class Stack:
         await self.notifier.close()
         await self.database.close()
 
-    async def place(self, app_id: str, events: int = 1, *, publish: bool = True) -> Call:
-        """Store a call with that many events, and publish them."""
+    async def store_call(self, app_id: str, events: int) -> tuple[Call, list[StatusEvent]]:
+        """Store a call with that many events, and tell nobody."""
         call = create_call(app_id=AppId(app_id))
         told = [create_event(call, seq) for seq in range(1, events + 1)]
         await self.store.create(call, told)
-        if publish:
-            self.notifier.publish(told)
+        return call, told
+
+    async def place(self, app_id: str, events: int = 1) -> Call:
+        """Store a call with that many events, and publish them."""
+        call, told = await self.store_call(app_id, events)
+        self.notifier.publish(told)
         return call
 
     def states(self, call: Call) -> list[DeliveryState]:

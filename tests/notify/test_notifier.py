@@ -23,6 +23,7 @@ from tests.notify.support import (
 
 from clicktodial.config import NotifySettings
 from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.application import ApplicationStatus
 from clicktodial.notify import notifier as notifier_module
 from clicktodial.notify.schedule import FAILURES_MAX
 from clicktodial.notify.sender import ANSWER_BYTES_MAX, USER_AGENT
@@ -102,6 +103,22 @@ async def test_given_up_event_does_not_stop_the_next_and_can_be_replayed(
     await stack.wait_states(call, [DELIVERED, DELIVERED])
     assert server.taken_of(call) == [2, 1]
     assert await stack.notifier.replay(call.plan.call_id) == 0
+
+
+async def test_event_that_was_swept_up_before_its_publication_is_delivered_once(
+    stack: Stack, server: ApplicationServer
+) -> None:
+    await stack.place(APP)
+    await server.wait_taken(1)
+    call, events = await stack.store_call(APP, 1)
+    await stack.notifier.rescan()
+    await server.wait_taken(2)
+    stack.notifier.publish(events)
+    await stack.wait_states(call, [DELIVERED])
+    await stack.place(APP)
+    await server.wait_taken(3)
+    assert len(server.asked) == 3
+    assert server.taken_of(call) == [1]
 
 
 async def test_replay_by_another_process_is_noticed(
@@ -210,7 +227,7 @@ async def test_restart_goes_on_where_it_was(tmp_path: Path) -> None:
         await stack.open()
         tried = await stack.place(APP, events=2)
         await server.wait_asked(2)
-        untold = await stack.place(APP, events=3, publish=False)
+        untold = (await stack.store_call(APP, 3))[0]
         await stack.close()
 
         server.answer = lambda received: web.Response()
@@ -262,6 +279,15 @@ async def test_application_that_gets_a_url_is_told_from_then_on(
     call = await stack.place("silent", events=2)
     await stack.wait_states(call, [DELIVERED, DELIVERED])
     assert server.taken_of(call) == [1, 2]
+
+
+async def test_event_of_disabled_application_is_delivered(
+    stack: Stack, server: ApplicationServer
+) -> None:
+    application = create_application("off", server.url)
+    stack.applications.put(replace(application, status=ApplicationStatus.DISABLED))
+    call = await stack.place("off")
+    await stack.wait_states(call, [DELIVERED])
 
 
 async def test_event_of_unknown_application_is_given_up(stack: Stack) -> None:

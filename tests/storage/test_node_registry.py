@@ -1,8 +1,10 @@
 """The reaper: open calls of dead processes get exactly one end."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 from tests.storage.support import NODE_ID, NOW, at, create_call, create_event
 
 from clicktodial.control.reaper import OpenCall
@@ -19,6 +21,7 @@ from clicktodial.storage.database import Database
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.node_registry import HEARTBEAT_STALE_S, NodeRegistry
+from clicktodial.storage.table import node
 
 LATER = at(3600).utc
 
@@ -185,3 +188,28 @@ async def test_more_open_calls_than_a_page_are_all_reaped(
 async def test_beat_of_unregistered_node_is_refused(registry: NodeRegistry) -> None:
     with pytest.raises(StoreConflict):
         await registry.beat(NOW)
+
+
+class HeldClock:
+    """A clock that stands."""
+
+    def monotonic_s(self) -> float:
+        return at(50).monotonic_s
+
+    def utc(self) -> datetime:
+        return at(50).utc
+
+
+async def test_running_registry_beats_at_once(
+    store: SqlCallStore, registry: NodeRegistry, database: Database
+) -> None:
+    await registry.register(NOW)
+    beating = asyncio.create_task(registry.run(HeldClock()))
+    await asyncio.sleep(0)
+    # Submitted after the beat, so committed with it or later.
+    await store.create(create_call(), [])
+    with database.engine.connect() as connection:
+        assert connection.scalar(select(node.c.heartbeat_at)) == at(50).utc
+    beating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await beating

@@ -148,7 +148,8 @@ class HttpNotifier:
                 self._own(self._settle_published(route, event))
             elif route.endpoint.queue.room == 0:
                 self._fall_behind(route)
-            else:
+            # A sweep may have found and delivered it between its commit and its publication.
+            elif (event.call_id, event.seq) not in self._unsaved:
                 route.endpoint.add(PendingEvent(event))
 
     async def rescan(self) -> None:
