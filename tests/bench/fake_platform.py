@@ -111,6 +111,8 @@ class FakePlatform:
         if FAULT == "die" and self._begun == _DIE_AT:
             os._exit(3)
         if FAULT == "refuse" and self._begun % 3 == 0:
+            sys.stderr.write(f"refused {self._begun}\n")
+            sys.stderr.flush()
             return 503, {"code": "0000002", "description": "Service unavailable"}
         call_id = uuid.uuid4().hex
         self._released[call_id] = asyncio.Event()

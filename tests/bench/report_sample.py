@@ -63,6 +63,7 @@ def rate_result(
         peak_rss_kb=100 * 1024,
         process_count=1,
         warnings=0,
+        first_warning="",
     )
 
 

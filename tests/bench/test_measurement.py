@@ -58,6 +58,8 @@ async def test_calls_that_are_refused_are_counted(
     (result,) = (await measured(fake_command, tmp_path, rates=(80.0,))).rates
     assert result.failures == {"begin: 503 0000002": 13}
     assert result.succeeded == 27
+    # Six calls of the warm-up came before.
+    assert (result.warnings, result.first_warning) == (13, "refused 9")
     assert not result.is_sustained
 
 

@@ -16,7 +16,7 @@ async def start_and_stop(command: tuple[str, ...], directory: Path, placement: P
         assert platform.is_alive
         assert platform.http_port > 0
         assert platform.pids == [platform.process.pid]
-        assert platform.count_warnings() == 0
+        assert platform.read_warnings() == []
     status = platform.process.returncode
     assert status is not None
     return status

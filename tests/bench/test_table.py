@@ -54,11 +54,15 @@ def test_machine_and_conditions_come_first() -> None:
 
 def test_failures_and_warnings_are_told() -> None:
     result = msgspec.structs.replace(
-        rate_result(100.0, succeeded_share=0.9), warnings=7, died=True, is_profiled=True
+        rate_result(100.0, succeeded_share=0.9),
+        warnings=7,
+        first_warning="late",
+        died=True,
+        is_profiled=True,
     )
     text = shown(report_of(result))
     assert "100 calls/s: 100 calls failed: begin: 503 0000002" in text
-    assert "100 calls/s: the platform logged 7 warnings or errors" in text
+    assert "100 calls/s: the platform logged 7 warnings, first late" in text
     assert "100 calls/s: the platform died" in text
     assert "100 calls/s: profiled, so not to be compared" in text
 

@@ -158,6 +158,7 @@ async def _measure_rate(rate_per_s: float, options: Options, placement: Placemen
         directory = Path(name)
         async with _run_rig(directory, placement, options) as rig:
             idle_ms_per_s = await _measure_idle(rig.platform)
+            earlier_warnings = len(rig.platform.read_warnings())
             load = Load(rig.client, rig.sink, hold_s=options.hold_s)
             meter = _Meter(rig, placement)
             async with AsyncExitStack() as stack:
@@ -178,7 +179,8 @@ async def _measure_rate(rate_per_s: float, options: Options, placement: Placemen
                 cost = meter.stop(idle_ms_per_s)
             pids = rig.platform.pids
             peak_rss_kb, process_count = peak_resident_kb(pids), len(pids)
-            warnings, died = rig.platform.count_warnings(), not rig.platform.is_alive
+            warnings = rig.platform.read_warnings()[earlier_warnings:]
+            died = not rig.platform.is_alive
         # The phones have ended, so their log is whole.
         ack_times = read_ack_times(rig.phones.ack_log)
     return RateResult(
@@ -192,7 +194,8 @@ async def _measure_rate(rate_per_s: float, options: Options, placement: Placemen
         work_us=gauge.work_us,
         peak_rss_kb=peak_rss_kb,
         process_count=process_count,
-        warnings=warnings,
+        warnings=len(warnings),
+        first_warning=warnings[0] if warnings else "",
         is_profiled=options.profile is not None,
         died=died,
     )

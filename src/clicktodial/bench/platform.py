@@ -76,12 +76,12 @@ class Platform:
     def is_alive(self) -> bool:
         return self.process.returncode is None
 
-    def count_warnings(self) -> int:
-        """How many lines it logged at warning or above."""
+    def read_warnings(self) -> list[str]:
+        """The lines that it logged so far, all of them warnings or errors."""
         try:
-            return len(self.log_path.read_bytes().splitlines())
+            return self.log_path.read_text(errors="replace").splitlines()
         except OSError:
-            return 0
+            return []
 
 
 @asynccontextmanager

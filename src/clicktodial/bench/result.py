@@ -77,7 +77,8 @@ class RateResult(msgspec.Struct, frozen=True):
     work_us: float  # of the speed gauge: the more, the slower the machine was meanwhile
     peak_rss_kb: int
     process_count: int
-    warnings: int
+    warnings: int  # lines that the platform logged under load, at warning or above
+    first_warning: str
     is_profiled: bool = False
     died: bool = False
 

@@ -13,6 +13,7 @@ _OTHERS_SHARE_MAX = 0.05
 # A request sent later than this was not offered at its rate.
 _SENT_LATE_MS_MAX = 5.0
 _FAILURES_SHOWN_MAX = 5
+_WARNING_CHARACTERS_MAX = 300
 
 COLUMNS = (
     "calls/s", "offered", "success %", "done/s", "begin ms", "connected ms", "joined ms",
@@ -115,7 +116,8 @@ def _rate_notes(result: RateResult) -> list[str]:
     for failure, count in list(result.failures.items())[:_FAILURES_SHOWN_MAX]:
         lines.append(f"{rate}: {count} calls failed: {failure}")
     if result.warnings:
-        lines.append(f"{rate}: the platform logged {result.warnings} warnings or errors")
+        first = result.first_warning[:_WARNING_CHARACTERS_MAX]
+        lines.append(f"{rate}: the platform logged {result.warnings} warnings, first {first}")
     if cost.others_s is not None and cost.others_s > _OTHERS_SHARE_MAX * cost.elapsed_s:
         share = cost.others_s / cost.elapsed_s * 100
         lines.append(f"{rate}: others took {share:.0f} % of the platform's core; times suffer")
