@@ -149,6 +149,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         await notifier.start()
         stack.push_async_callback(notifier.close)
+        # A replay from the command line is such a change.
+        applications.on_change = notifier.request_rescan
 
         endpoint = SipEndpoint(
             user_agent=settings.sip.user_agent,

@@ -121,6 +121,35 @@ async def test_event_that_was_swept_up_before_its_publication_is_delivered_once(
     assert server.taken_of(call) == [1]
 
 
+async def test_events_published_while_behind_follow_what_was_loaded_each_once(
+    stack: Stack, server: ApplicationServer
+) -> None:
+    early = [await stack.store_call(APP, 3) for _ in range(5)]
+    rescan = asyncio.create_task(stack.notifier.rescan())
+    late = []
+    for _ in range(20):
+        call, events = await stack.store_call(APP, 3)
+        stack.notifier.publish(events)
+        late.append((call, events))
+    await rescan
+    for call, _ in early + late:
+        await stack.wait_states(call, [DELIVERED] * 3)
+        assert server.taken_of(call) == [1, 2, 3]
+    assert len(server.asked) == 75
+
+
+async def test_more_events_while_behind_than_are_kept_aside_come_from_the_table(
+    stack: Stack, server: ApplicationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clicktodial.notify.notifier.RECENT_EVENTS_MAX", 2)
+    calls = [await stack.store_call(APP, 3) for _ in range(4)]
+    for _, events in calls:
+        stack.notifier.publish(events)
+    for call, _ in calls:
+        await stack.wait_states(call, [DELIVERED] * 3)
+        assert server.taken_of(call) == [1, 2, 3]
+
+
 async def test_replay_by_another_process_is_noticed(
     stack: Stack, server: ApplicationServer
 ) -> None:
@@ -130,7 +159,7 @@ async def test_replay_by_another_process_is_noticed(
     server.answer = lambda received: web.Response()
     with stack.database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE call_event SET delivery_state='pending', attempts=0")
-    await stack.notifier.rescan()
+    stack.notifier.request_rescan()
     await stack.wait_states(call, [DELIVERED])
 
 

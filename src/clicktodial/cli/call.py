@@ -10,6 +10,7 @@ from clicktodial.cli.option import CallIdArgument, Config, Json
 from clicktodial.cli.output import format_table, tell
 from clicktodial.cli.session import (
     log_to_standard_error,
+    open_administration,
     open_history,
     read_settings,
     storage_errors,
@@ -179,24 +180,9 @@ def _answer(record: "CallRecord", events: "list[EventRecord]") -> dict[str, obje
 @events_app.command("replay")
 def replay(call_id: CallIdArgument, *, config: Config = None, as_json: Json = False) -> None:
     """Deliver again those notifications of a call that were given up."""
-    import asyncio
-
-    settings = read_settings(config)
-    with open_history(settings) as history:
+    with open_history(read_settings(config)) as history:
         history.call(call_id)
-        count = asyncio.run(_revive(settings, call_id))
+    with open_administration(config) as administration:
+        count = administration.replay_notifications(call_id)
     text = f"{count} notifications of call {call_id} wait to be delivered again."
     tell({"call_id": call_id, "revived": count}, text, as_json=as_json)
-
-
-async def _revive(settings: "Settings", call_id: str) -> int:
-    from clicktodial.domain.identifier import CallId
-    from clicktodial.storage.database import Database
-    from clicktodial.storage.outbox import Outbox
-
-    database = Database.from_settings(settings)
-    database.open()
-    try:
-        return len(await Outbox(database).revive(CallId(call_id)))
-    finally:
-        await database.close()

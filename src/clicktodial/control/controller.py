@@ -205,6 +205,8 @@ class CallController:
             self._finish()
 
     def _persist(self, events: list[StatusEvent]) -> None:
+        if events and events[-1].is_terminal:
+            self._log_end()
         saved = self._needs.store.update(self.call, events)
 
         def on_saved(done: asyncio.Future[None]) -> None:
@@ -213,6 +215,19 @@ class CallController:
 
         if events:
             saved.add_done_callback(on_saved)
+
+    def _log_end(self) -> None:
+        call = self.call
+        assert call.end is not None
+        log.info(
+            "call.ended",
+            call_id=call.plan.call_id,
+            reason=call.end.reason.value,
+            by=call.end.by.value,
+            stage=call.end.stage.value,
+            sip_status=call.end.cause.sip_status if call.end.cause else None,
+            duration_s=call.duration_s,
+        )
 
     def _hang_up(self, side: Side) -> None:
         leg = self._legs.pop(side, None)
@@ -242,17 +257,6 @@ class CallController:
         if self._told_over:
             return
         self._told_over = True
-        call = self.call
-        if call.end is not None:
-            log.info(
-                "call.ended",
-                call_id=call.plan.call_id,
-                reason=call.end.reason.value,
-                by=call.end.by.value,
-                stage=call.end.stage.value,
-                sip_status=call.end.cause.sip_status if call.end.cause else None,
-                duration_s=call.duration_s,
-            )
         self._on_over(self)
 
     async def _carry_out_on_relay(self, effect: _RelayEffect) -> None:

@@ -5,10 +5,11 @@ becomes of it is marked there. Memory holds the front of the work only: each app
 route to the endpoint (scheme, host and port) of its URL, and each endpoint a bounded queue.
 
 A route is either *current* - all that waits of the application is in the queue, and published
-events are appended - or *behind*: some of it is in the table alone. While it is behind,
-published events are left in the table too, and a task loads from there, oldest first, whenever
-there is room, until nothing is left. Being behind covers all that is special: events found at
-the start, more events than fit, a URL that changed, and replayed events.
+events are appended - or *behind*: some of it is in the table alone. While it is behind, a task
+loads from the table, oldest first, whenever there is room, until nothing is left; the latest
+published events are kept aside and follow what was loaded, so that it catches up however fast
+events come. Being behind covers all that is special: events found at the start, more events
+than fit, a URL that changed, and replayed events.
 """
 
 import asyncio
@@ -51,9 +52,11 @@ log = structlog.get_logger()
 
 # Events loaded from the table at a time: some hundred kilobytes.
 PAGE_EVENTS = 500
-# How often the table is searched for what another process put back into it (a replay), or what
-# a failing database kept us from loading.
-SWEEP_INTERVAL_S = 5.0
+# Events kept aside for a route that is behind; what exceeds them is found in the table.
+RECENT_EVENTS_MAX = 500
+# How often the table is searched for what a failing database kept us from loading. Whoever puts
+# events back into it (a replay) says so, and is not left to wait for this.
+SWEEP_INTERVAL_S = 60.0
 # URLs taken apart once; beyond it only time is lost.
 ORIGINS_MAX = 1_024
 # After a failed read of the table.
@@ -82,15 +85,17 @@ class _MachineClock:
 
 
 class _Route:
-    """Where an application's events go. `loader` is set while the route is behind."""
+    """Where an application's events go. `loader` is set while the route is behind, `missed`
+    while the table holds what was not looked at, `recent` is what was published meanwhile."""
 
-    __slots__ = ("app_id", "endpoint", "loader", "missed")
+    __slots__ = ("app_id", "endpoint", "loader", "missed", "recent")
 
     def __init__(self, app_id: AppId) -> None:
         self.app_id = app_id
         self.endpoint: Endpoint | None = None
         self.loader: asyncio.Task[None] | None = None
         self.missed = False
+        self.recent: list[StatusEvent] = []
 
 
 class HttpNotifier:
@@ -143,7 +148,10 @@ class HttpNotifier:
             if route is None:
                 self._fall_behind(self._route(event.app_id))
             elif route.loader is not None:
-                route.missed = True
+                if len(route.recent) < RECENT_EVENTS_MAX:
+                    route.recent.append(event)
+                else:
+                    route.missed = True
             elif route.endpoint is None:
                 self._own(self._settle_published(route, event))
             elif route.endpoint.queue.room == 0:
@@ -151,6 +159,11 @@ class HttpNotifier:
             # A sweep may have found and delivered it between its commit and its publication.
             elif (event.call_id, event.seq) not in self._unsaved:
                 route.endpoint.add(PendingEvent(event))
+
+    def request_rescan(self) -> None:
+        """Look in the table soon, because another process may have put events back into it."""
+        if not self._is_closed:
+            self._own(self._rescan_once())
 
     async def rescan(self) -> None:
         """Look in the table for what waits there and is not known here. Raises StoreError."""
@@ -219,7 +232,14 @@ class HttpNotifier:
         # A full page says nothing of what comes after it.
         route.missed = route.missed or len(page) >= limit
         known |= self._known(route)
-        for pending in page:
+        loaded = {pending.key for pending in page}
+        recent, route.recent = route.recent, []
+        published = [PendingEvent(event) for event in recent]
+        # They follow their calls' earlier events, which were durable first: after a full page
+        # some of those may still be in the table alone.
+        follows = [] if route.missed else [each for each in published if each.key not in loaded]
+        route.recent = [each.event for each in published if route.missed and each.key not in loaded]
+        for pending in (*page, *follows):
             if pending.key in known:
                 continue
             if endpoint is None:
@@ -339,10 +359,13 @@ class HttpNotifier:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._timing.sweep_interval_s)
-            try:
-                await self.rescan()
-            except StoreError as error:
-                log.warning("notification.sweep_failed", error=str(error))
+            await self._rescan_once()
+
+    async def _rescan_once(self) -> None:
+        try:
+            await self.rescan()
+        except StoreError as error:
+            log.warning("notification.sweep_failed", error=str(error))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

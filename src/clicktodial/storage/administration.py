@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clicktodial.config import Settings
+from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.trunk import Transport, Trunk
 from clicktodial.storage import table, value
@@ -279,6 +280,28 @@ class Administration:
         with self._read() as connection:
             rows = connection.execute(query)
             return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
+
+    # Notifications
+
+    def replay_notifications(self, call_id: str) -> int:
+        """Make those of the call that were given up wait again, as if never tried; returns how
+        many. A running server takes them up as it does any administrative change."""
+        columns = table.call_event.c
+        revived = {
+            "delivery_state": DeliveryState.PENDING.value,
+            "attempts": 0,
+            "next_attempt_at": None,
+            "delivered_at": None,
+            "last_error": None,
+        }
+        change = (
+            update(table.call_event)
+            .where(columns.call_id == call_id)
+            .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
+            .values(revived)
+        )
+        with self._change() as connection:
+            return connection.execute(change).rowcount
 
     # What all of them share
 

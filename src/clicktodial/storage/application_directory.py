@@ -42,7 +42,7 @@ class ApplicationDirectory:
         """`on_change` is called on the loop after each administrative change."""
         self._reader = database.reader
         self._vault = vault
-        self._on_change = on_change
+        self.on_change = on_change
         self._version = -1
         self._applications: dict[AppId, Application] = {}
         self._absent: dict[AppId, None] = {}
@@ -95,8 +95,8 @@ class ApplicationDirectory:
         self._loads.clear()
         if not is_first:
             log.info("administration.changed", version=version)
-            if self._on_change is not None:
-                self._on_change()
+            if self.on_change is not None:
+                self.on_change()
 
     async def _watch(self) -> None:
         while True:
