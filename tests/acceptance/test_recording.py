@@ -18,6 +18,7 @@ CALLER_HZ = 440
 CALLEE_HZ = 1000
 SPEECH_S = 2.0
 TOLERANCE_HZ = 10.0
+QUICK_CALLS = 20
 # Disconnected is sent at most 5 s after hang-up, and then has to arrive.
 RESULT_WITHIN_S = 6.0
 
@@ -92,6 +93,24 @@ async def test_caller_hears_ringback_while_callee_rings(stage: Stage) -> None:
     assert abs(dominant_frequency_hz(heard[:4000]) - 450) < TOLERANCE_HZ
     callee.pick_up()
     await callee.wait_for(PhoneState.TALKING)
+
+
+async def test_callee_answering_at_once_hears_and_is_recorded_in_every_call(
+    stage: Stage,
+) -> None:
+    # An answer in the same instant as the dialling must not lose the joining. The callee says
+    # nothing, so that its address is known from its answer alone.
+    for _ in range(QUICK_CALLS):
+        caller = await stage.phone(CALLER)
+        callee = await stage.phone(CALLEE)
+        call = await stage.begin(record=1)
+        await call.wait_for("Connected")
+        await callee.wait_for(PhoneState.TALKING)
+        speech = caller.speak(CALLER_HZ, 5.0)
+        await callee.wait_for_audio(packets=5)
+        speech.cancel()
+        await call.release()
+        assert (await call.wait_for_end())["recordingResult"] == "Success"
 
 
 async def test_recording_of_another_call_or_application_is_refused(stage: Stage) -> None:
