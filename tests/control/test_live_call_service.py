@@ -196,6 +196,7 @@ async def test_begin_that_is_not_durable_is_overloaded_and_dials_nobody(platform
     await settle()
     assert platform.telephony.legs == []
     assert platform.notifier.told == []
+    assert platform.relay.done == ["open", "close"]
     assert platform.service.live_count == 0
 
 

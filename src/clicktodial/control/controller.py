@@ -62,8 +62,20 @@ from clicktodial.domain.media import MediaDescription
 
 log = structlog.get_logger()
 
+
+@dataclass(frozen=True, slots=True)
+class _OpenRelay:
+    """Have ports ready by the time that the call is durable."""
+
+
 _RelayEffect: TypeAlias = (
-    PlaceLeg | SetRemoteMedia | StartRingback | StopPrompt | StartRecording | CloseMedia
+    _OpenRelay
+    | PlaceLeg
+    | SetRemoteMedia
+    | StartRingback
+    | StopPrompt
+    | StartRecording
+    | CloseMedia
 )
 
 
@@ -129,7 +141,7 @@ class CallController:
             if done.cancelled() or done.exception() is not None:
                 # Nobody was told of this call, so it ends without an event.
                 self.call.state = CallState.ENDED
-                self._on_over(self)
+                self._carry_out([CloseMedia(finish_recording=False)])
                 return
             self._needs.notifier.publish(events)
             if self.call.state is CallState.ENDED:  # the platform began to stop meanwhile
@@ -137,6 +149,8 @@ class CallController:
             self._carry_out([effect for effect in effects if not isinstance(effect, EmitEvent)])
 
         created.add_done_callback(on_created)
+        self._queue.append(_OpenRelay())
+        self._start_worker()
         return created
 
     def feed(self, call_input: CallInput) -> None:
@@ -197,12 +211,16 @@ class CallController:
                     self._queue.append(effect)
         if events or persist:
             self._persist(events)
-        if self._queue and self._worker is None:
-            self._worker = self._loop.create_task(self._work())
-            self._worker.add_done_callback(self._on_worker_done)
+        if self._queue:
+            self._start_worker()
         self._arm_timer()
         if self.is_over:
             self._finish()
+
+    def _start_worker(self) -> None:
+        if self._worker is None:
+            self._worker = self._loop.create_task(self._work())
+            self._worker.add_done_callback(self._on_worker_done)
 
     def _persist(self, events: list[StatusEvent]) -> None:
         if events and events[-1].is_terminal:
@@ -263,6 +281,8 @@ class CallController:
         match effect:
             case CloseMedia():
                 await self._close_media(effect.finish_recording)
+            case _OpenRelay():
+                await self._open_session()
             case PlaceLeg():
                 await self._place(effect)
             case SetRemoteMedia():
