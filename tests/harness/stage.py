@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness.address import format_address
+from tests.harness.address import Address, format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
 from tests.harness.phone import Phone
 from tests.harness.platform import Platform, Tables
@@ -157,11 +157,13 @@ async def open_stage(
     *,
     is_set_up: bool = True,
     backup_after_s: int | None = None,
+    trunk: Address | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage of one's own: its platform runs, with an application, and a trunk to the switch.
 
     Where not `is_set_up`, the platform runs without either. With `backup_after_s` there is a
-    second trunk, for which the first is left after so long without any response.
+    second trunk, for which the first is left after so long without any response. `trunk` stands
+    in for the switch.
     """
     merged = {name: dict(values) for name, values in FAST_TABLES.items()}
     for name, values in (tables or {}).items():
@@ -172,17 +174,17 @@ async def open_stage(
     stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
     try:
         if is_set_up:
-            await asyncio.to_thread(_set_up, stage, backup_after_s)
+            await asyncio.to_thread(_set_up, stage, trunk or switch.address, backup_after_s)
         await asyncio.to_thread(stage.platform.start)
         yield stage
     finally:
         await stage.close()
 
 
-def _set_up(stage: Stage, backup_after_s: int | None) -> None:
+def _set_up(stage: Stage, trunk: Address, backup_after_s: int | None) -> None:
     platform = stage.platform
     stage.application.register()
-    platform.add_trunk("main", stage.switch.address, priority=1, answer_timeout_s=backup_after_s)
+    platform.add_trunk("main", trunk, priority=1, answer_timeout_s=backup_after_s)
     if backup_after_s is not None:
         platform.add_trunk("backup", stage.backup.address, priority=2)
 

@@ -53,17 +53,15 @@ async def test_ringing_far_longer_than_timer_b_then_answer_connects(tmp_path: Pa
 
 async def test_sipp_default_uas_as_trunk_of_both_legs_is_hung_up(tmp_path: Path) -> None:
     # Its Contact says transport=UDP, and it names itself, so that ACK and BYE go there at once.
-    async with open_stage(tmp_path, is_set_up=False) as stage:
-        sipp = Sipp(tmp_path, "uas", calls=2)
-        try:
-            await sipp.wait_bound()
-            stage.application.register()
-            stage.platform.add_trunk("sipp", sipp.address)
+    sipp = Sipp(tmp_path, "uas", calls=2)
+    try:
+        await sipp.wait_bound()
+        async with open_stage(tmp_path, trunk=sipp.address) as stage:
             call = await stage.begin()
             await call.wait_for("Connected")
             await call.release()
             await call.wait_for_end()
             assert call.statuses == ANSWERED
             await sipp.verdict()
-        finally:
-            sipp.close()
+    finally:
+        sipp.close()
