@@ -149,9 +149,10 @@ class FakeRecorder:
 
 @dataclass
 class FakeStore:
-    """Durable at the next turn of the loop, unless `failure` says otherwise."""
+    """Durable after `turns` turns of the loop, unless `failure` says otherwise."""
 
     failure: Exception | None = None
+    turns: int = 0
     states: list[str] = field(default_factory=list)
     known: dict[CallId, AppId] = field(default_factory=dict)
 
@@ -162,8 +163,14 @@ class FakeStore:
         else:
             self.known[call.plan.call_id] = call.plan.app_id
             self.states.append(call.state)
-            future.set_result(None)
+            self._resolve(future, self.turns)
         return future
+
+    def _resolve(self, future: asyncio.Future[None], turns: int) -> None:
+        if turns == 0:
+            future.set_result(None)
+        else:
+            asyncio.get_running_loop().call_soon(self._resolve, future, turns - 1)
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()

@@ -303,3 +303,19 @@ async def test_fault_of_the_recorder_still_ends_the_call(
     await asyncio.sleep(5)
     assert platform.notifier.events[-1].recording_result is RecordingResult.FAIL
     assert platform.service.live_count == 0
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_effect_that_comes_as_the_worker_ends_is_carried_out(
+    platform: Any, answer: MediaDescription, turns: int
+) -> None:
+    platform.store.turns = turns
+    await platform.begin()
+    assert len(platform.telephony.legs) == 1
+    platform.telephony.legs[0].on_event(Answered(answer))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    platform.telephony.legs[0].on_event(Ended(HANG_UP_CAUSE))
+    await settle()
+    assert platform.relay.done[-1] == "close"
+    assert platform.service.live_count == 0

@@ -268,6 +268,9 @@ class CallController:
         if fault is not None:
             log.error("call.fault", call_id=self.call.plan.call_id, exc_info=fault)
             self.feed(MediaFailed("internal fault"))
+        if self._queue:
+            # Asked for after the worker had looked last, and before it was done.
+            self._start_worker()
         elif self.is_over:
             self._finish()
 
