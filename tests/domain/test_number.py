@@ -2,6 +2,7 @@
 
 import re
 
+import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -152,3 +153,16 @@ def test_number_as_text_is_masked() -> None:
 
 def test_number_in_a_repr_is_masked() -> None:
     assert "12345673" not in repr(parse_number("8613912345673"))
+
+
+@given(st.from_regex(r"(\+?86)?1[3-9][0-9]{9}", fullmatch=True))
+def test_chinese_mobile_number_is_read_as_the_library_reads_it(written: str) -> None:
+    by_library = phonenumbers.parse(written, "CN")
+    assert phonenumbers.is_possible_number(by_library)
+    expected = phonenumbers.format_number(by_library, phonenumbers.PhoneNumberFormat.E164)
+    assert parse_number(written).e164 == expected
+    assert parse_number(written).written == written
+
+
+def test_digits_of_a_chinese_mobile_in_another_region_are_read_there() -> None:
+    assert parse_number("15551234567", "US").e164 == "+15551234567"

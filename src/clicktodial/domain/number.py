@@ -12,6 +12,9 @@ WRITTEN_CHARACTERS_MAX = 32
 # Digits and the separators that people use. What a parser would skip or cut at (`*2`, `/`, an
 # extension, a control character) would dial something else than was meant.
 _WRITTEN = re.compile(r" *\+?[0-9 ().-]+", re.ASCII)
+# Chinese mobile numbers are most of what is dialled. The library reads them the same (a test
+# holds the two together) in 35 us, three times a call.
+_CHINESE_MOBILE = re.compile(r"(?:\+?86)?(1[3-9][0-9]{9})", re.ASCII)
 _VISIBLE_HEAD = 5
 _VISIBLE_TAIL = 2
 # Fewer than this, and trying out finds the rest; such a number is hidden whole.
@@ -44,6 +47,8 @@ def parse_number(written: str, region: str = DEFAULT_REGION) -> PhoneNumber:
     """
     if len(written) > WRITTEN_CHARACTERS_MAX or not _WRITTEN.fullmatch(written):
         raise NumberError("not a telephone number")
+    if region == "CN" and (mobile := _CHINESE_MOBILE.fullmatch(written)):
+        return PhoneNumber(e164=f"+86{mobile[1]}", written=written)
     try:
         parsed = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
