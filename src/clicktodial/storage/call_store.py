@@ -22,7 +22,7 @@ from clicktodial.storage.writer import Write
 
 # The longest that a change waits for others to share its commit. A commit costs several times
 # what it writes; nobody who is told of a ringing phone notices so short a time.
-UPDATE_WAIT_S = 0.004
+UPDATE_WAIT_S = 0.002
 
 
 class SqlCallStore:
