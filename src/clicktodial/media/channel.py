@@ -142,7 +142,7 @@ class CommandChannel:
         if self._out_of_step:
             if reply == _VERSION:
                 self._out_of_step = False
-                log.info("relay_back_in_step")
+                log.info("relay.back_in_step")
             return
         if not self._in_flight:
             self._lose_step()
@@ -168,7 +168,7 @@ class CommandChannel:
             self._lose_step()
 
     def _lose_step(self) -> None:
-        log.error("relay_out_of_step", in_flight=len(self._in_flight))
+        log.error("relay.out_of_step", in_flight=len(self._in_flight))
         self._out_of_step = True
         self._refuse_all("the relay did not answer in time")
         self._unsent += b"V\n"

@@ -122,7 +122,7 @@ class RtpioRelay:
         asyncio.get_running_loop().add_reader(notify_socket.fileno(), self._on_notice)
         self._doorbell = Doorbell("127.0.0.1" if local.is_unspecified else str(local))
         await self._doorbell.install(self._channel)
-        log.info("relay_started", sessions_max=self._sessions_max)
+        log.info("relay.started", sessions_max=self._sessions_max)
 
     async def close(self) -> None:
         """Delete all sessions and end the threads; captures stay for `recoverable_captures`."""
@@ -135,7 +135,7 @@ class RtpioRelay:
         try:
             await self._channel.request("X")
         except RelayError as error:
-            log.warning("relay_close_failed", error=str(error))
+            log.warning("relay.close_failed", error=str(error))
         self._channel.close()
         loop.remove_reader(self._notify_socket.fileno())
         sockets = (self._proxy.rtpp_sock, self._notify_socket)
@@ -247,7 +247,7 @@ class RtpioRelay:
             return
         if not data:
             asyncio.get_running_loop().remove_reader(self._notify_socket.fileno())
-            log.error("relay_notices_lost")
+            log.error("relay.notices_lost")
             return
         *notices, self._notice_rest = (self._notice_rest + data).split(b"\n")
         for notice in notices:
@@ -360,7 +360,7 @@ class RtpioSession:
             self._relay.forget(self)
             # A session that timed out was deleted by RTPProxy already.
             if not self._is_dead:
-                log.warning("relay_session_not_deleted", call_id=self.call_id, error=str(error))
+                log.warning("relay.session_not_deleted", call_id=self.call_id, error=str(error))
         if self._capture_name is None:
             return None
         return await self._relay.spool.collect(self._capture_name)
@@ -453,7 +453,7 @@ def _capacity(settings: MediaSettings) -> int:
     capacity = min(settings.sessions_max, by_ports, by_files)
     if capacity < settings.sessions_max:
         log.warning(
-            "relay_sessions_limited",
+            "relay.sessions_limited",
             sessions_max=capacity,
             wanted=settings.sessions_max,
             by_ports=by_ports,

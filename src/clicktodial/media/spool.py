@@ -97,7 +97,7 @@ class Spool:
         # RTPProxy tells nobody that it moved a file. Looking costs some microseconds.
         while not finished.exists():
             if asyncio.get_running_loop().time() >= deadline:
-                log.error("capture_lost", call_id=name.call_id, side=side.value)
+                log.error("capture.lost", call_id=name.call_id, side=side.value)
                 return None
             await asyncio.sleep(_MOVE_POLL_S)
         return _keep_if_filled(finished)

@@ -48,7 +48,7 @@ class FileRecorder:
             return RecordingResult.NO_RECORD
         bound = log.bind(recording_id=recording_id, call_id=call_id)
         if _SAFE_IDENTIFIER.fullmatch(recording_id) is None:
-            bound.error("recording_failed", error="the identifier cannot be a file's name")
+            bound.error("recording.failed", error="the identifier cannot be a file's name")
             return RecordingResult.FAIL
         created_at = datetime.now(UTC)
         key = _create_key(recording_id, capture.started_at, created_at)
@@ -61,7 +61,7 @@ class FileRecorder:
                 await self._catalog.add(recording)
         except (WorkerError, StoreError) as error:
             bound.error(
-                "recording_failed",
+                "recording.failed",
                 error=str(error),
                 caller_path=capture.caller_path,
                 callee_path=capture.callee_path,
@@ -70,7 +70,7 @@ class FileRecorder:
         _delete_capture(capture)
         if not rendered.size_bytes:
             return RecordingResult.NO_RECORD
-        bound.info("recording_published", duration_ms=rendered.duration_ms)
+        bound.info("recording.published", duration_ms=rendered.duration_ms)
         return RecordingResult.SUCCESS
 
     def _create_job(self, capture: Capture, key: str) -> RenderJob:
@@ -116,4 +116,4 @@ def _delete_capture(capture: Capture) -> None:
         try:
             Path(path).unlink(missing_ok=True)
         except OSError as error:
-            log.warning("capture_not_deleted", path=path, error=error.strerror)
+            log.warning("capture.not_deleted", path=path, error=error.strerror)

@@ -112,7 +112,7 @@ class WorkerPool:
             answer = await self._run_on(worker, line)
             if answer is not None:
                 return answer
-            log.warning("recording_worker_died", exit_status=worker.process.returncode)
+            log.warning("recording.worker_died", exit_status=worker.process.returncode)
         raise WorkerError("the worker died")
 
     async def _run_on(self, worker: _Worker, line: bytes) -> JobAnswer | None:
