@@ -21,7 +21,7 @@ import uvloop
 from clicktodial.api.app import create_http_app
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings
+from clicktodial.config import ConfigError, Settings, SipSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -152,15 +152,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         # A replay from the command line is such a change.
         applications.on_change = notifier.request_rescan
 
-        endpoint = SipEndpoint(
-            user_agent=settings.sip.user_agent,
-            advertised_host=settings.sip.advertised_host,
-            timers=Timers(t1_s=settings.sip.t1_ms / 1000),
-        )
-        await endpoint.start(settings.sip.host, settings.sip.port)
-        stack.push_async_callback(endpoint.close)
-        telephony = TrunkTelephony(endpoint, applications.trunks)
-        stack.push_async_callback(telephony.close)
+        endpoint, telephony = await _open_telephony(stack, settings.sip, applications)
         store = SqlCallStore(database, node_id=node_id)
         service = LiveCallService(
             CallDependencies(clock, telephony, relay, recorder, store, notifier), settings.calls
@@ -187,6 +179,21 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
         yield Node(service, server.address, endpoint.address)
+
+
+async def _open_telephony(
+    stack: AsyncExitStack, settings: SipSettings, applications: ApplicationDirectory
+) -> tuple[SipEndpoint, TrunkTelephony]:
+    endpoint = SipEndpoint(
+        user_agent=settings.user_agent,
+        advertised_host=settings.advertised_host,
+        timers=Timers(t1_s=settings.t1_ms / 1000),
+    )
+    await endpoint.start(settings.host, settings.port)
+    stack.push_async_callback(endpoint.close)
+    telephony = TrunkTelephony(endpoint, applications.trunks)
+    stack.push_async_callback(telephony.close)
+    return endpoint, telephony
 
 
 def _own_task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
