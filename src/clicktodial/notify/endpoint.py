@@ -56,8 +56,9 @@ class Endpoint:
 
     def add(self, pending: PendingEvent) -> None:
         """Queue an event and deliver what may be delivered."""
-        self.queue.add(pending, self._now())
-        self._pump()
+        now = self._now()
+        self.queue.add(pending, now)
+        self._pump(now)
 
     def forget(self, app_id: AppId) -> None:
         """Drop what waits of that application."""
@@ -85,10 +86,12 @@ class Endpoint:
     def _now(self) -> Moment:
         return Moment(self._clock.monotonic_s(), self._clock.utc())
 
-    def _pump(self) -> None:
+    def _pump(self, now: Moment | None = None) -> None:
         if self._is_closed:
             return
-        while (pending := self.queue.take(self._now())) is not None:
+        # Nothing below waits, so one reading of the clock serves all.
+        now = now or self._now()
+        while (pending := self.queue.take(now)) is not None:
             task = asyncio.create_task(self._run(pending))
             self._tasks[task] = pending.event.app_id
             task.add_done_callback(self._on_done)

@@ -19,7 +19,8 @@ ANSWER_BYTES_MAX = 65_536
 USER_AGENT = "clicktodial"
 _HEADER_LINE_BYTES_MAX = 8190
 
-_SKIPPED_HEADERS = frozenset({"User-Agent", "Accept", "Accept-Encoding"})
+# The session adds no others: User-Agent and Accept are given with each request.
+_SKIPPED_HEADERS = frozenset({"Accept-Encoding"})
 _FIXED_HEADERS = MappingProxyType({"User-Agent": USER_AGENT, "Accept": "*/*"})
 # What the network, the server or the URL can do wrong; TimeoutError comes from the deadline.
 _DELIVERY_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
