@@ -71,7 +71,7 @@ def run(settings: Settings) -> int:
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        with _own_data_dir(settings.data_dir):
+        with own_data_dir(settings.data_dir):
             uvloop.run(_serve(settings))
     except (ConfigError, RelayError, StorageError, StoreError, OSError) as error:
         log.error("node.not_started", detail=str(error))
@@ -80,7 +80,7 @@ def run(settings: Settings) -> int:
 
 
 @contextmanager
-def _own_data_dir(path: Path) -> Generator[None]:
+def own_data_dir(path: Path) -> Generator[None]:
     """Hold the data directory alone: a second node on it would end the first one's calls."""
     path.mkdir(parents=True, exist_ok=True, mode=_DATA_DIR_MODE)
     lock = os.open(path / "node.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -338,3 +338,14 @@ async def test_http_1_0_is_answered_and_closed(server: Server) -> None:
 async def test_bound_address_before_start_is_unknown(platform: Platform) -> None:
     with pytest.raises(RuntimeError):
         _ = HttpServer(platform.app).address
+
+
+async def test_server_that_fails_to_start_says_so(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("no room to listen")
+
+    monkeypatch.setattr("uvicorn.Server.startup", fail)
+    with pytest.raises(OSError, match="no room to listen"):
+        await HttpServer(platform.app).start("127.0.0.1", 0)

@@ -67,7 +67,12 @@ class HttpServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        await self._server.listening.wait()
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():  # it failed before it listened, and says why
+            listening.cancel()
+            self._socket.close()
+            await self._task
 
     async def close(self) -> None:
         """Take no more connections, finish what is under way within a limit, then stop."""
