@@ -74,7 +74,7 @@ async def test_kill_in_calling_callee_ends_as_other(own_stage: Stage) -> None:
     _check_told_once_in_order(call, NOT_ANSWERED)
 
 
-async def test_kill_in_connected_ends_as_other_and_later_bye_meets_481(own_stage: Stage) -> None:
+async def test_kill_in_connected_ends_as_other_and_refuses_a_release(own_stage: Stage) -> None:
     call, caller, _ = await _connected(own_stage)
     await _kill_and_restart(own_stage)
     end = await call.wait_for_end()
