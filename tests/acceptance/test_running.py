@@ -135,12 +135,23 @@ async def test_live_call_outlives_its_disabled_trunk(stage: Stage) -> None:
     call = await stage.begin()
     await call.wait_for("Connected")
     await callee.wait_for(PhoneState.TALKING)
-    await stage.platform.command("trunk", "disable", "main")
+    await _change_trunk(stage, "disable")
     try:
         callee.hang_up()
         assert (await call.wait_for_end())["reason"] == "HangUp"
     finally:
-        await stage.platform.command("trunk", "enable", "main")
+        await _change_trunk(stage, "enable")
+
+
+async def _change_trunk(stage: Stage, verb: str) -> None:
+    """Change it, and wait until the running server has taken the change up."""
+    taken_up = stage.platform.log.count("administration.changed")
+    await stage.platform.command("trunk", verb, "main")
+
+    async def is_taken_up() -> bool:
+        return stage.platform.log.count("administration.changed") > taken_up
+
+    await _until(is_taken_up)
 
 
 @pytest.mark.parametrize(
