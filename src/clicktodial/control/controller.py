@@ -139,9 +139,7 @@ class CallController:
 
         def on_created(done: asyncio.Future[None]) -> None:
             if done.cancelled() or done.exception() is not None:
-                # Nobody was told of this call, so it ends without an event.
-                self.call.state = CallState.ENDED
-                self._carry_out([CloseMedia(finish_recording=False)])
+                self._carry_out(self.call.abandon())
                 return
             self._needs.notifier.publish(events)
             if self.call.state is CallState.ENDED:  # the platform began to stop meanwhile

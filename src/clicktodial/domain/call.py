@@ -331,6 +331,15 @@ class Call:
         handler(self, call_input, now)
         return self._take_effects()
 
+    def abandon(self) -> list[Effect]:
+        """End a call that could not be made durable: nobody was told of it, so no event is."""
+        if self.state is CallState.ENDED:
+            return []
+        self.state = CallState.ENDED
+        self._deadlines.clear()
+        self._live_legs.clear()
+        return [CloseMedia(finish_recording=False)]
+
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout` at the latest, on the monotonic clock; None for never."""
         return min(self._deadlines.values(), default=None)
