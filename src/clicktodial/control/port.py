@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
@@ -15,7 +16,8 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.media import MediaAddress, MediaDescription
+from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
 
 # Telephony
@@ -23,11 +25,16 @@ from clicktodial.domain.recording import Recording
 
 @dataclass(frozen=True, slots=True)
 class LegPlan:
-    """One leg to dial. Numbers are E.164 with plus; `shown` is all that the party may see."""
+    """One leg to dial. Numbers are E.164 with plus; `shown` is all that the party may see, and
+    not even that where `hides_number`.
+
+    `offer` may list more codecs than the trunk takes, and keys that only an SRTP trunk is told.
+    """
 
     destination: str
     shown: str
     offer: MediaDescription
+    hides_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,47 @@ class Ended:
     cause: LegCause
 
 
-LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Ended
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The party's re-INVITE or UPDATE describes other audio, or asks for our offer (None).
+
+    Owed: `answer_offer` or `refuse_offer`. No second one comes before that.
+    """
+
+    media: MediaDescription | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """What we offered in `reoffer`, or to an offer of None, is answered; it holds from now on."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """What we offered in `reoffer` was refused, for good; the session is as it was before."""
+
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The party pressed a key (SIP INFO): one of 0-9, *, #, A-D."""
+
+    digit: str
+
+
+LegEvent: TypeAlias = (
+    Ringing
+    | EarlyMedia
+    | Answered
+    | Ended
+    | Offered
+    | OfferAnswered
+    | OfferRefused
+    | DigitReceived
+)
 
 
 class Leg(Protocol):
@@ -68,8 +115,20 @@ class Leg(Protocol):
     @property
     def sip_call_id(self) -> str | None: ...
 
-    def hang_up(self) -> None:
-        """End it in any state (CANCEL, BYE, or both when they cross). No event follows."""
+    def hang_up(self, *, q850: int | None = None) -> None:
+        """End it in any state (CANCEL, BYE, or both when they cross). No event follows.
+
+        `q850` is told to the network as the reason (RFC 3326)."""
+
+    def reoffer(self, media: MediaDescription) -> None:
+        """Offer other audio in a re-INVITE; OfferAnswered or OfferRefused follows. To be
+        used when answered and while none of ours or theirs is open."""
+
+    def answer_offer(self, media: MediaDescription) -> None:
+        """The answer to Offered; our offer where that was None."""
+
+    def refuse_offer(self, status: int, phrase: str) -> None:
+        """Refuse Offered; the session stays as it was."""
 
 
 class Telephony(Protocol):
@@ -78,7 +137,69 @@ class Telephony(Protocol):
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg: ...
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkForecast:
+    """What would become of a leg that is placed now: its trunk, or why there is none."""
+
+    trunk_name: str | None
+    obstacle: str = ""
+
+
+class TrunkForecaster(Protocol):
+    """Looks at the trunks without using them; TrunkTelephony implements it."""
+
+    def forecast(self, destination: str) -> TrunkForecast:
+        """For an E.164 number with plus. Never waits."""
+
+
 # Media
+
+
+class AnswerVerdict(StrEnum):
+    """Who seems to have answered."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """A key was pressed, told by RFC 4733 telephone-event: one of 0-9, *, #, A-D. Once a press."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJudged:
+    """Machine detection came to its verdict; told at most once a listening."""
+
+    verdict: AnswerVerdict
+
+
+Heard: TypeAlias = DigitHeard | AnswerJudged
+
+
+@dataclass(frozen=True, slots=True)
+class SideQuality:
+    """What came from one side so far. None where this relay or party cannot tell.
+
+    `mos` is ITU-T G.107's estimate, 1.0-4.5, of what the other side hears of this one.
+    """
+
+    packets: int
+    packets_lost: int | None = None
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    mos: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuality:
+    """Both sides' quality at one instant."""
+
+    caller: SideQuality
+    callee: SideQuality
 
 
 class RelayError(Exception):
@@ -94,13 +215,43 @@ class RelaySession(Protocol):
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         """Send that side's audio there. Raises RelayError."""
 
-    async def start_ringback(self) -> None:
-        """Play the ringing tone to the caller until `stop_prompt`. Raises RelayError."""
+    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
+        """The keys to offer to that side, stable for the session; none where the relay knows
+        no SRTP. A remote description that bears keys makes that side's stream SRTP."""
 
-    async def stop_prompt(self) -> None: ...
+    async def play(
+        self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
+    ) -> None:
+        """Play to that side in place of whatever it would hear; replaces a prompt that plays.
+
+        `on_end` is called once when a prompt that does not repeat was heard to its end, and not
+        when it is stopped or replaced. The side's remote media must be set. Raises RelayError.
+        """
+
+    async def stop_playing(self, side: Side) -> None:
+        """Nothing happens where nothing plays. Raises RelayError."""
+
+    async def listen(
+        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
+    ) -> None:
+        """Tell of keys and, where `judges_answer`, of who seems to speak there, until
+        `stop_listening`. The side's remote media must be set. Raises RelayError."""
+
+    async def stop_listening(self, side: Side) -> None: ...
+
+    async def set_muted(self, side: Side, *, muted: bool) -> None:
+        """Whether what that side says is kept from the other, and from the recording."""
 
     async def start_recording(self) -> None:
         """Capture what both sides send from now on. Raises RelayError."""
+
+    async def pause_recording(self) -> None:
+        """Capture nothing until `resume_recording`; the recording has silence there."""
+
+    async def resume_recording(self) -> None: ...
+
+    async def quality(self) -> CallQuality:
+        """What both sides' streams were like so far. Raises RelayError."""
 
     async def close(self) -> "Capture | None":
         """Release all; returns what was captured when recording had been started."""
@@ -115,6 +266,14 @@ class Relay(Protocol):
 
     def has_room(self) -> bool:
         """Whether another session may be opened within the configured limits."""
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """What it carries, preferred first, by configuration."""
+
+    @property
+    def can_transcode(self) -> bool:
+        """Whether the two sides may use different codecs."""
 
 
 # Recording

@@ -47,12 +47,16 @@ class LegOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LegCause:
-    """The end of one leg. `sip_status` is None where no SIP response or request told it."""
+    """The end of one leg. `sip_status` is None where no SIP response or request told it.
+
+    `reason_header` is the peer's Reason header (RFC 3326) as it came, printable and bounded.
+    """
 
     outcome: LegOutcome
     sip_status: int | None = None
     sip_text: str = ""
     q850: int | None = None
+    reason_header: str = ""
 
 
 # RFC 3398 7.2.4.1 and 8.2.6.1 for the statuses that a called network sends most.
