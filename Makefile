@@ -24,7 +24,9 @@ setup-run:
 
 .PHONY: setup-test
 setup-test: setup
-	@scripts/require-debian.sh sip-tester:sipp
+	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
+		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
+		rtpengine-daemon:rtpengine baresip-core:baresip
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording

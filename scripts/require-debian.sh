@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # Makes sure that programs from Debian are there: require-debian.sh PACKAGE:PROGRAM ...
+# PROGRAM is a name on the PATH, or the path of a file that the package brings (a pattern too).
 # Installs what is missing when it may, and otherwise says what is missing and fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
+is_there() {
+    case "$1" in
+        /*) compgen -G "$1" >/dev/null ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
 missing_packages() {
     local pair
     for pair in "$@"; do
-        command -v "${pair#*:}" >/dev/null 2>&1 || echo "${pair%%:*}"
+        is_there "${pair#*:}" || echo "${pair%%:*}"
     done
 }
 
