@@ -108,7 +108,7 @@ def test_ringing_for_minutes_is_told_every_minute_until_given_up() -> None:
     sent = harness.advance(UNANSWERED_MAX_S - 1)
     assert {summary(data) for _, data in sent} == {"180 INVITE"}
     assert [after for after, _ in sent][:2] == [PROVISIONAL_REPEAT_S, 2 * PROVISIONAL_REPEAT_S]
-    assert summary(harness.advance(1.1)[0][1]) == "480 INVITE"
+    assert summary(harness.advance(1.1)[0][1]) == "487 INVITE"
     [ended] = harness.events()
     assert isinstance(ended, SessionEnded)
     assert ended.cause.outcome is LegOutcome.NO_ANSWER
@@ -118,8 +118,21 @@ def test_invite_that_nobody_handles_is_given_up() -> None:
     harness = create_harness()
     harness.accept()
     sent = harness.advance(UNANSWERED_MAX_S + 1)
-    assert summary(sent[0][1]) == "480 INVITE"
+    assert summary(sent[0][1]) == "487 INVITE"
     assert harness.agent.session_count == 0
+
+
+def test_invite_that_expires_stops_ringing_by_itself() -> None:
+    """Every CANCEL may be lost; RFC 3261 13.3.1."""
+    harness = create_harness()
+    harness.receive(create_request("INVITE", sdp=describe(PCMA), lines=["Expires: 30"]))
+    [(session, _)] = harness.agent.take_events()
+    session.ring(harness.now)
+    harness.sent()
+    assert harness.advance(29.0) == []
+    assert summary(harness.advance(1.1)[0][1]) == "487 INVITE"
+    assert isinstance(harness.events()[-1], SessionEnded)
+
 
 
 def test_answer_is_sent_again_until_its_ack() -> None:

@@ -70,6 +70,12 @@ def test_invite_says_what_it_must_and_no_more() -> None:
     assert header_lines(request, "To") == [f"<sip:{CALLED}@192.0.2.9:5080;user=phone>"]
 
 
+def test_invite_says_how_long_the_phone_may_ring() -> None:
+    invitation = dataclasses.replace(create_invitation(), expires_s=45)
+    _, request = create_harness().invite(invitation)
+    assert read(request).get("Expires") == "45"
+
+
 def test_identifiers_of_two_sessions_differ_and_name_nobody() -> None:
     harness = Harness(create_agent(seed=5))
     requests = [read(harness.invite()[1]) for _ in range(100)]

@@ -28,13 +28,16 @@ class LegPlan:
     """One leg to dial. Numbers are E.164 with plus; `shown` is all that the party may see, and
     not even that where `hides_number`.
 
-    `offer` may list more codecs than the trunk takes, and keys that only an SRTP trunk is told.
+    `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
+    stop be lost. `offer` may list more codecs than the trunk takes, and keys that only an SRTP
+    trunk is told.
     """
 
     destination: str
     shown: str
     offer: MediaDescription
     hides_number: bool = False
+    ring_timeout_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

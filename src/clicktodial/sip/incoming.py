@@ -24,7 +24,8 @@ from clicktodial.sip.uri import Address, parse_uri, uri_of
 
 # RFC 3261 13.3.1.1: proxies forget a call that does not ring anew within three minutes.
 PROVISIONAL_REPEAT_S = 60.0
-# A caller that vanished never cancels: without an end, such sessions would fill the table.
+# A caller that vanished never cancels: without an end, such sessions would fill the table. Its
+# Expires may end them sooner.
 UNANSWERED_MAX_S = 600.0
 NO_ACK_CAUSE = LegCause(LegOutcome.FAILED, 408, "No ACK", 102)
 
@@ -67,7 +68,7 @@ class IncomingSession(Session):
         self._invite_cseq = request.cseq
         self._repeated: bytes | None = None  # the 180, 183 or 200 that may have to go again
         self._interval_s = context.timers.t1_s
-        self._give_up_at = now + UNANSWERED_MAX_S
+        self._give_up_at = now + _ring_time_s(request)
         self._wants_bye = False
         self._hang_up_q850: int | None = None
         self.deadline: float | None = None
@@ -161,8 +162,9 @@ class IncomingSession(Session):
             self._repeat()
             self._arm_repeat(now)
             return
-        self._refuse(480, "Temporarily Unavailable", now)
-        self._emit_end(cause_of_status(480, "Never answered"))
+        # RFC 3261 13.3.1: the INVITE has expired.
+        self._refuse(487, "Request Terminated", now)
+        self._emit_end(cause_of_status(487, "Never answered"))
 
     def _arm_repeat(self, now: float) -> None:
         self._context.deadlines.arm(self, min(now + PROVISIONAL_REPEAT_S, self._give_up_at))
@@ -197,3 +199,11 @@ class IncomingSession(Session):
         self._context.deadlines.cancel(self)
         self._forget_invite()
         super()._end()
+
+
+def _ring_time_s(request: SipMessage) -> float:
+    """How long the INVITE may stay unanswered (RFC 3261 13.3.1)."""
+    expires_s = request.get_count("Expires")
+    if expires_s is None or expires_s <= 0:
+        return UNANSWERED_MAX_S
+    return min(expires_s, UNANSWERED_MAX_S)

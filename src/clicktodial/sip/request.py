@@ -10,7 +10,8 @@ from clicktodial.sip.uri import Address
 class Invitation:
     """An INVITE to send. `headers` are added as given.
 
-    `next_hop` is where the datagram goes, whatever `request_uri` says.
+    `next_hop` is where the datagram goes, whatever `request_uri` says. `expires_s` is how long the
+    phone may ring: should every CANCEL be lost, it falls silent by itself (RFC 3261 13.2.1).
     """
 
     request_uri: str
@@ -19,6 +20,7 @@ class Invitation:
     next_hop: Address
     sdp: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    expires_s: int | None = None
 
     def check(self) -> None:
         """Raises ValueError where a value would end its line and begin another."""
@@ -52,6 +54,8 @@ class RequestHead:
     def create_invite(self, context: Context, invitation: Invitation) -> bytes:
         """The INVITE itself."""
         extra = "".join(f"{name}: {value}\r\n" for name, value in invitation.headers)
+        if invitation.expires_s is not None:
+            extra += f"Expires: {invitation.expires_s}\r\n"
         return (
             f"{self._start('INVITE', f'<{self.to_uri}>')}CSeq: 1 INVITE\r\n"
             f"{context.contact_line}{context.agent_line}{extra}"
