@@ -66,20 +66,30 @@ class Datagram:
 
 @dataclass
 class Impairment:
-    """What the network does to datagrams, each way; the same seed does the same."""
+    """What the network does to datagrams; the same seed does the same.
+
+    `lost` holds each way unless `lost_from_phone` says otherwise for that one. Each copy is under
+    way for up to `delay_max_s`, so that a later one may arrive first.
+    """
 
     lost: float = 0.0
     doubled: float = 0.0
     seed: int = 1
+    lost_from_phone: float | None = None
+    delay_max_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def copies(self) -> int:
-        """How many copies of the next datagram arrive: 0, 1 or 2."""
-        if self._random.random() < self.lost:
-            return 0
-        return 2 if self._random.random() < self.doubled else 1
+    def draw_delays(self, direction: Direction) -> list[float]:
+        """When the next datagram arrives, in seconds from now: not at all, once or twice."""
+        lost = self.lost
+        if direction is Direction.FROM_PHONE and self.lost_from_phone is not None:
+            lost = self.lost_from_phone
+        if self._random.random() < lost:
+            return []
+        copies = 2 if self._random.random() < self.doubled else 1
+        return [self._random.uniform(0, self.delay_max_s) for _ in range(copies)]
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -105,6 +115,14 @@ async def _bind(host: str, on_datagram: Callable[[bytes, Address], None]) -> _So
     )
     protocol.transport = transport
     return protocol
+
+
+def _send_after(delay_s: float, bound: _Socket, data: bytes, destination: Address) -> None:
+    if delay_s:
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay_s, bound.send, data, destination)
+    else:
+        bound.send(data, destination)
 
 
 @dataclass
@@ -234,26 +252,25 @@ class Switch:
         if sip_call_id not in self._calls:
             return
         phone, _ = self._calls[sip_call_id]
-        copies = self._record(phone.name, Direction.TO_PHONE, data)
-        for _ in range(copies):
-            phone.socket.send(data, phone.address)
+        for delay_s in self._record(phone.name, Direction.TO_PHONE, data):
+            _send_after(delay_s, phone.socket, data, phone.address)
 
     def _from_phone(self, name: str, data: bytes) -> None:
         found = _CALL_ID.search(data)
         known = self._calls.get(found[1].decode()) if found else None
-        copies = self._record(name, Direction.FROM_PHONE, data)
+        delays_s = self._record(name, Direction.FROM_PHONE, data)
         if known is None or self._front is None:
             return
-        for _ in range(copies):
-            self._front.send(data, known[1])
+        for delay_s in delays_s:
+            _send_after(delay_s, self._front, data, known[1])
 
-    def _record(self, phone: str, direction: Direction, data: bytes) -> int:
-        copies = self.impairment.copies()
+    def _record(self, phone: str, direction: Direction, data: bytes) -> list[float]:
+        delays_s = self.impairment.draw_delays(direction)
         datagram = Datagram(time.monotonic(), phone, direction, data)
         wanted = (phone, direction, datagram.label)
         if self._to_drop.get(wanted, 0) > 0:
             self._to_drop[wanted] -= 1
-            copies = 0
-        self.datagrams.append(replace(datagram, dropped=copies == 0))
+            delays_s = []
+        self.datagrams.append(replace(datagram, dropped=not delays_s))
         self._changed.set()
-        return copies
+        return delays_s
