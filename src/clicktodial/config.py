@@ -114,6 +114,12 @@ class SecuritySettings(_Table, frozen=True):
     key_file: str | None = None  # default: <data_dir>/master.key, made when missing
 
 
+class MetricsSettings(_Table, frozen=True):
+    """Who may read the metrics."""
+
+    token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None  # absent: no page
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -134,6 +140,7 @@ class Settings(_Table, frozen=True):
     notify: NotifySettings = NotifySettings()
     security: SecuritySettings = SecuritySettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def data_dir(self) -> Path:

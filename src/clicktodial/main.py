@@ -19,6 +19,7 @@ import structlog
 import uvloop
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import ConfigError, Settings, SipSettings
@@ -31,6 +32,7 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.rtpio import RtpioRelay
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
+from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
 from clicktodial.recordings.recorder import FileRecorder
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.telephony import TrunkTelephony
@@ -154,9 +156,12 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
         endpoint, telephony = await _open_telephony(stack, settings.sip, applications)
         store = SqlCallStore(database, node_id=node_id)
+        metrics = Metrics()
+        metered = MeteredCallStore(store, metrics)
         service = LiveCallService(
-            CallDependencies(clock, telephony, relay, recorder, store, notifier), settings.calls
+            CallDependencies(clock, telephony, relay, recorder, metered, notifier), settings.calls
         )
+        _add_readings(metrics, service, endpoint, database)
         # Whatever goes wrong from here on, no phone is left ringing.
         stack.push_async_callback(service.stop)
 
@@ -174,6 +179,11 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 settings=settings.http,
                 default_region=settings.calls.default_region,
                 is_ready=is_ready,
+                further_handlers=[
+                    create_metrics_handler(
+                        metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
+                    )
+                ],
             )
         )
         await server.start(settings.http.host, settings.http.port)
@@ -194,6 +204,48 @@ async def _open_telephony(
     telephony = TrunkTelephony(endpoint, applications.trunks)
     stack.push_async_callback(telephony.close)
     return endpoint, telephony
+
+
+def _add_readings(
+    metrics: Metrics, service: LiveCallService, endpoint: SipEndpoint, database: Database
+) -> None:
+    """What the metrics page reads of the parts when it is asked for."""
+    counters = endpoint.user_agent.counters
+    gauge, counter = metrics.add_gauge, metrics.add_counter
+    gauge("clicktodial_calls_live", "Calls under way.", lambda: service.live_count)
+    gauge(
+        "clicktodial_sip_sessions",
+        "SIP sessions, those that are being ended included.",
+        lambda: endpoint.user_agent.session_count,
+    )
+    gauge(
+        "clicktodial_sip_transactions",
+        "SIP transactions that live or linger.",
+        lambda: endpoint.user_agent.transaction_count,
+    )
+    gauge(
+        "clicktodial_writer_queue",
+        "Changes that wait to be written to the database.",
+        lambda: database.writer.depth,
+    )
+    counter("clicktodial_sip_received", "SIP messages received.", lambda: counters.received)
+    counter("clicktodial_sip_sent", "SIP messages sent.", lambda: counters.sent)
+    counter(
+        "clicktodial_sip_retransmissions",
+        "Of those sent, the ones that had been sent before.",
+        lambda: counters.retransmissions,
+    )
+    counter(
+        "clicktodial_sip_malformed",
+        "What came to the SIP port and was no SIP message.",
+        lambda: counters.malformed,
+    )
+    counter("clicktodial_sip_stray", "SIP messages that matched nothing.", lambda: counters.stray)
+    counter(
+        "clicktodial_sip_refused",
+        "SIP requests turned away or dropped at a limit.",
+        lambda: counters.refused,
+    )
 
 
 def _own_task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

@@ -1,5 +1,6 @@
 """The HTTP application: every route of the platform, and the answers where there is none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def create_http_app(
     settings: HttpSettings,
     default_region: str,
     is_ready: IsReady,
+    further_handlers: Sequence[HTTPRouteHandler] = (),
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
@@ -59,6 +61,7 @@ def create_http_app(
         route_handlers=[
             *create_operation_handlers(operations),
             *create_health_handlers(is_ready),
+            *further_handlers,
             *create_document_handlers(document),
             _create_root_handler(),
         ],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Settings.")
 
 HIDDEN = "[hidden]"
+_SECRET_KEYS = frozenset({"master_key", "token"})
 
 
 # Without it the only command would take the place of its group.
@@ -30,12 +31,14 @@ def show(*, config: Config = None, as_json: Json = False) -> None:
 
 
 def hide_secrets(settings: "Settings") -> dict[str, dict[str, Any]]:
-    """All tables, the master key and the password of the database hidden."""
+    """All tables; keys, tokens and the password of the database hidden."""
     import msgspec
 
     tables: dict[str, dict[str, Any]] = msgspec.to_builtins(settings)
-    if tables["security"]["master_key"] is not None:
-        tables["security"]["master_key"] = HIDDEN
+    for values in tables.values():
+        for key in _SECRET_KEYS & values.keys():
+            if values[key] is not None:
+                values[key] = HIDDEN
     tables["database"]["url"] = _hide_password(settings.database_url)
     return tables
 

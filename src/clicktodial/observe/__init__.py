@@ -1,1 +1,1 @@
-"""How the platform is watched: logs."""
+"""How the platform is watched: logs and metrics."""

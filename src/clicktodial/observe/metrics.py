@@ -1,0 +1,134 @@
+"""Metrics in the Prometheus form.
+
+Calls are counted where they are made durable: `MeteredCallStore` stands before the store and sees
+each call begin and end, so that no part of the call path knows of metrics. What can be read at any
+moment (live calls, SIP counters) is read when somebody asks, and costs calls nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from clicktodial.control.port import CallStore
+from clicktodial.domain.call import Call
+from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.identifier import AppId, CallId
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.
+_SETUP_BUCKETS_S = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120)
+_DURATION_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+
+
+class Metrics:
+    """All metrics of one node, in a registry of their own."""
+
+    def __init__(self) -> None:
+        # A second series for each one, which says when this process started.
+        disable_created_metrics()
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._begun = Counter(
+            "clicktodial_calls_begun", "Calls that became durable.", registry=self._registry
+        )
+        self._ended = Counter(
+            "clicktodial_calls_ended",
+            "Calls that ended, by the specification's reason, how far they had come, and who.",
+            ("reason", "stage", "by"),
+            registry=self._registry,
+        )
+        self._setup = Histogram(
+            "clicktodial_call_setup_seconds",
+            "From begin until both parties were joined.",
+            buckets=_SETUP_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            "clicktodial_call_duration_seconds",
+            "From joined until the end; calls that were joined only.",
+            buckets=_DURATION_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._recordings = Counter(
+            "clicktodial_recordings",
+            "Recordings asked for, of calls that ended, by result.",
+            ("result",),
+            registry=self._registry,
+        )
+
+    def count_begun(self) -> None:
+        """A call is durable."""
+        self._begun.inc()
+
+    def count_ended(self, call: Call) -> None:
+        """A call is over; its end is set."""
+        end = call.end
+        if end is None:
+            return
+        self._ended.labels(end.reason.value, end.stage.value, end.by.value).inc()
+        if call.connected_at is not None:
+            self._setup.observe((call.connected_at - call.begun_at).total_seconds())
+            self._duration.observe(call.duration_s)
+        if call.recording_result is not None:
+            self._recordings.labels(call.recording_result.value).inc()
+
+    def add_gauge(self, name: str, about: str, read: Callable[[], float]) -> None:
+        """A value that `read` tells at any moment, on the loop, without waiting."""
+        Gauge(name, about, registry=self._registry).set_function(read)
+
+    def add_counter(self, name: str, about: str, read: Callable[[], float]) -> None:
+        """The same, of a value that only grows; `name` without its `_total`."""
+        self._registry.register(_ReadCounter(name, about, read))
+
+    def render(self) -> bytes:
+        """Everything, in the text form that Prometheus scrapes."""
+        return generate_latest(self._registry)
+
+
+class _ReadCounter(Collector):
+    """A counter that something else keeps."""
+
+    def __init__(self, name: str, about: str, read: Callable[[], float]) -> None:
+        self._name = name
+        self._about = about
+        self._read = read
+
+    def collect(self) -> list[CounterMetricFamily]:
+        return [CounterMetricFamily(self._name, self._about, value=self._read())]
+
+
+class MeteredCallStore:
+    """Implements control.port.CallStore: counts what passes on its way to the store."""
+
+    def __init__(self, store: CallStore, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        """See control.port.CallStore."""
+        created = self._store.create(call, events)
+        created.add_done_callback(self._on_created)
+        return created
+
+    def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        """See control.port.CallStore."""
+        if events and events[-1].is_terminal:
+            self._metrics.count_ended(call)
+        return self._store.update(call, events)
+
+    async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
+        """See control.port.CallStore."""
+        return await self._store.is_known(call_id, app_id)
+
+    def _on_created(self, created: asyncio.Future[None]) -> None:
+        if not created.cancelled() and created.exception() is None:
+            self._metrics.count_begun()
