@@ -4,13 +4,13 @@ Whatever happens on the way, both sides must come to an end, be told so at most 
 forget everything. Each seed is one run that can be repeated.
 """
 
-import heapq
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from tests.sip.network import Network, Weather
 from tests.sip.support import ANSWER_SDP, create_agent, create_invitation, describe
 
 from clicktodial.domain.media import PCMA
@@ -21,7 +21,7 @@ from clicktodial.sip.event import (
     SessionEnded,
     SessionEvent,
 )
-from clicktodial.sip.user_agent import Address, Session, SessionState, UserAgent
+from clicktodial.sip.user_agent import Address, Session, SessionState
 
 CALLER: Address = ("192.0.2.1", 5060)
 CALLEE: Address = ("192.0.2.9", 5080)
@@ -29,75 +29,26 @@ CALLEE: Address = ("192.0.2.9", 5080)
 FORGOTTEN_AFTER_S = 3 * 32.0 + 10.0
 
 
-@dataclass(frozen=True)
-class Weather:
-    """What the network does to each datagram, as probabilities."""
-
-    loss: float = 0.0
-    double: float = 0.0
-    delay_max_s: float = 0.05
-
-
 @dataclass
-class Network:
-    """Two agents, what is under way between them, and one clock."""
+class CallNetwork(Network):
+    """A network between a caller and a callee that keeps what their sessions told."""
 
-    dice: random.Random
-    weather: Weather
-    now: float = 0.0
-    agents: dict[Address, UserAgent] = field(default_factory=dict)
     events: dict[Session, list[SessionEvent]] = field(default_factory=dict)
-    _plans: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
-    _order: int = 0
     incoming: list[Session] = field(default_factory=list)
     on_invite: Callable[[Session], None] = lambda _: None
 
-    def at(self, delay_s: float, action: Callable[[], None]) -> None:
-        self._order += 1
-        heapq.heappush(self._plans, (self.now + delay_s, self._order, action))
+    def __post_init__(self) -> None:
+        self.on_event = self._note
 
-    def run(self, until: float) -> None:
-        while True:
-            self._settle()
-            due = [self._plans[0][0]] if self._plans else []
-            deadlines = (agent.next_deadline() for agent in self.agents.values())
-            due += [deadline for deadline in deadlines if deadline is not None]
-            if not due or min(due) > until:
-                self.now = until
-                return
-            self.now = max(self.now, min(due))
-            for agent in self.agents.values():
-                agent.handle_timeout(self.now)
-            while self._plans and self._plans[0][0] <= self.now:
-                heapq.heappop(self._plans)[2]()
-
-    def _settle(self) -> None:
-        """Post what the agents send, and note what they tell, until there is no more."""
-        busy = True
-        while busy:
-            busy = False
-            for address, agent in self.agents.items():
-                for session, event in agent.take_events():
-                    busy = True
-                    self.events.setdefault(session, []).append(event)
-                    if isinstance(event, IncomingInvite):
-                        self.incoming.append(session)
-                        self.on_invite(session)
-                for data, destination in agent.take_datagrams():
-                    busy = True
-                    self._post(data, address, destination)
-
-    def _post(self, data: bytes, source: Address, destination: Address) -> None:
-        receiver = self.agents[destination]
-        copies = 1 + (self.dice.random() < self.weather.double)
-        for _ in range(copies):
-            if self.dice.random() >= self.weather.loss:
-                delay = self.dice.uniform(0.0005, self.weather.delay_max_s)
-                self.at(delay, lambda: receiver.receive(data, source, self.now))
+    def _note(self, session: Session, event: SessionEvent) -> None:
+        self.events.setdefault(session, []).append(event)
+        if isinstance(event, IncomingInvite):
+            self.incoming.append(session)
+            self.on_invite(session)
 
 
-def create_network(seed: int, weather: Weather) -> Network:
-    network = Network(random.Random(seed), weather)
+def create_network(seed: int, weather: Weather) -> CallNetwork:
+    network = CallNetwork(random.Random(seed), lambda _source, _destination: weather)
     network.agents[CALLER] = create_agent(seed=seed, local=CALLER)
     network.agents[CALLEE] = create_agent(seed=seed + 1_000_000, local=CALLEE)
     return network
@@ -112,7 +63,7 @@ WEATHERS = {
 CALLEE_PLANS = ("answer", "ring-then-answer", "early-media", "reject", "ring-on", "ignore")
 
 
-def plan_callee(network: Network, session: Session, plan: str) -> None:
+def plan_callee(network: CallNetwork, session: Session, plan: str) -> None:
     """What the called phone does; each step only where the session still allows it."""
 
     def unanswered(action: Callable[[], None]) -> Callable[[], None]:
@@ -142,7 +93,7 @@ def plan_callee(network: Network, session: Session, plan: str) -> None:
             ring()
 
 
-def simulate(network: Network, *, callee_hangs_up: bool) -> Session:
+def simulate(network: CallNetwork, *, callee_hangs_up: bool) -> Session:
     """One call, hung up by one side or both at a moment that may fall anywhere in it."""
     dice = network.dice
 
@@ -183,7 +134,7 @@ def test_call_in_any_weather_ends_on_both_sides_and_is_forgotten(
             assert agent.counters.malformed == 0, (name, seed)
 
 
-def assert_told_in_order(network: Network, seed: int) -> None:
+def assert_told_in_order(network: CallNetwork, seed: int) -> None:
     for events in network.events.values():
         kinds = Counter(type(event) for event in events)
         for once in (SessionAnswered, SessionConfirmed, SessionEnded, IncomingInvite):
