@@ -91,6 +91,7 @@ class RecordingSettings(_Table, frozen=True):
     """How recordings are made."""
 
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    format: Literal["wav", "ogg", "mp3"] = "wav"  # ogg is Opus
 
 
 class NotifySettings(_Table, frozen=True):

@@ -134,7 +134,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await applications.start()
         stack.push_async_callback(applications.close)
         recordings_root = settings.data_dir / "recordings"
-        recorder = FileRecorder(recordings_root, catalog, settings.recording.workers)
+        recorder = FileRecorder(recordings_root, catalog, settings.recording)
         await recorder.start()
         stack.push_async_callback(recorder.close)
         relay = RtpioRelay(settings.media, settings.data_dir / "spool")

@@ -15,6 +15,7 @@ import pytest_asyncio
 import uvloop
 from tests.recordings.synthetic import START_US, Network, Sender, write_capture
 
+from clicktodial.config import RecordingSettings
 from clicktodial.control.port import Capture, StoreError
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import (
@@ -59,7 +60,7 @@ def catalog() -> MemoryCatalog:
 
 @pytest_asyncio.fixture
 async def recorder(tmp_path: Path, catalog: MemoryCatalog) -> AsyncIterator[FileRecorder]:
-    recorder = FileRecorder(tmp_path / "recordings", catalog, workers=2)
+    recorder = FileRecorder(tmp_path / "recordings", catalog, RecordingSettings(workers=2))
     await recorder.start()
     yield recorder
     await recorder.close()
@@ -249,7 +250,7 @@ async def test_many_recordings_at_once_are_all_made(
 async def test_recorder_closed_refuses_and_leaves_no_process(
     tmp_path: Path, catalog: MemoryCatalog, capture: Capture
 ) -> None:
-    recorder = FileRecorder(tmp_path / "recordings", catalog, workers=2)
+    recorder = FileRecorder(tmp_path / "recordings", catalog, RecordingSettings(workers=2))
     await recorder.start()
     assert worker_pids()
     await recorder.close()

@@ -30,7 +30,7 @@ def fetch(
     call_id: CallIdArgument,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the WAV file.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the audio file.")
     ],
     url: Url = None,
     config: Config = None,

@@ -79,7 +79,7 @@ def _delay_impairment(delay_ms: float) -> float:
     if delay_ms <= _UNNOTICED_DELAY_MS:
         return 0.0
     x = math.log2(delay_ms / _UNNOTICED_DELAY_MS)
-    return 25 * ((1 + x**6) ** (1 / 6) - 3 * (1 + (x / 3) ** 6) ** (1 / 6) + 2)
+    return 25 * (math.pow(1 + x**6, 1 / 6) - 3 * math.pow(1 + (x / 3) ** 6, 1 / 6) + 2)
 
 
 def _loss_impairment(codec: CodecImpairment, loss_ratio: float) -> float:

@@ -35,7 +35,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # A second series for each one, which says when this process started.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call] # has no annotations
         self._registry = CollectorRegistry(auto_describe=True)
         self._begun = Counter(
             "clicktodial_calls_begun", "Calls that became durable.", registry=self._registry

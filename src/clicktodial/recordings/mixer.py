@@ -13,6 +13,7 @@ from clicktodial.recordings.capture import (
     PCMU_PAYLOAD_TYPE,
     PacketTable,
 )
+from clicktodial.recordings.check import Finding, find_desynchronisation
 from clicktodial.recordings.timeline import SAMPLE_RATE_HZ, Placement, place_packets
 
 # 10 s: half a MiB of stereo, however long the recording.
@@ -44,7 +45,12 @@ class Channel:
         self._packets = packets
         self._decoder = decoder
         self._placement: Placement = place_packets(packets, start_us, decoder)
+        self._start_us = start_us
         self.end_samples = self._placement.end(packets)
+
+    def check(self, side: str) -> Finding | None:
+        """Whether the side's audio lies where it came."""
+        return find_desynchronisation(side, self._packets, self._placement, self._start_us)
 
     def render(self, begin: int, count: int) -> Samples:
         """The samples from `begin` on; silence where no packet is. Of two that overlap, the one

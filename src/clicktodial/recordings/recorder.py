@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from clicktodial.config import RecordingSettings
 from clicktodial.control.port import Capture, RecordingCatalog, StoreError
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
@@ -19,17 +20,18 @@ _SAFE_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class FileRecorder:
-    """Implements control.port.Recorder: `<root>/YYYY/MM/DD/<recording id>.wav`, stereo PCM of
-    16 bits at 8 kHz, caller left, callee right.
+    """Implements control.port.Recorder: `<root>/YYYY/MM/DD/<recording id>.<format>`, stereo at
+    8 kHz, caller left, callee right; WAV is PCM of 16 bits.
 
     A capture is deleted once its recording is in the catalog, or when it holds no audio. One
     that failed stays where it is, and `finish` may be asked for it again.
     """
 
-    def __init__(self, root: Path, catalog: RecordingCatalog, workers: int) -> None:
+    def __init__(self, root: Path, catalog: RecordingCatalog, settings: RecordingSettings) -> None:
         self._root = root.absolute()
         self._catalog = catalog
-        self._pool = WorkerPool(workers)
+        self._format = settings.format
+        self._pool = WorkerPool(settings.workers)
 
     async def start(self) -> None:
         """Start the first worker. Raises OSError."""
@@ -51,7 +53,7 @@ class FileRecorder:
             bound.error("recording.failed", error="the identifier cannot be a file's name")
             return RecordingResult.FAIL
         created_at = datetime.now(UTC)
-        key = _create_key(recording_id, capture.started_at, created_at)
+        key = _create_key(recording_id, capture.started_at, created_at, self._format)
         try:
             rendered = await self._pool.run(self._create_job(capture, key))
             if rendered.size_bytes:
@@ -66,6 +68,10 @@ class FileRecorder:
                 caller_path=capture.caller_path,
                 callee_path=capture.callee_path,
             )
+            return RecordingResult.FAIL
+        if rendered.findings:
+            # The file is kept, and so are the captures, for whoever has to find out why.
+            bound.error("recording.doubtful", findings=rendered.findings)
             return RecordingResult.FAIL
         _delete_capture(capture)
         if not rendered.size_bytes:
@@ -82,10 +88,12 @@ class FileRecorder:
         )
 
 
-def _create_key(recording_id: RecordingId, started_at: float | None, now: datetime) -> str:
+def _create_key(
+    recording_id: RecordingId, started_at: float | None, now: datetime, suffix: str
+) -> str:
     """Named by the day on which the recording started, so that every try names the same."""
     day = now if started_at is None else datetime.fromtimestamp(started_at, UTC)
-    return f"{day:%Y/%m/%d}/{recording_id}.wav"
+    return f"{day:%Y/%m/%d}/{recording_id}.{suffix}"
 
 
 def _create_recording(

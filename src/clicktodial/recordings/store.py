@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 # What keys look like, and nothing else is ever opened: no dots that lead up, no absolute path.
-_KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9A-Za-z_-]{1,64}\.wav")
+_KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9A-Za-z_-]{1,64}\.(?:wav|ogg|mp3)")
 
 
 class RecordingFileError(Exception):

@@ -331,7 +331,8 @@ def _create_answer_schemas() -> Json:
                 "type": "string",
                 "contentEncoding": "base64",
                 "contentMediaType": "audio/wav",
-                "description": "The content of the voice file, in base64.",
+                "description": "The content of the voice file, in base64: WAV, or OGG/Opus or "
+                "MP3 where the operator chose so.",
             }
         ),
         "Success": _create_success(),
