@@ -20,6 +20,7 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
 from clicktodial.domain.number import parse_number
+from clicktodial.domain.plan import Prompt
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -75,7 +76,7 @@ class FakeLeg:
     trunk_name: str | None = "trunk"
     sip_call_id: str | None = "sip"
 
-    def hang_up(self) -> None:
+    def hang_up(self, *, q850: int | None = None) -> None:
         self.hung_up += 1
 
 
@@ -119,11 +120,13 @@ class FakeRelay:
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         await self._do(f"set_remote {side}")
 
-    async def start_ringback(self) -> None:
-        await self._do("start_ringback")
+    async def play(
+        self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
+    ) -> None:
+        await self._do(f"play {prompt.audio} to {side}")
 
-    async def stop_prompt(self) -> None:
-        await self._do("stop_prompt")
+    async def stop_playing(self, side: Side) -> None:
+        await self._do(f"stop_playing {side}")
 
     async def start_recording(self) -> None:
         await self._do("start_recording")

@@ -75,10 +75,10 @@ async def test_slow_callee_gives_the_caller_ringback_until_the_answer(
     await settle()
     platform.telephony.legs[1].on_event(Ringing())
     await asyncio.sleep(3)
-    assert platform.relay.done[-1] == "start_ringback"
+    assert platform.relay.done[-1] == "play ringback to caller"
     platform.telephony.legs[1].on_event(Answered(answer))
     await settle()
-    assert platform.relay.done[-2:] == ["stop_prompt", "set_remote callee"]
+    assert platform.relay.done[-2:] == ["stop_playing caller", "set_remote callee"]
 
 
 async def test_early_media_replaces_ringback(platform: Any, answer: MediaDescription) -> None:
@@ -87,13 +87,13 @@ async def test_early_media_replaces_ringback(platform: Any, answer: MediaDescrip
     await asyncio.sleep(1)
     platform.telephony.legs[1].on_event(EarlyMedia(answer))
     await settle()
-    assert platform.relay.done[-2:] == ["stop_prompt", "set_remote callee"]
+    assert platform.relay.done[-2:] == ["stop_playing caller", "set_remote callee"]
 
 
 async def test_failing_prompt_does_not_end_the_call(
     platform: Any, answer: MediaDescription
 ) -> None:
-    platform.relay.failing = {"start_ringback", "stop_prompt"}
+    platform.relay.failing = {"play", "stop_playing"}
     await platform.begin()
     platform.telephony.legs[0].on_event(Answered(answer))
     await asyncio.sleep(1)

@@ -30,12 +30,12 @@ from clicktodial.domain.call import (
     PersistCall,
     PlaceLeg,
     PlatformStopping,
+    Play,
     RecordingFinished,
     ReleaseRequested,
     SetRemoteMedia,
     StartRecording,
-    StartRingback,
-    StopPrompt,
+    StopPlaying,
 )
 from clicktodial.domain.cause import (
     HANG_UP_CAUSE,
@@ -58,6 +58,7 @@ from clicktodial.domain.media import (
     MediaDescription,
 )
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.plan import DEFAULT_OPTIONS, RINGBACK_PROMPT, CallOptions
 
 STARTED_AT = datetime(2026, 1, 31, 23, 59, 58, 250_000, tzinfo=UTC)
 # A monotonic clock starts anywhere; a rule that forgets the offset must fail here.
@@ -112,7 +113,13 @@ ACCEPTED: dict[CallState, set[type]] = {
 class Scene:
     """A call, a clock that the test turns, and all effects so far."""
 
-    def __init__(self, *, recorded: bool = False, application_max_duration_s: int | None = None):
+    def __init__(
+        self,
+        *,
+        recorded: bool = False,
+        application_max_duration_s: int | None = None,
+        options: CallOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self.elapsed_s = 0.0
         plan = CallPlan(
             call_id=CallId("call-1"),
@@ -126,6 +133,7 @@ class Scene:
             callee_ring_timeout_s=60,
             max_duration_s=3600,
             application_max_duration_s=application_max_duration_s,
+            options=options,
         )
         self.call = Call(plan, begun_at=STARTED_AT)
         self.all_effects: list[Effect] = []
@@ -299,7 +307,7 @@ def test_ringback_delay_in_calling_callee_starts_the_tone_once() -> None:
     scene = Scene()
     scene.give(CallStarted(), CALLER_ANSWERED)
     assert scene.wait(RINGBACK_DELAY_S - 0.001) == []
-    assert scene.wait(0.001) == [StartRingback()]
+    assert scene.wait(0.001) == [Play(Side.CALLER, RINGBACK_PROMPT)]
     assert scene.wait(10) == []
 
 
@@ -316,7 +324,7 @@ def test_callee_answer_after_ringback_stops_it_before_the_callee_is_heard() -> N
     scene.give(CallStarted(), CALLER_ANSWERED)
     scene.wait(RINGBACK_DELAY_S)
     assert without_event(scene.give(CALLEE_ANSWERED)) == [
-        StopPrompt(), SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA),
+        StopPlaying(Side.CALLER), SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA),
     ]  # fmt: skip
 
 
@@ -325,7 +333,10 @@ def test_early_media_after_ringback_replaces_the_tone_once() -> None:
     scene.give(CallStarted(), CALLER_ANSWERED)
     scene.wait(RINGBACK_DELAY_S)
     early = LegEarlyMedia(Side.CALLEE, CALLEE_MEDIA)
-    assert scene.give(early) == [StopPrompt(), SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA)]
+    assert scene.give(early) == [
+        StopPlaying(Side.CALLER),
+        SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA),
+    ]
     assert scene.give(early) == [SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA)]
     assert without_event(scene.give(CALLEE_ANSWERED)) == [SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA)]
 
@@ -344,9 +355,9 @@ def test_early_media_without_a_codec_of_ours_leaves_the_tone_alone() -> None:
     scene = Scene()
     scene.give(CallStarted(), CALLER_ANSWERED)
     assert scene.give(LegEarlyMedia(Side.CALLEE, VIDEO_ONLY)) == []
-    assert scene.wait(RINGBACK_DELAY_S) == [StartRingback()]
+    assert scene.wait(RINGBACK_DELAY_S) == [Play(Side.CALLER, RINGBACK_PROMPT)]
     assert scene.give(LegEarlyMedia(Side.CALLEE, VIDEO_ONLY)) == []
-    assert StopPrompt() in scene.give(CALLEE_ANSWERED)
+    assert StopPlaying(Side.CALLER) in scene.give(CALLEE_ANSWERED)
 
 
 # Endings
@@ -599,7 +610,7 @@ def test_ring_timeout_ends_with_no_answer(
 def test_late_timeout_of_ring_and_ringback_together_ends_without_a_tone() -> None:
     scene = scene_in(CallState.CALLING_CALLEE)
     effects = scene.wait(61)
-    assert StartRingback() not in effects
+    assert Play(Side.CALLER, RINGBACK_PROMPT) not in effects
     assert scene.call.state is CallState.ENDED
 
 

@@ -27,11 +27,11 @@ from clicktodial.domain.call import (
     Moment,
     PlaceLeg,
     PlatformStopping,
+    Play,
     RecordingFinished,
     ReleaseRequested,
     StartRecording,
-    StartRingback,
-    StopPrompt,
+    StopPlaying,
 )
 from clicktodial.domain.cause import LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
@@ -148,11 +148,11 @@ class CallMachine(RuleBasedStateMachine):
                     assert effect.side in self.live
                     self.live.discard(effect.side)
                     self.ended_legs[effect.side] += 1
-                case StartRingback():
+                case Play():
                     assert not self.tone
                     self.tone = True
                     self.tones += 1
-                case StopPrompt():
+                case StopPlaying():
                     assert self.tone
                     self.tone = False
                 case StartRecording():

@@ -21,12 +21,18 @@ from clicktodial.control.port import Relay, RelayError, RelaySession
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id
 from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
+from clicktodial.domain.plan import Prompt
 from clicktodial.media.g711 import decode_g711
 
 DEAD_AFTER_S = 5
 SESSIONS_MAX = 240
 # Time to live is counted in whole seconds by a thread of its own.
 DEAD_SLACK_S = 4.0
+RINGBACK = Prompt("ringback", repeats=True)
+WARNING = Prompt("warning")
+WARNING_HZ = 1400
+# The prompt lasts 0.6 s; a busy machine is late.
+WARNING_TIMEOUT_S = 5.0
 CALLER_AUDIO = b"\x11" * SAMPLES_PER_PACKET
 CALLEE_AUDIO = b"\x22" * SAMPLES_PER_PACKET
 _PCAP_HEADER_BYTES = 24
@@ -135,7 +141,7 @@ class RelayContract:
         self, stage: Stage, codec: Codec
     ) -> None:
         await stage.session.set_remote(Side.CALLER, stage.caller.describe(codec))
-        await stage.session.start_ringback()
+        await stage.session.play(Side.CALLER, RINGBACK)
         packets = [await stage.caller.hear() for _ in range(25)]
         assert {packet.payload_type for packet in packets} == {codec.payload_type}
         payloads = [packet.payload for packet in packets]
@@ -144,9 +150,9 @@ class RelayContract:
 
     async def test_ringback_stopped_is_silent(self, stage: Stage) -> None:
         await stage.session.set_remote(Side.CALLER, stage.caller.describe())
-        await stage.session.start_ringback()
+        await stage.session.play(Side.CALLER, RINGBACK)
         await stage.caller.hear()
-        await stage.session.stop_prompt()
+        await stage.session.stop_playing(Side.CALLER)
         await stage.connect()
         # What comes from the callee now is the last thing to be heard: no tone comes after.
         await stage.speak(Side.CALLEE, CALLEE_AUDIO)
@@ -156,20 +162,56 @@ class RelayContract:
 
     async def test_ringback_when_callee_is_joined_gives_way(self, stage: Stage) -> None:
         await stage.session.set_remote(Side.CALLER, stage.caller.describe())
-        await stage.session.start_ringback()
+        await stage.session.play(Side.CALLER, RINGBACK)
         await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
         await stage.check_both_ways()
-        await stage.session.stop_prompt()
+        await stage.session.stop_playing(Side.CALLER)
 
     async def test_ringback_before_caller_answers_is_refused(self, stage: Stage) -> None:
         with pytest.raises(RelayError):
-            await stage.session.start_ringback()
+            await stage.session.play(Side.CALLER, RINGBACK)
+
+    @pytest.mark.parametrize("side", Side)
+    async def test_prompt_played_once_is_heard_by_that_side_told_and_gives_way(
+        self, stage: Stage, side: Side
+    ) -> None:
+        await stage.connect()
+        phone, other = (
+            (stage.caller, stage.callee) if side is Side.CALLER else (stage.callee, stage.caller)
+        )
+        ended = asyncio.Event()
+        await stage.session.play(side, WARNING, ended.set)
+        packets = [await phone.hear() for _ in range(7)]
+        payloads = [packet.payload for packet in packets]
+        assert strongest_frequency_hz(payloads, "PCMA") == pytest.approx(WARNING_HZ, abs=10)
+        assert not ended.is_set()
+        await asyncio.wait_for(ended.wait(), WARNING_TIMEOUT_S)
+        assert other.heard.empty()
+        await stage.check_both_ways()
+
+    async def test_prompt_stopped_before_its_end_does_not_tell_of_it(self, stage: Stage) -> None:
+        await stage.connect()
+        ends: list[int] = []
+        await stage.session.play(Side.CALLEE, WARNING, lambda: ends.append(1))
+        await stage.callee.hear()
+        await stage.session.play(Side.CALLEE, WARNING, lambda: ends.append(2))
+        await stage.session.stop_playing(Side.CALLEE)
+        ended = asyncio.Event()
+        await stage.session.play(Side.CALLEE, WARNING, ended.set)
+        await asyncio.wait_for(ended.wait(), WARNING_TIMEOUT_S)
+        assert ends == []
+
+    async def test_prompt_that_is_none_is_refused(self, stage: Stage) -> None:
+        await stage.connect()
+        with pytest.raises(RelayError):
+            await stage.session.play(Side.CALLER, Prompt("../ringback"))
+        await stage.check_both_ways()
 
     async def test_early_media_of_callee_reaches_caller(self, stage: Stage) -> None:
         await stage.session.set_remote(Side.CALLER, stage.caller.describe())
-        await stage.session.start_ringback()
+        await stage.session.play(Side.CALLER, RINGBACK)
         await stage.caller.hear()
-        await stage.session.stop_prompt()
+        await stage.session.stop_playing(Side.CALLER)
         await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
         await stage.speak(Side.CALLEE, CALLEE_AUDIO)
         await stage.caller.hear_payload(CALLEE_AUDIO)
@@ -342,7 +384,7 @@ class RelayContract:
         async def run_one() -> None:
             session = await relay.open(create_call_id(), print)
             await session.set_remote(Side.CALLER, phone.describe())
-            await session.start_ringback()
+            await session.play(Side.CALLER, RINGBACK)
             await session.set_remote(Side.CALLEE, phone.describe())
             await session.start_recording()
             await session.close()

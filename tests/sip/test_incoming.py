@@ -134,7 +134,6 @@ def test_invite_that_expires_stops_ringing_by_itself() -> None:
     assert isinstance(harness.events()[-1], SessionEnded)
 
 
-
 def test_answer_is_sent_again_until_its_ack() -> None:
     harness = create_harness()
     session, _ = harness.accept()

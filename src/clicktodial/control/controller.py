@@ -50,11 +50,11 @@ from clicktodial.domain.call import (
     Moment,
     PersistCall,
     PlaceLeg,
+    Play,
     RecordingFinished,
     SetRemoteMedia,
     StartRecording,
-    StartRingback,
-    StopPrompt,
+    StopPlaying,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
@@ -69,13 +69,7 @@ class _OpenRelay:
 
 
 _RelayEffect: TypeAlias = (
-    _OpenRelay
-    | PlaceLeg
-    | SetRemoteMedia
-    | StartRingback
-    | StopPrompt
-    | StartRecording
-    | CloseMedia
+    _OpenRelay | PlaceLeg | SetRemoteMedia | Play | StopPlaying | StartRecording | CloseMedia
 )
 
 
@@ -248,7 +242,8 @@ class CallController:
     def _hang_up(self, side: Side) -> None:
         leg = self._legs.pop(side, None)
         if leg is not None:
-            leg.hang_up()
+            end = self.call.end
+            leg.hang_up(q850=None if end is None or end.cause is None else end.cause.q850)
 
     async def _work(self) -> None:
         while self._queue:
@@ -289,20 +284,20 @@ class CallController:
             case SetRemoteMedia():
                 session = await self._open_session()
                 await session.set_remote(effect.side, effect.media)
-            case StartRingback() | StopPrompt():
+            case Play() | StopPlaying():
                 await self._play(effect)
             case StartRecording():
                 await self._start_recording()
             case _:
                 assert_never(effect)
 
-    async def _play(self, effect: StartRingback | StopPrompt) -> None:
+    async def _play(self, effect: Play | StopPlaying) -> None:
         session = await self._open_session()
         try:
-            if isinstance(effect, StartRingback):
-                await session.start_ringback()
+            if isinstance(effect, Play):
+                await session.play(effect.side, effect.prompt)
             else:
-                await session.stop_prompt()
+                await session.stop_playing(effect.side)
         except RelayError:
             # A missing tone is no reason to end a call.
             log.exception("prompt.failed", call_id=self.call.plan.call_id)
@@ -322,14 +317,16 @@ class CallController:
         address = await session.local_address(effect.side)
         if effect.side not in self._legs:  # hung up while we asked for the address
             return
-        plan = LegPlan(
-            destination=self.call.plan.number(effect.side).e164,
-            shown=self.call.plan.sponsor.e164,
+        side, plan = effect.side, self.call.plan
+        leg_plan = LegPlan(
+            destination=plan.number(side).e164,
+            shown=plan.shown(side),
             offer=MediaDescription(address, effect.codecs, effect.dtmf),
+            hides_number=plan.options.hides_number,
+            ring_timeout_s=plan.ring_timeout_s(side),
         )
-        side = effect.side
         self._legs[side] = self._needs.telephony.place(
-            plan, lambda event: self._on_leg_event(side, event)
+            leg_plan, lambda event: self._on_leg_event(side, event)
         )
 
     def _on_leg_event(self, side: Side, event: LegEvent) -> None:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
@@ -16,7 +15,7 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.media import MediaAddress, MediaDescription
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
 
@@ -66,47 +65,7 @@ class Ended:
     cause: LegCause
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """The party's re-INVITE or UPDATE describes other audio, or asks for our offer (None).
-
-    Owed: `answer_offer` or `refuse_offer`. No second one comes before that.
-    """
-
-    media: MediaDescription | None
-
-
-@dataclass(frozen=True, slots=True)
-class OfferAnswered:
-    """What we offered in `reoffer`, or to an offer of None, is answered; it holds from now on."""
-
-    media: MediaDescription
-
-
-@dataclass(frozen=True, slots=True)
-class OfferRefused:
-    """What we offered in `reoffer` was refused, for good; the session is as it was before."""
-
-    sip_status: int
-
-
-@dataclass(frozen=True, slots=True)
-class DigitReceived:
-    """The party pressed a key (SIP INFO): one of 0-9, *, #, A-D."""
-
-    digit: str
-
-
-LegEvent: TypeAlias = (
-    Ringing
-    | EarlyMedia
-    | Answered
-    | Ended
-    | Offered
-    | OfferAnswered
-    | OfferRefused
-    | DigitReceived
-)
+LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Ended
 
 
 class Leg(Protocol):
@@ -123,16 +82,6 @@ class Leg(Protocol):
 
         `q850` is told to the network as the reason (RFC 3326)."""
 
-    def reoffer(self, media: MediaDescription) -> None:
-        """Offer other audio in a re-INVITE; OfferAnswered or OfferRefused follows. To be
-        used when answered and while none of ours or theirs is open."""
-
-    def answer_offer(self, media: MediaDescription) -> None:
-        """The answer to Offered; our offer where that was None."""
-
-    def refuse_offer(self, status: int, phrase: str) -> None:
-        """Refuse Offered; the session stays as it was."""
-
 
 class Telephony(Protocol):
     """Places legs through the trunks, with fail-over before ringing."""
@@ -140,69 +89,7 @@ class Telephony(Protocol):
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkForecast:
-    """What would become of a leg that is placed now: its trunk, or why there is none."""
-
-    trunk_name: str | None
-    obstacle: str = ""
-
-
-class TrunkForecaster(Protocol):
-    """Looks at the trunks without using them; TrunkTelephony implements it."""
-
-    def forecast(self, destination: str) -> TrunkForecast:
-        """For an E.164 number with plus. Never waits."""
-
-
 # Media
-
-
-class AnswerVerdict(StrEnum):
-    """Who seems to have answered."""
-
-    HUMAN = "human"
-    MACHINE = "machine"
-    SILENCE = "silence"
-
-
-@dataclass(frozen=True, slots=True)
-class DigitHeard:
-    """A key was pressed, told by RFC 4733 telephone-event: one of 0-9, *, #, A-D. Once a press."""
-
-    digit: str
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerJudged:
-    """Machine detection came to its verdict; told at most once a listening."""
-
-    verdict: AnswerVerdict
-
-
-Heard: TypeAlias = DigitHeard | AnswerJudged
-
-
-@dataclass(frozen=True, slots=True)
-class SideQuality:
-    """What came from one side so far. None where this relay or party cannot tell.
-
-    `mos` is ITU-T G.107's estimate, 1.0-4.5, of what the other side hears of this one.
-    """
-
-    packets: int
-    packets_lost: int | None = None
-    jitter_ms: float | None = None
-    round_trip_ms: float | None = None
-    mos: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallQuality:
-    """Both sides' quality at one instant."""
-
-    caller: SideQuality
-    callee: SideQuality
 
 
 class RelayError(Exception):
@@ -218,10 +105,6 @@ class RelaySession(Protocol):
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         """Send that side's audio there. Raises RelayError."""
 
-    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
-        """The keys to offer to that side, stable for the session; none where the relay knows
-        no SRTP. A remote description that bears keys makes that side's stream SRTP."""
-
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
@@ -234,27 +117,8 @@ class RelaySession(Protocol):
     async def stop_playing(self, side: Side) -> None:
         """Nothing happens where nothing plays. Raises RelayError."""
 
-    async def listen(
-        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
-    ) -> None:
-        """Tell of keys and, where `judges_answer`, of who seems to speak there, until
-        `stop_listening`. The side's remote media must be set. Raises RelayError."""
-
-    async def stop_listening(self, side: Side) -> None: ...
-
-    async def set_muted(self, side: Side, *, muted: bool) -> None:
-        """Whether what that side says is kept from the other, and from the recording."""
-
     async def start_recording(self) -> None:
         """Capture what both sides send from now on. Raises RelayError."""
-
-    async def pause_recording(self) -> None:
-        """Capture nothing until `resume_recording`; the recording has silence there."""
-
-    async def resume_recording(self) -> None: ...
-
-    async def quality(self) -> CallQuality:
-        """What both sides' streams were like so far. Raises RelayError."""
 
     async def close(self) -> "Capture | None":
         """Release all; returns what was captured when recording had been started."""
@@ -269,14 +133,6 @@ class Relay(Protocol):
 
     def has_room(self) -> bool:
         """Whether another session may be opened within the configured limits."""
-
-    @property
-    def codecs(self) -> tuple[Codec, ...]:
-        """What it carries, preferred first, by configuration."""
-
-    @property
-    def can_transcode(self) -> bool:
-        """Whether the two sides may use different codecs."""
 
 
 # Recording

@@ -40,6 +40,14 @@ from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, TELEPHONE_EVENT, Codec, MediaDescription
 from clicktodial.domain.media import chosen_codec as choose_codec
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.plan import (
+    DEFAULT_OPTIONS,
+    RINGBACK_PROMPT,
+    WARNING_PROMPT,
+    CallOptions,
+    Prompt,
+    Ringback,
+)
 
 # A callee that answers at once is never worth a tone; a person notices silence much later.
 RINGBACK_DELAY_S = 0.2
@@ -106,6 +114,11 @@ class CallPlan:
     callee_ring_timeout_s: int
     max_duration_s: int
     application_max_duration_s: int | None = None
+    options: CallOptions = DEFAULT_OPTIONS
+
+    def shown(self, side: Side) -> str:
+        """The number that side is shown, E.164 with plus."""
+        return self.options.shown_to(side) or self.sponsor.e164
 
     def number(self, side: Side) -> PhoneNumber:
         """The number to dial on that side."""
@@ -244,13 +257,18 @@ class SetRemoteMedia:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRingback:
-    """Let the caller hear that the callee's phone rings."""
+class Play:
+    """Let that side hear this in place of the other."""
+
+    side: Side
+    prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True)
-class StopPrompt:
-    """Silence whatever the relay plays to the caller."""
+class StopPlaying:
+    """Silence whatever the relay plays to that side."""
+
+    side: Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +299,8 @@ Effect: TypeAlias = (
     PlaceLeg
     | HangUpLeg
     | SetRemoteMedia
-    | StartRingback
-    | StopPrompt
+    | Play
+    | StopPlaying
     | StartRecording
     | CloseMedia
     | EmitEvent
@@ -297,6 +315,7 @@ class Timer(StrEnum):
     RINGBACK = "ringback"
     APPLICATION_MAX_DURATION = "application-max-duration"
     MAX_DURATION = "max-duration"
+    WARNING = "warning"
     RECORDING = "recording"
 
 
@@ -314,7 +333,7 @@ class Call:
     event_count: int = 0
     caller_media: MediaDescription | None = None
     _connected_monotonic_s: float = 0.0
-    _callee_gives_media: bool = False
+    _ringback_plays: bool = False
     _is_continued: bool = False
     _live_legs: list[Side] = field(default_factory=list)
     _deadlines: dict[Timer, float] = field(default_factory=dict)
@@ -375,14 +394,16 @@ class Call:
         self.caller_media = answered.media
         self._effects.append(SetRemoteMedia(Side.CALLER, answered.media))
         self._place(Side.CALLEE, (codec,), answered.media.dtmf, now)
-        self._deadlines[Timer.RINGBACK] = now.monotonic_s + RINGBACK_DELAY_S
+        if self.plan.options.ringback is not Ringback.NETWORK:
+            self._deadlines[Timer.RINGBACK] = now.monotonic_s + RINGBACK_DELAY_S
         self._emit(CallStatus.CALLING_CALLEE, now)
 
     def _on_callee_early_media(self, early: LegEarlyMedia, now: Moment) -> None:
         if early.side is not Side.CALLEE or choose_codec(early.media) is None:
             return
+        if self.plan.options.ringback is Ringback.TONE:
+            return
         self._silence_prompt()
-        self._callee_gives_media = True
         self._effects.append(SetRemoteMedia(Side.CALLEE, early.media))
 
     def _on_callee_answered(self, answered: LegAnswered, now: Moment) -> None:
@@ -403,12 +424,26 @@ class Call:
         if self.plan.application_max_duration_s is not None and not self._is_continued:
             cut_off = now.monotonic_s + self.plan.application_max_duration_s
             self._deadlines[Timer.APPLICATION_MAX_DURATION] = cut_off
+        self._arm_warning(now)
         self._emit(CallStatus.CONNECTED, now)
 
     def _on_continue(self, _: ContinueRequested, now: Moment) -> None:
         # Before the joining there is no cut-off to lift yet, and it must not be set later.
         self._is_continued = True
-        self._deadlines.pop(Timer.APPLICATION_MAX_DURATION, None)
+        if self._deadlines.pop(Timer.APPLICATION_MAX_DURATION, None) is not None:
+            self._arm_warning(now)
+
+    def _arm_warning(self, now: Moment) -> None:
+        """Warn before the cut-off that holds now; not in a call that is over sooner."""
+        self._deadlines.pop(Timer.WARNING, None)
+        cut_offs = (
+            self._deadlines.get(Timer.MAX_DURATION),
+            self._deadlines.get(Timer.APPLICATION_MAX_DURATION),
+        )
+        before_end_s = self.plan.options.warning_before_end_s
+        warn_at = min(at for at in cut_offs if at is not None) - before_end_s
+        if before_end_s and warn_at > now.monotonic_s:
+            self._deadlines[Timer.WARNING] = warn_at
 
     def _place(
         self, side: Side, codecs: tuple[Codec, ...], dtmf: Codec | None, now: Moment
@@ -418,10 +453,10 @@ class Call:
         self._effects.append(PlaceLeg(side, codecs, dtmf))
 
     def _silence_prompt(self) -> None:
-        # Without its timer the ringback has begun, and only then is there something to stop.
-        started = self._deadlines.pop(Timer.RINGBACK, None) is None
-        if started and not self._callee_gives_media:
-            self._effects.append(StopPrompt())
+        self._deadlines.pop(Timer.RINGBACK, None)
+        if self._ringback_plays:
+            self._ringback_plays = False
+            self._effects.append(StopPlaying(Side.CALLER))
 
     # Endings
 
@@ -462,7 +497,13 @@ class Call:
         self._end(reason, EndedBy.PLATFORM, RING_TIMEOUT_CAUSE, now)
 
     def _on_ringback_due(self, now: Moment) -> None:
-        self._effects.append(StartRingback())
+        self._ringback_plays = True
+        self._effects.append(Play(Side.CALLER, RINGBACK_PROMPT))
+
+    def _on_warning_due(self, now: Moment) -> None:
+        for side in Side:
+            if side in self.plan.options.warning_to:
+                self._effects.append(Play(side, WARNING_PROMPT))
 
     def _on_max_duration(self, now: Moment) -> None:
         cause = LegCause(LegOutcome.HUNG_UP, None, "Maximum duration reached", 16)
@@ -580,5 +621,6 @@ _TIMEOUTS: dict[Timer, Callable[[Call, Moment], None]] = {
     Timer.RINGBACK: Call._on_ringback_due,
     Timer.APPLICATION_MAX_DURATION: Call._on_max_duration,
     Timer.MAX_DURATION: Call._on_max_duration,
+    Timer.WARNING: Call._on_warning_due,
     Timer.RECORDING: Call._on_recording_deadline,
 }

@@ -1,7 +1,6 @@
-"""What may be wished for a call beyond who talks to whom: the options of click-to-dial services.
+"""What may be wished for a call beyond who talks to whom.
 
-v1's request carries none of these, so they come from the application's settings; the management
-API may give others for one call. Enterprises bound what their applications may ask for.
+v1's request carries none of these, so they come from the application's settings.
 """
 
 from dataclasses import dataclass
@@ -10,76 +9,52 @@ from enum import StrEnum
 from clicktodial.domain.cause import Side
 
 
-class PresenceProof(StrEnum):
-    """What must show that a person answered, before the callee is rung."""
-
-    NONE = "none"
-    KEY = "key"
-    MACHINE_DETECTION = "machine-detection"
-    BOTH = "both"
-
-    @property
-    def wants_key(self) -> bool:
-        return self in (PresenceProof.KEY, PresenceProof.BOTH)
-
-    @property
-    def wants_detection(self) -> bool:
-        return self in (PresenceProof.MACHINE_DETECTION, PresenceProof.BOTH)
-
-
 class Ringback(StrEnum):
     """What the caller hears while the callee rings.
 
-    NETWORK is the callee network's early media and silence until it comes; with TONE and AUDIO
-    early media is not passed on.  TONE_OR_NETWORK is the tone until early media comes.
+    TONE_OR_NETWORK is a ringing tone until the callee's network sends audio of its own, TONE is
+    that tone whatever the network sends, and NETWORK is nothing but what the network sends.
     """
 
     TONE_OR_NETWORK = "tone-or-network"
     TONE = "tone"
-    AUDIO = "audio"
     NETWORK = "network"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Audio to play: a built-in ("ringback", "warning", "press-key", "hold") or the identifier
-    of an uploaded one. Repeated until stopped, or played once."""
+    """Audio to play, by its name: "ringback" or "warning". Repeated until stopped, or once."""
 
     audio: str
     repeats: bool = False
 
 
+RINGBACK_PROMPT = Prompt("ringback", repeats=True)
+WARNING_PROMPT = Prompt("warning")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """One call's options, or an application's defaults. None leaves the platform's.
+    """An application's options for its calls. None leaves the platform's; times in seconds.
 
-    Numbers are E.164 with plus; `shown_to_*` None shows the sponsor. `*_audio` name uploaded or
-    built-in audio. `warning_before_end_s` 0 warns nobody. Times are whole seconds.
+    Numbers are E.164 with plus; `shown_to_*` None shows the sponsor. With `hides_number` both
+    parties see no number at all (RFC 3323). `max_duration_s` can only be less than the
+    platform's and is not lifted by Continue. `warning_before_end_s` 0 warns nobody.
     """
 
     shown_to_caller: str | None = None
     shown_to_callee: str | None = None
-    hides_number: bool = False  # RFC 3323: both parties see no number at all
+    hides_number: bool = False
     caller_ring_timeout_s: int | None = None
     callee_ring_timeout_s: int | None = None
     max_duration_s: int | None = None
     warning_before_end_s: int = 0
-    warning_audio: str | None = None
     warning_to: frozenset[Side] = frozenset({Side.CALLER})
-    presence_proof: PresenceProof = PresenceProof.NONE
-    presence_key: str = "1"
-    presence_audio: str | None = None
-    presence_timeout_s: int = 12
     ringback: Ringback = Ringback.TONE_OR_NETWORK
-    ringback_audio: str | None = None
-    announcement_audio: str | None = None
-    announcement_to: frozenset[Side] = frozenset()
+
+    def shown_to(self, side: Side) -> str | None:
+        """The number that this side is shown in place of the sponsor."""
+        return self.shown_to_caller if side is Side.CALLER else self.shown_to_callee
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnterpriseLimits:
-    """What an enterprise's applications may ask for at most. None leaves the platform's."""
-
-    ring_timeout_s_max: int | None = None
-    max_duration_s_max: int | None = None
-    live_calls_max: int | None = None
+DEFAULT_OPTIONS = CallOptions()

@@ -16,25 +16,33 @@ _RAMP_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A cadence: one frequency, sounding and then silent, in seconds."""
+    """A cadence: one frequency, sounding and then silent, in seconds, so many times."""
 
     frequency_hz: int
     on_s: float
     off_s: float
+    count: int = 1
+
+    @property
+    def duration_s(self) -> float:
+        return self.count * (self.on_s + self.off_s)
 
 
 # The ringing tone of the specification's country (ITU-T E.180, supplement 2: China).
 RINGBACK = Tone(frequency_hz=450, on_s=1.0, off_s=4.0)
-RINGBACK_NAME = "ringback"
+# Two short beeps, as coin telephones gave them: heard over speech, and over before a word is lost.
+WARNING = Tone(frequency_hz=1400, on_s=0.15, off_s=0.15, count=2)
+BUILT_IN = {"ringback": RINGBACK, "warning": WARNING}
 
 
 def create_tone(tone: Tone) -> Pcm:
-    """One period of the cadence, which may be played in a loop."""
+    """The whole cadence, which may be played in a loop."""
     time_s = np.arange(round(tone.on_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     sound = _TONE_PEAK * np.sin(2 * np.pi * tone.frequency_hz * time_s)
     ramp = np.clip(time_s / _RAMP_S, 0, 1)
     silence = np.zeros(round(tone.off_s * SAMPLE_RATE_HZ))
-    return np.concatenate([sound * ramp * ramp[::-1], silence]).astype(np.int16)
+    period = np.concatenate([sound * ramp * ramp[::-1], silence])
+    return np.tile(period, tone.count).astype(np.int16)
 
 
 def write_prompt(directory: Path, name: str, pcm: Pcm) -> None:

@@ -5,7 +5,7 @@ command's first tag says which of them it means. What we ask for, in the order o
 
     U  no address           open: the port to offer to the caller, before any SDP is known
     L  the caller's address set_remote(CALLER): where the caller hears; answers the callee's port
-    P / S                   start_ringback, stop_prompt
+    P / S                   play, stop_playing
     U  the callee's address set_remote(CALLEE): joins the two, and arms the dead-media clock
     C  once a side          start_recording: one capture file for what each side sends
     D                       close
@@ -41,10 +41,11 @@ from clicktodial.domain.media import (
     MediaDescription,
     chosen_codec,
 )
+from clicktodial.domain.plan import Prompt
 from clicktodial.media.channel import CommandChannel
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.doorbell import RING_SETTLE_S, Doorbell
-from clicktodial.media.prompt import RINGBACK, RINGBACK_NAME, create_tone, write_prompt
+from clicktodial.media.prompt import BUILT_IN, create_tone, write_prompt
 from clicktodial.media.spool import CaptureName, Spool, create_capture_name
 
 log = structlog.get_logger()
@@ -66,6 +67,8 @@ PAYLOAD_TYPES_MAX = 16
 _PAYLOAD_TYPE_MAX = 127
 _PORT_MAX = 65_535
 _CALL_ID_CHARACTERS_MAX = 64
+# Its player begins with a packet's delay and is late on a busy machine.
+_PLAYER_LAG_S = 0.06
 _NOTICE_BYTES_MAX = 65_536
 
 # Tags name streams; a command whose first tag is the caller's acts towards the caller.
@@ -104,7 +107,8 @@ class RtpioRelay:
             # The engine binds IPv4 literals only here: a name could mean another address later.
             local = self._local = ipaddress.IPv4Address(self._settings.host)
             self._spool.create()
-            write_prompt(self._spool.prompt_dir, RINGBACK_NAME, create_tone(RINGBACK))
+            for name, tone in BUILT_IN.items():
+                write_prompt(self._spool.prompt_dir, name, create_tone(tone))
             # Its protocol has no quoting, so the path of a prompt must never hold a blank.
             self._prompt_dir_fd = os.open(self._spool.prompt_dir, os.O_PATH | os.O_DIRECTORY)
         except (OSError, ValueError) as error:
@@ -256,6 +260,17 @@ class RtpioRelay:
                 session.on_timeout()
 
 
+@dataclass(slots=True)
+class _Playing:
+    """A prompt that plays to a side; `end` is armed for one that does not repeat."""
+
+    end: asyncio.TimerHandle | None = None
+
+    def cancel(self) -> None:
+        if self.end is not None:
+            self.end.cancel()
+
+
 class RtpioSession:
     """Implements control.port.RelaySession."""
 
@@ -274,8 +289,8 @@ class RtpioSession:
         self._on_dead = on_dead
         self._caller_port = 0
         self._callee_port = 0
-        self._caller_media: MediaDescription | None = None
-        self._prompt_plays = False
+        self._media: dict[Side, MediaDescription] = {}
+        self._playing: dict[Side, _Playing] = {}
         self._capture_name: CaptureName | None = None
         self._is_dead = False
         self._is_closed = False
@@ -297,32 +312,45 @@ class RtpioSession:
         """See control.port.RelaySession. Refuses names, and addresses that are nobody's."""
         address = self._check_remote(media.address)
         modifier = _payload_types(media)
+        self._media[side] = media
         if side is Side.CALLER:
-            self._caller_media = media
             self._callee_port = await self._allocate(f"L{modifier}", f"{address} b a")
             return
         timing = self._relay.create_timing(self.call_id)
         # A prompt would drown what the callee says, so its end is asked for first.
-        stopped = self._stop_playing()
+        stopped = self._stop_playing(Side.CALLER)
         joined = self._request(f"U{modifier}", f"{address} b a {timing}")
         *_, reply = await asyncio.gather(*([joined] if stopped is None else [stopped, joined]))
         _read_port(reply)
 
-    async def start_ringback(self) -> None:
-        """See control.port.RelaySession. Plays in the codec that the caller chose."""
-        codec = None if self._caller_media is None else chosen_codec(self._caller_media)
+    async def play(
+        self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
+    ) -> None:
+        """See control.port.RelaySession. Plays in the codec that the side chose."""
+        tone = BUILT_IN.get(prompt.audio)
+        if tone is None:
+            raise RelayError(f"there is no audio named {prompt.audio}")
+        media = self._media.get(side)
+        codec = None if media is None else chosen_codec(media)
         # Only a payload type that stands for its codec by itself can be played.
         offered = next((each for each in OFFERED_CODECS if codec and each.name == codec.name), None)
         if offered is None:
-            raise RelayError("the caller has no codec to play a prompt in")
-        path = self._relay.prompt_path(RINGBACK_NAME)
-        arguments = f"{path} {offered.payload_type} {_TAGS[Side.CALLER]}"
-        self._prompt_plays = True
-        await self._request("P-1", arguments)
+            raise RelayError(f"the {side} has no codec to play a prompt in")
+        stopped = self._stop_playing(side)
+        path = self._relay.prompt_path(prompt.audio)
+        arguments = f"{path} {offered.payload_type} {_TAGS[side]}"
+        started = self._request("P-1" if prompt.repeats else "P1", arguments)
+        playing = self._playing[side] = _Playing()
+        await asyncio.gather(*([started] if stopped is None else [stopped, started]))
+        if not prompt.repeats and self._playing.get(side) is playing:
+            # RTPProxy does not tell when it has come to the end; it plays in real time.
+            loop = asyncio.get_running_loop()
+            duration_s = tone.duration_s + _PLAYER_LAG_S
+            playing.end = loop.call_later(duration_s, self._on_played, side, on_end)
 
-    async def stop_prompt(self) -> None:
-        """See control.port.RelaySession. Nothing happens where nothing plays."""
-        stopped = self._stop_playing()
+    async def stop_playing(self, side: Side) -> None:
+        """See control.port.RelaySession."""
+        stopped = self._stop_playing(side)
         if stopped is not None:
             await stopped
 
@@ -350,6 +378,8 @@ class RtpioSession:
         """See control.port.RelaySession. The second time there is nothing to return."""
         if self._is_closed:
             return None
+        for playing in self._playing.values():
+            playing.cancel()
         try:
             deletion = self._request("D", "b a")
             deletion.add_done_callback(lambda _: self._relay.forget(self))
@@ -382,11 +412,27 @@ class RtpioSession:
             await self._relay.free_ports()
             return _read_port(await self._request(command, arguments))
 
-    def _stop_playing(self) -> asyncio.Future[str] | None:
-        if not self._prompt_plays:
+    def _stop_playing(self, side: Side) -> asyncio.Future[str] | None:
+        playing = self._playing.pop(side, None)
+        if playing is None:
             return None
-        self._prompt_plays = False
-        return self._request("S", _TAGS[Side.CALLER])
+        playing.cancel()
+        return self._request("S", _TAGS[side])
+
+    def _on_played(self, side: Side, on_end: Callable[[], None] | None) -> None:
+        # Whatever is left of it would still drown what the other side says.
+        stopped = self._stop_playing(side)
+        if stopped is not None:
+            stopped.add_done_callback(lambda done: self._on_stopped(done, on_end))
+
+    def _on_stopped(self, stopped: asyncio.Future[str], on_end: Callable[[], None] | None) -> None:
+        if stopped.cancelled() or self._is_closed:
+            return
+        fault = stopped.exception()
+        if fault is not None:
+            log.warning("prompt.not_stopped", call_id=self.call_id, error=str(fault))
+        if on_end is not None:
+            on_end()
 
     def _request(self, command: str, arguments: str) -> asyncio.Future[str]:
         if self._is_closed:

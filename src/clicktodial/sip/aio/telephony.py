@@ -46,6 +46,8 @@ log = structlog.get_logger()
 # that a trunk that is back soon gets its share again.
 TRUNK_REST_S = 10.0
 _SERVICE_UNAVAILABLE = 503
+# RFC 3323 4.1.1.3
+ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
 UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
 
@@ -168,10 +170,10 @@ class TrunkLeg:
         attempt = self._attempt
         return None if attempt is None or attempt.session is None else attempt.session.call_id
 
-    def hang_up(self) -> None:
+    def hang_up(self, *, q850: int | None = None) -> None:
         """End the leg in any state, while a trunk's name is looked up too. Idempotent."""
         self._is_over = True
-        self._give_up_attempt()
+        self._give_up_attempt(q850)
 
     def try_next(self) -> None:
         """Dial on the next trunk, or end the leg where there is none."""
@@ -259,10 +261,10 @@ class TrunkLeg:
         self._is_over = True
         self._on_event(Ended(cause))
 
-    def _give_up_attempt(self) -> None:
+    def _give_up_attempt(self, q850: int | None = None) -> None:
         self._stop_silence_timer()
         if self._attempt is not None and self._attempt.session is not None:
-            self._telephony.endpoint.hang_up(self._attempt.session)
+            self._telephony.endpoint.hang_up(self._attempt.session, q850=q850)
 
     def _stop_silence_timer(self) -> None:
         if self._silence_timer is not None:
@@ -276,11 +278,16 @@ def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes)
     domain = trunk.domain or (host if trunk.port == DEFAULT_PORT else f"{host}:{trunk.port}")
     called = f"sip:{plan.destination}@{domain};user=phone"
     shown = f"sip:{plan.shown}@{trunk.domain or host};user=phone"
+    headers = [("P-Asserted-Identity", f"<{shown}>")]
+    if plan.hides_number:
+        # The trunk must know who pays; RFC 3325 9.3 forbids it to pass that on.
+        headers.append(("Privacy", "id"))
     return Invitation(
         request_uri=called,
         to_uri=called,
-        from_uri=shown,
+        from_uri=ANONYMOUS_URI if plan.hides_number else shown,
         next_hop=address,
         sdp=sdp,
-        headers=(("P-Asserted-Identity", f"<{shown}>"),),
+        headers=tuple(headers),
+        expires_s=plan.ring_timeout_s,
     )
