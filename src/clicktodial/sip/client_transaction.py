@@ -215,8 +215,8 @@ _CLIENT_INVITE: dict[tuple[State, Input], _ClientInviteHandler] = {
 class RequestUser(Protocol):
     """Who sent a request other than INVITE."""
 
-    def on_request_end(self, status: int) -> None:
-        """The final response's status, or 408 where none came (RFC 3261 8.1.3.1)."""
+    def on_request_end(self, response: SipMessage | None, now: float) -> None:
+        """The final response; None where none came."""
 
 
 class ClientNonInviteTransaction:
@@ -269,7 +269,7 @@ class ClientNonInviteTransaction:
         else:
             self.state = State.COMPLETED
             self._context.deadlines.arm(self, now + self._context.timers.t4_s)
-            self._finish(response.status)
+            self._finish(response, now)
 
     def handle_timeout(self, now: float) -> None:
         """Timers E, F and K."""
@@ -283,10 +283,10 @@ class ClientNonInviteTransaction:
         self.state = State.TERMINATED
         self._context.client_transactions.pop(self.key, None)
         if timed_out:
-            self._finish(408)
+            self._finish(None, now)
 
-    def _finish(self, status: int) -> None:
+    def _finish(self, response: SipMessage | None, now: float) -> None:
         self._request = None
         user, self._user = self._user, None
         if user is not None:
-            user.on_request_end(status)
+            user.on_request_end(response, now)

@@ -53,6 +53,11 @@ class Dialog:
         dialog._remote_cseq = request.cseq
         return dialog
 
+    @property
+    def request_uri(self) -> str:
+        """The Request-URI of our requests."""
+        return self._request_uri
+
     def accept_cseq(self, cseq: int) -> bool:
         """Take the number of a request from the peer; False where it is out of order (12.2.2)."""
         if self._remote_cseq is not None and cseq < self._remote_cseq:

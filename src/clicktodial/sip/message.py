@@ -160,6 +160,10 @@ class SipMessage:
         values = self._headers.getlist(name)
         return values[0] if values else ""
 
+    def get_lines(self, name: str) -> list[str]:
+        """Every value of that header as it stands on its line, commas and all."""
+        return self._headers.getlist(name)
+
     def get_values(self, name: str) -> list[str]:
         """The single values of a comma-separated header, in order."""
         values = self._headers.getlist(name)

@@ -8,8 +8,11 @@ A redirection (3xx) is a failure with that status: trunks are what routes calls 
 number that a redirection names is none that the enterprise asked for.
 """
 
+from dataclasses import replace
+
 from clicktodial.domain.cause import LegCause, LegOutcome, cause_of_status
 from clicktodial.domain.media import MediaDescription
+from clicktodial.sip.auth import DigestAuthenticator
 from clicktodial.sip.client_transaction import ClientInviteTransaction
 from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
@@ -62,7 +65,7 @@ class ForkCloser:
 class OutgoingSession(Session):
     """The session of an INVITE that we sent."""
 
-    __slots__ = ("_early_media", "_is_ringing", "_offer", "_transaction")
+    __slots__ = ("_early_media", "_head", "_invitation", "_is_ringing", "_offer", "_transaction")
 
     def __init__(self, context: Context, invitation: Invitation, now: float) -> None:
         identifiers = context.identifiers
@@ -84,6 +87,12 @@ class OutgoingSession(Session):
             call_id=self.call_id,
             next_hop=invitation.next_hop,
         )
+        # Both are kept only where the INVITE may have to go again.
+        self._invitation: Invitation | None = None
+        self._head: RequestHead | None = None
+        if invitation.credentials is not None:
+            self._invitation, self._head = invitation, head
+            self._authenticator = DigestAuthenticator(invitation.credentials, identifiers)
         request = head.create_invite(context, invitation)
         self._transaction: ClientInviteTransaction | None = ClientInviteTransaction(
             context, head, request, self, now
@@ -120,12 +129,28 @@ class OutgoingSession(Session):
             self._on_progress(response)
         elif status < 300:
             self._on_answer(transaction, response, source)
+        elif self._accepts_challenge(response):
+            transaction.release(self._context.fork_closer)
+            self._invite_again(transaction.now)
         else:
             self._transaction = None
             transaction.release(self._context.fork_closer)
             phrase = printable_phrase(response.phrase)
             self._end()
             self._emit_end(cause_of_status(status, phrase, q850_of(response)))
+
+    def _invite_again(self, now: float) -> None:
+        """The same INVITE with credentials (RFC 3261 22.2): a new transaction, the next CSeq."""
+        assert self._invitation is not None
+        assert self._head is not None
+        assert self._authenticator is not None
+        branch = self._context.identifiers.create_branch()
+        self._head = replace(self._head, branch=branch, cseq=self._head.cseq + 1)
+        authorization = self._authenticator.header_lines(
+            "INVITE", self._head.request_uri, self._invitation.sdp
+        )
+        request = self._head.create_invite(self._context, self._invitation, authorization)
+        self._transaction = ClientInviteTransaction(self._context, self._head, request, self, now)
 
     def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
         """Timer B: nobody ever responded."""
@@ -157,7 +182,7 @@ class OutgoingSession(Session):
         transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
         media = _media_of(response)
         answer = None if media is None else restrict_answer(media, self._offer)
-        self._transaction = self._early_media = None
+        self._transaction = self._early_media = self._invitation = self._head = None
         self._offer = b""
         if answer is None:
             self._send_bye(transaction.now, _INCOMPATIBLE_Q850)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from clicktodial.domain.trunk import TrunkCredentials
 from clicktodial.sip.context import MAX_FORWARDS, Context
 from clicktodial.sip.uri import Address
 
@@ -12,6 +13,7 @@ class Invitation:
 
     `next_hop` is where the datagram goes, whatever `request_uri` says. `expires_s` is how long the
     phone may ring: should every CANCEL be lost, it falls silent by itself (RFC 3261 13.2.1).
+    With `credentials` a 401 or 407 is answered, in this dialog's later requests too.
     """
 
     request_uri: str
@@ -21,6 +23,7 @@ class Invitation:
     sdp: bytes
     headers: tuple[tuple[str, str], ...] = ()
     expires_s: int | None = None
+    credentials: TrunkCredentials | None = None
 
     def check(self) -> None:
         """Raises ValueError where a value would end its line and begin another."""
@@ -41,24 +44,31 @@ class RequestHead:
     to_uri: str
     call_id: str
     next_hop: Address
+    cseq: int = 1
 
     def create_ack(self, to_header: str) -> bytes:
         """The ACK of a final response that is no 2xx; `to_header` is the response's."""
-        return (f"{self._start('ACK', to_header)}CSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n").encode()
+        return (
+            f"{self._start('ACK', to_header)}CSeq: {self.cseq} ACK\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
 
     def create_cancel(self, reason_lines: str) -> bytes:
         """The CANCEL, with Reason headers (RFC 3326) if any."""
         start = self._start("CANCEL", f"<{self.to_uri}>")
-        return f"{start}CSeq: 1 CANCEL\r\n{reason_lines}Content-Length: 0\r\n\r\n".encode()
+        return (
+            f"{start}CSeq: {self.cseq} CANCEL\r\n{reason_lines}Content-Length: 0\r\n\r\n".encode()
+        )
 
-    def create_invite(self, context: Context, invitation: Invitation) -> bytes:
-        """The INVITE itself."""
+    def create_invite(
+        self, context: Context, invitation: Invitation, authorization: str = ""
+    ) -> bytes:
+        """The INVITE itself; `authorization` are header lines."""
         extra = "".join(f"{name}: {value}\r\n" for name, value in invitation.headers)
         if invitation.expires_s is not None:
             extra += f"Expires: {invitation.expires_s}\r\n"
         return (
-            f"{self._start('INVITE', f'<{self.to_uri}>')}CSeq: 1 INVITE\r\n"
-            f"{context.contact_line}{context.agent_line}{extra}"
+            f"{self._start('INVITE', f'<{self.to_uri}>')}CSeq: {self.cseq} INVITE\r\n"
+            f"{context.contact_line}{context.agent_line}{extra}{authorization}"
             f"Content-Type: application/sdp\r\nContent-Length: {len(invitation.sdp)}\r\n\r\n"
         ).encode() + invitation.sdp
 

@@ -3,6 +3,11 @@
 from enum import StrEnum
 
 from clicktodial.domain.cause import HANG_UP_CAUSE, LegCause, LegOutcome
+from clicktodial.sip.auth import (
+    PROXY_AUTHENTICATION_REQUIRED,
+    UNAUTHORIZED,
+    DigestAuthenticator,
+)
 from clicktodial.sip.client_transaction import ClientNonInviteTransaction
 from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
@@ -38,6 +43,7 @@ class Session:
     """
 
     __slots__ = (
+        "_authenticator",
         "_context",
         "_dialog",
         "call_id",
@@ -54,6 +60,7 @@ class Session:
     ) -> None:
         self._context = context
         self._dialog: Dialog | None = None
+        self._authenticator: DigestAuthenticator | None = None
         self.call_id = call_id
         self.direction = direction
         self.local_tag = local_tag
@@ -103,9 +110,13 @@ class Session:
         """An ACK came within the dialog; only a UAS waits for one."""
         self._context.counters.stray += 1
 
-    def on_request_end(self, _status: int) -> None:
-        """Our BYE is answered or given up; either way the dialog is gone (RFC 3261 15.1.1)."""
-        self._end()
+    def on_request_end(self, response: SipMessage | None, now: float) -> None:
+        """Our BYE is answered or given up; either way the dialog is gone (RFC 3261 15.1.1),
+        unless it was only asked who we are."""
+        if response is not None and self._accepts_challenge(response):
+            self._send_bye(now, None)
+        else:
+            self._end()
 
     # For the two kinds of session
 
@@ -115,7 +126,15 @@ class Session:
     def _send_bye(self, now: float, q850: int | None) -> None:
         assert self._dialog is not None
         self.state = SessionState.ENDING
-        send_bye(self._context, self._dialog, self, now, q850)
+        send_bye(self._context, self._dialog, self, now, q850, self._authenticator)
+
+    def _accepts_challenge(self, response: SipMessage) -> bool:
+        """Whether the request that was refused is to be sent again, with credentials."""
+        return (
+            response.status in (UNAUTHORIZED, PROXY_AUTHENTICATION_REQUIRED)
+            and self._authenticator is not None
+            and self._authenticator.accept(response)
+        )
 
     def _end(self) -> None:
         self.state = SessionState.ENDED
@@ -127,11 +146,19 @@ class Session:
 
 
 def send_bye(
-    context: Context, dialog: Dialog, user: Session | None, now: float, q850: int | None
+    context: Context,
+    dialog: Dialog,
+    user: Session | None,
+    now: float,
+    q850: int | None,
+    authenticator: DigestAuthenticator | None = None,
 ) -> None:
     """Send a BYE in that dialog; `user` hears of its end."""
     branch = context.identifiers.create_branch()
-    request, next_hop = dialog.create_request(context, "BYE", branch, reason_lines(q850))
+    lines = reason_lines(q850)
+    if authenticator is not None:
+        lines += authenticator.header_lines("BYE", dialog.request_uri)
+    request, next_hop = dialog.create_request(context, "BYE", branch, lines)
     ClientNonInviteTransaction(context, f"{branch} BYE", request, next_hop, user, now)
 
 
