@@ -139,9 +139,10 @@ def test_ack_of_200_has_the_dialogs_identity_and_a_branch_of_its_own() -> None:
 def test_bye_of_the_peer_in_conversation_is_answered_and_ends() -> None:
     harness = create_harness()
     session, request, _ = harness.answered()
-    [ok] = harness.receive(in_dialog(request, "BYE", Reason='Q.850;cause=31;text="Normal"'))
+    reason = 'Q.850;cause=31;text="Normal"'
+    [ok] = harness.receive(in_dialog(request, "BYE", Reason=reason))
     assert summary(ok) == "200 BYE"
-    assert harness.events() == [SessionEnded(LegCause(LegOutcome.HUNG_UP, None, "BYE", 31))]
+    assert harness.events() == [SessionEnded(LegCause(LegOutcome.HUNG_UP, None, "BYE", 31, reason))]
     assert state_of(session) is SessionState.ENDED
     assert harness.receive(in_dialog(request, "BYE")) == [ok]  # lost and sent again
     assert harness.events() == []

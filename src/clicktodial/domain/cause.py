@@ -89,7 +89,9 @@ HANG_UP_CAUSE = LegCause(LegOutcome.HUNG_UP, None, "BYE", _Q850_NORMAL_CLEARING)
 RING_TIMEOUT_CAUSE = LegCause(LegOutcome.NO_ANSWER, None, "No answer within the ring timeout", 19)
 
 
-def cause_of_status(status: int, text: str = "", q850: int | None = None) -> LegCause:
+def cause_of_status(
+    status: int, text: str = "", q850: int | None = None, *, reason_header: str = ""
+) -> LegCause:
     """The cause for a final SIP response of 300-699; `q850` is that of its Reason header."""
     if status in _BUSY_STATUSES:
         outcome = LegOutcome.BUSY
@@ -101,7 +103,7 @@ def cause_of_status(status: int, text: str = "", q850: int | None = None) -> Leg
         outcome = LegOutcome.FAILED
     if q850 is None:
         q850 = _Q850_BY_STATUS.get(status, _Q850_INTERWORKING)
-    return LegCause(outcome, status, text, q850)
+    return LegCause(outcome, status, text, q850, reason_header)
 
 
 def reason_of_unanswered(side: Side, outcome: LegOutcome) -> EndReason:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import phonenumbers
+
 
 class Transport(StrEnum):
-    """How a trunk is reached. AUTO asks NAPTR and SRV (RFC 3263), and is UDP without an answer."""
+    """How a trunk is reached."""
 
     UDP = "udp"
-    TCP = "tcp"
-    TLS = "tls"
-    AUTO = "auto"
 
 
 class NumberFormat(StrEnum):
@@ -18,22 +17,7 @@ class NumberFormat(StrEnum):
 
     E164_PLUS = "e164-plus"  # +8613812345678
     E164 = "e164"  # 8613812345678
-    NATIONAL = "national"  # of `Trunk.region`: 013812345678; E164 of other regions
-
-
-class ReliableProvisional(StrEnum):
-    """How a trunk is asked for 100rel (RFC 3262)."""
-
-    OFF = "off"
-    SUPPORTED = "supported"
-    REQUIRED = "required"
-
-
-class SrtpPolicy(StrEnum):
-    """Whether audio with a trunk is encrypted (RTP/SAVP, keys by RFC 4568)."""
-
-    OFF = "off"
-    REQUIRED = "required"
+    NATIONAL = "national"  # 13812345678, 01052680000; numbers of other countries as E164_PLUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +29,15 @@ class TrunkCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class TrunkTls:
-    """Files in PEM form. Without `ca_file` the system's authorities are trusted; the certificate
-    is ours, for trunks that ask for one."""
-
-    ca_file: str | None = None
-    certificate_file: str | None = None
-    key_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Trunk:
     """One SIP peer.
 
-    A lower `priority` is tried first; among equal ones `weight` shares the calls. `port` 0 means
-    that SRV, or else the transport's default, decides. `domain` is the host part of the request
-    URI and of our identity there; it defaults to the trunk's own host. `answer_timeout_s` bounds
-    the wait for any response at all before the next trunk is tried. `prefixes` are beginnings
-    of E.164 numbers with plus, the longest that fits wins over shorter ones of the same priority;
-    none fits every number. Of the limits, 0 is none.
+    A lower `priority` is tried first; among equal ones `weight` shares the calls. `domain` is the
+    host part of the request URI and of our identity there; it defaults to the trunk's own host.
+    `answer_timeout_s` bounds the wait for any response at all before the next trunk is tried.
+    `prefixes` are beginnings of E.164 numbers with plus, and the longest that fits wins; none fits
+    every number. `region` is an ISO 3166 country. `headers` are added to each INVITE. Of the
+    limits, 0 is none.
     """
 
     name: str
@@ -81,13 +55,32 @@ class Trunk:
     calls_per_second_max: int = 0
     channels_max: int = 0
     credentials: TrunkCredentials | None = None
-    registers: bool = False
-    registration_expires_s: int = 600
-    options_interval_s: int = 30  # 0: its health is not asked for
-    session_expires_s: int = 1800  # RFC 4028; 0: no session timer is asked for
-    reliable_provisional: ReliableProvisional = ReliableProvisional.SUPPORTED
-    charging_vector: bool = False  # P-Charging-Vector, as an IMS application server sets it
-    signs_calls: bool = False  # Identity (RFC 8224), where the node has a certificate
-    srtp: SrtpPolicy = SrtpPolicy.OFF
-    codecs: tuple[str, ...] = ()  # names that it may be offered; none: what the node offers
-    tls: TrunkTls = TrunkTls()
+
+    def match_length(self, destination: str) -> int | None:
+        """How much of the number (E.164 with plus) a prefix of the trunk covers; 0 where it has
+        no prefixes, None where none fits."""
+        if not self.prefixes:
+            return 0
+        lengths = [len(prefix) for prefix in self.prefixes if destination.startswith(prefix)]
+        return max(lengths, default=None)
+
+    def format_number(self, number: str) -> str:
+        """The number (E.164 with plus) as this trunk writes it."""
+        match self.number_format:
+            case NumberFormat.E164_PLUS:
+                return number
+            case NumberFormat.E164:
+                return number.removeprefix("+")
+            case NumberFormat.NATIONAL:
+                return _format_nationally(number, self.region)
+
+
+def _format_nationally(number: str, region: str) -> str:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    if parsed.country_code != phonenumbers.country_code_for_region(region):
+        return number
+    national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return phonenumbers.normalize_digits_only(national)

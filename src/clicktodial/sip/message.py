@@ -303,6 +303,15 @@ def q850_of(message: SipMessage) -> int | None:
     return None
 
 
+def reason_header_of(message: SipMessage) -> str:
+    """The Reason headers (RFC 3326) as they came, bounded and fit for logs and records."""
+    return _printable(", ".join(message.get_values("Reason")), _REASON_CHARACTERS_MAX)
+
+
 def printable_phrase(phrase: str) -> str:
     """A peer's phrase, fit for logs and records."""
-    return "".join(c for c in phrase[:PHRASE_CHARACTERS_MAX] if c.isprintable()).strip()
+    return _printable(phrase, PHRASE_CHARACTERS_MAX)
+
+
+def _printable(text: str, characters_max: int) -> str:
+    return "".join(c for c in text[:characters_max] if c.isprintable()).strip()

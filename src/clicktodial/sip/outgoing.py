@@ -23,7 +23,7 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
-from clicktodial.sip.message import SipMessage, printable_phrase, q850_of
+from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
@@ -137,7 +137,9 @@ class OutgoingSession(Session):
             transaction.release(self._context.fork_closer)
             phrase = printable_phrase(response.phrase)
             self._end()
-            self._emit_end(cause_of_status(status, phrase, q850_of(response)))
+            reason = reason_header_of(response)
+            cause = cause_of_status(status, phrase, q850_of(response), reason_header=reason)
+            self._emit_end(cause)
 
     def _invite_again(self, now: float) -> None:
         """The same INVITE with credentials (RFC 3261 22.2): a new transaction, the next CSeq."""

@@ -13,7 +13,7 @@ from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
-from clicktodial.sip.message import SipMessage, q850_of
+from clicktodial.sip.message import SipMessage, q850_of, reason_header_of
 from clicktodial.sip.request import reason_lines
 
 
@@ -167,4 +167,4 @@ def hang_up_cause(request: SipMessage) -> LegCause:
     q850 = q850_of(request)
     if q850 is None:
         return HANG_UP_CAUSE
-    return LegCause(LegOutcome.HUNG_UP, None, "BYE", q850)
+    return LegCause(LegOutcome.HUNG_UP, None, "BYE", q850, reason_header_of(request))

@@ -1,6 +1,7 @@
 """Legs through trunks: the order, the fail-over, and hanging up anywhere in it."""
 
 import asyncio
+import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,10 +27,10 @@ from tests.sip.support import create_response, header_lines, summary
 
 from clicktodial.control.port import Answered, EarlyMedia, Ended, Leg, LegEvent, LegPlan, Ringing
 from clicktodial.domain.cause import LegOutcome
-from clicktodial.domain.trunk import Trunk
+from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.resolver import HostResolver
-from clicktodial.sip.aio.telephony import TrunkTelephony, create_invitation
+from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony, create_invitation
 from clicktodial.sip.event import SessionEnded
 from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import Address, Session
@@ -116,11 +117,9 @@ async def test_early_media_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("priorities", "expected"),
-    [((2, 1), "b"), ((1, 2), "a"), ((1, 1), "a")],
+    [((2, 1), "b"), ((1, 2), "a")],
 )
-async def test_trunks_are_tried_by_priority_then_name(
-    priorities: tuple[int, int], expected: str
-) -> None:
+async def test_trunks_are_tried_by_priority(priorities: tuple[int, int], expected: str) -> None:
     async with open_phone(answer) as one, open_phone(answer) as two:
         trunks = (
             trunk("b", two.endpoint.address, priority=priorities[1]),
@@ -162,8 +161,22 @@ async def test_dead_trunk_and_503_trunk_are_passed_over_for_a_good_one() -> None
             leg.hang_up()
 
 
-@pytest.mark.parametrize("status", [302, 404, 408, 480, 486, 500, 502, 504, 600, 603])
-async def test_refusal_other_than_503_is_the_legs_end(status: int) -> None:
+@pytest.mark.parametrize("status", [401, 407, 500, 502, 503, 504, 505])
+async def test_fault_of_a_trunk_is_passed_over(status: int) -> None:
+    async with open_phone(refuse(status)) as ill, open_phone(answer) as other:
+        trunks = (
+            trunk("a", ill.endpoint.address, priority=1),
+            trunk("b", other.endpoint.address, priority=2),
+        )
+        async with open_telephony(*trunks) as telephony:
+            leg, events = place(telephony)
+            await events.wait_for(is_answered)
+            assert leg.trunk_name == "b"
+            leg.hang_up()
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 408, 410, 480, 484, 486, 488, 600, 603, 604])
+async def test_what_is_said_of_the_party_is_the_legs_end(status: int) -> None:
     async with open_phone(refuse(status)) as busy, open_phone(answer) as other:
         trunks = (
             trunk("a", busy.endpoint.address, priority=1),
@@ -255,11 +268,12 @@ async def test_silent_trunk_is_tried_last_for_a_while() -> None:
             with capture_logs():
                 first, events = place(telephony)
                 await events.wait_for(is_answered)
-            assert [entry.name for entry in telephony.select_trunks()] == ["good", "dead"]
+            number = PLAN.destination
+            assert [entry.name for entry in telephony.select_trunks(number)] == ["good", "dead"]
             second, _ = place(telephony)
             assert second.trunk_name == "good"
-            telephony.note_response(trunks[0])
-            assert [entry.name for entry in telephony.select_trunks()] == ["dead", "good"]
+            telephony.states.note_response(trunks[0])
+            assert [entry.name for entry in telephony.select_trunks(number)] == ["dead", "good"]
             first.hang_up()
             second.hang_up()
 
@@ -407,6 +421,44 @@ async def test_hang_up_while_a_name_is_looked_up_dials_nobody() -> None:
             assert (events.items, phone.sessions, leg.sip_call_id) == ([], [], None)
 
 
+# Limits
+
+
+async def test_trunk_that_is_full_gives_way_to_the_next_and_has_room_again() -> None:
+    async with open_phone(answer) as small, open_phone(answer) as large:
+        trunks = (
+            dataclasses.replace(trunk("a", small.endpoint.address, priority=1), channels_max=1),
+            trunk("b", large.endpoint.address, priority=2),
+        )
+        async with open_telephony(*trunks) as telephony:
+            legs = []
+            for expected in ("a", "b"):
+                leg, events = place(telephony)
+                await events.wait_for(is_answered)
+                assert leg.trunk_name == expected
+                legs.append(leg)
+            legs[0].hang_up()
+            legs[0].hang_up()
+            again, events = place(telephony)
+            await events.wait_for(is_answered)
+            assert again.trunk_name == "a"
+            assert telephony.states.channels(trunks[0]) == 1
+            for leg in (again, legs[1]):
+                leg.hang_up()
+            assert telephony.states.channels(trunks[0]) == 0
+
+
+async def test_only_trunk_at_its_limit_ends_the_leg() -> None:
+    async with open_phone(answer) as phone:
+        only = dataclasses.replace(trunk("a", phone.endpoint.address), channels_max=1)
+        async with open_telephony(only) as telephony:
+            first, events = place(telephony)
+            await events.wait_for(is_answered)
+            _, refused = place(telephony)
+            assert (await ending(refused)).cause is FULL_CAUSE
+            first.hang_up()
+
+
 # What the party sees
 
 
@@ -428,6 +480,35 @@ def test_invitation_names_the_number_shown_and_the_trunk(
     assert invitation.from_uri == f"sip:+861052680000@{own_host};user=phone"
     assert invitation.headers == (("P-Asserted-Identity", f"<{invitation.from_uri}>"),)
     assert invitation.next_hop == ("192.0.2.50", port)
+
+
+def test_invitation_that_hides_the_number_shows_it_to_the_trunk_alone() -> None:
+    plan = dataclasses.replace(PLAN, hides_number=True)
+    invitation = create_invitation(plan, Trunk("a", "192.0.2.50", 5060), ("192.0.2.50", 5060), b"")
+    assert invitation.from_uri == "sip:anonymous@anonymous.invalid"
+    assert invitation.headers == (
+        ("P-Asserted-Identity", "<sip:+861052680000@192.0.2.50;user=phone>"),
+        ("Privacy", "id"),
+    )
+
+
+def test_invitation_is_written_as_the_trunk_wants_it() -> None:
+    target = Trunk(
+        "a",
+        "192.0.2.50",
+        5060,
+        number_format=NumberFormat.NATIONAL,
+        headers=(("X-Account", "7"),),
+        credentials=TrunkCredentials("us", "secret"),
+    )
+    plan = dataclasses.replace(PLAN, ring_timeout_s=45)
+    invitation = create_invitation(plan, target, ("192.0.2.50", 5060), b"")
+    assert invitation.request_uri == "sip:13912345673@192.0.2.50;user=phone"
+    assert invitation.from_uri == "sip:01052680000@192.0.2.50;user=phone"
+    assert invitation.headers[-1] == ("X-Account", "7")
+    assert invitation.expires_s == 45
+    assert invitation.credentials is target.credentials
+    assert "secret" not in repr(invitation)
 
 
 async def test_invite_on_the_wire_holds_no_number_but_the_two_of_the_leg() -> None:

@@ -3,18 +3,19 @@
 A leg is tried on one trunk after the other until one says something about the party. The next
 trunk is tried where a trunk
 
+- carries as many legs, or as many a second, as it may, or
 - sent no response at all within its `answer_timeout_s` (the last one is waited for as long as
   RFC 3261 does, 64*T1), or its name has no address, or
-- refused with 503 before any sign of ringing, early media or an answer.
+- failed before any sign of ringing, early media or an answer, by its own fault (trunk_fault.py).
 
-Everything else is the leg's end: 500, 502 and 504 are what networks answer for numbers that
-they cannot reach, and asking again elsewhere would ring nobody and cost seconds. An attempt
-that was given up is cancelled as soon as its trunk wakes up, and hung up should it answer.
+Everything else is the leg's end: nobody is rung twice. An attempt that was given up is cancelled
+as soon as its trunk wakes up, and hung up should it answer.
 
-A trunk that was silent is tried after the others for TRUNK_REST_S.
+A trunk that was silent, or failed several times in a row, is tried after the others for a while.
 """
 
 import asyncio
+import random as random_module
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,35 +38,37 @@ from clicktodial.sip.event import (
 )
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
+from clicktodial.sip.trunk_fault import is_trunk_fault
+from clicktodial.sip.trunk_selection import TrunkStates, order_trunks
 from clicktodial.sip.uri import DEFAULT_PORT, bracket_host, is_ip_literal
 from clicktodial.sip.user_agent import Address, Invitation, Session
 
 log = structlog.get_logger()
 
-# Long enough that a dead trunk costs only the first of many calls its time-out, short enough
-# that a trunk that is back soon gets its share again.
-TRUNK_REST_S = 10.0
 _SERVICE_UNAVAILABLE = 503
 # RFC 3323 4.1.1.3
 ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
+FULL_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk limit reached", 42)
 UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
 
 
 class TrunkTelephony:
-    """Places legs through trunks by priority, then name."""
+    """Places legs through trunks, as their order, weights and limits say."""
 
     def __init__(
         self,
         endpoint: SipEndpoint,
         trunks: Callable[[], Sequence[Trunk]],
         resolver: HostResolver | None = None,
+        random: random_module.Random | None = None,
     ) -> None:
-        """`trunks` is asked anew for every leg."""
+        """`trunks` is asked anew for every leg. `random` shares calls by weight."""
         self._endpoint = endpoint
         self._trunks = trunks
         self._resolver = resolver or HostResolver()
-        self._resting: dict[str, float] = {}  # by trunk name: until when
+        self._random = random or random_module.Random()
+        self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg:
         """Dial; never raises for what a trunk does. Without any trunk the leg ends with 503."""
@@ -84,22 +87,10 @@ class TrunkTelephony:
         """Where INVITEs leave."""
         return self._endpoint
 
-    def select_trunks(self) -> list[Trunk]:
-        """The trunks in the order in which a leg tries them now."""
-        trunks = sorted(self._trunks(), key=lambda trunk: (trunk.priority, trunk.name))
-        if not self._resting:
-            return trunks
-        now = asyncio.get_running_loop().time()
-        self._resting = {name: until for name, until in self._resting.items() if until > now}
-        return sorted(trunks, key=lambda trunk: trunk.name in self._resting)
-
-    def note_silence(self, trunk: Trunk) -> None:
-        """The trunk did not respond: others go first for a while."""
-        self._resting[trunk.name] = asyncio.get_running_loop().time() + TRUNK_REST_S
-
-    def note_response(self, trunk: Trunk) -> None:
-        """The trunk lives."""
-        self._resting.pop(trunk.name, None)
+    def select_trunks(self, destination: str) -> list[Trunk]:
+        """The trunks in the order in which a leg to that number tries them now."""
+        trunks = order_trunks(self._trunks(), destination, self._random)
+        return sorted(trunks, key=self.states.is_resting)
 
     def resolve(self, trunk: Trunk, on_address: Callable[[Address | None], None]) -> None:
         """Find where the trunk is: at once for a literal or a remembered name, else later."""
@@ -126,6 +117,7 @@ class _Attempt:
     is_last: bool
     session: Session | None = None
     responded: bool = False
+    is_counted: bool = False
 
 
 class TrunkLeg:
@@ -151,7 +143,7 @@ class TrunkLeg:
         self._plan = plan
         self._on_event = on_event
         self._sdp = serialize_sdp(plan.offer)
-        self._untried = telephony.select_trunks()
+        self._untried = telephony.select_trunks(plan.destination)
         self._untried.reverse()
         self._attempt: _Attempt | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
@@ -174,6 +166,7 @@ class TrunkLeg:
         """End the leg in any state, while a trunk's name is looked up too. Idempotent."""
         self._is_over = True
         self._give_up_attempt(q850)
+        self._leave_trunk()
 
     def try_next(self) -> None:
         """Dial on the next trunk, or end the leg where there is none."""
@@ -181,15 +174,20 @@ class TrunkLeg:
             # A leg that was never dialled must not end before `place` has returned.
             asyncio.get_running_loop().call_soon(self._end, self._cause)
             return
-        attempt = _Attempt(self._untried.pop(), is_last=not self._untried)
-        self._attempt = attempt
+        trunk = self._untried.pop()
+        self._leave_trunk()
+        self._attempt = attempt = _Attempt(trunk, is_last=not self._untried)
+        attempt.is_counted = self._telephony.states.take(trunk)
+        if not attempt.is_counted:
+            self._fail_over(FULL_CAUSE)
+            return
         self._telephony.resolve(attempt.trunk, lambda address: self._dial(attempt, address))
 
     def _dial(self, attempt: _Attempt, address: Address | None) -> None:
         if self._is_over or attempt is not self._attempt:
             return
         if address is None:
-            self._telephony.note_silence(attempt.trunk)
+            self._telephony.states.note_silence(attempt.trunk)
             self._fail_over(UNRESOLVED_CAUSE)
             return
         invitation = create_invitation(self._plan, attempt.trunk, address, self._sdp)
@@ -203,7 +201,7 @@ class TrunkLeg:
 
     def _on_silence(self, attempt: _Attempt) -> None:
         self._silence_timer = None
-        self._telephony.note_silence(attempt.trunk)
+        self._telephony.states.note_silence(attempt.trunk)
         self._give_up_attempt()
         self._fail_over(NO_RESPONSE_CAUSE)
 
@@ -214,15 +212,15 @@ class TrunkLeg:
             case SessionTrying():
                 attempt.responded = True
                 self._stop_silence_timer()
-                self._telephony.note_response(attempt.trunk)
+                self._telephony.states.note_response(attempt.trunk)
             case SessionRinging():
-                self._progressed = True
+                self._progress(attempt)
                 self._on_event(Ringing())
             case SessionEarlyMedia(media):
-                self._progressed = True
+                self._progress(attempt)
                 self._on_event(EarlyMedia(media))
             case SessionAnswered(media):
-                self._progressed = True
+                self._progress(attempt)
                 self._sdp = b""
                 self._on_event(Answered(media))
             case SessionEnded(cause):
@@ -230,14 +228,22 @@ class TrunkLeg:
             case _:
                 pass  # what only incoming sessions tell
 
+    def _progress(self, attempt: _Attempt) -> None:
+        if not self._progressed:
+            self._progressed = True
+            self._telephony.states.note_success(attempt.trunk)
+
     def _on_session_end(self, attempt: _Attempt, cause: LegCause) -> None:
         self._stop_silence_timer()
+        states = self._telephony.states
         if not attempt.responded and cause is NO_RESPONSE_CAUSE:
-            self._telephony.note_silence(attempt.trunk)
+            states.note_silence(attempt.trunk)
             self._fail_over(cause)
-        elif cause.sip_status == _SERVICE_UNAVAILABLE and not self._progressed:
+        elif not self._progressed and is_trunk_fault(cause):
+            states.note_fault(attempt.trunk)
             self._fail_over(cause)
         else:
+            states.note_success(attempt.trunk)
             self._end(cause)
 
     def _fail_over(self, cause: LegCause) -> None:
@@ -259,12 +265,19 @@ class TrunkLeg:
         if self._is_over:
             return
         self._is_over = True
+        self._leave_trunk()
         self._on_event(Ended(cause))
 
     def _give_up_attempt(self, q850: int | None = None) -> None:
         self._stop_silence_timer()
         if self._attempt is not None and self._attempt.session is not None:
             self._telephony.endpoint.hang_up(self._attempt.session, q850=q850)
+
+    def _leave_trunk(self) -> None:
+        """The leg no longer counts against its trunk's channels."""
+        if self._attempt is not None and self._attempt.is_counted:
+            self._attempt.is_counted = False
+            self._telephony.states.release(self._attempt.trunk)
 
     def _stop_silence_timer(self) -> None:
         if self._silence_timer is not None:
@@ -276,12 +289,13 @@ def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes)
     """The INVITE of a leg. Of us the party sees the number shown, and nothing of the other side."""
     host = bracket_host(trunk.host)
     domain = trunk.domain or (host if trunk.port == DEFAULT_PORT else f"{host}:{trunk.port}")
-    called = f"sip:{plan.destination}@{domain};user=phone"
-    shown = f"sip:{plan.shown}@{trunk.domain or host};user=phone"
+    called = f"sip:{trunk.format_number(plan.destination)}@{domain};user=phone"
+    shown = f"sip:{trunk.format_number(plan.shown)}@{trunk.domain or host};user=phone"
     headers = [("P-Asserted-Identity", f"<{shown}>")]
     if plan.hides_number:
         # The trunk must know who pays; RFC 3325 9.3 forbids it to pass that on.
         headers.append(("Privacy", "id"))
+    headers += trunk.headers
     return Invitation(
         request_uri=called,
         to_uri=called,
@@ -290,4 +304,5 @@ def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes)
         sdp=sdp,
         headers=tuple(headers),
         expires_s=plan.ring_timeout_s,
+        credentials=trunk.credentials,
     )
