@@ -25,6 +25,19 @@ def create(command: Command, *options: str) -> Any:
 # Applications
 
 
+DEFAULT_OPTIONS = {
+    "shown_to_caller": None,
+    "shown_to_callee": None,
+    "hides_number": False,
+    "caller_ring_timeout_s": None,
+    "callee_ring_timeout_s": None,
+    "max_duration_s": None,
+    "warning_before_end_s": 0,
+    "warning_to": ["caller"],
+    "ringback": "tone-or-network",
+}
+
+
 def test_app_create_with_all_options_answers_what_was_made(command: Command) -> None:
     answer = create(
         command, "--secret", "S", "--sponsor", "01052680000", "--sponsor", "13912345673",
@@ -44,6 +57,7 @@ def test_app_create_with_all_options_answers_what_was_made(command: Command) -> 
         "notify_url": "http://127.0.0.1:9000",
         "allow_private_addresses": True,
         "max_duration_s": 600,
+        "options": DEFAULT_OPTIONS,
         "secret": "S",
     }
 
@@ -180,23 +194,134 @@ def test_enterprise_goes_through_its_states(command: Command) -> None:
 # Trunks
 
 
-def test_trunk_add_with_all_options_is_listed_as_given(command: Command) -> None:
-    expected = {
-        "name": "main",
-        "host": "sip.example.org",
-        "port": 5070,
-        "transport": "udp",
-        "priority": 5,
-        "domain": "example.org",
-        "answer_timeout_s": 7,
-        "enabled": True,
-    }
+ALL_OF_A_TRUNK = (
+    "--priority", "5", "--domain", "example.org", "--answer-timeout", "7", "--weight", "3",
+    "--prefix", "+86", "--prefix", "+852", "--number-format", "national", "--region", "HK",
+    "--header", "X-Account: 7", "--max-rate", "20", "--max-channels", "300", "--username", "us",
+)  # fmt: skip
+TRUNK = {
+    "name": "main",
+    "host": "sip.example.org",
+    "port": 5070,
+    "transport": "udp",
+    "priority": 5,
+    "domain": "example.org",
+    "answer_timeout_s": 7,
+    "weight": 3,
+    "prefixes": ["+86", "+852"],
+    "number_format": "national",
+    "region": "HK",
+    "headers": ["X-Account: 7"],
+    "calls_per_second_max": 20,
+    "channels_max": 300,
+    "username": "us",
+    "enabled": True,
+}
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> str:
+    path = tmp_path / "password"
+    path.write_text("only-here\n")
+    return str(path)
+
+
+def test_trunk_add_with_all_options_is_listed_as_given(
+    command: Command, password_file: str
+) -> None:
     answer = command.run_json(
-        "trunk", "add", "main", "--target", "sip.example.org:5070", "--transport", "UDP",
-        "--priority", "5", "--domain", "example.org", "--answer-timeout", "7",
+        "trunk", "add", "main", "--target", "sip.example.org:5070", *ALL_OF_A_TRUNK,
+        "--password-file", password_file,
     )  # fmt: skip
-    assert answer == expected
-    assert command.run_json("trunk", "list") == [expected]
+    assert answer == TRUNK
+    assert command.run_json("trunk", "list") == [TRUNK]
+    assert command.run_json("trunk", "show", "main") == TRUNK
+    assert "only-here" not in command.run("trunk", "show", "main")
+
+
+def test_trunk_set_changes_what_is_given_and_nothing_else(
+    command: Command, password_file: str
+) -> None:
+    command.run(
+        "trunk", "add", "main", "--target", "sip.example.org:5070", *ALL_OF_A_TRUNK,
+        "--password-file", password_file,
+    )  # fmt: skip
+    command.run("trunk", "disable", "main")
+    command.run("trunk", "set", "main", "--target", "192.0.2.7", "--max-channels", "0")
+    changed = TRUNK | {"host": "192.0.2.7", "port": 5060, "channels_max": 0, "enabled": False}
+    assert command.run_json("trunk", "show", "main") == changed
+    command.run("trunk", "set", "main", "--prefix", "", "--header", "", "--domain", "")
+    command.run("trunk", "set", "main", "--username", "")
+    changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
+    assert command.run_json("trunk", "show", "main") == changed
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (("--prefix", "86"), 1, "prefix"),
+        (("--header", "Via: x"), 1, "Via"),
+        (("--header", "none"), 1, "NAME: VALUE"),
+        (("--region", "XX"), 1, "region"),
+        (("--number-format", "roman"), 2, "none of"),
+        (("--username", "us"), 1, "password"),
+        (("--password-file", "/does/not/exist"), 2, "cannot be"),
+        (("--weight", "-1"), 1, "weight"),
+    ],
+)
+def test_trunk_that_makes_no_sense_is_refused_in_words(
+    command: Command, options: tuple[str, ...], code: int, told: str
+) -> None:
+    text = command.run("trunk", "add", "main", "--target", "192.0.2.1", *options, code=code)
+    assert told in text
+    assert command.run("trunk", "list") == "There are no trunks.\n"
+
+
+def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
+    command: Command,
+) -> None:
+    create(command, "--sponsor", "01052680000", "--sponsor", "01052680001")
+    answer = command.run_json(
+        "app", "set-options", APP_ID, "--shown-to-callee", "01052680001", "--hide-number",
+        "--caller-ring-timeout", "20", "--callee-ring-timeout", "30", "--max-duration", "600",
+        "--warn-before-end", "15", "--warn", "both", "--ringback", "network",
+    )  # fmt: skip
+    options = {
+        "shown_to_caller": None,
+        "shown_to_callee": "+861052680001",
+        "hides_number": True,
+        "caller_ring_timeout_s": 20,
+        "callee_ring_timeout_s": 30,
+        "max_duration_s": 600,
+        "warning_before_end_s": 15,
+        "warning_to": ["callee", "caller"],
+        "ringback": "network",
+    }
+    assert answer == {"app_id": APP_ID, "options": options}
+    assert command.run_json("app", "show", APP_ID)["options"] == options
+    command.run(
+        "app", "set-options", APP_ID, "--shown-to-callee", "", "--show-number",
+        "--caller-ring-timeout", "0", "--callee-ring-timeout", "0", "--max-duration", "0",
+        "--warn-before-end", "0", "--warn", "caller", "--ringback", "tone-or-network",
+    )  # fmt: skip
+    assert command.run_json("app", "show", APP_ID)["options"] == DEFAULT_OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (("--shown-to-caller", "13912345673"), 1),  # a number that is not the application's
+        (("--max-duration", "-1"), 1),
+        (("--warn", "nobody"), 2),
+        (("--ringback", "music"), 2),
+    ],
+)
+def test_app_options_that_make_no_sense_change_nothing(
+    command: Command, options: tuple[str, ...], code: int
+) -> None:
+    create(command, "--sponsor", "01052680000")
+    command.run("app", "set-options", APP_ID, *options, code=code)
+    assert command.run_json("app", "show", APP_ID)["options"] == DEFAULT_OPTIONS
 
 
 def test_trunks_are_listed_in_the_order_of_trying(command: Command) -> None:

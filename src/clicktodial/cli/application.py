@@ -1,7 +1,8 @@
 """`clicktodial app`: applications, their numbers, secrets and notification addresses."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +12,9 @@ from clicktodial.cli.session import open_administration
 
 if TYPE_CHECKING:
     from clicktodial.domain.application import ApplicationStatus
-    from clicktodial.storage.administration import ApplicationDetail
+    from clicktodial.domain.cause import Side
+    from clicktodial.domain.plan import CallOptions, Ringback
+    from clicktodial.storage.administration import Administration, ApplicationDetail
 
 app = typer.Typer(no_args_is_help=True, help="Applications that may ask for calls.")
 
@@ -201,6 +204,138 @@ def set_max_duration(
     tell(_answer(detail), _describe(detail), as_json=as_json)
 
 
+@app.command("set-options")
+def set_options(
+    app_id: AppId,
+    *,
+    shown_to_caller: Annotated[
+        str | None,
+        typer.Option("--shown-to-caller", metavar="NUMBER", help="Empty: the sponsor."),
+    ] = None,
+    shown_to_callee: Annotated[
+        str | None,
+        typer.Option("--shown-to-callee", metavar="NUMBER", help="Empty: the sponsor."),
+    ] = None,
+    hides_number: Annotated[
+        bool | None,
+        typer.Option("--hide-number/--show-number", help="Show both parties no number at all."),
+    ] = None,
+    caller_ring_timeout_s: Annotated[
+        int | None,
+        typer.Option("--caller-ring-timeout", metavar="SECONDS", help="0: the platform's."),
+    ] = None,
+    callee_ring_timeout_s: Annotated[
+        int | None,
+        typer.Option("--callee-ring-timeout", metavar="SECONDS", help="0: the platform's."),
+    ] = None,
+    max_duration_s: Annotated[
+        int | None,
+        typer.Option(
+            "--max-duration", metavar="SECONDS", help="Not lifted by Continue; 0: the platform's."
+        ),
+    ] = None,
+    warning_before_end_s: Annotated[
+        int | None,
+        typer.Option("--warn-before-end", metavar="SECONDS", help="Two beeps; 0: no warning."),
+    ] = None,
+    warning_to: Annotated[
+        str | None,
+        typer.Option("--warn", metavar="caller|callee|both", help="Who hears the warning."),
+    ] = None,
+    ringback: Annotated[
+        str | None,
+        typer.Option(
+            "--ringback",
+            metavar="tone-or-network|tone|network",
+            help="What callers hear while the callee rings.",
+        ),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Change the options that are given, for its calls to come."""
+    with open_administration(config) as administration:
+        changes: dict[str, Any] = {
+            # Nothing is shorter than a second: 0 and an empty text take the option away.
+            name: given or None
+            for name, given in (
+                (
+                    "shown_to_caller",
+                    shown_to_caller and administration.read_number(shown_to_caller),
+                ),
+                (
+                    "shown_to_callee",
+                    shown_to_callee and administration.read_number(shown_to_callee),
+                ),
+                ("caller_ring_timeout_s", caller_ring_timeout_s),
+                ("callee_ring_timeout_s", callee_ring_timeout_s),
+                ("max_duration_s", max_duration_s),
+            )
+            if given is not None
+        }
+        if hides_number is not None:
+            changes["hides_number"] = hides_number
+        if warning_before_end_s is not None:
+            changes["warning_before_end_s"] = warning_before_end_s
+        if warning_to is not None:
+            changes["warning_to"] = _parse_sides(warning_to)
+        if ringback is not None:
+            changes["ringback"] = _parse_ringback(ringback)
+        options = administration.change_options(app_id, lambda known: replace(known, **changes))
+    answer = {"app_id": app_id, "options": _options_answer(options)}
+    tell(answer, format_fields(_options_fields(options)), as_json=as_json)
+
+
+def _read_shown(administration: "Administration", written: str | None) -> str | None:
+    return administration.read_number(written) if written else written
+
+
+def _parse_sides(text: str) -> "frozenset[Side]":
+    from clicktodial.domain.cause import Side
+
+    sides = {"both": frozenset(Side)} | {side.value: frozenset({side}) for side in Side}
+    if text not in sides:
+        raise typer.BadParameter(f"{text!r} is none of: caller, callee, both")
+    return sides[text]
+
+
+def _parse_ringback(text: str) -> "Ringback":
+    from clicktodial.domain.plan import Ringback
+
+    try:
+        return Ringback(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is none of: {', '.join(Ringback)}") from error
+
+
+def _options_answer(options: "CallOptions") -> dict[str, object]:
+    return {
+        "shown_to_caller": options.shown_to_caller,
+        "shown_to_callee": options.shown_to_callee,
+        "hides_number": options.hides_number,
+        "caller_ring_timeout_s": options.caller_ring_timeout_s,
+        "callee_ring_timeout_s": options.callee_ring_timeout_s,
+        "max_duration_s": options.max_duration_s,
+        "warning_before_end_s": options.warning_before_end_s,
+        "warning_to": sorted(options.warning_to),
+        "ringback": options.ringback,
+    }
+
+
+def _options_fields(options: "CallOptions") -> list[tuple[str, object]]:
+    return [
+        ("Shown to callers", options.shown_to_caller or "the sponsor"),
+        ("Shown to callees", options.shown_to_callee or "the sponsor"),
+        ("Numbers hidden", options.hides_number),
+        ("Caller rings (s)", options.caller_ring_timeout_s),
+        ("Callee rings (s)", options.callee_ring_timeout_s),
+        ("Maximum (s)", options.max_duration_s),
+        ("Warning (s)", options.warning_before_end_s or None),
+        ("Warning to", sorted(options.warning_to)),
+        ("Ringback", options.ringback),
+    ]
+
+
 def _set_status(
     app_id: str, status: "ApplicationStatus", config: Path | None, *, as_json: bool
 ) -> None:
@@ -220,6 +355,7 @@ def _answer(detail: "ApplicationDetail") -> dict[str, object]:
         "notify_url": detail.notify_url,
         "allow_private_addresses": detail.allow_private_addresses,
         "max_duration_s": detail.max_duration_s,
+        "options": _options_answer(detail.options),
         "created_at": detail.created_at,
     }
 
@@ -237,6 +373,7 @@ def _describe(
             ("Notified at", detail.notify_url),
             ("Private addresses", detail.allow_private_addresses),
             ("Own maximum (s)", detail.max_duration_s),
+            *_options_fields(detail.options),
             ("Created (UTC)", detail.created_at),
             *(secrets or ()),
         ]

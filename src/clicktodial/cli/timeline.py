@@ -110,6 +110,8 @@ def _network_words(call: CallRecord) -> str:
     parts = [sip if call.sip_status else call.sip_text or ""]
     if call.q850:
         parts.append(f"Q.850 {call.q850}")
+    if call.reason_header:
+        parts.append(f"Reason: {call.reason_header}")
     told = ", ".join(part for part in parts if part)
     return f" ({told})" if told else ""
 

@@ -1,20 +1,78 @@
 """`clicktodial trunk`: the SIP peers through which calls leave."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clicktodial.cli.option import Address, Config, Json, parse_target
-from clicktodial.cli.output import format_table, tell
+from clicktodial.cli.output import format_fields, format_table, tell
 from clicktodial.cli.session import open_administration
 
 if TYPE_CHECKING:
-    from clicktodial.storage.administration import TrunkDetail
+    from collections.abc import Callable
+
+    from clicktodial.domain.trunk import Trunk, TrunkCredentials
 
 app = typer.Typer(no_args_is_help=True, help="SIP trunks through which calls leave.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The trunk's name.")]
+
+
+Priority = Annotated[
+    int | None, typer.Option("--priority", metavar="N", help="Lower is tried first.")
+]
+Domain = Annotated[
+    str | None,
+    typer.Option("--domain", metavar="D", help="Host part of its URIs; default: the target's."),
+]
+AnswerTimeout = Annotated[
+    int | None,
+    typer.Option(
+        "--answer-timeout", metavar="SECONDS", help="Wait for any response before the next one."
+    ),
+]
+Weight = Annotated[
+    int | None,
+    typer.Option("--weight", metavar="N", help="Its share among trunks of equal priority."),
+]
+Prefixes = Annotated[
+    list[str] | None,
+    typer.Option("--prefix", metavar="+N", help="Only such numbers; may be repeated."),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--number-format",
+        metavar="e164-plus|e164|national",
+        help="How it wants numbers written.",
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="CC", help="The country of its national numbers."),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="NAME: VALUE", help="Added to INVITEs; may be repeated."),
+]
+Rate = Annotated[
+    int | None,
+    typer.Option("--max-rate", metavar="N", help="New calls a second at most; 0: any."),
+]
+Channels = Annotated[
+    int | None, typer.Option("--max-channels", metavar="N", help="Legs at a time; 0: any.")
+]
+Username = Annotated[
+    str | None,
+    typer.Option("--username", metavar="U", help="For digest authentication; empty: none."),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="Holds the password; - reads input."),
+]
 
 
 @app.command("add")
@@ -27,48 +85,163 @@ def add(
             "--target", metavar="HOST:PORT", parser=parse_target, help="Where its SIP is received."
         ),
     ],
-    transport: Annotated[
-        str, typer.Option("--transport", metavar="udp", help="How it is reached.")
-    ] = "udp",
-    priority: Annotated[
-        int, typer.Option("--priority", metavar="N", help="Lower is tried first.")
-    ] = 100,
-    domain: Annotated[
-        str | None,
-        typer.Option("--domain", metavar="D", help="Host part of its URIs; default: the target's."),
-    ] = None,
-    answer_timeout_s: Annotated[
-        int,
-        typer.Option(
-            "--answer-timeout", metavar="SECONDS", help="Wait for any response before the next one."
-        ),
-    ] = 4,
+    priority: Priority = None,
+    domain: Domain = None,
+    answer_timeout_s: AnswerTimeout = None,
+    weight: Weight = None,
+    prefixes: Prefixes = None,
+    number_format: Format = None,
+    region: Region = None,
+    headers: Headers = None,
+    calls_per_second_max: Rate = None,
+    channels_max: Channels = None,
+    username: Username = None,
+    password_file: PasswordFile = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Add a trunk; a running server uses it within a second."""
-    from clicktodial.domain.trunk import Transport, Trunk
+    from clicktodial.domain.trunk import Trunk
 
-    try:
-        chosen = Transport(transport.lower())
-    except ValueError as error:
-        known = ", ".join(Transport)
-        raise typer.BadParameter(f"{transport!r} is none of: {known}") from error
     with open_administration(config) as administration:
-        from clicktodial.storage.administration import TrunkDetail
-
-        trunk = Trunk(
-            name=name,
-            host=target.host,
-            port=target.port,
-            transport=chosen,
+        change = _create_change(
             priority=priority,
             domain=domain,
             answer_timeout_s=answer_timeout_s,
+            weight=weight,
+            prefixes=prefixes,
+            number_format=number_format,
+            region=region,
+            headers=headers,
+            calls_per_second_max=calls_per_second_max,
+            channels_max=channels_max,
+            credentials=(username, password_file),
         )
+        trunk = change(Trunk(name=name, host=target.host, port=target.port))
         administration.add_trunk(trunk)
-    detail = TrunkDetail(trunk, enabled=True)
-    tell(_answer(detail), f"Calls may leave through {name} ({target}).", as_json=as_json)
+    tell(
+        _answer(trunk, enabled=True), f"Calls may leave through {name} ({target}).", as_json=as_json
+    )
+
+
+@app.command("set")
+def set_values(
+    name: Name,
+    *,
+    target: Annotated[
+        Address | None,
+        typer.Option(
+            "--target", metavar="HOST:PORT", parser=parse_target, help="Where its SIP is received."
+        ),
+    ] = None,
+    priority: Priority = None,
+    domain: Domain = None,
+    answer_timeout_s: AnswerTimeout = None,
+    weight: Weight = None,
+    prefixes: Prefixes = None,
+    number_format: Format = None,
+    region: Region = None,
+    headers: Headers = None,
+    calls_per_second_max: Rate = None,
+    channels_max: Channels = None,
+    username: Username = None,
+    password_file: PasswordFile = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given, and nothing else; calls that live go on as they are."""
+    with open_administration(config) as administration:
+        change = _create_change(
+            target=target,
+            priority=priority,
+            domain=domain,
+            answer_timeout_s=answer_timeout_s,
+            weight=weight,
+            prefixes=prefixes,
+            number_format=number_format,
+            region=region,
+            headers=headers,
+            calls_per_second_max=calls_per_second_max,
+            channels_max=channels_max,
+            credentials=(username, password_file),
+        )
+        trunk = administration.change_trunk(name, change)
+    tell(_answer(trunk), _describe(trunk), as_json=as_json)
+
+
+@app.command("show")
+def show(name: Name, *, config: Config = None, as_json: Json = False) -> None:
+    """Show a trunk, all but its password."""
+    with open_administration(config) as administration:
+        detail = administration.show_trunk(name)
+    answer = _answer(detail.trunk, enabled=detail.enabled)
+    tell(answer, _describe(detail.trunk, enabled=detail.enabled), as_json=as_json)
+
+
+def _create_change(
+    *,
+    target: Address | None = None,
+    prefixes: list[str] | None,
+    number_format: str | None,
+    headers: list[str] | None,
+    credentials: tuple[str | None, Path | None],
+    **values: int | str | None,
+) -> "Callable[[Trunk], Trunk]":
+    """What the options that were given make of a trunk; an empty text or list takes away."""
+    from clicktodial.domain.trunk import NumberFormat
+    from clicktodial.storage.trunk_row import parse_header
+
+    changes: dict[str, Any] = {key: each for key, each in values.items() if each is not None}
+    if values.get("domain") == "":
+        changes["domain"] = None
+    if target is not None:
+        changes |= {"host": target.host, "port": target.port}
+    if prefixes is not None:
+        changes["prefixes"] = tuple(prefix for prefix in prefixes if prefix)
+    if headers is not None:
+        changes["headers"] = tuple(parse_header(header) for header in headers if header)
+    if number_format is not None:
+        try:
+            changes["number_format"] = NumberFormat(number_format.lower())
+        except ValueError as error:
+            known = ", ".join(NumberFormat)
+            raise typer.BadParameter(f"{number_format!r} is none of: {known}") from error
+    username, password_file = credentials
+    password = None if password_file is None else _read_password(password_file)
+
+    def change(trunk: "Trunk") -> "Trunk":
+        return replace(trunk, **changes, credentials=_credentials(trunk, username, password))
+
+    return change
+
+
+def _credentials(
+    trunk: "Trunk", username: str | None, password: str | None
+) -> "TrunkCredentials | None":
+    """Those that the trunk has from now on; an empty password stands for the one it had."""
+    from clicktodial.domain.trunk import TrunkCredentials
+
+    known = trunk.credentials
+    if username == "":
+        return None
+    if username is None:
+        username = None if known is None else known.username
+    if username is None:
+        if password is not None:
+            raise typer.BadParameter("a password needs --username")
+        return None
+    if password is None:
+        password = "" if known is None else known.password
+    return TrunkCredentials(username, password)
+
+
+def _read_password(path: Path) -> str:
+    """The file's first line; never an argument, which every user of the machine could read."""
+    try:
+        text = sys.stdin.readline() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} cannot be read") from error
+    return text.split("\n", 1)[0].rstrip("\r")
 
 
 @app.command("list")
@@ -76,16 +249,17 @@ def list_all(*, config: Config = None, as_json: Json = False) -> None:
     """List all trunks, in the order in which they are tried."""
     with open_administration(config) as administration:
         details = administration.list_trunks()
-    headings = ("NAME", "TARGET", "TRANSPORT", "PRIORITY", "DOMAIN", "TIMEOUT (s)", "ENABLED")
+    headings = ("NAME", "TARGET", "PRIORITY", "WEIGHT", "PREFIXES", "DOMAIN", "ENABLED")
     rows = [
         (
-            each.trunk.name, str(Address(each.trunk.host, each.trunk.port)), each.trunk.transport,
-            each.trunk.priority, each.trunk.domain, each.trunk.answer_timeout_s, each.enabled,
+            each.trunk.name, str(Address(each.trunk.host, each.trunk.port)),
+            each.trunk.priority, each.trunk.weight, " ".join(each.trunk.prefixes),
+            each.trunk.domain, each.enabled,
         )
         for each in details
     ]  # fmt: skip
     text = format_table(headings, rows, empty="There are no trunks.")
-    tell([_answer(each) for each in details], text, as_json=as_json)
+    tell([_answer(each.trunk, enabled=each.enabled) for each in details], text, as_json=as_json)
 
 
 @app.command("remove")
@@ -115,9 +289,8 @@ def _set_enabled(name: str, config: Path | None, *, enabled: bool, as_json: bool
     tell({"name": name, "enabled": enabled}, text, as_json=as_json)
 
 
-def _answer(detail: "TrunkDetail") -> dict[str, object]:
-    trunk = detail.trunk
-    return {
+def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]:
+    answer: dict[str, object] = {
         "name": trunk.name,
         "host": trunk.host,
         "port": trunk.port,
@@ -125,5 +298,34 @@ def _answer(detail: "TrunkDetail") -> dict[str, object]:
         "priority": trunk.priority,
         "domain": trunk.domain,
         "answer_timeout_s": trunk.answer_timeout_s,
-        "enabled": detail.enabled,
+        "weight": trunk.weight,
+        "prefixes": list(trunk.prefixes),
+        "number_format": trunk.number_format,
+        "region": trunk.region,
+        "headers": [": ".join(header) for header in trunk.headers],
+        "calls_per_second_max": trunk.calls_per_second_max,
+        "channels_max": trunk.channels_max,
+        "username": None if trunk.credentials is None else trunk.credentials.username,
     }
+    return answer if enabled is None else answer | {"enabled": enabled}
+
+
+def _describe(trunk: "Trunk", *, enabled: bool | None = None) -> str:
+    fields: list[tuple[str, object]] = [
+        ("Name", trunk.name),
+        ("Target", str(Address(trunk.host, trunk.port))),
+        ("Priority", trunk.priority),
+        ("Weight", trunk.weight),
+        ("Prefixes", trunk.prefixes),
+        ("Domain", trunk.domain),
+        ("Answer timeout (s)", trunk.answer_timeout_s),
+        ("Numbers written as", trunk.number_format),
+        ("Region", trunk.region),
+        ("Headers", [": ".join(header) for header in trunk.headers]),
+        ("Calls a second", trunk.calls_per_second_max or None),
+        ("Channels", trunk.channels_max or None),
+        ("User name", None if trunk.credentials is None else trunk.credentials.username),
+    ]
+    if enabled is not None:
+        fields.append(("Enabled", enabled))
+    return format_fields(fields)

@@ -55,7 +55,9 @@ class LiveCallService:
 
         Raises NumberNotAuthorized or Overloaded.
         """
-        if request.sponsor.e164 not in application.sponsors:
+        options = application.options
+        shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
+        if not shown <= application.sponsors:
             raise NumberNotAuthorized
         self._check_room()
         controller = CallController(self._plan(application, request), self._needs, self._on_over)
@@ -101,7 +103,7 @@ class LiveCallService:
             raise Overloaded
 
     def _plan(self, application: Application, request: BeginCall) -> CallPlan:
-        settings = self._settings
+        settings, options = self._settings, application.options
         return CallPlan(
             call_id=create_call_id(),
             app_id=application.app_id,
@@ -110,10 +112,13 @@ class LiveCallService:
             callee=request.callee,
             recording_id=create_recording_id() if request.record else None,
             send_direction=request.send_direction,
-            caller_ring_timeout_s=settings.caller_ring_timeout_s,
-            callee_ring_timeout_s=settings.callee_ring_timeout_s,
-            max_duration_s=settings.max_duration_s,
+            caller_ring_timeout_s=options.caller_ring_timeout_s or settings.caller_ring_timeout_s,
+            callee_ring_timeout_s=options.callee_ring_timeout_s or settings.callee_ring_timeout_s,
+            max_duration_s=min(
+                settings.max_duration_s, options.max_duration_s or settings.max_duration_s
+            ),
             application_max_duration_s=application.max_duration_s,
+            options=options,
         )
 
     async def _find(self, application: Application, call_id: CallId) -> CallController:

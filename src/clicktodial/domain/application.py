@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 
 
 class EnterpriseStatus(StrEnum):
@@ -39,6 +40,7 @@ class Application:
     notify_url: str | None
     allow_private_addresses: bool
     max_duration_s: int | None = None
+    options: CallOptions = DEFAULT_OPTIONS
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

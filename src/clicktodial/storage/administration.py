@@ -7,9 +7,9 @@ the server starts and while it runs; each change counts up the version that
 
 import base64
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,18 +19,26 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
-from clicktodial.domain.trunk import Transport, Trunk
+from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.trunk import Trunk
 from clicktodial.storage import table, value
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import FOR_WRITING, open_engine
 from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, NotFound
 from clicktodial.storage.migration import migrate_engine
+from clicktodial.storage.options_codec import (
+    check_options,
+    decode_call_options,
+    encode_call_options,
+)
 from clicktodial.storage.secret import (
     SecretVault,
     load_master_key,
     secret_place,
     signing_secret_place,
+    trunk_password_place,
 )
+from clicktodial.storage.trunk_row import check_trunk
 
 DEFAULT_ENTERPRISE = "default"
 # The prefix under which the libraries of Standard Webhooks take a secret.
@@ -64,6 +72,7 @@ class ApplicationDetail:
     max_duration_s: int | None
     created_at: datetime
     sponsors: tuple[str, ...]
+    options: CallOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,26 @@ class Administration:
         """Its own cut-off of calls, in seconds; None for the platform's alone."""
         self._update_application(app_id, {"max_duration_s": _check_duration(max_duration_s)})
 
+    def change_options(
+        self, app_id: str, change: Callable[[CallOptions], CallOptions]
+    ) -> CallOptions:
+        """Change the options of its calls to come; returns them as they are now."""
+        columns = table.application.c
+        with self._change() as connection:
+            row = connection.execute(
+                select(columns.options).where(columns.app_id == app_id)
+            ).first()
+            if row is None:
+                raise NotFound(f"there is no application {app_id}")
+            options = change(decode_call_options(row.options))
+            check_options(options, read_sponsors(connection, app_id))
+            connection.execute(
+                update(table.application)
+                .where(columns.app_id == app_id)
+                .values(options=encode_call_options(options))
+            )
+        return options
+
     def rotate_secret(self, app_id: str, *, secret: str | None = None) -> CreatedSecrets:
         """A new secret; the old one is refused within a second."""
         if secret is None:
@@ -219,6 +248,10 @@ class Administration:
         sealed = self._vault.seal(secret, signing_secret_place(app_id))
         self._update_application(app_id, {"signing_secret_encrypted": sealed})
         return CreatedSecrets(app_id, signing_secret=_show_signing_secret(secret))
+
+    def read_number(self, written: str) -> str:
+        """A number in E.164."""
+        return value.check_sponsor(written, self._region)
 
     def add_sponsor(self, app_id: str, written: str) -> str:
         """Let it show a number; returns the number in E.164."""
@@ -242,23 +275,24 @@ class Administration:
 
     def add_trunk(self, trunk: Trunk) -> None:
         """A new trunk, enabled."""
-        value.check_identifier(trunk.name, "the trunk's name")
-        row = {
-            "name": trunk.name,
-            "host": value.check_host(trunk.host, "the trunk's host"),
-            "port": value.check_range(trunk.port, "the port", low=1, high=65_535),
-            "transport": Transport(trunk.transport).value,
-            "priority": value.check_range(
-                trunk.priority, "the priority", low=0, high=value.PRIORITY_MAX
-            ),
-            "domain": trunk.domain and value.check_host(trunk.domain, "the trunk's domain"),
-            "answer_timeout_s": value.check_range(
-                trunk.answer_timeout_s, "the answer timeout", low=1, high=value.ANSWER_TIMEOUT_S_MAX
-            ),
-            "enabled": True,
-        }
+        row = check_trunk(trunk) | self._trunk_password(trunk) | {"enabled": True}
         with self._change(f"there is a trunk {trunk.name} already") as connection:
             connection.execute(insert(table.trunk).values(row))
+
+    def change_trunk(self, name: str, change: Callable[[Trunk], Trunk]) -> Trunk:
+        """Change a trunk; calls that go through it go on as they are. Returns it as it is now.
+
+        `change` is given the trunk with an empty password, and one that it leaves empty stays.
+        """
+        columns = table.trunk.c
+        with self._change() as connection:
+            row = connection.execute(select(table.trunk).where(columns.name == name)).first()
+            if row is None:
+                raise NotFound(f"there is no trunk {name}")
+            changed = replace(change(trunk_of_row(row)), name=name)
+            values = self._changed_columns(changed, has_password=row.password_encrypted is not None)
+            connection.execute(update(table.trunk).where(columns.name == name).values(values))
+        return changed
 
     def remove_trunk(self, name: str) -> None:
         """Remove a trunk; calls that go through it go on."""
@@ -272,6 +306,14 @@ class Administration:
         with self._change() as connection:
             changed = connection.execute(update(table.trunk).where(where).values(enabled=enabled))
             _require(changed.rowcount, f"there is no trunk {name}")
+
+    def show_trunk(self, name: str) -> TrunkDetail:
+        """One trunk, its password empty."""
+        with self._read() as connection:
+            row = connection.execute(select(table.trunk).where(table.trunk.c.name == name)).first()
+            if row is None:
+                raise NotFound(f"there is no trunk {name}")
+            return TrunkDetail(trunk_of_row(row), row.enabled)
 
     def list_trunks(self) -> list[TrunkDetail]:
         """All trunks, in the order in which they are tried."""
@@ -304,6 +346,20 @@ class Administration:
             return connection.execute(change).rowcount
 
     # What all of them share
+
+    def _trunk_password(self, trunk: Trunk) -> dict[str, Any]:
+        if trunk.credentials is None:
+            return {"password_encrypted": None}
+        place = trunk_password_place(trunk.name)
+        sealed = self._vault.seal(trunk.credentials.password.encode(), place)
+        return {"password_encrypted": sealed}
+
+    def _changed_columns(self, trunk: Trunk, *, has_password: bool) -> dict[str, Any]:
+        credentials = trunk.credentials
+        if credentials is None or credentials.password or not has_password:
+            return check_trunk(trunk) | self._trunk_password(trunk)
+        unchanged = replace(trunk, credentials=replace(credentials, password="unchanged"))
+        return check_trunk(unchanged)
 
     @contextmanager
     def _change(self, exists: str = "") -> Iterator[Connection]:
@@ -398,6 +454,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         max_duration_s=row.max_duration_s,
         created_at=row.created_at,
         sponsors=tuple(sorted(read_sponsors(connection, row.app_id))),
+        options=decode_call_options(row.options),
     )
 
 

@@ -86,7 +86,7 @@ class ApplicationDirectory:
         version = await self._reader.run(read_version)
         if version == self._version:
             return
-        trunks = await self._reader.run(read_trunks)
+        trunks = await self._reader.run(lambda connection: read_trunks(connection, self._vault))
         is_first = self._version == -1
         self._version = version
         self._trunks = trunks

@@ -2,13 +2,23 @@
 
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, select
 
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.trunk import Transport, Trunk
+from clicktodial.domain.trunk import Transport, Trunk, TrunkCredentials
 from clicktodial.storage import table
-from clicktodial.storage.secret import SecretVault, secret_place, signing_secret_place
+from clicktodial.storage.error import SecretUnreadable
+from clicktodial.storage.options_codec import decode_call_options, decode_trunk_settings
+from clicktodial.storage.secret import (
+    SecretVault,
+    secret_place,
+    signing_secret_place,
+    trunk_password_place,
+)
+
+log = structlog.get_logger()
 
 
 def read_application(
@@ -34,6 +44,7 @@ def read_application(
         notify_url=row.notify_url,
         allow_private_addresses=row.allow_private_addresses,
         max_duration_s=row.max_duration_s,
+        options=decode_call_options(row.options),
     )
 
 
@@ -44,11 +55,14 @@ def read_sponsors(connection: Connection, app_id: str) -> frozenset[str]:
     return frozenset(connection.scalars(query))
 
 
-def read_trunks(connection: Connection) -> tuple[Trunk, ...]:
-    """The enabled trunks, in the order in which they are tried."""
+def read_trunks(connection: Connection, vault: SecretVault) -> tuple[Trunk, ...]:
+    """The enabled trunks, by priority and name; passwords in clear.
+
+    One whose password cannot be read is there without it: others may ask for none.
+    """
     columns = table.trunk.c
     query = select(table.trunk).where(columns.enabled).order_by(columns.priority, columns.name)
-    return tuple(trunk_of_row(row) for row in connection.execute(query))
+    return tuple(trunk_of_row(row, _password_of(row, vault)) for row in connection.execute(query))
 
 
 def read_version(connection: Connection) -> int:
@@ -57,8 +71,22 @@ def read_version(connection: Connection) -> int:
     return version
 
 
-def trunk_of_row(row: Row[Any]) -> Trunk:
-    """The trunk of a row of `trunk`."""
+def _password_of(row: Row[Any], vault: SecretVault) -> str:
+    if row.password_encrypted is None:
+        return ""
+    try:
+        return vault.open(row.password_encrypted, trunk_password_place(row.name)).decode()
+    except SecretUnreadable as error:
+        log.error("trunk.password_unreadable", trunk=row.name, error=str(error))
+        return ""
+
+
+def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
+    """The trunk of a row of `trunk`; its credentials have this password."""
+    settings = decode_trunk_settings(row.settings)
+    credentials = None
+    if settings.username is not None:
+        credentials = TrunkCredentials(settings.username, password)
     return Trunk(
         name=row.name,
         host=row.host,
@@ -67,4 +95,12 @@ def trunk_of_row(row: Row[Any]) -> Trunk:
         priority=row.priority,
         domain=row.domain,
         answer_timeout_s=row.answer_timeout_s,
+        weight=settings.weight,
+        prefixes=settings.prefixes,
+        number_format=settings.number_format,
+        region=settings.region,
+        headers=settings.headers,
+        calls_per_second_max=settings.calls_per_second_max,
+        channels_max=settings.channels_max,
+        credentials=credentials,
     )

@@ -35,6 +35,7 @@ PROGRESS_COLUMNS = (
     "q850",
     "recording_result",
     "event_count",
+    "reason_header",
 )
 
 
@@ -61,6 +62,7 @@ def progress_parameters(call: Call) -> Parameters:
     """In the order of PROGRESS_COLUMNS."""
     connected_at = to_millis_or_none(call.connected_at)
     result = None if call.recording_result is None else call.recording_result.value
+    reason_header = None
     end = call.end
     if end is None:
         ending: Parameters = (None, None, None, None, None, None, None)
@@ -74,6 +76,7 @@ def progress_parameters(call: Call) -> Parameters:
         else:
             text = clean_detail(cause.sip_text)
             ending = (*words, cause.outcome.value, cause.sip_status, text, cause.q850)
+            reason_header = clean_detail(cause.reason_header) or None
     return (
         call.state.value,
         connected_at,
@@ -82,6 +85,7 @@ def progress_parameters(call: Call) -> Parameters:
         *ending,
         result,
         call.event_count,
+        reason_header,
     )
 
 

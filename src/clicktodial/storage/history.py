@@ -39,6 +39,7 @@ class CallRecord:
     sip_status: int | None
     sip_text: str | None
     q850: int | None
+    reason_header: str | None
     recording_id: str | None
     recording_result: str | None
 
@@ -118,6 +119,7 @@ def _call_record(row: Row[Any]) -> CallRecord:
         sip_status=row.sip_status,
         sip_text=row.sip_text,
         q850=row.q850,
+        reason_header=row.reason_header,
         recording_id=row.recording_id,
         recording_result=row.recording_result,
     )

@@ -51,6 +51,7 @@ application = Table(
     Column("allow_private_addresses", Boolean, nullable=False),
     Column("max_duration_s", Integer),
     Column("created_at", UtcMillis, nullable=False),
+    Column("options", Text, nullable=False, server_default="{}"),
 )
 
 application_number = Table(
@@ -71,6 +72,8 @@ trunk = Table(
     Column("domain", String(NAME_CHARACTERS_MAX)),
     Column("answer_timeout_s", Integer, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    Column("settings", Text, nullable=False, server_default="{}"),
+    Column("password_encrypted", LargeBinary),
 )
 
 node = Table(
@@ -110,6 +113,7 @@ call = Table(
     Column("q850", Integer),
     Column("recording_result", String(WORD_CHARACTERS_MAX)),
     Column("event_count", Integer, nullable=False),
+    Column("reason_header", String(DETAIL_CHARACTERS_MAX)),
     Index("call_open", "node_id", sqlite_where=OPEN_CALL, postgresql_where=OPEN_CALL),
     Index("call_by_application", "app_id", "begun_at"),
     sqlite_with_rowid=False,

@@ -1,0 +1,75 @@
+"""Options of trunks and applications as the JSON of one column each.
+
+They are read with their application or trunk and never searched for, and new ones come with
+every version: a column each would make a migration of each.
+"""
+
+import msgspec
+
+from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.trunk import NumberFormat, Trunk
+from clicktodial.storage.error import ValueInvalid
+from clicktodial.storage.value import DURATION_S_MAX, check_range
+
+
+class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a trunk's own columns do not hold, its password excepted. See domain.trunk.Trunk."""
+
+    weight: int = 1
+    prefixes: tuple[str, ...] = ()
+    number_format: NumberFormat = NumberFormat.E164_PLUS
+    region: str = "CN"
+    headers: tuple[tuple[str, str], ...] = ()
+    calls_per_second_max: int = 0
+    channels_max: int = 0
+    username: str | None = None
+
+
+_trunk_decoder = msgspec.json.Decoder(TrunkSettings)
+_options_decoder = msgspec.json.Decoder(CallOptions)
+
+
+def encode_trunk_settings(trunk: Trunk) -> str:
+    """The column's text."""
+    settings = TrunkSettings(
+        weight=trunk.weight,
+        prefixes=trunk.prefixes,
+        number_format=trunk.number_format,
+        region=trunk.region,
+        headers=trunk.headers,
+        calls_per_second_max=trunk.calls_per_second_max,
+        channels_max=trunk.channels_max,
+        username=None if trunk.credentials is None else trunk.credentials.username,
+    )
+    return msgspec.json.encode(settings).decode()
+
+
+def decode_trunk_settings(text: str) -> TrunkSettings:
+    """The inverse. What a newer version added is passed over."""
+    return _trunk_decoder.decode(text)
+
+
+def check_options(options: CallOptions, sponsors: frozenset[str]) -> None:
+    """Raises ValueInvalid. Numbers shown must be among the application's own."""
+    for number in (options.shown_to_caller, options.shown_to_callee):
+        if number is not None and number not in sponsors:
+            raise ValueInvalid("a number to show must be one of the application's own")
+    for seconds, what in (
+        (options.caller_ring_timeout_s, "the caller's ring timeout"),
+        (options.callee_ring_timeout_s, "the callee's ring timeout"),
+        (options.max_duration_s, "the maximum duration"),
+    ):
+        if seconds is not None:
+            check_range(seconds, what, low=1, high=DURATION_S_MAX)
+    check_range(options.warning_before_end_s, "the warning's seconds", low=0, high=DURATION_S_MAX)
+
+
+def encode_call_options(options: CallOptions) -> str:
+    """The column's text."""
+    # Sets have no order; the text of equal options is to be equal.
+    return msgspec.json.encode(options, order="deterministic").decode()
+
+
+def decode_call_options(text: str) -> CallOptions:
+    """The inverse. What a newer version added is passed over."""
+    return _options_decoder.decode(text)

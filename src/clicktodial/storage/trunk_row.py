@@ -1,0 +1,98 @@
+"""Trunks as administrators give them: checked, and as the columns of a row."""
+
+import re
+from typing import Any
+
+import phonenumbers
+
+from clicktodial.domain.trunk import NumberFormat, Transport, Trunk
+from clicktodial.storage import value
+from clicktodial.storage.error import ValueInvalid
+from clicktodial.storage.options_codec import encode_trunk_settings
+
+WEIGHT_MAX = 1_000
+PREFIXES_MAX = 256
+HEADERS_MAX = 16
+HEADER_CHARACTERS_MAX = 256
+# Above what one node places and carries; a typing error must not read as "no limit".
+CALLS_PER_SECOND_MAX = 10_000
+CHANNELS_MAX = 100_000
+CREDENTIAL_CHARACTERS_MAX = 128
+
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
+# What the user agent writes itself: a second one would break the dialog, the routing or the body.
+_OWN_HEADERS = frozenset(
+    {
+        *("via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m"),
+        *("max-forwards", "route", "record-route", "content-length", "l", "content-type", "c"),
+        *("authorization", "proxy-authorization", "require", "supported", "k", "allow"),
+        *("user-agent", "expires", "p-asserted-identity", "privacy", "reason"),
+    }
+)
+
+
+def check_trunk(trunk: Trunk) -> dict[str, Any]:
+    """Its columns, but for the password and whether it is enabled. Raises ValueInvalid."""
+    value.check_identifier(trunk.name, "the trunk's name")
+    _check_settings(trunk)
+    return {
+        "name": trunk.name,
+        "host": value.check_host(trunk.host, "the trunk's host"),
+        "port": value.check_range(trunk.port, "the port", low=1, high=65_535),
+        "transport": Transport(trunk.transport).value,
+        "priority": value.check_range(
+            trunk.priority, "the priority", low=0, high=value.PRIORITY_MAX
+        ),
+        "domain": trunk.domain and value.check_host(trunk.domain, "the trunk's domain"),
+        "answer_timeout_s": value.check_range(
+            trunk.answer_timeout_s, "the answer timeout", low=1, high=value.ANSWER_TIMEOUT_S_MAX
+        ),
+        "settings": encode_trunk_settings(trunk),
+    }
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """`Name: value`. Raises ValueInvalid."""
+    name, colon, content = text.partition(":")
+    if not colon:
+        raise ValueInvalid("a header must be NAME: VALUE")
+    return name.strip(), content.strip()
+
+
+def _check_settings(trunk: Trunk) -> None:
+    value.check_range(trunk.weight, "the weight", low=0, high=WEIGHT_MAX)
+    value.check_range(
+        trunk.calls_per_second_max, "the calls per second", low=0, high=CALLS_PER_SECOND_MAX
+    )
+    value.check_range(trunk.channels_max, "the channels", low=0, high=CHANNELS_MAX)
+    NumberFormat(trunk.number_format)
+    if not phonenumbers.country_code_for_region(trunk.region):
+        raise ValueInvalid("the region must be an ISO 3166 country of two capital letters")
+    if len(trunk.prefixes) > PREFIXES_MAX:
+        raise ValueInvalid(f"there can be at most {PREFIXES_MAX} prefixes")
+    if not all(_PREFIX.fullmatch(prefix) for prefix in trunk.prefixes):
+        raise ValueInvalid("a prefix must be the beginning of a number in E.164, such as +8613")
+    _check_headers(trunk.headers)
+    if trunk.credentials is not None:
+        _check_credential(trunk.credentials.username, "the user name")
+        _check_credential(trunk.credentials.password, "the password")
+
+
+def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
+    if len(headers) > HEADERS_MAX:
+        raise ValueInvalid(f"there can be at most {HEADERS_MAX} headers")
+    for name, content in headers:
+        if not _TOKEN.fullmatch(name) or not 0 < len(content) <= HEADER_CHARACTERS_MAX:
+            raise ValueInvalid(
+                f"a header must be NAME: VALUE, the value of 1-{HEADER_CHARACTERS_MAX} characters"
+            )
+        if not content.isprintable():
+            raise ValueInvalid("a header's value must be printable")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueInvalid(f"the header {name} is written by the platform itself")
+
+
+def _check_credential(text: str, what: str) -> None:
+    if not 0 < len(text) <= CREDENTIAL_CHARACTERS_MAX or not text.isprintable():
+        raise ValueInvalid(f"{what} must be 1-{CREDENTIAL_CHARACTERS_MAX} printable characters")
