@@ -75,9 +75,11 @@ class FakeLeg:
     hung_up: int = 0
     trunk_name: str | None = "trunk"
     sip_call_id: str | None = "sip"
+    q850: int | None = None
 
     def hang_up(self, *, q850: int | None = None) -> None:
         self.hung_up += 1
+        self.q850 = q850
 
 
 @dataclass

@@ -19,6 +19,7 @@ from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.media import PCMA, MediaDescription
 from clicktodial.domain.number import parse_number
+from clicktodial.domain.plan import CallOptions
 
 
 async def settle() -> None:
@@ -42,6 +43,57 @@ async def test_begin_dials_the_caller_showing_only_the_sponsor(platform: Any) ->
     assert leg.plan.shown == "+861052680000"
     assert leg.plan.offer.address.port == 20000
     assert platform.notifier.told == ["CallingCaller"]
+
+
+async def test_options_of_the_application_make_the_plan_of_both_legs(
+    platform: Any, answer: MediaDescription
+) -> None:
+    platform.application = replace(
+        platform.application,
+        sponsors=frozenset({"+861052680000", "+861052680001"}),
+        options=CallOptions(
+            shown_to_callee="+861052680001",
+            hides_number=True,
+            caller_ring_timeout_s=20,
+            callee_ring_timeout_s=25,
+        ),
+    )
+    await connect(platform, answer)
+    caller, callee = platform.telephony.legs
+    assert (caller.plan.shown, callee.plan.shown) == ("+861052680000", "+861052680001")
+    assert caller.plan.hides_number and callee.plan.hides_number
+    assert (caller.plan.ring_timeout_s, callee.plan.ring_timeout_s) == (20, 25)
+
+
+async def test_number_of_an_option_that_was_taken_away_since_is_not_shown(platform: Any) -> None:
+    options = CallOptions(shown_to_callee="+861052680001")
+    platform.application = replace(platform.application, options=options)
+    with pytest.raises(NumberNotAuthorized):
+        await platform.begin()
+
+
+async def test_options_cut_the_call_off_after_a_warning(
+    platform: Any, answer: MediaDescription
+) -> None:
+    options = CallOptions(max_duration_s=15, warning_before_end_s=5)
+    platform.application = replace(platform.application, options=options)
+    await connect(platform, answer)
+    await asyncio.sleep(10.5)
+    assert platform.relay.done[-1] == "play warning to caller"
+    await asyncio.sleep(5)
+    assert platform.notifier.told[-1] == "Disconnected"
+    assert platform.notifier.events[-1].call_duration_s == 15
+
+
+async def test_hang_up_of_one_tells_the_other_leg_the_cause(
+    platform: Any, answer: MediaDescription
+) -> None:
+    await platform.begin()
+    platform.telephony.legs[0].on_event(Answered(answer))
+    await settle()
+    platform.telephony.legs[1].on_event(Ended(cause_of_status(486, "Busy Here")))
+    await settle()
+    assert platform.telephony.legs[0].q850 == 17
 
 
 async def test_both_answer_then_callee_hangs_up_ends_with_hang_up(

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, text
 
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.trunk import Trunk
+from clicktodial.domain.plan import CallOptions, Ringback
+from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
 from clicktodial.storage import application_directory
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
@@ -215,6 +218,85 @@ async def test_suspended_enterprise_is_seen_in_its_applications(
     assert application is not None
     assert application.enterprise_status is EnterpriseStatus.SUSPENDED
     assert [e.status for e in administration.list_enterprises()] == [EnterpriseStatus.SUSPENDED]
+
+
+FULL_TRUNK = Trunk(
+    "main",
+    "sip.example.com",
+    5060,
+    priority=7,
+    weight=3,
+    prefixes=("+86", "+852"),
+    number_format=NumberFormat.NATIONAL,
+    region="HK",
+    headers=(("X-Account", "7"),),
+    calls_per_second_max=20,
+    channels_max=300,
+    credentials=TrunkCredentials("us", "pass word"),
+)
+
+
+async def test_trunk_is_read_as_it_was_added_password_included(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.add_trunk(FULL_TRUNK)
+    await changes.directory.refresh()
+    assert changes.directory.trunks() == (FULL_TRUNK,)
+    [detail] = administration.list_trunks()
+    assert detail.trunk.credentials == TrunkCredentials("us", "")
+    assert "pass word" not in repr(changes.directory.trunks())
+
+
+async def test_trunk_that_is_changed_keeps_its_password_unless_given_another(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.add_trunk(FULL_TRUNK)
+    administration.change_trunk("main", lambda trunk: replace(trunk, weight=9))
+    await changes.directory.refresh()
+    assert changes.directory.trunks() == (replace(FULL_TRUNK, weight=9),)
+    new = TrunkCredentials("us", "new")
+    administration.change_trunk("main", lambda trunk: replace(trunk, credentials=new))
+    await changes.directory.refresh()
+    assert changes.directory.trunks()[0].credentials == new
+    administration.change_trunk("main", lambda trunk: replace(trunk, credentials=None))
+    await changes.directory.refresh()
+    assert changes.directory.trunks()[0].credentials is None
+
+
+async def test_change_of_a_trunk_that_is_not_there_or_makes_no_sense_changes_nothing(
+    administration: Administration,
+) -> None:
+    with pytest.raises(NotFound):
+        administration.change_trunk("none", lambda trunk: trunk)
+    administration.add_trunk(FULL_TRUNK)
+    with pytest.raises(ValueInvalid):
+        administration.change_trunk("main", lambda trunk: replace(trunk, weight=-1))
+    assert administration.show_trunk("main").trunk.weight == 3
+
+
+async def test_options_are_read_as_they_were_changed(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.create_application(replace(NEW, sponsors=("01052680000",)))
+    options = CallOptions(
+        shown_to_callee="+861052680000",
+        hides_number=True,
+        caller_ring_timeout_s=20,
+        max_duration_s=600,
+        warning_before_end_s=15,
+        warning_to=frozenset(Side),
+        ringback=Ringback.NETWORK,
+    )
+    assert administration.change_options("12345678", lambda _: options) == options
+    await changes.directory.refresh()
+    application = await changes.directory.find(AppId("12345678"))
+    assert application is not None
+    assert application.options == options
+    with pytest.raises(ValueInvalid):
+        administration.change_options(
+            "12345678", lambda known: replace(known, shown_to_caller="+8613912345673")
+        )
+    assert administration.show_application("12345678").options == options
 
 
 async def test_trunks_come_by_priority_and_only_enabled(

@@ -1,0 +1,153 @@
+"""Kamailio as the trunk: a proxy that record-routes, and asks who calls where it is told to.
+
+Its configuration is made for the test: numbers are routed by their last digits to the phones'
+addresses, and everything within a dialog follows the Route headers, as a carrier's edge does.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from tests.harness.address import Address, allocate_host, format_address, free_port
+from tests.harness.process import OwnedProcess
+
+PACKAGE = "kamailio"
+# Debian keeps it where a plain user's PATH does not lead.
+_SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin"
+_START_TIMEOUT_S = 20.0
+_POLL_S = 0.02
+_REALM = "carrier.example"
+_TAIL_DIGITS = 8
+
+_CONFIGURATION = """\
+debug=2
+log_stderror=yes
+fork=yes
+children=1
+socket_workers=1
+disable_tcp=yes
+auto_aliases=no
+listen=udp:{listen}
+mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules:/usr/lib/aarch64-linux-gnu/kamailio/modules"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "auth.so"
+modparam("rr", "enable_full_lr", 1)
+modparam("auth", "algorithm", "{algorithm}")
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("OPTIONS") && uri==myself) {{ sl_send_reply("200", "OK"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route()) {{ {within} t_relay(); exit; }}
+        if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
+        sl_send_reply("404", "Not Here");
+        exit;
+    }}
+    {outside}
+    if (is_method("INVITE")) record_route();
+{routes}
+    sl_send_reply("404", "Not Found");
+}}
+"""
+_ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
+        proxy_challenge("{realm}", "1");
+        exit;
+    }}
+    consume_credentials();"""
+
+
+class Kamailio:
+    """One proxy on a host of its own, in front of `phones`: addresses by number.
+
+    With `password` every INVITE and BYE is asked for credentials of that password, by digests of
+    `algorithm` ("MD5" or "SHA-256").
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        phones: Mapping[str, Address],
+        *,
+        password: str = "",
+        algorithm: str = "MD5",
+    ) -> None:
+        host = allocate_host()
+        self.address: Address = (host, free_port(host))
+        self._directory = directory / f"kamailio-{host}"
+        self._directory.mkdir()
+        ask = _ASK.format(realm=_REALM, password=password)
+        self._config = self._directory / "kamailio.cfg"
+        self._config.write_text(
+            _CONFIGURATION.format(
+                listen=format_address(self.address),
+                algorithm=algorithm,
+                within=f'if (is_method("BYE")) {{ {ask} }}' if password else "",
+                outside=ask if password else "",
+                routes="\n".join(_route(number, phone) for number, phone in phones.items()),
+            )
+        )
+        self._process: OwnedProcess | None = None
+
+    async def start(self) -> Self:
+        """Start it; returns when it answers OPTIONS."""
+        kamailio = shutil.which("kamailio", path=_SEARCH_PATH)
+        assert kamailio is not None, f"Kamailio is missing: apt-get install {PACKAGE}"
+        command = [kamailio, "-DD", "-E", "-f", str(self._config), "-m", "32", "-M", "4"]
+        command += ["-Y", str(self._directory), "-P", str(self._directory / "pid")]
+        self._process = OwnedProcess(command, log_stem=self._directory / "log")
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            await self._wait_answering()
+        return self
+
+    @property
+    def log(self) -> str:
+        """What it wrote to standard error."""
+        assert self._process is not None
+        return self._process.errors
+
+    def close(self) -> None:
+        """End it and its workers."""
+        if self._process is not None:
+            self._process.kill_group()
+
+    async def _wait_answering(self) -> None:
+        """Ask until there is an answer: before it listens, a datagram is lost without a word."""
+        loop = asyncio.get_running_loop()
+        answered = asyncio.Event()
+
+        class Asker(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: Address) -> None:
+                answered.set()
+
+        host = self.address[0]
+        transport, _ = await loop.create_datagram_endpoint(Asker, local_addr=(host, 0))
+        target = format_address(self.address)
+        own = format_address(transport.get_extra_info("sockname")[:2])
+        options = (
+            f"OPTIONS sip:{target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKask;rport\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:test@{own}>;tag=1\r\nTo: <sip:{target}>\r\n"
+            f"Call-ID: ask@{own}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        )
+        try:
+            while not answered.is_set():
+                assert self._process is not None
+                assert self._process.is_running, self.log[-4000:]
+                transport.sendto(options.encode(), self.address)
+                await asyncio.sleep(_POLL_S)
+        finally:
+            transport.close()
+
+
+def _route(number: str, phone: Address) -> str:
+    return (
+        f'    if ($rU =~ "{number[-_TAIL_DIGITS:]}$") '
+        f'{{ $du = "sip:{format_address(phone)}"; t_relay(); exit; }}'
+    )

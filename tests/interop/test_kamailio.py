@@ -1,0 +1,99 @@
+"""Kamailio as the trunk, baresip as both phones."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.harness.baresip import Baresip
+from tests.harness.client import CALLEE, CALLER
+from tests.harness.kamailio import Kamailio
+from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, open_stage
+from tests.harness.tone import dominant_frequency_hz
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CALLER_HZ = 700
+CALLEE_HZ = 1100
+TOLERANCE_HZ = 10.0
+TALK_S = 1.5
+PASSWORD = "trunk-password"
+# The promise is a second; what a busy machine needs comes on top.
+TAKEN_UP_WITHIN_S = 5.0
+POLL_S = 0.05
+
+
+@asynccontextmanager
+async def open_network(
+    directory: Path, *, password: str = "", algorithm: str = "MD5"
+) -> AsyncIterator[tuple[Stage, Kamailio, Baresip, Baresip]]:
+    """A platform whose trunk is a Kamailio with two phones behind it."""
+    caller = Baresip(directory, CALLER, tone_hz=CALLER_HZ)
+    callee = Baresip(directory, CALLEE, tone_hz=CALLEE_HZ)
+    phones = {phone.number: phone.address for phone in (caller, callee)}
+    kamailio = Kamailio(directory, phones, password=password, algorithm=algorithm)
+    try:
+        await asyncio.gather(caller.start(), callee.start(), kamailio.start())
+        # Programs of others take their time to answer on a busy machine.
+        tables = {"calls": {"caller_ring_timeout_s": 20, "callee_ring_timeout_s": 20}}
+        async with open_stage(directory, tables, trunk=kamailio.address) as stage:
+            yield stage, kamailio, caller, callee
+    finally:
+        kamailio.close()
+        await asyncio.gather(caller.close(), callee.close())
+
+
+async def set_credentials(stage: Stage, directory: Path, password: str) -> None:
+    """Give the trunk a password while the platform runs; returns when it is taken up."""
+    path = directory / "password"
+    path.write_text(password)
+    arguments = ("--username", "enterprise", "--password-file", str(path))
+    await asyncio.to_thread(stage.platform.run_command, "trunk", "set", "main", *arguments)
+    async with asyncio.timeout(TAKEN_UP_WITHIN_S):
+        # Another process tells it, in its log.
+        while "administration.changed" not in stage.platform.log:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+
+async def check_conversation(stage: Stage, caller: Baresip, callee: Baresip) -> None:
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    await callee.wait_for("CALL_ESTABLISHED")
+    await asyncio.sleep(TALK_S)  # the conversation
+    await call.release()
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"]) == (ANSWERED, "HangUp")
+    # The BYE of each leg was taken by its phone, through the proxy.
+    await asyncio.gather(caller.wait_for("CALL_CLOSED"), callee.wait_for("CALL_CLOSED"))
+    for phone, other_hz in ((caller, CALLEE_HZ), (callee, CALLER_HZ)):
+        samples, rate = phone.heard()
+        heard = samples[-rate:]
+        assert np.max(np.abs(heard)) > 0.2
+        assert abs(dominant_frequency_hz(heard, rate) - other_hz) < TOLERANCE_HZ
+
+
+async def test_call_through_a_record_routing_proxy_is_heard_both_ways(tmp_path: Path) -> None:
+    async with open_network(tmp_path) as (stage, _, caller, callee):
+        await check_conversation(stage, caller, callee)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+async def test_proxy_that_asks_for_credentials_is_given_them(
+    tmp_path: Path, algorithm: str
+) -> None:
+    network = open_network(tmp_path, password=PASSWORD, algorithm=algorithm)
+    async with network as (stage, _, caller, callee):
+        await set_credentials(stage, tmp_path, PASSWORD)
+        await check_conversation(stage, caller, callee)
+
+
+async def test_wrong_password_ends_the_call_without_ringing_anyone(tmp_path: Path) -> None:
+    network = open_network(tmp_path, password=PASSWORD)
+    async with network as (stage, _, caller, _):
+        await set_credentials(stage, tmp_path, "another")
+        call = await stage.begin()
+        end = await call.wait_for_end()
+        assert (call.statuses, end["reason"]) == (CALLER_NOT_ANSWERED, "CallerFailure")
+        assert "CALL_INCOMING" not in [event.get("type") for event in caller.events]
