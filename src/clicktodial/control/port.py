@@ -28,8 +28,7 @@ class LegPlan:
     not even that where `hides_number`.
 
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
-    stop be lost. `offer` may list more codecs than the trunk takes, and keys that only an SRTP
-    trunk is told.
+    stop be lost.
     """
 
     destination: str
