@@ -159,7 +159,16 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
         service = LiveCallService(
-            CallDependencies(clock, telephony, relay, recorder, metered, notifier), settings.calls
+            CallDependencies(
+                clock,
+                telephony,
+                relay,
+                recorder,
+                metered,
+                notifier,
+                on_quality=metrics.count_quality,
+            ),
+            settings.calls,
         )
         _add_readings(metrics, service, endpoint, database)
         # Whatever goes wrong from here on, no phone is left ringing.

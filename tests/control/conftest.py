@@ -11,7 +11,14 @@ import pytest
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
-from clicktodial.control.port import Capture, LegEvent, LegPlan, RelayError
+from clicktodial.control.port import (
+    CallQuality,
+    Capture,
+    LegEvent,
+    LegPlan,
+    RelayError,
+    SideQuality,
+)
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
@@ -133,6 +140,11 @@ class FakeRelay:
     async def start_recording(self) -> None:
         await self._do("start_recording")
 
+    async def quality(self) -> CallQuality:
+        if "quality" in self.failing:
+            raise RelayError("quality")
+        return CallQuality(SideQuality(100, 1, 2.0, 4.3), SideQuality(90, 10, 20.0, 3.4))
+
     async def close(self) -> Capture | None:
         await self._do("close")
         return Capture("caller.pcap", "callee.pcap")
@@ -210,6 +222,7 @@ class Platform:
     notifier: FakeNotifier
     service: LiveCallService
     application: Application
+    qualities: list[CallQuality]
 
     async def begin(self, *, record: bool = False) -> CallId:
         request = BeginCall(
@@ -232,7 +245,10 @@ async def settle() -> None:
 def create_platform(calls: CallsSettings) -> Platform:
     telephony, relay, recorder = FakeTelephony(), FakeRelay(), FakeRecorder()
     store, notifier = FakeStore(), FakeNotifier()
-    needs = CallDependencies(LoopClock(), telephony, relay, recorder, store, notifier)
+    qualities: list[CallQuality] = []
+    needs = CallDependencies(
+        LoopClock(), telephony, relay, recorder, store, notifier, on_quality=qualities.append
+    )
     application = Application(
         app_id=AppId("12345678"),
         enterprise_id="enterprise",
@@ -246,7 +262,7 @@ def create_platform(calls: CallsSettings) -> Platform:
         max_duration_s=20,
     )
     service = LiveCallService(needs, calls)
-    return Platform(telephony, relay, recorder, store, notifier, service, application)
+    return Platform(telephony, relay, recorder, store, notifier, service, application, qualities)
 
 
 @pytest.fixture

@@ -85,6 +85,34 @@ async def test_options_cut_the_call_off_after_a_warning(
     assert platform.notifier.events[-1].call_duration_s == 15
 
 
+async def test_quality_of_a_conversation_is_told_when_it_is_over(
+    platform: Any, answer: MediaDescription
+) -> None:
+    await connect(platform, answer)
+    assert platform.qualities == []
+    platform.telephony.legs[1].on_event(Ended(HANG_UP_CAUSE))
+    await settle()
+    assert [quality.callee.packets_lost for quality in platform.qualities] == [10]
+
+
+async def test_quality_that_the_relay_cannot_tell_harms_nothing(
+    platform: Any, answer: MediaDescription
+) -> None:
+    platform.relay.failing = {"quality"}
+    await connect(platform, answer)
+    platform.telephony.legs[1].on_event(Ended(HANG_UP_CAUSE))
+    await settle()
+    assert platform.qualities == []
+    assert platform.relay.done[-1] == "close"
+
+
+async def test_call_that_was_never_joined_has_no_quality(platform: Any) -> None:
+    await platform.begin()
+    platform.telephony.legs[0].on_event(Ended(cause_of_status(486, "Busy Here")))
+    await settle()
+    assert platform.qualities == []
+
+
 async def test_hang_up_of_one_tells_the_other_leg_the_cause(
     platform: Any, answer: MediaDescription
 ) -> None:

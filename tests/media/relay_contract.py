@@ -219,6 +219,31 @@ class RelayContract:
         await stage.session.set_remote(Side.CALLEE, stage.callee.describe())
         await stage.check_both_ways()
 
+    async def test_quality_tells_what_came_and_what_never_came_of_each_side(
+        self, stage: Stage
+    ) -> None:
+        await stage.connect()
+        lost = {20, 40, 60, 61}
+        for index in range(100):
+            if index in lost:
+                stage.caller.skip()
+            else:
+                await stage.speak(Side.CALLER, CALLER_AUDIO)
+            await stage.speak(Side.CALLEE, CALLEE_AUDIO)
+            # Its packets are counted once they have passed.
+            await stage.caller.hear_payload(CALLEE_AUDIO)
+        quality = await stage.session.quality()
+        assert (quality.caller.packets, quality.caller.packets_lost) == (96, 4)
+        assert (quality.callee.packets, quality.callee.packets_lost) == (100, 0)
+        assert quality.caller.mos is not None and quality.callee.mos is not None
+        assert 1.0 <= quality.caller.mos < quality.callee.mos <= 4.5
+        assert quality.callee.jitter_ms >= 0
+
+    async def test_quality_of_nothing_has_no_verdict(self, stage: Stage) -> None:
+        await stage.connect()
+        quality = await stage.session.quality()
+        assert (quality.caller.packets, quality.caller.mos) == (0, None)
+
     async def test_recording_when_started_holds_what_each_side_sends_from_then(
         self, stage: Stage
     ) -> None:

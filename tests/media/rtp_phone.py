@@ -63,6 +63,10 @@ class RtpPhone(asyncio.DatagramProtocol):
         """What this phone answers."""
         return MediaDescription(self.address, (codec,), TELEPHONE_EVENT)
 
+    def skip(self) -> None:
+        """Leave a packet out, as if the network had lost it."""
+        self._sequence += 1
+
     def send(self, to: MediaAddress, payload: bytes, payload_type: int = 8) -> None:
         """Send one packet of 20 ms."""
         assert self._transport is not None

@@ -31,7 +31,6 @@ from clicktodial.media.rtpio import (
     PORTS_PER_SESSION,
     PORTS_SPARE,
     RtpioRelay,
-    SessionStats,
     is_sendable,
 )
 from clicktodial.recordings.render import RenderJob, render_recording
@@ -113,7 +112,8 @@ class TestOneRelay:
         phone.send(await session.local_address(Side.CALLER), CALLER_AUDIO)
         await phone.hear_payload(CALLER_AUDIO)
         assert relay.recoverable_captures() == {}
-        assert await session.stats() == SessionStats(caller_packets=1, callee_packets=0)
+        quality = await session.quality()
+        assert (quality.caller.packets, quality.callee.packets) == (1, 0)
         await relay.close()
         phone.close()
 

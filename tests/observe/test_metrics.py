@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clicktodial.control.port import StoreError
+from clicktodial.control.port import CallQuality, SideQuality, StoreError
 from clicktodial.domain.call import Call, CallPlan, CallStarted, EmitEvent, Moment, ReleaseRequested
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
@@ -93,6 +93,19 @@ async def test_call_that_is_not_stored_is_not_counted() -> None:
         await MeteredCallStore(inner, metrics).create(create_call(), [])
     await asyncio.sleep(0)
     assert read(metrics)["clicktodial_calls_begun_total"] == 0
+
+
+def test_quality_is_counted_by_side() -> None:
+    metrics = Metrics()
+    metrics.count_quality(
+        CallQuality(SideQuality(100, 1, 2.0, 4.3), SideQuality(90, 10, 20.0, None))
+    )
+    values = read(metrics)
+    assert values["clicktodial_rtp_packets_total caller"] == 100
+    assert values["clicktodial_rtp_packets_lost_total callee"] == 10
+    assert values["clicktodial_call_mos_sum caller"] == 4.3
+    assert values["clicktodial_call_jitter_seconds_count caller"] == 1
+    assert "clicktodial_call_mos_sum callee" not in values
 
 
 async def test_question_goes_through_to_the_store() -> None:

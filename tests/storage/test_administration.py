@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine, text
 
+from clicktodial.control.port import StoreError
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
@@ -272,6 +273,33 @@ async def test_change_of_a_trunk_that_is_not_there_or_makes_no_sense_changes_not
     with pytest.raises(ValueInvalid):
         administration.change_trunk("main", lambda trunk: replace(trunk, weight=-1))
     assert administration.show_trunk("main").trunk.weight == 3
+
+
+async def test_trunk_that_a_newer_version_wrote_is_left_out_and_the_others_are_used(
+    administration: Administration, changes: Changes, database: Database
+) -> None:
+    administration.add_trunk(FULL_TRUNK)
+    administration.add_trunk(Trunk("other", "192.0.2.1", 5060))
+    with database.engine.begin() as connection:
+        newer = """{"number_format":"roman"}"""
+        connection.execute(
+            text("UPDATE trunk SET settings = :newer WHERE name = 'main'"), {"newer": newer}
+        )
+        connection.execute(text("UPDATE administration SET version = version + 1"))
+    await changes.directory.refresh()
+    assert [trunk.name for trunk in changes.directory.trunks()] == ["other"]
+
+
+async def test_application_that_a_newer_version_wrote_is_a_store_error(
+    administration: Administration, changes: Changes, database: Database
+) -> None:
+    administration.create_application(NEW)
+    with database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE application SET options = :newer"), {"newer": """{"ringback":"choir"}"""}
+        )
+    with pytest.raises(StoreError):
+        await changes.directory.find(AppId("12345678"))
 
 
 async def test_options_are_read_as_they_were_changed(

@@ -16,6 +16,7 @@ import structlog
 
 from clicktodial.control.port import (
     Answered,
+    CallQuality,
     CallStore,
     Clock,
     EarlyMedia,
@@ -29,6 +30,7 @@ from clicktodial.control.port import (
     RelayError,
     RelaySession,
     Ringing,
+    SideQuality,
     Telephony,
 )
 from clicktodial.domain.call import (
@@ -83,6 +85,7 @@ class CallDependencies:
     recorder: Recorder
     store: CallStore
     notifier: Notifier
+    on_quality: Callable[[CallQuality], None] = lambda _quality: None
 
 
 class CallController:
@@ -352,10 +355,28 @@ class CallController:
             log.exception("recording.not_started", call_id=self.call.plan.call_id)
             self._recording_failed = True
 
+    async def _tell_quality(self, session: RelaySession) -> None:
+        call_id = self.call.plan.call_id
+        try:
+            quality = await session.quality()
+        except RelayError as error:
+            # A session that the relay ended by itself, for want of packets, tells nothing more.
+            log.info("call.quality_unknown", call_id=call_id, detail=str(error))
+            return
+        self._needs.on_quality(quality)
+        log.info(
+            "call.quality",
+            call_id=call_id,
+            **_quality_fields(Side.CALLER, quality.caller),
+            **_quality_fields(Side.CALLEE, quality.callee),
+        )
+
     async def _close_media(self, finish_recording: bool) -> None:
         session, self._session = self._session, None
         capture = None
         if session is not None:
+            if self.call.connected_at is not None:
+                await self._tell_quality(session)
             try:
                 capture = await session.close()
             except RelayError:
@@ -370,3 +391,12 @@ class CallController:
                 plan.recording_id, plan.call_id, plan.app_id, capture
             )
         self.feed(RecordingFinished(result))
+
+
+def _quality_fields(side: Side, quality: SideQuality) -> dict[str, float | None]:
+    return {
+        f"{side}_packets": quality.packets,
+        f"{side}_lost": quality.packets_lost,
+        f"{side}_jitter_ms": round(quality.jitter_ms, 1),
+        f"{side}_mos": None if quality.mos is None else round(quality.mos, 2),
+    }

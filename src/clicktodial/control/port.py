@@ -91,6 +91,28 @@ class Telephony(Protocol):
 # Media
 
 
+@dataclass(frozen=True, slots=True)
+class SideQuality:
+    """What came from one side, as it came.
+
+    `packets_lost` never came; `jitter_ms` is RFC 3550's, on average. `mos` is ITU-T G.107's
+    estimate, 1.0-4.5, of how the other side heard it; None where too little came to say.
+    """
+
+    packets: int
+    packets_lost: int
+    jitter_ms: float
+    mos: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuality:
+    """Both sides of a conversation."""
+
+    caller: SideQuality
+    callee: SideQuality
+
+
 class RelayError(Exception):
     """The relay could not do what was asked."""
 
@@ -118,6 +140,9 @@ class RelaySession(Protocol):
 
     async def start_recording(self) -> None:
         """Capture what both sides send from now on. Raises RelayError."""
+
+    async def quality(self) -> CallQuality:
+        """What came from both sides since the session opened. Raises RelayError."""
 
     async def close(self) -> "Capture | None":
         """Release all; returns what was captured when recording had been started."""

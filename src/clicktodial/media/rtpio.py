@@ -32,7 +32,7 @@ import structlog
 from rtp.io import rtpproxy
 
 from clicktodial.config import MediaSettings
-from clicktodial.control.port import Capture, RelayError
+from clicktodial.control.port import CallQuality, Capture, RelayError, SideQuality
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.media import (
@@ -46,6 +46,7 @@ from clicktodial.media.channel import CommandChannel
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.doorbell import RING_SETTLE_S, Doorbell
 from clicktodial.media.prompt import BUILT_IN, create_tone, write_prompt
+from clicktodial.media.quality import estimate_mos
 from clicktodial.media.spool import CaptureName, Spool, create_capture_name
 
 log = structlog.get_logger()
@@ -67,20 +68,17 @@ PAYLOAD_TYPES_MAX = 16
 _PAYLOAD_TYPE_MAX = 127
 _PORT_MAX = 65_535
 _CALL_ID_CHARACTERS_MAX = 64
+# Of a side's stream, by RTPProxy's analysis of its RTP headers.
+_STATISTICS = "rtpa_nrcvd rtpa_nlost rtpa_javg"
+_CLOCK_RATE = 8_000
+# A second of speech: of less, one lost packet would be a verdict.
+_JUDGED_PACKETS_MIN = 50
 # Its player begins with a packet's delay and is late on a busy machine.
 _PLAYER_LAG_S = 0.06
 _NOTICE_BYTES_MAX = 65_536
 
 # Tags name streams; a command whose first tag is the caller's acts towards the caller.
 _TAGS = {Side.CALLER: "a b", Side.CALLEE: "b a"}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStats:
-    """Packets that came from each side since the session opened."""
-
-    caller_packets: int
-    callee_packets: int
 
 
 class RtpioRelay:
@@ -366,13 +364,15 @@ class RtpioSession:
         self._capture_name = name
         await asyncio.gather(*replies)
 
-    async def stats(self) -> SessionStats:
-        """Packet counts of the session. Raises RelayError."""
-        fields = (await self._request("Q", "b a")).split()
-        try:
-            return SessionStats(caller_packets=int(fields[2]), callee_packets=int(fields[1]))
-        except (IndexError, ValueError) as error:
-            raise RelayError("the relay's counts cannot be read") from error
+    async def quality(self) -> CallQuality:
+        """See control.port.RelaySession."""
+        caller, callee = await asyncio.gather(
+            *(self._request("Q", f"{_TAGS[side]} {_STATISTICS}") for side in Side)
+        )
+        return CallQuality(
+            caller=self._read_quality(Side.CALLER, caller),
+            callee=self._read_quality(Side.CALLEE, callee),
+        )
 
     async def close(self) -> Capture | None:
         """See control.port.RelaySession. The second time there is nothing to return."""
@@ -438,6 +438,21 @@ class RtpioSession:
         if self._is_closed:
             raise RelayError("the relay session is closed")
         return self._channel.request(f"{command} {self.call_id} {arguments}")
+
+    def _read_quality(self, side: Side, reply: str) -> SideQuality:
+        try:
+            received, lost, jitter = (float(field) for field in reply.split())
+        except ValueError as error:
+            raise RelayError("the relay's statistics cannot be read") from error
+        media = self._media.get(side)
+        codec = None if media is None else chosen_codec(media)
+        # The engine counts jitter in the codec's samples.
+        jitter_ms = jitter * 1000 / (codec.clock_rate if codec else _CLOCK_RATE)
+        mos = None
+        if codec is not None and received >= _JUDGED_PACKETS_MIN:
+            loss_ratio = lost / (received + lost)
+            mos = estimate_mos(codec_name=codec.name, loss_ratio=loss_ratio, jitter_ms=jitter_ms)
+        return SideQuality(int(received), int(lost), jitter_ms, mos)
 
     def _check_remote(self, address: MediaAddress) -> str:
         if not 1 <= address.port <= _PORT_MAX:

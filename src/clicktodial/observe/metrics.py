@@ -19,14 +19,18 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from clicktodial.control.port import CallStore
+from clicktodial.control.port import CallQuality, CallStore
 from clicktodial.domain.call import Call
+from clicktodial.domain.cause import Side
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.
 _SETUP_BUCKETS_S = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120)
+# ITU-T P.800: above 4 nobody complains, below 3 many do.
+_MOS_BUCKETS = (2.0, 2.5, 3.0, 3.5, 4.0, 4.2, 4.4)
+_JITTER_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _DURATION_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
@@ -64,6 +68,41 @@ class Metrics:
             ("result",),
             registry=self._registry,
         )
+        self._packets = Counter(
+            "clicktodial_rtp_packets",
+            "RTP packets that came in conversations that ended, by side.",
+            ("side",),
+            registry=self._registry,
+        )
+        self._lost = Counter(
+            "clicktodial_rtp_packets_lost",
+            "RTP packets that never came, by their sequence numbers.",
+            ("side",),
+            registry=self._registry,
+        )
+        self._mos = Histogram(
+            "clicktodial_call_mos",
+            "ITU-T G.107's estimate of how that side was heard, 1.0-4.5.",
+            ("side",),
+            buckets=_MOS_BUCKETS,
+            registry=self._registry,
+        )
+        self._jitter = Histogram(
+            "clicktodial_call_jitter_seconds",
+            "RFC 3550's jitter of that side, on average over its conversation.",
+            ("side",),
+            buckets=_JITTER_BUCKETS_S,
+            registry=self._registry,
+        )
+
+    def count_quality(self, quality: CallQuality) -> None:
+        """A conversation is over, and this is what came from its sides."""
+        for side, heard in ((Side.CALLER, quality.caller), (Side.CALLEE, quality.callee)):
+            self._lost.labels(side.value).inc(heard.packets_lost)
+            self._packets.labels(side.value).inc(heard.packets)
+            if heard.mos is not None:
+                self._mos.labels(side.value).observe(heard.mos)
+                self._jitter.labels(side.value).observe(heard.jitter_ms / 1000)
 
     def count_begun(self) -> None:
         """A call is durable."""

@@ -15,7 +15,7 @@ from clicktodial.domain.identifier import AppId
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage.application_row import read_application, read_trunks, read_version
 from clicktodial.storage.database import Database
-from clicktodial.storage.error import SecretUnreadable
+from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.secret import SecretVault
 
 log = structlog.get_logger()
@@ -111,8 +111,8 @@ class ApplicationDirectory:
             application = await self._reader.run(
                 lambda connection: read_application(connection, app_id, self._vault)
             )
-        except SecretUnreadable as error:
-            log.error("application.secret_unreadable", app_id=app_id, error=str(error))
+        except (SecretUnreadable, OptionsUnreadable) as error:
+            log.error("application.unreadable", app_id=app_id, error=str(error))
             raise StoreError(str(error)) from error
         # What was read before a change, and came after it was noticed, is not kept.
         if version == self._version:

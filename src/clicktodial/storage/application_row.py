@@ -9,7 +9,7 @@ from clicktodial.domain.application import Application, ApplicationStatus, Enter
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.trunk import Transport, Trunk, TrunkCredentials
 from clicktodial.storage import table
-from clicktodial.storage.error import SecretUnreadable
+from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.options_codec import decode_call_options, decode_trunk_settings
 from clicktodial.storage.secret import (
     SecretVault,
@@ -62,7 +62,14 @@ def read_trunks(connection: Connection, vault: SecretVault) -> tuple[Trunk, ...]
     """
     columns = table.trunk.c
     query = select(table.trunk).where(columns.enabled).order_by(columns.priority, columns.name)
-    return tuple(trunk_of_row(row, _password_of(row, vault)) for row in connection.execute(query))
+    trunks = []
+    for row in connection.execute(query):
+        try:
+            trunks.append(trunk_of_row(row, _password_of(row, vault)))
+        except OptionsUnreadable as error:
+            # Another version wrote it; the other trunks are used.
+            log.error("trunk.settings_unreadable", trunk=row.name, error=str(error))
+    return tuple(trunks)
 
 
 def read_version(connection: Connection) -> int:

@@ -5,6 +5,7 @@ StorageError
 ├── DatabaseUnavailable
 ├── MasterKeyInvalid
 ├── SecretUnreadable
+├── OptionsUnreadable
 └── AdministrationError
     ├── AlreadyExists
     ├── NotFound
@@ -42,6 +43,10 @@ class MasterKeyInvalid(StorageError):
 
 class SecretUnreadable(StorageError):
     """A stored secret was not encrypted with this master key, or was changed."""
+
+
+class OptionsUnreadable(StorageError):
+    """Stored options hold what this version does not know."""
 
 
 class AdministrationError(StorageError):

@@ -4,11 +4,13 @@ They are read with their application or trunk and never searched for, and new on
 every version: a column each would make a migration of each.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.trunk import NumberFormat, Trunk
-from clicktodial.storage.error import ValueInvalid
+from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import DURATION_S_MAX, check_range
 
 
@@ -25,6 +27,7 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     username: str | None = None
 
 
+_T = TypeVar("_T")
 _trunk_decoder = msgspec.json.Decoder(TrunkSettings)
 _options_decoder = msgspec.json.Decoder(CallOptions)
 
@@ -45,8 +48,9 @@ def encode_trunk_settings(trunk: Trunk) -> str:
 
 
 def decode_trunk_settings(text: str) -> TrunkSettings:
-    """The inverse. What a newer version added is passed over."""
-    return _trunk_decoder.decode(text)
+    """The inverse. A field that a newer version added is passed over; a value that this one does
+    not know raises OptionsUnreadable."""
+    return _decode(_trunk_decoder, text)
 
 
 def check_options(options: CallOptions, sponsors: frozenset[str]) -> None:
@@ -71,5 +75,12 @@ def encode_call_options(options: CallOptions) -> str:
 
 
 def decode_call_options(text: str) -> CallOptions:
-    """The inverse. What a newer version added is passed over."""
-    return _options_decoder.decode(text)
+    """The inverse, as for trunks."""
+    return _decode(_options_decoder, text)
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], text: str) -> _T:
+    try:
+        return decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise OptionsUnreadable(f"stored options cannot be read: {error}") from error
