@@ -38,6 +38,7 @@ from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.plan import RINGBACK_PROMPT, WARNING_PROMPT, CallOptions, Ringback
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 PROGRESS = [CallState.INITIATING, CallState.CALLING_CALLER, CallState.CALLING_CALLEE,
@@ -64,6 +65,14 @@ inputs: st.SearchStrategy[CallInput] = st.one_of(
 )
 
 
+options = st.builds(
+    CallOptions,
+    warning_before_end_s=st.integers(0, 250),
+    warning_to=st.frozensets(sides),
+    ringback=st.sampled_from(Ringback),
+)
+
+
 class CallMachine(RuleBasedStateMachine):
     """Any inputs, any waits; a model of the legs and the relay checks each effect."""
 
@@ -76,12 +85,14 @@ class CallMachine(RuleBasedStateMachine):
         self.closed = 0
         self.tone = False
         self.tones = 0
+        self.warnings: Counter[Side] = Counter()
         self.recordings = 0
         self.events: list[StatusEvent] = []
         self.furthest = 0
 
-    @initialize(recorded=st.booleans(), cut_off=st.none() | st.integers(1, 100))
-    def begin(self, recorded: bool, cut_off: int | None) -> None:
+    @initialize(recorded=st.booleans(), cut_off=st.none() | st.integers(1, 100), options=options)
+    def begin(self, recorded: bool, cut_off: int | None, options: CallOptions) -> None:
+        self.options = options
         number = PhoneNumber("+8613912345673", "13912345673")
         self.call = Call(
             CallPlan(
@@ -96,6 +107,7 @@ class CallMachine(RuleBasedStateMachine):
                 callee_ring_timeout_s=60,
                 max_duration_s=200,
                 application_max_duration_s=cut_off,
+                options=options,
             ),
             begun_at=STARTED_AT,
         )
@@ -148,7 +160,13 @@ class CallMachine(RuleBasedStateMachine):
                     assert effect.side in self.live
                     self.live.discard(effect.side)
                     self.ended_legs[effect.side] += 1
+                case Play(side, prompt) if prompt == WARNING_PROMPT:
+                    assert self.call.state is CallState.CONNECTED
+                    assert side in self.options.warning_to
+                    self.warnings[side] += 1
                 case Play():
+                    assert effect == Play(Side.CALLER, RINGBACK_PROMPT)
+                    assert self.options.ringback is not Ringback.NETWORK
                     assert not self.tone
                     self.tone = True
                     self.tones += 1
@@ -197,6 +215,8 @@ class CallMachine(RuleBasedStateMachine):
         assert self.closed == int(over)
         assert self.recordings <= 1
         assert self.tones <= 1
+        # Once before the application's cut-off, and once more where Continue lifted that.
+        assert all(count <= 2 for count in self.warnings.values())
         if self.call.state is CallState.CONNECTED:
             assert not self.tone
 
