@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -44,12 +45,19 @@ def trunk(name: str, address: Address, *, priority: int = 100, host: str = "") -
     return Trunk(name, host or address[0], address[1], priority=priority, answer_timeout_s=1)
 
 
+class NoChance(random.Random):
+    """Equal trunks of equal weight draw alike, and are tried by name."""
+
+    def expovariate(self, lambd: float = 1.0) -> float:
+        return 1.0 / lambd
+
+
 @asynccontextmanager
 async def open_telephony(
     *trunks: Trunk, timers: Timers = FAST, resolver: HostResolver | None = None
 ) -> AsyncIterator[TrunkTelephony]:
     async with open_endpoint(timers) as endpoint:
-        telephony = TrunkTelephony(endpoint, lambda: trunks, resolver)
+        telephony = TrunkTelephony(endpoint, lambda: trunks, resolver, NoChance())
         yield telephony
         await telephony.close()
 
