@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clicktodial.sip.event import SessionEvent
-from clicktodial.sip.user_agent import Address, Session, UserAgent
+from clicktodial.sip.user_agent import Address, Flow, Session, UserAgent
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class Network:
                 for session, event in agent.take_events():
                     busy = True
                     self.on_event(session, event)
-                for data, destination in agent.take_datagrams():
+                for data, destination in agent.take_messages():
                     busy = True
+                    assert not isinstance(destination, Flow)
                     self._post(data, address, destination)
 
     def _post(self, data: bytes, source: Address, destination: Address) -> None:

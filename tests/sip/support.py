@@ -17,7 +17,15 @@ from clicktodial.domain.media import (
 from clicktodial.sip.event import SessionEvent
 from clicktodial.sip.message import SipMessage, parse_message
 from clicktodial.sip.sdp import serialize_sdp
-from clicktodial.sip.user_agent import Address, Invitation, Limits, Session, SessionState, UserAgent
+from clicktodial.sip.user_agent import (
+    Address,
+    Hop,
+    Invitation,
+    Limits,
+    Session,
+    SessionState,
+    UserAgent,
+)
 
 LOCAL: Address = ("192.0.2.1", 5060)
 PEER: Address = ("192.0.2.9", 5080)
@@ -40,7 +48,7 @@ def create_agent(
     return UserAgent(local=local, user_agent="tested", limits=limits, random=random.Random(seed))
 
 
-def create_invitation(next_hop: Address = PEER, sdp: bytes | None = None) -> Invitation:
+def create_invitation(next_hop: Hop = PEER, sdp: bytes | None = None) -> Invitation:
     """An INVITE to the peer."""
     called = f"sip:{CALLED}@192.0.2.9:5080;user=phone"
     return Invitation(
@@ -119,7 +127,7 @@ class Harness:
     agent: UserAgent
     now: float = 100.0
 
-    def receive(self, data: bytes, source: Address = PEER) -> list[bytes]:
+    def receive(self, data: bytes, source: Hop = PEER) -> list[bytes]:
         """Feed one datagram; returns what it made the agent send."""
         self.agent.receive(data, source, self.now)
         return self.sent()
@@ -151,11 +159,11 @@ class Harness:
 
     def sent(self) -> list[bytes]:
         """What the agent sends now."""
-        return [data for data, _ in self.agent.take_datagrams()]
+        return [data for data, _ in self.agent.take_messages()]
 
-    def sent_to(self) -> list[tuple[str, Address]]:
+    def sent_to(self) -> list[tuple[str, Hop]]:
         """The same, as first words and destinations."""
-        return [(summary(data), to) for data, to in self.agent.take_datagrams()]
+        return [(summary(data), to) for data, to in self.agent.take_messages()]
 
     def events(self) -> list[SessionEvent]:
         """What the agent tells now."""

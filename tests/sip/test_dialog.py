@@ -50,7 +50,7 @@ def test_requests_without_routes_go_to_the_contact(
         create_response(request, 200, lines=lines, sdp=ANSWER_SDP), PEER, harness.now
     )
     session.hang_up(harness.now)
-    sent = harness.agent.take_datagrams()
+    sent = harness.agent.take_messages()
     assert [summary(data) for data, _ in sent] == ["ACK", "BYE"]
     for data, to in sent:
         assert data.split(b" ")[1].decode() == uri
@@ -73,7 +73,7 @@ def test_loose_routes_of_an_answer_are_followed_backwards() -> None:
     )
     harness.agent.receive(response, PROXY, harness.now)
     session.hang_up(harness.now)
-    sent = harness.agent.take_datagrams()
+    sent = harness.agent.take_messages()
     assert [summary(data) for data, _ in sent] == ["ACK", "BYE"]
     for data, to in sent:
         assert to == PROXY
@@ -99,7 +99,7 @@ def test_strict_router_gets_the_request_uri_and_the_target_comes_last() -> None:
     )
     harness.agent.receive(response, PROXY, harness.now)
     session.hang_up(harness.now)
-    for data, to in harness.agent.take_datagrams():
+    for data, to in harness.agent.take_messages():
         assert to == PROXY
         assert data.split(b" ")[1] == b"sip:192.0.2.20:5070"
         assert header_lines(data, "Route") == ["<sip:192.0.2.21;lr>", "<sip:192.0.2.30:5090>"]
@@ -115,7 +115,7 @@ def test_route_that_is_a_name_goes_to_the_peer_that_answered() -> None:
         sdp=ANSWER_SDP,
     )
     harness.agent.receive(response, PROXY, harness.now)
-    [(ack, to)] = harness.agent.take_datagrams()
+    [(ack, to)] = harness.agent.take_messages()
     assert to == PROXY
     assert header_lines(ack, "Route") == ["<sip:edge.example;lr>"]
 
@@ -138,7 +138,7 @@ def test_routes_of_an_incoming_invite_are_echoed_and_followed_in_order() -> None
     tag = header_lines(ok, "To")[0].partition(";tag=")[2]
     harness.receive(create_request("ACK", branch="z9hG4bKack", to_tag=tag))
     session.hang_up(harness.now)
-    [(bye, to)] = harness.agent.take_datagrams()
+    [(bye, to)] = harness.agent.take_messages()
     assert to == PROXY
     assert bye.split(b" ")[1] == b"sip:192.0.2.9:5080"
     assert header_lines(bye, "Route") == routes

@@ -228,7 +228,7 @@ def test_hang_up_when_confirmed_says_bye_towards_the_contact() -> None:
     harness = create_harness()
     session = confirmed(harness)
     session.hang_up(harness.now)
-    [(bye, to)] = harness.agent.take_datagrams()
+    [(bye, to)] = harness.agent.take_messages()
     assert bye.startswith(b"BYE sip:192.0.2.9:5080 SIP/2.0\r\n")
     assert to == PEER
     harness.receive(create_response(bye, 200))

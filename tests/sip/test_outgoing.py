@@ -494,7 +494,7 @@ def test_200_of_another_fork_is_acknowledged_and_hung_up_in_its_own_dialog() -> 
         request, 200, tag="second", lines=["Contact: <sip:192.0.2.10:5081>"], sdp=ANSWER_SDP
     )
     harness.agent.receive(other, PEER, harness.now)
-    sent = harness.agent.take_datagrams()
+    sent = harness.agent.take_messages()
     assert [(summary(data), to) for data, to in sent] == [
         ("ACK", ("192.0.2.10", 5081)),
         ("BYE", ("192.0.2.10", 5081)),

@@ -178,7 +178,7 @@ def test_response_goes_to_where_the_request_came_from(
     harness = create_harness()
     request = create_request("OPTIONS", via=f"Via: SIP/2.0/UDP {via}, SIP/2.0/UDP 10.9.9.9")
     harness.agent.receive(request, source, harness.now)
-    [(response, to)] = harness.agent.take_datagrams()
+    [(response, to)] = harness.agent.take_messages()
     assert to == destination
     top, below = header_lines(response, "Via")
     assert top.endswith(parameters)

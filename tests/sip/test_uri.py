@@ -5,7 +5,7 @@ import pytest
 from clicktodial.sip.uri import (
     LIST_VALUES_MAX,
     UriParts,
-    address_of_uri,
+    hop_of_uri,
     parse_uri,
     split_values,
     uri_of,
@@ -55,8 +55,8 @@ def test_route_with_lr_is_loose(uri: str, loose: bool) -> None:
         ("garbage", FALLBACK),
     ],
 )
-def test_address_of_uri_is_its_literal_or_the_peer(uri: str, expected: tuple[str, int]) -> None:
-    assert address_of_uri(uri, FALLBACK) == expected
+def test_hop_of_uri_is_its_literal_or_the_peer(uri: str, expected: tuple[str, int]) -> None:
+    assert hop_of_uri(uri, FALLBACK) == expected
 
 
 @pytest.mark.parametrize(

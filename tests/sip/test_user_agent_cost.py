@@ -32,7 +32,7 @@ def run_leg(harness: Harness) -> float:
         started = time.thread_time()
         agent.receive(data, PEER, now)
         events = agent.take_events()
-        datagrams = agent.take_datagrams()
+        datagrams = agent.take_messages()
         agent.next_deadline()
         spent += time.thread_time() - started
         told.extend(type(event) for _, event in events)
@@ -49,7 +49,7 @@ def run_leg(harness: Harness) -> float:
         headers=(("P-Asserted-Identity", f"<sip:{SHOWN}@192.0.2.9;user=phone>"),),
     )
     session = agent.invite(invitation, now)
-    [(request, _)] = agent.take_datagrams()
+    [(request, _)] = agent.take_messages()
     spent += time.thread_time() - started
     receive(create_response(request, 100))
     receive(create_response(request, 180))
@@ -57,7 +57,7 @@ def run_leg(harness: Harness) -> float:
     assert SessionAnswered in told
     started = time.thread_time()
     session.hang_up(now)
-    [(bye, _)] = agent.take_datagrams()
+    [(bye, _)] = agent.take_messages()
     spent += time.thread_time() - started
     receive(create_response(bye, 200))
     return spent

@@ -10,6 +10,9 @@ class Transport(StrEnum):
     """How a trunk is reached."""
 
     UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+    AUTO = "auto"  # what the name's NAPTR or SRV records say (RFC 3263 4.1); without any, UDP
 
 
 class NumberFormat(StrEnum):
@@ -29,11 +32,26 @@ class TrunkCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkTls:
+    """What a trunk over TLS must prove, and what we prove to it. Paths are those of PEM files.
+
+    `server_name` must be in its certificate; default: the trunk's domain, or its host. `ca_file`
+    holds whom we trust; default: whom the system trusts.
+    """
+
+    server_name: str | None = None
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
     """One SIP peer.
 
-    A lower `priority` is tried first; among equal ones `weight` shares the calls. `domain` is the
-    host part of the request URI and of our identity there; it defaults to the trunk's own host.
+    A `port` of 0 is the one that DNS names (RFC 3263), or else the transport's own. A lower
+    `priority` is tried first; among equal ones `weight` shares the calls. `domain` is the host
+    part of the request URI and of our identity there; it defaults to the trunk's own host.
     `answer_timeout_s` bounds the wait for any response at all before the next trunk is tried.
     `prefixes` are beginnings of E.164 numbers with plus, and the longest that fits wins; none fits
     every number. `region` is an ISO 3166 country. `headers` are added to each INVITE. Of the
@@ -55,6 +73,7 @@ class Trunk:
     calls_per_second_max: int = 0
     channels_max: int = 0
     credentials: TrunkCredentials | None = None
+    tls: TrunkTls = TrunkTls()
 
     def match_length(self, destination: str) -> int | None:
         """How much of the number (E.164 with plus) a prefix of the trunk covers; 0 where it has

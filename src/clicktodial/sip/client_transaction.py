@@ -7,7 +7,7 @@ from clicktodial.sip.context import Context
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.request import RequestHead
 from clicktodial.sip.transaction import Input, State, input_of_status
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Flow, Hop
 
 # Forks that answer one INVITE; each costs an ACK and a BYE of ours.
 FORKS_MAX = 8
@@ -17,7 +17,7 @@ class InviteUser(Protocol):
     """Who sent an INVITE."""
 
     def on_invite_response(
-        self, transaction: "ClientInviteTransaction", response: SipMessage, source: Address
+        self, transaction: "ClientInviteTransaction", response: SipMessage, source: Hop
     ) -> None:
         """A response that is no retransmission; a 2xx must be given to `acknowledge`."""
 
@@ -58,7 +58,7 @@ class ClientInviteTransaction:
         self._head: RequestHead | None = head
         self._request: bytes | None = request
         self._user = user
-        self._acks: dict[str, tuple[bytes, Address]] | None = None
+        self._acks: dict[str, tuple[bytes, Hop]] | None = None
         self._cancelled = False
         self._cancel_reason: str | None = None
         self._interval_s = context.timers.t1_s
@@ -71,14 +71,20 @@ class ClientInviteTransaction:
         self.queued_at: float | None = None
         context.client_transactions[self.key] = self
         context.send(request, self.next_hop)
-        context.deadlines.arm(self, now + self._interval_s)
+        # RFC 3261 17.1.1.2: what delivers reliably is not helped by sending it again.
+        first = self._timeout_at if self._is_reliable else now + self._interval_s
+        context.deadlines.arm(self, first)
+
+    @property
+    def _is_reliable(self) -> bool:
+        return isinstance(self.next_hop, Flow)
 
     @property
     def now(self) -> float:
         """The time of the input that is being handled."""
         return self._now
 
-    def receive(self, response: SipMessage, source: Address, now: float) -> None:
+    def receive(self, response: SipMessage, source: Hop, now: float) -> None:
         """Take a response that bears this transaction's branch."""
         self._now = now
         handler = _CLIENT_INVITE.get((self.state, input_of_status(response.status)))
@@ -97,6 +103,13 @@ class ClientInviteTransaction:
         else:
             self._terminate()
 
+    def handle_transport_failure(self, now: float) -> None:
+        """The connection failed. Who has the INVITE may still answer over another one, so that
+        only a request that nobody confirmed is given up."""
+        self._now = now
+        if self.state is State.CALLING:
+            self._abandon()
+
     def cancel(self, reason: str, new_user: InviteUser, now: float) -> None:
         """Give the INVITE up; `new_user` takes what still comes of it.
 
@@ -109,7 +122,7 @@ class ClientInviteTransaction:
         if self.state is State.PROCEEDING:
             self._send_cancel()
 
-    def acknowledge(self, to_tag: str, ack: bytes, destination: Address) -> None:
+    def acknowledge(self, to_tag: str, ack: bytes, destination: Hop) -> None:
         """Send the ACK of a 2xx, and again whenever that 2xx comes again."""
         if self._acks is None:
             self._acks = {}
@@ -126,7 +139,7 @@ class ClientInviteTransaction:
         self._interval_s *= 2
         self._context.deadlines.arm(self, min(self._now + self._interval_s, self._timeout_at))
 
-    def _on_first_provisional(self, response: SipMessage, source: Address) -> None:
+    def _on_first_provisional(self, response: SipMessage, source: Hop) -> None:
         self.state = State.PROCEEDING
         self._request = None
         # RFC 3261 17.1.1.2: from here on the phone may ring for as long as the user lets it.
@@ -135,14 +148,14 @@ class ClientInviteTransaction:
             self._send_cancel()
         self._user.on_invite_response(self, response, source)
 
-    def _on_provisional(self, response: SipMessage, source: Address) -> None:
+    def _on_provisional(self, response: SipMessage, source: Hop) -> None:
         self._user.on_invite_response(self, response, source)
 
-    def _on_late_provisional(self, _response: SipMessage, _source: Address) -> None:
+    def _on_late_provisional(self, _response: SipMessage, _source: Hop) -> None:
         self._cancel_reason = self._cancel_reason or ""
         self._send_cancel()
 
-    def _on_success(self, response: SipMessage, source: Address) -> None:
+    def _on_success(self, response: SipMessage, source: Hop) -> None:
         known = None if self._acks is None else self._acks.get(response.to_tag)
         if known is not None:
             self._context.resend(*known)
@@ -156,17 +169,17 @@ class ClientInviteTransaction:
             self._linger(self._context.timers.transaction_timeout_s)
         self._user.on_invite_response(self, response, source)
 
-    def _on_failure(self, response: SipMessage, source: Address) -> None:
+    def _on_failure(self, response: SipMessage, source: Hop) -> None:
         assert self._head is not None
         self.state = State.COMPLETED
         ack = self._head.create_ack(response.to_header)
         self._request = self._head = None
         self._acks = {"": (ack, self.next_hop)}
         self._context.send(ack, self.next_hop)
-        self._linger(self._context.timers.transaction_timeout_s)
+        self._linger(0.0 if self._is_reliable else self._context.timers.transaction_timeout_s)
         self._user.on_invite_response(self, response, source)
 
-    def _on_repeated_failure(self, _response: SipMessage, _source: Address) -> None:
+    def _on_repeated_failure(self, _response: SipMessage, _source: Hop) -> None:
         if self._acks is not None:
             self._context.resend(*self._acks[""])
 
@@ -196,7 +209,7 @@ class ClientInviteTransaction:
         self._context.client_transactions.pop(self.key, None)
 
 
-_ClientInviteHandler = Callable[[ClientInviteTransaction, SipMessage, Address], None]
+_ClientInviteHandler = Callable[[ClientInviteTransaction, SipMessage, Hop], None]
 _CLIENT_INVITE: dict[tuple[State, Input], _ClientInviteHandler] = {
     (State.CALLING, Input.PROVISIONAL): ClientInviteTransaction._on_first_provisional,
     (State.CALLING, Input.SUCCESS): ClientInviteTransaction._on_success,
@@ -225,12 +238,12 @@ class ClientNonInviteTransaction:
     __slots__ = (
         "_context",
         "_interval_s",
-        "_next_hop",
         "_request",
         "_timeout_at",
         "_user",
         "deadline",
         "key",
+        "next_hop",
         "queued_at",
         "state",
     )
@@ -240,13 +253,13 @@ class ClientNonInviteTransaction:
         context: Context,
         key: str,
         request: bytes,
-        next_hop: Address,
+        next_hop: Hop,
         user: RequestUser | None,
         now: float,
     ) -> None:
         self._context = context
         self._request: bytes | None = request
-        self._next_hop = next_hop
+        self.next_hop = next_hop
         self._user = user
         self._interval_s = context.timers.t1_s
         self._timeout_at = now + context.timers.transaction_timeout_s
@@ -256,9 +269,10 @@ class ClientNonInviteTransaction:
         self.queued_at: float | None = None
         context.client_transactions[key] = self
         context.send(request, next_hop)
-        context.deadlines.arm(self, now + self._interval_s)
+        first = self._timeout_at if isinstance(next_hop, Flow) else now + self._interval_s
+        context.deadlines.arm(self, first)
 
-    def receive(self, response: SipMessage, _source: Address, now: float) -> None:
+    def receive(self, response: SipMessage, _source: Hop, now: float) -> None:
         """Take a response that bears this transaction's branch."""
         if self.state is State.COMPLETED:
             self._context.counters.stray += 1
@@ -268,21 +282,30 @@ class ClientNonInviteTransaction:
             self._interval_s = self._context.timers.t2_s
         else:
             self.state = State.COMPLETED
-            self._context.deadlines.arm(self, now + self._context.timers.t4_s)
+            linger_s = 0.0 if isinstance(self.next_hop, Flow) else self._context.timers.t4_s
+            self._context.deadlines.arm(self, now + linger_s)
             self._finish(response, now)
 
     def handle_timeout(self, now: float) -> None:
         """Timers E, F and K."""
         if self.state is not State.COMPLETED and now < self._timeout_at:
             assert self._request is not None
-            self._context.resend(self._request, self._next_hop)
+            self._context.resend(self._request, self.next_hop)
             self._interval_s = self._context.timers.longer_interval_s(self._interval_s)
             self._context.deadlines.arm(self, min(now + self._interval_s, self._timeout_at))
             return
-        timed_out = self.state is not State.COMPLETED
+        self._give_up(now)
+
+    def handle_transport_failure(self, now: float) -> None:
+        """The connection failed; nothing that may still come is worth waiting for."""
+        self._context.deadlines.cancel(self)
+        self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        unanswered = self.state is not State.COMPLETED
         self.state = State.TERMINATED
         self._context.client_transactions.pop(self.key, None)
-        if timed_out:
+        if unanswered:
             self._finish(None, now)
 
     def _finish(self, response: SipMessage | None, now: float) -> None:

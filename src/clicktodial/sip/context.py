@@ -1,13 +1,15 @@
 """What the parts of one user agent share: its queues, tables, limits and identity."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from clicktodial.domain.trunk import Transport
 from clicktodial.sip.event import SessionEvent
 from clicktodial.sip.identifier import IdentifierSource
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.timer import DeadlineQueue, Timers
-from clicktodial.sip.uri import Address, bracket_host
+from clicktodial.sip.uri import Address, Flow, Hop, bracket_host
 
 if TYPE_CHECKING:
     from clicktodial.sip.client_transaction import InviteUser
@@ -50,15 +52,27 @@ class Counters:
 
 
 class ClientTransaction(Protocol):
-    """What a response is given to."""
+    """What a response is given to, and the news that its request did not get through."""
 
-    def receive(self, response: SipMessage, source: Address, now: float) -> None: ...
+    @property
+    def next_hop(self) -> Hop: ...
+
+    def receive(self, response: SipMessage, source: Hop, now: float) -> None: ...
+
+    def handle_transport_failure(self, now: float) -> None: ...
 
 
 class ServerTransaction(Protocol):
     """What a repeated request is given to."""
 
     def receive(self, request: SipMessage, now: float) -> None: ...
+
+
+class Local(NamedTuple):
+    """How we name ourselves over one transport: the start of a Via, and the Contact header."""
+
+    via: str
+    contact_line: str
 
 
 SessionEventEntry: TypeAlias = "tuple[Session, SessionEvent]"
@@ -68,18 +82,18 @@ class Context:
     """The shared state of one user agent; transactions and sessions act through it."""
 
     __slots__ = (
+        "_locals",
+        "_own_local",
         "agent_line",
         "client_transactions",
-        "contact_line",
         "counters",
-        "datagrams",
         "deadlines",
         "events",
         "fork_closer",
         "identifiers",
         "invite_origins",
         "limits",
-        "sent_by",
+        "outbox",
         "server_line",
         "server_transactions",
         "sessions",
@@ -93,35 +107,63 @@ class Context:
         self,
         *,
         local: Address,
+        others: Mapping[tuple[Transport, bool], Address],
         user_agent: str,
         timers: Timers,
         limits: Limits,
         identifiers: IdentifierSource,
     ) -> None:
-        host, port = local
         self.timers = timers
         self.limits = limits
         self.identifiers = identifiers
         self.counters = Counters()
         self.deadlines = DeadlineQueue()
-        self.sent_by = f"{bracket_host(host)}:{port}"
-        self.contact_line = f"Contact: <sip:{self.sent_by}>\r\n"
+        self._own_local = _create_local(Transport.UDP, local)
+        self._locals = _create_locals(local, others)
         self.agent_line = f"Allow: {ALLOWED_METHODS}\r\nUser-Agent: {user_agent}\r\n"
         self.server_line = f"Server: {user_agent}\r\n"
-        self.datagrams: list[tuple[bytes, Address]] = []
+        self.outbox: list[tuple[bytes, Hop]] = []
         self.events: list[SessionEventEntry] = []
         self.sessions: dict[str, Session] = {}  # by our tag
         self.client_transactions: dict[str, ClientTransaction] = {}  # by branch and method
         self.server_transactions: dict[str, ServerTransaction] = {}  # by RFC 3261 17.2.3's key
         self.invite_origins: dict[str, str] = {}  # RFC 3261 8.2.2.2: origin to transaction
 
-    def send(self, data: bytes, destination: Address) -> None:
-        """Queue a message. Requests above 1300 bytes too go over UDP, against RFC 3261 18.1.1:
-        it is the only transport so far, and networks carry fragments."""
-        self.counters.sent += 1
-        self.datagrams.append((data, destination))
+    def local_of(self, hop: Hop) -> Local:
+        """Who we are to that hop."""
+        key = (hop.transport if isinstance(hop, Flow) else Transport.UDP, ":" in hop[0])
+        return self._locals.get(key, self._own_local)
 
-    def resend(self, data: bytes, destination: Address) -> None:
+    def send(self, data: bytes, destination: Hop) -> None:
+        """Queue a message. Requests above 1300 bytes too go over UDP where the trunk says UDP,
+        against RFC 3261 18.1.1: networks carry fragments, and trunks seldom both transports."""
+        self.counters.sent += 1
+        self.outbox.append((data, destination))
+
+    def resend(self, data: bytes, destination: Hop) -> None:
         """Queue a message that was sent before."""
         self.counters.retransmissions += 1
         self.send(data, destination)
+
+
+def _create_locals(
+    local: Address, others: Mapping[tuple[Transport, bool], Address]
+) -> dict[tuple[Transport, bool], Local]:
+    """By transport and whether it is over IPv6. Where we do not listen, a peer still learns what
+    it knows anyway: the address of that family, and that the connection is to be used again."""
+    locals_: dict[tuple[Transport, bool], Local] = {}
+    for is_v6 in (False, True):
+        own = others.get((Transport.UDP, is_v6), local)
+        for transport in (Transport.UDP, Transport.TCP, Transport.TLS):
+            address = others.get((transport, is_v6), own)
+            locals_[transport, is_v6] = _create_local(transport, address)
+    return locals_
+
+
+def _create_local(transport: Transport, address: Address) -> Local:
+    host, port = address
+    sent_by = f"{bracket_host(host)}:{port}"
+    parameter = "" if transport is Transport.UDP else f";transport={transport}"
+    return Local(
+        f"Via: SIP/2.0/{transport.upper()} {sent_by}", f"Contact: <sip:{sent_by}{parameter}>\r\n"
+    )

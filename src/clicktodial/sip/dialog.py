@@ -2,7 +2,7 @@
 
 from clicktodial.sip.context import MAX_FORWARDS, Context
 from clicktodial.sip.message import SipMessage
-from clicktodial.sip.uri import Address, address_of_uri, bracket_host, parse_uri, uri_of
+from clicktodial.sip.uri import Flow, Hop, bracket_host, hop_of_uri, parse_uri, uri_of
 
 
 class Dialog:
@@ -21,7 +21,7 @@ class Dialog:
     )
 
     def __init__(
-        self, message: SipMessage, routes: list[str], peer: Address, *, local: str, remote: str
+        self, message: SipMessage, routes: list[str], peer: Hop, *, local: str, remote: str
     ) -> None:
         """`routes` is the route set in the order of our requests; `peer` is who sent `message`."""
         self._call_id = message.call_id
@@ -33,7 +33,7 @@ class Dialog:
         self._request_uri, self._route_lines, self._next_hop = _route(message, routes, peer)
 
     @classmethod
-    def of_response(cls, response: SipMessage, source: Address) -> "Dialog":
+    def of_response(cls, response: SipMessage, source: Hop) -> "Dialog":
         """The UAC's dialog that a 2xx confirms (RFC 3261 12.1.2)."""
         routes = response.get_values("Record-Route")
         dialog = cls(
@@ -44,7 +44,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def of_request(cls, request: SipMessage, local_tag: str, source: Address) -> "Dialog":
+    def of_request(cls, request: SipMessage, local_tag: str, source: Hop) -> "Dialog":
         """The UAS's dialog that an INVITE opens (RFC 3261 12.1.1)."""
         routes = request.get_values("Record-Route")
         local = f"{request.to_header};tag={local_tag}"
@@ -65,24 +65,24 @@ class Dialog:
         self._remote_cseq = cseq
         return True
 
-    def create_ack(self, context: Context, cseq: int) -> tuple[bytes, Address]:
+    def create_ack(self, context: Context, cseq: int) -> tuple[bytes, Hop]:
         """The ACK of a 2xx (RFC 3261 13.2.2.4), a transaction of its own that is never answered."""
         branch = context.identifiers.create_branch()
         return self._create(context, "ACK", cseq, branch, "")
 
     def create_request(
         self, context: Context, method: str, branch: str, lines: str = ""
-    ) -> tuple[bytes, Address]:
+    ) -> tuple[bytes, Hop]:
         """The next request in the dialog, and where it goes; `lines` are further headers."""
         self.local_cseq += 1
         return self._create(context, method, self.local_cseq, branch, lines)
 
     def _create(
         self, context: Context, method: str, cseq: int, branch: str, lines: str
-    ) -> tuple[bytes, Address]:
+    ) -> tuple[bytes, Hop]:
         message = (
             f"{method} {self._request_uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {context.sent_by};rport;branch={branch}\r\n"
+            f"{context.local_of(self._next_hop).via};rport;branch={branch}\r\n"
             f"{self._route_lines}Max-Forwards: {MAX_FORWARDS}\r\n"
             f"From: {self._local_header}\r\nTo: {self._remote_header}\r\n"
             f"Call-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
@@ -91,13 +91,13 @@ class Dialog:
         return message.encode(), self._next_hop
 
 
-def _route(message: SipMessage, routes: list[str], peer: Address) -> tuple[str, str, Address]:
+def _route(message: SipMessage, routes: list[str], peer: Hop) -> tuple[str, str, Hop]:
     """Request-URI, Route lines and next hop of the dialog's requests (RFC 3261 12.2.1.1)."""
     target = _target_of(message, peer)
     if not routes:
-        return target, "", address_of_uri(target, peer)
+        return target, "", hop_of_uri(target, peer)
     first_uri = uri_of(routes[0])
-    next_hop = address_of_uri(first_uri, peer)
+    next_hop = hop_of_uri(first_uri, peer)
     first = parse_uri(first_uri)
     if first is None or first.is_loose_router:
         return target, _join_routes(routes), next_hop
@@ -109,11 +109,12 @@ def _join_routes(routes: list[str]) -> str:
     return "".join(f"Route: {route}\r\n" for route in routes)
 
 
-def _target_of(message: SipMessage, peer: Address) -> str:
+def _target_of(message: SipMessage, peer: Hop) -> str:
     """The remote target: the Contact, or where the message came from if there is none to use."""
     contacts = message.get_values("Contact")
     if contacts:
         uri = uri_of(contacts[0])
         if parse_uri(uri) is not None:
             return uri
-    return f"sip:{bracket_host(peer[0])}:{peer[1]}"
+    parameter = f";transport={peer.transport}" if isinstance(peer, Flow) else ""
+    return f"sip:{bracket_host(peer[0])}:{peer[1]}{parameter}"

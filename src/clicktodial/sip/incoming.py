@@ -20,7 +20,7 @@ from clicktodial.sip.message import SipMessage, q850_of
 from clicktodial.sip.response import ResponseTemplate, dialog_lines
 from clicktodial.sip.server_transaction import ServerInviteTransaction
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause
-from clicktodial.sip.uri import Address, parse_uri, uri_of
+from clicktodial.sip.uri import Hop, parse_uri, uri_of
 
 # RFC 3261 13.3.1.1: proxies forget a call that does not ring anew within three minutes.
 PROVISIONAL_REPEAT_S = 60.0
@@ -51,7 +51,7 @@ class IncomingSession(Session):
         self,
         context: Context,
         request: SipMessage,
-        source: Address,
+        source: Hop,
         *,
         template: ResponseTemplate,
         transaction: ServerInviteTransaction,
@@ -64,7 +64,7 @@ class IncomingSession(Session):
         self._dialog = Dialog.of_request(request, local_tag, source)
         self._template: ResponseTemplate | None = template
         self._transaction: ServerInviteTransaction | None = transaction
-        self._dialog_lines = dialog_lines(context, request)
+        self._dialog_lines = dialog_lines(context, request, source)
         self._invite_cseq = request.cseq
         self._repeated: bytes | None = None  # the 180, 183 or 200 that may have to go again
         self._interval_s = context.timers.t1_s

@@ -27,7 +27,7 @@ from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reaso
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Hop
 
 NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
 NO_USABLE_ANSWER_CAUSE = LegCause(LegOutcome.FAILED, 488, "No usable answer", 65)
@@ -49,7 +49,7 @@ class ForkCloser:
         self._context = context
 
     def on_invite_response(
-        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         """ACK and BYE a 2xx (RFC 3261 13.2.2.4); the transaction deals with the rest."""
         if not 200 <= response.status < 300:
@@ -80,7 +80,7 @@ class OutgoingSession(Session):
         self._early_media: MediaDescription | None = None
         head = RequestHead(
             request_uri=invitation.request_uri,
-            sent_by=context.sent_by,
+            local=context.local_of(invitation.next_hop),
             branch=identifiers.create_branch(),
             from_header=f"<{invitation.from_uri}>;tag={self.local_tag}",
             to_uri=invitation.to_uri,
@@ -118,7 +118,7 @@ class OutgoingSession(Session):
         self._emit_end(hang_up_cause(request))
 
     def on_invite_response(
-        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         """Every response that is no retransmission, while the session wants to know."""
         status = response.status
@@ -176,7 +176,7 @@ class OutgoingSession(Session):
             self._emit(SessionEarlyMedia(early))
 
     def _on_answer(
-        self, transaction: ClientInviteTransaction, response: SipMessage, source: Address
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         context = self._context
         self._dialog = Dialog.of_response(response, source)

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from clicktodial.domain.trunk import TrunkCredentials
-from clicktodial.sip.context import MAX_FORWARDS, Context
-from clicktodial.sip.uri import Address
+from clicktodial.sip.context import MAX_FORWARDS, Context, Local
+from clicktodial.sip.uri import Hop
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """An INVITE to send. `headers` are added as given.
 
-    `next_hop` is where the datagram goes, whatever `request_uri` says. `expires_s` is how long the
+    `next_hop` is where the message goes, whatever `request_uri` says. `expires_s` is how long the
     phone may ring: should every CANCEL be lost, it falls silent by itself (RFC 3261 13.2.1).
     With `credentials` a 401 or 407 is answered, in this dialog's later requests too.
     """
@@ -19,7 +19,7 @@ class Invitation:
     request_uri: str
     to_uri: str
     from_uri: str
-    next_hop: Address
+    next_hop: Hop
     sdp: bytes
     headers: tuple[tuple[str, str], ...] = ()
     expires_s: int | None = None
@@ -38,12 +38,12 @@ class RequestHead:
     """What the ACK and the CANCEL of an INVITE repeat of it (RFC 3261 9.1, 17.1.1.3)."""
 
     request_uri: str
-    sent_by: str
+    local: Local
     branch: str
     from_header: str
     to_uri: str
     call_id: str
-    next_hop: Address
+    next_hop: Hop
     cseq: int = 1
 
     def create_ack(self, to_header: str) -> bytes:
@@ -68,14 +68,14 @@ class RequestHead:
             extra += f"Expires: {invitation.expires_s}\r\n"
         return (
             f"{self._start('INVITE', f'<{self.to_uri}>')}CSeq: {self.cseq} INVITE\r\n"
-            f"{context.contact_line}{context.agent_line}{extra}{authorization}"
+            f"{self.local.contact_line}{context.agent_line}{extra}{authorization}"
             f"Content-Type: application/sdp\r\nContent-Length: {len(invitation.sdp)}\r\n\r\n"
         ).encode() + invitation.sdp
 
     def _start(self, method: str, to_header: str) -> str:
         return (
             f"{method} {self.request_uri} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {self.sent_by};rport;branch={self.branch}\r\n"
+            f"{self.local.via};rport;branch={self.branch}\r\n"
             f"Max-Forwards: {MAX_FORWARDS}\r\n"
             f"From: {self.from_header}\r\nTo: {to_header}\r\nCall-ID: {self.call_id}\r\n"
         )

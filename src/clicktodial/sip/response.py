@@ -2,7 +2,7 @@
 
 from clicktodial.sip.context import Context
 from clicktodial.sip.message import MAGIC_COOKIE, SipMessage, top_via
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Flow, Hop
 
 
 class ResponseTemplate:
@@ -10,7 +10,7 @@ class ResponseTemplate:
 
     __slots__ = ("_call_id", "_cseq", "_from", "_to", "_vias", "destination", "key")
 
-    def __init__(self, request: SipMessage, source: Address) -> None:
+    def __init__(self, request: SipMessage, source: Hop) -> None:
         """Raises MalformedMessage where the topmost Via says nothing that can be answered."""
         via, others = top_via(request)
         text = via.text
@@ -23,8 +23,11 @@ class ResponseTemplate:
         self._to = request.to_header
         self._call_id = request.call_id
         self._cseq = request.get("CSeq")
-        # RFC 3261 18.2.2, RFC 3581 4: to the address that it came from; to its port if asked to.
-        self.destination: Address = (source[0], source[1] if via.asks_rport else via.port)
+        # RFC 3261 18.2.2, RFC 3581 4: over the connection that it came by; or to the address that
+        # it came from, to its port if asked to.
+        self.destination: Hop = source
+        if not isinstance(source, Flow) and not via.asks_rport:
+            self.destination = (source[0], via.port)
         # RFC 3261 17.2.3: an ACK has its INVITE's key. A branch without the cookie says nothing,
         # so that the rest of the message must identify the request.
         method = "INVITE" if request.method == "ACK" else request.method
@@ -59,7 +62,7 @@ def origin_of(request: SipMessage) -> str:
     return f"{request.call_id} {request.from_tag} {request.cseq}"
 
 
-def dialog_lines(context: Context, request: SipMessage) -> str:
+def dialog_lines(context: Context, request: SipMessage, source: Hop) -> str:
     """Contact and the Record-Route of the request, for responses that make a dialog."""
     routes = "".join(f"Record-Route: {route}\r\n" for route in request.get_values("Record-Route"))
-    return f"{routes}{context.contact_line}"
+    return f"{routes}{context.local_of(source).contact_line}"

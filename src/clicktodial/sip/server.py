@@ -14,7 +14,7 @@ from clicktodial.sip.response import ResponseTemplate, origin_of
 from clicktodial.sip.sdp import parse_sdp
 from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
 from clicktodial.sip.session import Direction, Session, SessionState
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Hop
 
 _ALLOW = f"Allow: {ALLOWED_METHODS}\r\n"
 _OPTIONS_LINES = f"{_ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nSupported: \r\n"
@@ -34,7 +34,7 @@ class Server:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def receive(self, request: SipMessage, source: Address, now: float) -> None:
+    def receive(self, request: SipMessage, source: Hop, now: float) -> None:
         """Take one request. Raises MalformedMessage where it cannot even be answered."""
         template = ResponseTemplate(request, source)
         transaction = self._context.server_transactions.get(template.key)
@@ -90,7 +90,7 @@ class _Exchange:
         context: Context,
         request: SipMessage,
         template: ResponseTemplate,
-        source: Address,
+        source: Hop,
         now: float,
     ) -> None:
         self._context = context

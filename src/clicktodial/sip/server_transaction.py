@@ -5,7 +5,7 @@ from collections.abc import Callable
 from clicktodial.sip.context import Context
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.transaction import Input, State, input_of_status
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Flow, Hop
 
 
 class ServerInviteTransaction:
@@ -25,7 +25,7 @@ class ServerInviteTransaction:
         "state",
     )
 
-    def __init__(self, context: Context, key: str, origin: str, destination: Address) -> None:
+    def __init__(self, context: Context, key: str, origin: str, destination: Hop) -> None:
         """`origin` identifies the request on every path that it may take (RFC 3261 8.2.2.2)."""
         self._context = context
         self._destination = destination
@@ -64,7 +64,10 @@ class ServerInviteTransaction:
             self.state = State.COMPLETED
             self._response = response
             self._timeout_at = now + timers.transaction_timeout_s
-            self._context.deadlines.arm(self, now + self._interval_s)
+            # RFC 3261 17.2.1: timer G is of unreliable transports.
+            is_reliable = isinstance(self._destination, Flow)
+            first = self._timeout_at if is_reliable else now + self._interval_s
+            self._context.deadlines.arm(self, first)
 
     def receive(self, request: SipMessage, now: float) -> None:
         """Take the INVITE again, or the ACK of a refusal."""
@@ -92,7 +95,8 @@ class ServerInviteTransaction:
     def _on_ack(self, now: float) -> None:
         self.state = State.CONFIRMED
         self._response = None
-        self._context.deadlines.arm(self, now + self._context.timers.t4_s)
+        linger_s = 0.0 if isinstance(self._destination, Flow) else self._context.timers.t4_s
+        self._context.deadlines.arm(self, now + linger_s)
 
 
 _SERVER_INVITE: dict[tuple[State, Input], Callable[[ServerInviteTransaction, float], None]] = {
@@ -108,7 +112,7 @@ class ServerNonInviteTransaction:
     __slots__ = ("_context", "_destination", "_response", "deadline", "key", "queued_at", "state")
 
     def __init__(
-        self, context: Context, key: str, response: bytes, destination: Address, now: float
+        self, context: Context, key: str, response: bytes, destination: Hop, now: float
     ) -> None:
         """Send the final response; it is repeated when the request is."""
         self._context = context
@@ -120,7 +124,9 @@ class ServerNonInviteTransaction:
         self.queued_at: float | None = None
         context.server_transactions[key] = self
         context.send(response, destination)
-        context.deadlines.arm(self, now + context.timers.transaction_timeout_s)
+        is_reliable = isinstance(destination, Flow)
+        linger_s = 0.0 if is_reliable else context.timers.transaction_timeout_s
+        context.deadlines.arm(self, now + linger_s)
 
     def receive(self, _request: SipMessage, _now: float) -> None:
         """Take the request again."""

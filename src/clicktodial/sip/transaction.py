@@ -1,4 +1,4 @@
-"""The four transactions of RFC 3261 17 over UDP, with the Accepted states of RFC 6026.
+"""The four transactions of RFC 3261 17, with the Accepted states of RFC 6026.
 
 Theory of operation. A transaction is fed messages, commands and timeouts; per kind there is one
 table `{(state, input): handler}`, and what it does not name is absorbed: over UDP everything may
@@ -23,6 +23,9 @@ as a late response may come, so that a late 1xx is cancelled and a late 200 ackn
 hung up, rather than leaving a phone to ring or a line open.
 
 A transaction that only lingers keeps no request, body or session.
+
+Over TCP and TLS nothing is sent again (A, E and G are silent) and what only waits for repetitions
+is over at once (D, I, J and K are 0). L and M stay: a 2xx and its ACK are repeated end to end.
 """
 
 from enum import Enum, auto

@@ -7,11 +7,31 @@ networks do. So addresses to send to are read here, leniently, and echoed as the
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+from clicktodial.domain.trunk import Transport, TrunkTls
 
 Address: TypeAlias = tuple[str, int]
 
+
+class Flow(NamedTuple):
+    """A connection over TCP or TLS, named by its far end.
+
+    `tls` says what the far end must prove and what we prove; None for TCP, and for what was
+    accepted rather than opened.
+    """
+
+    host: str
+    port: int
+    transport: Transport = Transport.TCP
+    tls: TrunkTls | None = None
+
+
+# Where a message goes or came from: over UDP an address, else a connection.
+Hop: TypeAlias = Address | Flow
+
 DEFAULT_PORT = 5060
+DEFAULT_TLS_PORT = 5061
 # A list header names proxies or contacts of one call; more than this is an attack, not a path.
 LIST_VALUES_MAX = 32
 
@@ -43,6 +63,15 @@ class UriParts:
         names = self.parameters.lower().split(";")
         return any(name.partition("=")[0].strip() == "lr" for name in names)
 
+    @property
+    def transport(self) -> str:
+        """The transport parameter in lower case, or ""."""
+        for parameter in self.parameters.lower().split(";"):
+            name, _, value = parameter.partition("=")
+            if name.strip() == "transport":
+                return value.strip()
+        return ""
+
 
 def parse_uri(text: str) -> UriParts | None:
     """Take a SIP or SIPS URI apart; None for anything else."""
@@ -66,19 +95,30 @@ def is_ip_literal(host: str) -> bool:
     return True
 
 
-def address_of_uri(text: str, fallback: Address) -> Address:
-    """Where a request for that URI goes over UDP.
+def hop_of_uri(text: str, peer: Hop) -> Hop:
+    """Where a request for that URI goes.
 
-    The engine resolves no names and speaks one address family, that of `fallback`, the peer
-    that is known to answer: it stands in for a target that is a name, of the other family, or
-    unreadable.
+    The engine resolves no names and speaks one address family, that of the peer that is known to
+    answer: it stands in for a target that is a name, of the other family, or unreadable. What
+    came over TLS goes back over TLS, whatever the URI says: nothing may lay a call bare.
     """
     parts = parse_uri(text)
     if parts is None or not is_ip_literal(parts.host):
-        return fallback
-    if (":" in parts.host) != (":" in fallback[0]):
-        return fallback
-    return parts.host, parts.port or DEFAULT_PORT
+        return peer
+    if (":" in parts.host) != (":" in peer[0]):
+        return peer
+    if not isinstance(peer, Flow):
+        address = parts.host, parts.port or DEFAULT_PORT
+        return Flow(*address) if parts.transport == "tcp" else address
+    if peer.transport is Transport.TLS:
+        return peer._replace(host=parts.host, port=parts.port or DEFAULT_TLS_PORT)
+    address = parts.host, parts.port or DEFAULT_PORT
+    return address if parts.transport == "udp" else Flow(*address)
+
+
+def transport_of(hop: Hop) -> Transport:
+    """How messages travel to that hop."""
+    return hop.transport if isinstance(hop, Flow) else Transport.UDP
 
 
 def bracket_host(host: str) -> str:

@@ -1,12 +1,12 @@
 """A sans-I/O SIP user agent (RFC 3261), UAC and UAS.
 
-Theory of operation. The owner feeds `receive()` with datagrams and `handle_timeout()` with the
-passing of time, commands sessions, and after each of these sends what `take_datagrams()` gives
+Theory of operation. The owner feeds `receive()` with messages and `handle_timeout()` with the
+passing of time, commands sessions, and after each of these sends what `take_messages()` gives
 and acts on `take_events()`. The engine reads no clock and opens no socket: time is `now`,
-monotonic seconds, and an address is a literal IP and a port, so every race is a sequence of
+monotonic seconds, and a hop is a literal IP and a port, so every race is a sequence of
 calls that a test can write down.
 
-    datagram -> message -> response -> client transaction -> outgoing session -> event
+       bytes -> message -> response -> client transaction -> outgoing session -> event
                         -> request  -> server transaction -> (again: same response)
                                     -> checks -> incoming session -> event
 
@@ -15,8 +15,10 @@ random: what nobody could have learned from us matches nothing, and is counted a
 """
 
 import random as random_module
+from collections.abc import Mapping
 
 from clicktodial.domain.cause import LegCause, LegOutcome
+from clicktodial.domain.trunk import Transport
 from clicktodial.sip.context import Context, Counters, Limits
 from clicktodial.sip.error import MalformedMessage, SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
@@ -27,12 +29,14 @@ from clicktodial.sip.request import Invitation
 from clicktodial.sip.server import Server
 from clicktodial.sip.session import Direction, Session, SessionState
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.uri import Address
+from clicktodial.sip.uri import Address, Flow, Hop
 
 __all__ = [
     "Address",
     "Counters",
     "Direction",
+    "Flow",
+    "Hop",
     "Invitation",
     "Limits",
     "Session",
@@ -45,7 +49,10 @@ OVERLOAD_CAUSE = LegCause(LegOutcome.FAILED, 503, "Too many sessions", 42)
 
 
 class UserAgent:
-    """The engine. `local` is the host and port written into Via and Contact."""
+    """The engine. `local` is the host and port written into Via and Contact.
+
+    `others` are our further addresses, by transport and whether they are of IPv6.
+    """
 
     __slots__ = ("_context", "_server")
 
@@ -53,6 +60,7 @@ class UserAgent:
         self,
         *,
         local: Address,
+        others: Mapping[tuple[Transport, bool], Address] | None = None,
         user_agent: str,
         timers: Timers = Timers(),  # noqa: B008 - frozen
         limits: Limits | None = None,
@@ -63,6 +71,7 @@ class UserAgent:
             raise ValueError("line end in the user agent's name")
         self._context = Context(
             local=local,
+            others=others or {},
             user_agent=user_agent,
             timers=timers,
             limits=limits or Limits(),
@@ -105,8 +114,8 @@ class UserAgent:
             return self._create_refused_session()
         return OutgoingSession(context, invitation, now)
 
-    def receive(self, data: bytes, source: Address, now: float) -> None:
-        """Take one datagram. Never raises for what a peer sent."""
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
+        """Take one message, as a datagram or cut from a stream. Never raises for what it is."""
         context = self._context
         context.counters.received += 1
         try:
@@ -127,10 +136,16 @@ class UserAgent:
         for item in self._context.deadlines.take_due(now):
             item.handle_timeout(now)
 
-    def take_datagrams(self) -> list[tuple[bytes, Address]]:
+    def handle_transport_failure(self, flow: Flow, now: float) -> None:
+        """A connection could not be opened, or broke: what was sent by it may be lost."""
+        transactions = self._context.client_transactions.values()
+        for transaction in [each for each in transactions if each.next_hop == flow]:
+            transaction.handle_transport_failure(now)
+
+    def take_messages(self) -> list[tuple[bytes, Hop]]:
         """What to send, in order; taken once."""
-        datagrams, self._context.datagrams = self._context.datagrams, []
-        return datagrams
+        messages, self._context.outbox = self._context.outbox, []
+        return messages
 
     def take_events(self) -> list[tuple[Session, SessionEvent]]:
         """What happened, in order; taken once. Nothing is told of sessions that we ended."""
@@ -140,7 +155,7 @@ class UserAgent:
         self._context.events = []
         return [entry for entry in events if not entry[0].is_silent]
 
-    def _receive_response(self, response: SipMessage, source: Address, now: float) -> None:
+    def _receive_response(self, response: SipMessage, source: Hop, now: float) -> None:
         context = self._context
         key = f"{response.branch} {response.method}"
         transaction = context.client_transactions.get(key)

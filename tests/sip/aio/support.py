@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from clicktodial.domain.media import PCMA, MediaAddress, MediaDescription
-from clicktodial.sip.aio.endpoint import EventHandler, SipEndpoint
+from clicktodial.sip.aio.endpoint import UDP_ALONE, EventHandler, Listeners, SipEndpoint
+from clicktodial.sip.aio.stream import StreamLimits
 from clicktodial.sip.event import IncomingInvite, SessionEvent
 from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Invitation, Session
+from clicktodial.sip.uri import bracket_host
+from clicktodial.sip.user_agent import Address, Hop, Invitation, Session
 
 T = TypeVar("T")
 
@@ -64,9 +66,9 @@ class Phone:
     events: Log[SessionEvent] = field(default_factory=Log)
 
 
-def create_invitation(destination: Address) -> Invitation:
+def create_invitation(destination: Hop) -> Invitation:
     """An INVITE to that address."""
-    uri = f"sip:+8613912345673@{destination[0]}:{destination[1]};user=phone"
+    uri = f"sip:+8613912345673@{bracket_host(destination[0])}:{destination[1]};user=phone"
     return Invitation(
         request_uri=uri,
         to_uri=uri,
@@ -77,10 +79,16 @@ def create_invitation(destination: Address) -> Invitation:
 
 
 @asynccontextmanager
-async def open_endpoint(timers: Timers = FAST) -> AsyncIterator[SipEndpoint]:
+async def open_endpoint(
+    timers: Timers = FAST,
+    *,
+    host: str = HOST,
+    listeners: Listeners = UDP_ALONE,
+    stream_limits: StreamLimits | None = None,
+) -> AsyncIterator[SipEndpoint]:
     """A calling endpoint on a free port."""
-    endpoint = SipEndpoint(timers=timers)
-    await endpoint.start(HOST, 0)
+    endpoint = SipEndpoint(timers=timers, stream_limits=stream_limits)
+    await endpoint.start(host, 0, listeners=listeners)
     try:
         yield endpoint
     finally:
@@ -89,7 +97,12 @@ async def open_endpoint(timers: Timers = FAST) -> AsyncIterator[SipEndpoint]:
 
 @asynccontextmanager
 async def open_phone(
-    behave: Callable[[SipEndpoint, Session], None], timers: Timers = FAST
+    behave: Callable[[SipEndpoint, Session], None],
+    timers: Timers = FAST,
+    *,
+    host: str = HOST,
+    listeners: Listeners = UDP_ALONE,
+    stream_limits: StreamLimits | None = None,
 ) -> AsyncIterator[Phone]:
     """A phone on a free port."""
 
@@ -99,8 +112,12 @@ async def open_phone(
         behave(phone.endpoint, session)
         return phone.events.add
 
-    phone = Phone(SipEndpoint(user_agent="phone", timers=timers, on_invite=on_invite))
-    await phone.endpoint.start(HOST, 0)
+    phone = Phone(
+        SipEndpoint(
+            user_agent="phone", timers=timers, on_invite=on_invite, stream_limits=stream_limits
+        )
+    )
+    await phone.endpoint.start(host, 0, listeners=listeners)
     try:
         yield phone
     finally:

@@ -32,7 +32,7 @@ from clicktodial.sip.event import (
 )
 from clicktodial.sip.session import SessionState
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Limits
+from clicktodial.sip.user_agent import Hop, Limits
 
 
 def is_ended(event: SessionEvent) -> bool:
@@ -183,9 +183,9 @@ async def test_invite_without_a_handler_is_refused() -> None:
 
 
 async def test_tap_sees_every_message_and_may_fail() -> None:
-    seen: list[tuple[MessageDirection, bytes, Address]] = []
+    seen: list[tuple[MessageDirection, bytes, Hop]] = []
 
-    def tap(direction: MessageDirection, data: bytes, peer: Address) -> None:
+    def tap(direction: MessageDirection, data: bytes, peer: Hop) -> None:
         seen.append((direction, data.split(b"\r\n")[0], peer))
         raise RuntimeError("boom")
 

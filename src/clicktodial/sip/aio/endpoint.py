@@ -1,29 +1,42 @@
-"""The user agent on a UDP socket of an event loop."""
+"""The user agent on the sockets of an event loop: UDP, and TCP and TLS where wanted."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 import structlog
 
 from clicktodial.domain.number import mask_number
+from clicktodial.domain.trunk import Transport
+from clicktodial.sip.aio.datagram import address_of, open_datagram_socket, send_datagram
+from clicktodial.sip.aio.stream import StreamLimits, StreamTransport
+from clicktodial.sip.aio.tls import TlsListener
 from clicktodial.sip.event import IncomingInvite, SessionEnded, SessionEvent
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Invitation, Limits, Session, UserAgent
+from clicktodial.sip.user_agent import (
+    Address,
+    Flow,
+    Hop,
+    Invitation,
+    Limits,
+    Session,
+    UserAgent,
+)
 
 log = structlog.get_logger()
 
 EventHandler: TypeAlias = Callable[[SessionEvent], None]
 InviteHandler: TypeAlias = Callable[[Session, IncomingInvite], EventHandler]
 
-# A burst of some thousand messages must survive one slow turn of the loop.
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 # Datagrams taken in one turn of the loop; then timers and HTTP have theirs.
 READS_PER_TURN_MAX = 64
 _DATAGRAM_BYTES_MAX = 65_535
+# A free UDP port is seldom taken over TCP; so often in a row it is not.
+_FREE_PORT_TRIES = 16
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 _UNAVAILABLE = (480, "Temporarily Unavailable")
 
 
@@ -34,11 +47,30 @@ class MessageDirection(StrEnum):
     SENT = "sent"
 
 
-MessageTap: TypeAlias = Callable[[MessageDirection, bytes, Address], None]
+MessageTap: TypeAlias = Callable[[MessageDirection, bytes, Hop], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where peers reach us besides UDP at our own address.
+
+    With `has_tcp` also over TCP at the same port. `v6_host` is a second address, of IPv6, with
+    everything that the first one has; `v6_advertised_host` what Via and Contact say there.
+    """
+
+    has_tcp: bool = False
+    tls: TlsListener | None = None
+    v6_host: str | None = None
+    v6_advertised_host: str | None = None
+
+
+UDP_ALONE = Listeners()
 
 
 class SipEndpoint:
-    """One UDP socket, one user agent, one timer.
+    """The sockets, one user agent, one timer.
+
+    Connections are opened to whichever hop a message goes, listeners or not.
 
     Handlers run on the loop, never before the call that registered them has returned. A handler
     that raises is logged and harms nothing else. Use this class's session commands rather than
@@ -55,6 +87,7 @@ class SipEndpoint:
         on_invite: InviteHandler | None = None,
         on_message: MessageTap | None = None,
         admits: Callable[[bytes], bool] | None = None,
+        stream_limits: StreamLimits | None = None,
     ) -> None:
         """`on_invite` gets every incoming session, and returns the handler of its later events;
         without it every INVITE is refused with 480. `advertised_host` is what Via and Contact
@@ -70,7 +103,13 @@ class SipEndpoint:
         self._handlers: dict[Session, EventHandler] = {}
         self._user_agent: UserAgent | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._socket: socket.socket | None = None
+        self._sockets: dict[bool, socket.socket] = {}  # by whether it is of IPv6
+        self._streams = StreamTransport(
+            on_message=self._receive_from_stream,
+            on_failure=self._handle_transport_failure,
+            limits=stream_limits,
+        )
+        self._is_open = False
         self._address: Address | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -94,48 +133,110 @@ class SipEndpoint:
     @property
     def is_open(self) -> bool:
         """Whether the endpoint is started and not closed."""
-        return self._socket is not None
+        return self._is_open
 
-    async def start(self, host: str, port: int) -> None:
+    @property
+    def connection_count(self) -> int:
+        """TCP and TLS connections."""
+        return self._streams.connection_count
+
+    def speaks(self, host: str) -> bool:
+        """Whether we have an address of the family of that literal IP."""
+        return (":" in host) in self._sockets
+
+    async def start(self, host: str, port: int, *, listeners: Listeners = UDP_ALONE) -> None:
         """Bind; port 0 takes any. Raises OSError."""
         if self._user_agent is not None:
             raise RuntimeError("the endpoint was started before")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_DGRAM)
+        self._loop = asyncio.get_running_loop()
         try:
-            bound.setblocking(False)
-            _enlarge_buffers(bound)
-            bound.bind((host, port))
+            self._address, others = await self._listen((host, port), listeners)
         except OSError:
-            bound.close()
+            await self._release()
             raise
-        name = bound.getsockname()
-        self._address = (str(name[0]), int(name[1]))
         self._user_agent = UserAgent(
             local=(self._advertised_host or self._address[0], self._address[1]),
+            others=others,
             user_agent=self._name,
             timers=self._timers,
             limits=self._limits,
         )
-        self._socket = bound
-        self._loop = asyncio.get_running_loop()
-        # A bare socket rather than a transport: nothing to be buffered on the way out (what the
-        # kernel refuses is lost, and comes again by RFC 3261's timers), several reads a turn.
-        self._loop.add_reader(bound.fileno(), self._read)
+        self._is_open = True
+        for bound in self._sockets.values():
+            self._loop.add_reader(bound.fileno(), self._read, bound)
         log.info("sip.started", host=self._address[0], port=self._address[1])
 
     async def close(self) -> None:
-        """Stop at once and close the socket; sessions get no further events."""
-        bound, self._socket = self._socket, None
-        if bound is None:
+        """Stop at once and close the sockets; sessions get no further events."""
+        if not self._is_open:
             return
+        self._is_open = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._handlers.clear()
-        self._running_loop().remove_reader(bound.fileno())
-        bound.close()
+        for bound in self._sockets.values():
+            self._running_loop().remove_reader(bound.fileno())
+        await self._release()
         log.info("sip.stopped", port=self.address[1])
+
+    async def _listen(
+        self, address: Address, listeners: Listeners
+    ) -> tuple[Address, dict[tuple[Transport, bool], Address]]:
+        """Open all sockets; returns our own address, and what we advertise of the others."""
+        others: dict[tuple[Transport, bool], Address] = {}
+        own, *further = (
+            (address,) if listeners.v6_host is None else (address, (listeners.v6_host, address[1]))
+        )
+        bound = await self._listen_at(own, self._advertised_host, listeners, others)
+        for each in further:
+            v6_port = each[1] or bound[1]
+            await self._listen_at(
+                (each[0], v6_port), listeners.v6_advertised_host, listeners, others
+            )
+        return bound, others
+
+    async def _listen_at(
+        self,
+        address: Address,
+        advertised_host: str | None,
+        listeners: Listeners,
+        others: dict[tuple[Transport, bool], Address],
+    ) -> Address:
+        is_v6 = ":" in address[0]
+        bound_socket = await self._open_pair(address, with_tcp=listeners.has_tcp)
+        self._sockets[is_v6] = bound_socket
+        bound = address_of(bound_socket)
+        host = advertised_host or bound[0]
+        others[Transport.UDP, is_v6] = others[Transport.TCP, is_v6] = host, bound[1]
+        if listeners.tls is not None:
+            tls_bound = await self._streams.listen((address[0], listeners.tls.port), listeners.tls)
+            others[Transport.TLS, is_v6] = host, tls_bound[1]
+        if bound[0] not in _ANY_ADDRESS:
+            self._streams.set_source(bound[0])
+        return bound
+
+    async def _open_pair(self, address: Address, *, with_tcp: bool) -> socket.socket:
+        """The UDP socket, and with it a TCP one of the same port (RFC 3261 18.2.1). A free port
+        of the one may be taken for the other, so that several are tried."""
+        for tries_left in reversed(range(_FREE_PORT_TRIES)):
+            bound = open_datagram_socket(address)
+            if not with_tcp:
+                return bound
+            try:
+                await self._streams.listen(address_of(bound))
+            except OSError:
+                bound.close()
+                if address[1] or not tries_left:
+                    raise
+            else:
+                return bound
+        raise AssertionError("unreachable")
+
+    async def _release(self) -> None:
+        await self._streams.close()
+        for bound in self._sockets.values():
+            bound.close()
 
     # Sessions
 
@@ -170,12 +271,12 @@ class SipEndpoint:
 
     # From the loop
 
-    def _read(self) -> None:
+    def _read(self, bound: socket.socket) -> None:
         for _ in range(READS_PER_TURN_MAX):
-            if self._socket is None:
+            if not self._is_open:
                 return  # a handler closed the endpoint
             try:
-                data, source = self._socket.recvfrom(_DATAGRAM_BYTES_MAX)
+                data, source = bound.recvfrom(_DATAGRAM_BYTES_MAX)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
@@ -184,7 +285,17 @@ class SipEndpoint:
                 continue
             self._receive(data, (source[0], source[1]))
 
-    def _receive(self, data: bytes, source: Address) -> None:
+    def _receive_from_stream(self, data: bytes, source: Flow) -> None:
+        if self._is_open:
+            self._receive(data, source)
+
+    def _handle_transport_failure(self, flow: Flow) -> None:
+        if self._is_open:
+            self.user_agent.handle_transport_failure(flow, self._now())
+            self._dispatch()
+            self._flush()
+
+    def _receive(self, data: bytes, source: Hop) -> None:
         if self._on_message is not None:
             self._tap(MessageDirection.RECEIVED, data, source)
         if self._admits is not None and not self._admits(data):
@@ -197,8 +308,9 @@ class SipEndpoint:
         self._timer = None
         # After a stall of the loop the answers lie in the socket: to read them first saves
         # retransmissions just when there is no time for them.
-        self._read()
-        if self._socket is None:
+        for bound in self._sockets.values():
+            self._read(bound)
+        if not self._is_open:
             return
         self.user_agent.handle_timeout(self._now())
         self._dispatch()
@@ -216,7 +328,7 @@ class SipEndpoint:
             while self.user_agent.has_events:
                 events = self.user_agent.take_events()
                 for session, event in events:
-                    if self._socket is None:
+                    if not self._is_open:
                         return  # an earlier handler closed the endpoint
                     self._deliver(session, event)
         finally:
@@ -254,17 +366,27 @@ class SipEndpoint:
 
     def _flush(self) -> None:
         """Send what is queued, and see to the events and the deadline that a command made."""
-        bound, user_agent = self._socket, self._user_agent
-        if bound is None or user_agent is None:
+        user_agent = self._user_agent
+        if not self._is_open or user_agent is None:
             return  # a handler closed the endpoint
-        for data, destination in user_agent.take_datagrams():
+        for data, destination in user_agent.take_messages():
             if self._on_message is not None:
                 self._tap(MessageDirection.SENT, data, destination)
-            _send(bound, data, destination)
+            if isinstance(destination, Flow):
+                self._streams.send(data, destination)
+            else:
+                self._send(data, destination)
         if user_agent.has_events and not self._dispatching and not self._dispatch_pending:
             self._dispatch_pending = True
             self._running_loop().call_soon(self._dispatch_later)
         self._arm(user_agent.next_deadline())
+
+    def _send(self, data: bytes, destination: Address) -> None:
+        bound = self._sockets.get(":" in destination[0])
+        if bound is None:
+            log.warning("sip.no_address_of_family", peer=destination[0])
+        else:
+            send_datagram(bound, data, destination)
 
     def _arm(self, deadline: float | None) -> None:
         """One timer for the earliest deadline. A deadline that moved away is left alone: the
@@ -276,7 +398,7 @@ class SipEndpoint:
         self._timer_at = deadline
         self._timer = self._running_loop().call_at(deadline, self._handle_timer)
 
-    def _tap(self, direction: MessageDirection, data: bytes, peer: Address) -> None:
+    def _tap(self, direction: MessageDirection, data: bytes, peer: Hop) -> None:
         assert self._on_message is not None
         try:
             self._on_message(direction, data, peer)
@@ -293,23 +415,5 @@ class SipEndpoint:
         return self._running_loop().time()
 
 
-def _send(bound: socket.socket, data: bytes, destination: Address) -> None:
-    try:
-        bound.sendto(data, destination)
-    except BlockingIOError:
-        # The buffer is full: lost as on any network, and sent again by the transaction's timers.
-        log.debug("sip.send_buffer_full")
-    except (OSError, OverflowError) as error:
-        # A destination that a peer named, and that no route leads to.
-        log.warning("sip.send_failed", peer=destination[0], error=str(error))
-
-
 def _discard(_event: SessionEvent) -> None:
     """The handler of a session whose owner has not named one yet."""
-
-
-def _enlarge_buffers(bound: socket.socket) -> None:
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        # Where the system allows less, it takes what it allows.
-        with contextlib.suppress(OSError):
-            bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
