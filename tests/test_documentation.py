@@ -68,6 +68,8 @@ def spell_default(value: object) -> str:
         return "none"
     if isinstance(value, str):
         return f'`"{value}"`'
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return f"`{list(value)}`"
     return f"`{value}`"
@@ -83,6 +85,8 @@ def spell_values(name: str, kind: inspected.Type) -> str:
             suffixes = (suffix for suffix in _UNIT_BY_SUFFIX if name.endswith(suffix))
             unit = next((_UNIT_BY_SUFFIX[suffix] for suffix in suffixes), "")
             return f"{bounds} {unit}".strip()
+        case inspected.BoolType():
+            return "true, false"
         case inspected.LiteralType(values=values):
             return ", ".join(f'`"{value}"`' for value in values)
         case inspected.StrType(pattern=None):

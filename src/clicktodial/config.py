@@ -7,6 +7,7 @@ unit and bounds stand beside it here and in `docs/settings.md`; a test holds the
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,6 +49,15 @@ class SipSettings(_Table, frozen=True):
     advertised_host: str | None = None  # what Via and Contact say; default: host
     user_agent: str = "clicktodial"
     t1_ms: Annotated[int, Meta(ge=10, le=5000)] = 500  # RFC 3261 17.1.1.1
+    tcp: bool = True  # receive over TCP too, at the same port
+    tls_port: Port | None = None  # receive over TLS there; 0: any free port
+    tls_certificate_file: str | None = None  # PEM, with its chain
+    tls_key_file: str | None = None
+    tls_ca_file: str | None = None  # who connects must show a certificate of these
+    v6_host: str | None = None  # a second address, of IPv6
+    v6_advertised_host: str | None = None  # what Via and Contact say there; default: v6_host
+    # HOST:PORT each, for names of trunks; default: those of the system.
+    name_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
 
 
 class MediaSettings(_Table, frozen=True):
@@ -194,6 +204,7 @@ def _list_or_text(name: str, value: str) -> Any:
 
 
 def _check(settings: Settings) -> None:
+    _check_sip(settings.sip)
     media = settings.media
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
@@ -204,3 +215,23 @@ def _check(settings: Settings) -> None:
         # Peers answer to what we advertise, and nobody can answer to "any address".
         if host in _ANY_ADDRESS and advertised is None:
             raise ConfigError(f"{name}.advertised_host is needed where {name}.host is {host}")
+
+
+def _check_sip(sip: SipSettings) -> None:
+    if sip.tls_port is not None and not (sip.tls_certificate_file and sip.tls_key_file):
+        raise ConfigError("sip.tls_port needs sip.tls_certificate_file and sip.tls_key_file")
+    if sip.v6_host is not None and ":" in sip.host:
+        raise ConfigError("sip.v6_host is for where sip.host is of IPv4")
+    if sip.v6_host == "::" and sip.v6_advertised_host is None:
+        raise ConfigError("sip.v6_advertised_host is needed where sip.v6_host is ::")
+    for server in sip.name_servers:
+        parse_name_server(server)
+
+
+def parse_name_server(text: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPV6]:PORT` of a literal address. Raises ConfigError."""
+    host, _, port = text.rpartition(":")
+    try:
+        return str(ip_address(host.strip("[]"))), int(port)
+    except ValueError as error:
+        raise ConfigError("a name server is ADDRESS:PORT") from error

@@ -22,7 +22,7 @@ from clicktodial.api.app import create_http_app
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings, SipSettings
+from clicktodial.config import ConfigError, Settings, SipSettings, parse_name_server
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -34,8 +34,11 @@ from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
 from clicktodial.recordings.recorder import FileRecorder
-from clicktodial.sip.aio.endpoint import SipEndpoint
+from clicktodial.sip.aio.endpoint import Listeners, SipEndpoint
+from clicktodial.sip.aio.names import DnsNames
+from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
+from clicktodial.sip.aio.tls import TlsListener
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.call_store import SqlCallStore
@@ -208,11 +211,33 @@ async def _open_telephony(
         advertised_host=settings.advertised_host,
         timers=Timers(t1_s=settings.t1_ms / 1000),
     )
-    await endpoint.start(settings.host, settings.port)
+    await endpoint.start(settings.host, settings.port, listeners=_create_listeners(settings))
     stack.push_async_callback(endpoint.close)
-    telephony = TrunkTelephony(endpoint, applications.trunks)
+    name_servers = [parse_name_server(server) for server in settings.name_servers]
+    resolver = TargetResolver(DnsNames(name_servers, speaks=endpoint.speaks))
+    telephony = TrunkTelephony(endpoint, applications.trunks, resolver)
     stack.push_async_callback(telephony.close)
     return endpoint, telephony
+
+
+def _create_listeners(settings: SipSettings) -> Listeners:
+    tls = None
+    if settings.tls_port is not None:
+        # That both files are given was checked with the settings.
+        assert settings.tls_certificate_file is not None
+        assert settings.tls_key_file is not None
+        tls = TlsListener(
+            settings.tls_port,
+            settings.tls_certificate_file,
+            settings.tls_key_file,
+            settings.tls_ca_file,
+        )
+    return Listeners(
+        has_tcp=settings.tcp,
+        tls=tls,
+        v6_host=settings.v6_host,
+        v6_advertised_host=settings.v6_advertised_host,
+    )
 
 
 def _add_readings(

@@ -198,12 +198,14 @@ ALL_OF_A_TRUNK = (
     "--priority", "5", "--domain", "example.org", "--answer-timeout", "7", "--weight", "3",
     "--prefix", "+86", "--prefix", "+852", "--number-format", "national", "--region", "HK",
     "--header", "X-Account: 7", "--max-rate", "20", "--max-channels", "300", "--username", "us",
+    "--transport", "TLS", "--tls-name", "sbc.example.org", "--tls-ca", "/etc/ca.pem",
+    "--tls-certificate", "/etc/us.pem", "--tls-key", "/etc/us.key",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
     "host": "sip.example.org",
     "port": 5070,
-    "transport": "udp",
+    "transport": "tls",
     "priority": 5,
     "domain": "example.org",
     "answer_timeout_s": 7,
@@ -215,6 +217,12 @@ TRUNK = {
     "calls_per_second_max": 20,
     "channels_max": 300,
     "username": "us",
+    "tls": {
+        "server_name": "sbc.example.org",
+        "ca_file": "/etc/ca.pem",
+        "certificate_file": "/etc/us.pem",
+        "key_file": "/etc/us.key",
+    },
     "enabled": True,
 }
 
@@ -248,10 +256,18 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
     )  # fmt: skip
     command.run("trunk", "disable", "main")
     command.run("trunk", "set", "main", "--target", "192.0.2.7", "--max-channels", "0")
-    changed = TRUNK | {"host": "192.0.2.7", "port": 5060, "channels_max": 0, "enabled": False}
+    changed = TRUNK | {"host": "192.0.2.7", "port": None, "channels_max": 0, "enabled": False}
     assert command.run_json("trunk", "show", "main") == changed
     command.run("trunk", "set", "main", "--prefix", "", "--header", "", "--domain", "")
-    command.run("trunk", "set", "main", "--username", "")
+    command.run("trunk", "set", "main", "--username", "", "--transport", "auto")
+    command.run("trunk", "set", "main", "--tls-certificate", "", "--tls-key", "", "--tls-name", "")
+    changed |= {
+        "transport": "auto",
+        "tls": {
+            "server_name": None, "ca_file": "/etc/ca.pem",
+            "certificate_file": None, "key_file": None,
+        },
+    }  # fmt: skip
     changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
     assert command.run_json("trunk", "show", "main") == changed
 
@@ -264,6 +280,9 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
         (("--header", "none"), 1, "NAME: VALUE"),
         (("--region", "XX"), 1, "region"),
         (("--number-format", "roman"), 2, "none of"),
+        (("--transport", "sctp"), 2, "none of"),
+        (("--tls-ca", "relative.pem"), 1, "absolute"),
+        (("--tls-key", "/etc/us.key"), 1, "together"),
         (("--username", "us"), 1, "password"),
         (("--password-file", "/does/not/exist"), 2, "cannot be"),
         (("--weight", "-1"), 1, "weight"),
@@ -328,7 +347,7 @@ def test_trunks_are_listed_in_the_order_of_trying(command: Command) -> None:
     for name, priority in (("c", "100"), ("b", "100"), ("a", "200"), ("z", "1")):
         command.run("trunk", "add", name, "--target", "192.0.2.1", "--priority", priority)
     assert [trunk["name"] for trunk in command.run_json("trunk", "list")] == ["z", "b", "c", "a"]
-    assert "192.0.2.1:5060" in command.run("trunk", "list")
+    assert "192.0.2.1 " in command.run("trunk", "list")
 
 
 def test_trunk_is_disabled_enabled_and_removed(command: Command) -> None:
@@ -388,12 +407,12 @@ def test_text_that_is_no_address_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("192.0.2.1", Address("192.0.2.1", 5060)),
-        ("[::1]", Address("::1", 5060)),
+        ("192.0.2.1", Address("192.0.2.1", 0)),
+        ("[::1]", Address("::1", 0)),
         ("192.0.2.1:5070", Address("192.0.2.1", 5070)),
     ],
 )
-def test_target_without_a_port_is_sips_own(text: str, address: Address) -> None:
+def test_target_without_a_port_leaves_it_to_dns(text: str, address: Address) -> None:
     assert parse_target(text) == address
 
 

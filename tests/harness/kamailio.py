@@ -6,11 +6,13 @@ addresses, and everything within a dialog follows the Route headers, as a carrie
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from tests.harness.address import Address, allocate_host, format_address, free_port
+from tests.harness.certificate import Certificate
 from tests.harness.process import OwnedProcess
 
 PACKAGE = "kamailio"
@@ -27,9 +29,9 @@ log_stderror=yes
 fork=yes
 children=1
 socket_workers=1
-disable_tcp=yes
 auto_aliases=no
 listen=udp:{listen}
+{stream}
 mpath="/usr/lib/x86_64-linux-gnu/kamailio/modules:/usr/lib/aarch64-linux-gnu/kamailio/modules"
 loadmodule "sl.so"
 loadmodule "tm.so"
@@ -39,6 +41,7 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "auth.so"
+{modules}
 modparam("rr", "enable_full_lr", 1)
 modparam("auth", "algorithm", "{algorithm}")
 request_route {{
@@ -57,6 +60,24 @@ request_route {{
     sl_send_reply("404", "Not Found");
 }}
 """
+_TCP = "tcp_children=1\nlisten=tcp:{listen}"
+_TLS = "tcp_children=1\nenable_tls=yes\nlisten=tls:{listen_tls}"
+_TLS_PROFILES = """\
+[server:default]
+method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+private_key = {key}
+certificate = {certificate}
+ca_list = {ca}
+[client:default]
+method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+private_key = {key}
+certificate = {certificate}
+ca_list = {ca}
+"""
 _ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
         proxy_challenge("{realm}", "1");
         exit;
@@ -66,6 +87,10 @@ _ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
 
 class Kamailio:
     """One proxy on a host of its own, in front of `phones`: addresses by number.
+
+    With `tcp` it listens over TCP at the same port, with `tls` (its certificate, and the file of
+    whom it trusts) at `tls_address`, and asks who connects for a certificate too. The phones are
+    reached over UDP all the same.
 
     With `password` every INVITE and BYE is asked for credentials of that password, by digests of
     `algorithm` ("MD5" or "SHA-256").
@@ -78,9 +103,12 @@ class Kamailio:
         *,
         password: str = "",
         algorithm: str = "MD5",
+        tcp: bool = False,
+        tls: tuple[Certificate, str] | None = None,
     ) -> None:
         host = allocate_host()
         self.address: Address = (host, free_port(host))
+        self.tls_address: Address = (host, free_port(host, socket.SOCK_STREAM))
         self._directory = directory / f"kamailio-{host}"
         self._directory.mkdir()
         ask = _ASK.format(realm=_REALM, password=password)
@@ -91,10 +119,29 @@ class Kamailio:
                 algorithm=algorithm,
                 within=f'if (is_method("BYE")) {{ {ask} }}' if password else "",
                 outside=ask if password else "",
+                stream=self._stream(tcp=tcp, tls=tls),
+                modules=self._tls_module(tls),
                 routes="\n".join(_route(number, phone) for number, phone in phones.items()),
             )
         )
         self._process: OwnedProcess | None = None
+
+    def _stream(self, *, tcp: bool, tls: tuple[Certificate, str] | None) -> str:
+        if tls is not None:
+            return _TLS.format(listen_tls=format_address(self.tls_address))
+        return _TCP.format(listen=format_address(self.address)) if tcp else "disable_tcp=yes"
+
+    def _tls_module(self, tls: tuple[Certificate, str] | None) -> str:
+        if tls is None:
+            return ""
+        certificate, ca_file = tls
+        profiles = self._directory / "tls.cfg"
+        profiles.write_text(
+            _TLS_PROFILES.format(
+                key=certificate.key_file, certificate=certificate.certificate_file, ca=ca_file
+            )
+        )
+        return f'loadmodule "tls.so"\nmodparam("tls", "config", "{profiles}")'
 
     async def start(self) -> Self:
         """Start it; returns when it answers OPTIONS."""

@@ -12,7 +12,7 @@ from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import CallOptions, Ringback
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
+from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials, TrunkTls
 from clicktodial.storage import application_directory
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
@@ -344,7 +344,13 @@ async def test_trunks_come_by_priority_and_only_enabled(
     [
         Trunk("bad name", "h", 5060),
         Trunk("t", "bad host", 5060),
-        Trunk("t", "h", 0),
+        Trunk("t", "h", -1),
+        Trunk("t", "h", 0, tls=TrunkTls(server_name="bad name")),
+        Trunk("t", "h", 0, tls=TrunkTls(ca_file="relative.pem")),
+        Trunk("t", "h", 0, tls=TrunkTls(certificate_file="/a.pem")),
+        Trunk("t", "h", 0, tls=TrunkTls(key_file="/a.key")),
+        Trunk("t", "h", 0, tls=TrunkTls(ca_file="/a\n.pem")),
+        Trunk("t", "h", 0, tls=TrunkTls(ca_file="/" + "a" * 1_024)),
         Trunk("t", "h", 65_536),
         Trunk("t", "h", 5060, priority=-1),
         Trunk("t", "h", 5060, domain="x\r\ny"),

@@ -9,7 +9,6 @@ import typer
 from clicktodial.cli.error import JSON_KEY
 
 PORT_MAX = 65_535
-SIP_PORT = 5060
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\]")
 
@@ -37,9 +36,10 @@ def parse_address(text: str) -> Address:
 
 
 def parse_target(text: str) -> Address:
-    """As `parse_address`, with SIP's own port when none is given; 0 is no target."""
-    has_port = ":" in text and not text.endswith("]")
-    address = parse_address(text if has_port else f"{text}:{SIP_PORT}")
+    """As `parse_address`; without a port, 0, which is no port to give."""
+    if ":" not in text or text.endswith("]"):
+        return parse_address(f"{text}:0")
+    address = parse_address(text)
     if address.port == 0:
         raise typer.BadParameter("the port must be between 1 and 65535")
     return address

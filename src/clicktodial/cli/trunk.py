@@ -1,9 +1,10 @@
 """`clicktodial trunk`: the SIP peers through which calls leave."""
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from clicktodial.domain.trunk import Trunk, TrunkCredentials
 
 app = typer.Typer(no_args_is_help=True, help="SIP trunks through which calls leave.")
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The trunk's name.")]
 
@@ -65,6 +68,28 @@ Rate = Annotated[
 Channels = Annotated[
     int | None, typer.Option("--max-channels", metavar="N", help="Legs at a time; 0: any.")
 ]
+TransportName = Annotated[
+    str | None,
+    typer.Option(
+        "--transport",
+        metavar="udp|tcp|tls|auto",
+        help="How it is reached; auto: as its NAPTR and SRV records say.",
+    ),
+]
+TlsName = Annotated[
+    str | None,
+    typer.Option("--tls-name", metavar="HOST", help="In its certificate; default: the target's."),
+]
+TlsCa = Annotated[
+    str | None,
+    typer.Option("--tls-ca", metavar="FILE", help="Whom to trust; default: the system's."),
+]
+TlsCertificate = Annotated[
+    str | None, typer.Option("--tls-certificate", metavar="FILE", help="Ours, in PEM.")
+]
+TlsKey = Annotated[
+    str | None, typer.Option("--tls-key", metavar="FILE", help="The key of our certificate.")
+]
 Username = Annotated[
     str | None,
     typer.Option("--username", metavar="U", help="For digest authentication; empty: none."),
@@ -82,7 +107,10 @@ def add(
     target: Annotated[
         Address,
         typer.Option(
-            "--target", metavar="HOST:PORT", parser=parse_target, help="Where its SIP is received."
+            "--target",
+            metavar="HOST[:PORT]",
+            parser=parse_target,
+            help="Where its SIP is received.",
         ),
     ],
     priority: Priority = None,
@@ -95,6 +123,11 @@ def add(
     headers: Headers = None,
     calls_per_second_max: Rate = None,
     channels_max: Channels = None,
+    transport: TransportName = None,
+    tls_name: TlsName = None,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
     username: Username = None,
     password_file: PasswordFile = None,
     config: Config = None,
@@ -115,12 +148,21 @@ def add(
             headers=headers,
             calls_per_second_max=calls_per_second_max,
             channels_max=channels_max,
+            transport=transport,
+            tls={
+                "server_name": tls_name,
+                "ca_file": tls_ca,
+                "certificate_file": tls_certificate,
+                "key_file": tls_key,
+            },
             credentials=(username, password_file),
         )
         trunk = change(Trunk(name=name, host=target.host, port=target.port))
         administration.add_trunk(trunk)
     tell(
-        _answer(trunk, enabled=True), f"Calls may leave through {name} ({target}).", as_json=as_json
+        _answer(trunk, enabled=True),
+        f"Calls may leave through {name} ({_target_of(trunk)}).",
+        as_json=as_json,
     )
 
 
@@ -131,7 +173,10 @@ def set_values(
     target: Annotated[
         Address | None,
         typer.Option(
-            "--target", metavar="HOST:PORT", parser=parse_target, help="Where its SIP is received."
+            "--target",
+            metavar="HOST[:PORT]",
+            parser=parse_target,
+            help="Where its SIP is received.",
         ),
     ] = None,
     priority: Priority = None,
@@ -144,6 +189,11 @@ def set_values(
     headers: Headers = None,
     calls_per_second_max: Rate = None,
     channels_max: Channels = None,
+    transport: TransportName = None,
+    tls_name: TlsName = None,
+    tls_ca: TlsCa = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
     username: Username = None,
     password_file: PasswordFile = None,
     config: Config = None,
@@ -163,6 +213,13 @@ def set_values(
             headers=headers,
             calls_per_second_max=calls_per_second_max,
             channels_max=channels_max,
+            transport=transport,
+            tls={
+                "server_name": tls_name,
+                "ca_file": tls_ca,
+                "certificate_file": tls_certificate,
+                "key_file": tls_key,
+            },
             credentials=(username, password_file),
         )
         trunk = administration.change_trunk(name, change)
@@ -184,11 +241,13 @@ def _create_change(
     prefixes: list[str] | None,
     number_format: str | None,
     headers: list[str] | None,
+    transport: str | None,
+    tls: dict[str, str | None],
     credentials: tuple[str | None, Path | None],
     **values: int | str | None,
 ) -> "Callable[[Trunk], Trunk]":
     """What the options that were given make of a trunk; an empty text or list takes away."""
-    from clicktodial.domain.trunk import NumberFormat
+    from clicktodial.domain.trunk import NumberFormat, Transport
     from clicktodial.storage.trunk_row import parse_header
 
     changes: dict[str, Any] = {key: each for key, each in values.items() if each is not None}
@@ -201,18 +260,29 @@ def _create_change(
     if headers is not None:
         changes["headers"] = tuple(parse_header(header) for header in headers if header)
     if number_format is not None:
-        try:
-            changes["number_format"] = NumberFormat(number_format.lower())
-        except ValueError as error:
-            known = ", ".join(NumberFormat)
-            raise typer.BadParameter(f"{number_format!r} is none of: {known}") from error
+        changes["number_format"] = _parse_word(NumberFormat, number_format)
+    if transport is not None:
+        changes["transport"] = _parse_word(Transport, transport)
+    tls_changes = {key: each or None for key, each in tls.items() if each is not None}
     username, password_file = credentials
     password = None if password_file is None else _read_password(password_file)
 
     def change(trunk: "Trunk") -> "Trunk":
-        return replace(trunk, **changes, credentials=_credentials(trunk, username, password))
+        return replace(
+            trunk,
+            **changes,
+            tls=replace(trunk.tls, **tls_changes),
+            credentials=_credentials(trunk, username, password),
+        )
 
     return change
+
+
+def _parse_word(kind: type[_Word], text: str) -> _Word:
+    try:
+        return kind(text.lower())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is none of: {', '.join(kind)}") from error
 
 
 def _credentials(
@@ -249,12 +319,21 @@ def list_all(*, config: Config = None, as_json: Json = False) -> None:
     """List all trunks, in the order in which they are tried."""
     with open_administration(config) as administration:
         details = administration.list_trunks()
-    headings = ("NAME", "TARGET", "PRIORITY", "WEIGHT", "PREFIXES", "DOMAIN", "ENABLED")
+    headings = (
+        "NAME",
+        "TARGET",
+        "TRANSPORT",
+        "PRIORITY",
+        "WEIGHT",
+        "PREFIXES",
+        "DOMAIN",
+        "ENABLED",
+    )
     rows = [
         (
-            each.trunk.name, str(Address(each.trunk.host, each.trunk.port)),
-            each.trunk.priority, each.trunk.weight, " ".join(each.trunk.prefixes),
-            each.trunk.domain, each.enabled,
+            each.trunk.name, _target_of(each.trunk),
+            each.trunk.transport, each.trunk.priority, each.trunk.weight,
+            " ".join(each.trunk.prefixes), each.trunk.domain, each.enabled,
         )
         for each in details
     ]  # fmt: skip
@@ -289,11 +368,15 @@ def _set_enabled(name: str, config: Path | None, *, enabled: bool, as_json: bool
     tell({"name": name, "enabled": enabled}, text, as_json=as_json)
 
 
+def _target_of(trunk: "Trunk") -> str:
+    return str(Address(trunk.host, trunk.port)) if trunk.port else trunk.host
+
+
 def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]:
     answer: dict[str, object] = {
         "name": trunk.name,
         "host": trunk.host,
-        "port": trunk.port,
+        "port": trunk.port or None,
         "transport": trunk.transport,
         "priority": trunk.priority,
         "domain": trunk.domain,
@@ -305,6 +388,7 @@ def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]
         "headers": [": ".join(header) for header in trunk.headers],
         "calls_per_second_max": trunk.calls_per_second_max,
         "channels_max": trunk.channels_max,
+        "tls": asdict(trunk.tls),
         "username": None if trunk.credentials is None else trunk.credentials.username,
     }
     return answer if enabled is None else answer | {"enabled": enabled}
@@ -313,7 +397,12 @@ def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]
 def _describe(trunk: "Trunk", *, enabled: bool | None = None) -> str:
     fields: list[tuple[str, object]] = [
         ("Name", trunk.name),
-        ("Target", str(Address(trunk.host, trunk.port))),
+        ("Target", _target_of(trunk)),
+        ("Transport", trunk.transport),
+        ("TLS name", trunk.tls.server_name),
+        ("TLS trusts", trunk.tls.ca_file),
+        ("TLS certificate", trunk.tls.certificate_file),
+        ("TLS key", trunk.tls.key_file),
         ("Priority", trunk.priority),
         ("Weight", trunk.weight),
         ("Prefixes", trunk.prefixes),

@@ -35,7 +35,7 @@ class TrunkCredentials:
 class TrunkTls:
     """What a trunk over TLS must prove, and what we prove to it. Paths are those of PEM files.
 
-    `server_name` must be in its certificate; default: the trunk's domain, or its host. `ca_file`
+    `server_name` must be in its certificate; default: its host. `ca_file`
     holds whom we trust; default: whom the system trusts.
     """
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from clicktodial.domain.trunk import Trunk
+from clicktodial.sip.uri import Hop
 
 # A trunk that failed so often in a row is tried after the others for a while.
 FAULTS_MAX = 3
@@ -58,6 +59,7 @@ class TrunkStates:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._states: dict[str, _State] = {}
+        self._resting_hops: dict[Hop, float] = {}
 
     def channels(self, trunk: Trunk) -> int:
         """Legs that the trunk carries now."""
@@ -80,6 +82,21 @@ class TrunkStates:
     def note_silence(self, trunk: Trunk) -> None:
         """The trunk did not respond: others go first for a while."""
         self._of(trunk).rests_until = self._now() + TRUNK_REST_S
+
+    def note_hop_silence(self, hop: Hop) -> None:
+        """One of the places of a trunk did not respond: its others go first for a while."""
+        now = self._now()
+        self._resting_hops = {
+            each: until for each, until in self._resting_hops.items() if until > now
+        }
+        self._resting_hops[hop] = now + TRUNK_REST_S
+
+    def order_hops(self, hops: list[Hop]) -> list[Hop]:
+        """Those that were silent lately come last."""
+        if len(hops) < 2 or not self._resting_hops:
+            return hops
+        now = self._now()
+        return sorted(hops, key=lambda hop: self._resting_hops.get(hop, 0.0) > now)
 
     def note_fault(self, trunk: Trunk) -> None:
         """The trunk refused what was not the party's fault."""

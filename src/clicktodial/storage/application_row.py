@@ -110,4 +110,5 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         calls_per_second_max=settings.calls_per_second_max,
         channels_max=settings.channels_max,
         credentials=credentials,
+        tls=settings.tls,
     )

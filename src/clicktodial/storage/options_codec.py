@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from clicktodial.domain.plan import CallOptions
-from clicktodial.domain.trunk import NumberFormat, Trunk
+from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkTls
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import DURATION_S_MAX, check_range
 
@@ -25,6 +25,7 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     calls_per_second_max: int = 0
     channels_max: int = 0
     username: str | None = None
+    tls: TrunkTls = TrunkTls()
 
 
 _T = TypeVar("_T")
@@ -43,6 +44,7 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         calls_per_second_max=trunk.calls_per_second_max,
         channels_max=trunk.channels_max,
         username=None if trunk.credentials is None else trunk.credentials.username,
+        tls=trunk.tls,
     )
     return msgspec.json.encode(settings).decode()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import phonenumbers
 
-from clicktodial.domain.trunk import NumberFormat, Transport, Trunk
+from clicktodial.domain.trunk import NumberFormat, Transport, Trunk, TrunkTls
 from clicktodial.storage import value
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.options_codec import encode_trunk_settings
@@ -18,6 +18,7 @@ HEADER_CHARACTERS_MAX = 256
 CALLS_PER_SECOND_MAX = 10_000
 CHANNELS_MAX = 100_000
 CREDENTIAL_CHARACTERS_MAX = 128
+PATH_CHARACTERS_MAX = 1_024
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
@@ -39,7 +40,7 @@ def check_trunk(trunk: Trunk) -> dict[str, Any]:
     return {
         "name": trunk.name,
         "host": value.check_host(trunk.host, "the trunk's host"),
-        "port": value.check_range(trunk.port, "the port", low=1, high=65_535),
+        "port": value.check_range(trunk.port, "the port", low=0, high=65_535),
         "transport": Transport(trunk.transport).value,
         "priority": value.check_range(
             trunk.priority, "the priority", low=0, high=value.PRIORITY_MAX
@@ -74,6 +75,7 @@ def _check_settings(trunk: Trunk) -> None:
     if not all(_PREFIX.fullmatch(prefix) for prefix in trunk.prefixes):
         raise ValueInvalid("a prefix must be the beginning of a number in E.164, such as +8613")
     _check_headers(trunk.headers)
+    _check_tls(trunk.tls)
     if trunk.credentials is not None:
         _check_credential(trunk.credentials.username, "the user name")
         _check_credential(trunk.credentials.password, "the password")
@@ -91,6 +93,19 @@ def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
             raise ValueInvalid("a header's value must be printable")
         if name.lower() in _OWN_HEADERS:
             raise ValueInvalid(f"the header {name} is written by the platform itself")
+
+
+def _check_tls(tls: TrunkTls) -> None:
+    """Whether the files are there is seen when they are used: by the server, not by us."""
+    if tls.server_name is not None:
+        value.check_host(tls.server_name, "the TLS name")
+    if bool(tls.certificate_file) != bool(tls.key_file):
+        raise ValueInvalid("a TLS certificate and its key go together")
+    for path in (tls.ca_file, tls.certificate_file, tls.key_file):
+        if path is None:
+            continue
+        if not path.startswith("/") or len(path) > PATH_CHARACTERS_MAX or not path.isprintable():
+            raise ValueInvalid("a TLS file must be an absolute path")
 
 
 def _check_credential(text: str, what: str) -> None:

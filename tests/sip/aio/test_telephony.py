@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -30,9 +30,10 @@ from clicktodial.control.port import Answered, EarlyMedia, Ended, Leg, LegEvent,
 from clicktodial.domain.cause import LegOutcome
 from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
 from clicktodial.sip.aio.endpoint import SipEndpoint
-from clicktodial.sip.aio.resolver import HostResolver
+from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony, create_invitation
 from clicktodial.sip.event import SessionEnded
+from clicktodial.sip.location import Naptr, Srv
 from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import Address, Session
 
@@ -54,7 +55,7 @@ class NoChance(random.Random):
 
 @asynccontextmanager
 async def open_telephony(
-    *trunks: Trunk, timers: Timers = FAST, resolver: HostResolver | None = None
+    *trunks: Trunk, timers: Timers = FAST, resolver: TargetResolver | None = None
 ) -> AsyncIterator[TrunkTelephony]:
     async with open_endpoint(timers) as endpoint:
         telephony = TrunkTelephony(endpoint, lambda: trunks, resolver, NoChance())
@@ -366,11 +367,17 @@ class Names:
         self.answer = answer
         self.open = asyncio.Event()
 
-    async def look_up(self, _host: str, _family: socket.AddressFamily) -> str:
+    async def find_addresses(self, host: str) -> Sequence[str]:
         await self.open.wait()
         if self.answer is None:
             raise socket.gaierror(-2, "unknown")
-        return self.answer
+        return [self.answer]
+
+    async def find_srv(self, name: str) -> Sequence[Srv]:
+        return []
+
+    async def find_naptr(self, name: str) -> Sequence[Naptr]:
+        return []
 
 
 async def test_trunk_by_name_is_resolved_and_then_remembered() -> None:
@@ -378,7 +385,7 @@ async def test_trunk_by_name_is_resolved_and_then_remembered() -> None:
     names.open.set()
     async with open_phone(answer) as phone:
         named = trunk("a", phone.endpoint.address, host="carrier.example")
-        async with open_telephony(named, resolver=HostResolver(names.look_up)) as telephony:
+        async with open_telephony(named, resolver=TargetResolver(names)) as telephony:
             leg, events = place(telephony)
             assert leg.sip_call_id is None
             await events.wait_for(is_answered)
@@ -398,7 +405,7 @@ async def test_trunk_without_address_is_passed_over() -> None:
             trunk("a", phone.endpoint.address, host="nowhere.example", priority=1),
             trunk("b", phone.endpoint.address, priority=2),
         )
-        async with open_telephony(*trunks, resolver=HostResolver(names.look_up)) as telephony:
+        async with open_telephony(*trunks, resolver=TargetResolver(names)) as telephony:
             with capture_logs():
                 leg, events = place(telephony)
                 await events.wait_for(is_answered)
@@ -410,7 +417,7 @@ async def test_only_trunk_without_address_ends_the_leg() -> None:
     names = Names(None)
     names.open.set()
     named = trunk("a", (HOST, 9), host="nowhere.example")
-    async with open_telephony(named, resolver=HostResolver(names.look_up)) as telephony:
+    async with open_telephony(named, resolver=TargetResolver(names)) as telephony:
         with capture_logs():
             _, events = place(telephony)
             ended = await ending(events)
@@ -421,7 +428,7 @@ async def test_hang_up_while_a_name_is_looked_up_dials_nobody() -> None:
     names = Names(HOST)
     async with open_phone(answer) as phone:
         named = trunk("a", phone.endpoint.address, host="carrier.example")
-        async with open_telephony(named, resolver=HostResolver(names.look_up)) as telephony:
+        async with open_telephony(named, resolver=TargetResolver(names)) as telephony:
             leg, events = place(telephony)
             leg.hang_up()
             names.open.set()

@@ -1,66 +1,54 @@
-"""Host names to addresses, off the loop, remembered."""
+"""Names of trunks to where they lead, remembered."""
 
 import asyncio
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import structlog
 
+from clicktodial.sip.location import Location, Names, Target, locate
+
 log = structlog.get_logger()
 
-# getaddrinfo does not tell a record's own time to live; a minute follows a move soon enough.
+# A record's own time to live may be seconds or days; a minute follows a move soon enough.
 CACHE_TTL_S = 60.0
 LOOKUP_TIMEOUT_S = 5.0
 # Only trunks are looked up, and an operator has some dozens at most.
 CACHE_ENTRIES_MAX = 1024
 
 
-LookUp: TypeAlias = Callable[[str, socket.AddressFamily], Awaitable[str]]
-
-
-async def look_up(host: str, family: socket.AddressFamily) -> str:
-    """Ask the system, in a thread of the loop. Raises OSError or UnicodeError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, 0, family=family, type=socket.SOCK_DGRAM)
-    return str(found[0][4][0])
-
-
 @dataclass(slots=True)
 class _Entry:
-    address: str
+    locations: tuple[Location, ...]
     fresh_until: float
 
 
-class HostResolver:
-    """Resolves the names of trunks to one address of the endpoint's family each.
+class TargetResolver:
+    """Finds what answers for the names of trunks.
 
     A name once resolved is answered from memory ever after, and looked up again behind that
     answer when it is older than CACHE_TTL_S: a name server that fails costs no call.
     """
 
-    def __init__(self, look_up: LookUp = look_up) -> None:
-        self._look_up = look_up
-        self._entries: dict[str, _Entry] = {}
-        self._lookups: dict[str, asyncio.Task[None]] = {}
-        self._waiting: dict[str, list[Callable[[str | None], None]]] = {}
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._entries: dict[Target, _Entry] = {}
+        self._lookups: dict[Target, asyncio.Task[None]] = {}
+        self._waiting: dict[Target, list[Callable[[tuple[Location, ...]], None]]] = {}
 
-    def find(self, host: str, family: socket.AddressFamily) -> str | None:
-        """The remembered address, or None."""
-        entry = self._entries.get(host)
+    def find(self, target: Target) -> tuple[Location, ...] | None:
+        """What is remembered, or None."""
+        entry = self._entries.get(target)
         if entry is None:
             return None
         if entry.fresh_until < asyncio.get_running_loop().time():
-            self._start(host, family)
-        return entry.address
+            self._start(target)
+        return entry.locations
 
-    def resolve(
-        self, host: str, family: socket.AddressFamily, on_result: Callable[[str | None], None]
-    ) -> None:
-        """Look the name up; `on_result` gets the address, or None, in a later turn of the loop."""
-        self._waiting.setdefault(host, []).append(on_result)
-        self._start(host, family)
+    def resolve(self, target: Target, on_result: Callable[[tuple[Location, ...]], None]) -> None:
+        """Look the name up; `on_result` gets what is found, be it nothing, in a later turn."""
+        self._waiting.setdefault(target, []).append(on_result)
+        self._start(target)
 
     async def close(self) -> None:
         """Cancel the look-ups that are under way; nobody is called any more."""
@@ -70,27 +58,27 @@ class HostResolver:
             lookup.cancel()
         await asyncio.gather(*lookups, return_exceptions=True)
 
-    def _start(self, host: str, family: socket.AddressFamily) -> None:
-        if host not in self._lookups:
-            task = asyncio.get_running_loop().create_task(self._run(host, family))
-            self._lookups[host] = task
+    def _start(self, target: Target) -> None:
+        if target not in self._lookups:
+            task = asyncio.get_running_loop().create_task(self._run(target))
+            self._lookups[target] = task
 
-    async def _run(self, host: str, family: socket.AddressFamily) -> None:
-        address: str | None = None
+    async def _run(self, target: Target) -> None:
+        locations: tuple[Location, ...] = ()
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                address = await self._look_up(host, family)
-        except (OSError, UnicodeError, TimeoutError) as error:
-            log.warning("sip.name_not_resolved", host=host, error=str(error))
+                locations = await locate(target, self._names)
+        except (OSError, TimeoutError) as error:
+            log.warning("sip.name_not_resolved", host=target.host, error=str(error))
         finally:
-            self._lookups.pop(host, None)
-        if address is not None:
-            self._remember(host, _Entry(address, loop.time() + CACHE_TTL_S))
-        for on_result in self._waiting.pop(host, []):
-            on_result(address)
+            self._lookups.pop(target, None)
+        if locations:
+            self._remember(target, _Entry(locations, loop.time() + CACHE_TTL_S))
+        for on_result in self._waiting.pop(target, []):
+            on_result(locations)
 
-    def _remember(self, host: str, entry: _Entry) -> None:
-        if host not in self._entries and len(self._entries) >= CACHE_ENTRIES_MAX:
+    def _remember(self, target: Target, entry: _Entry) -> None:
+        if target not in self._entries and len(self._entries) >= CACHE_ENTRIES_MAX:
             del self._entries[next(iter(self._entries))]
-        self._entries[host] = entry
+        self._entries[target] = entry

@@ -8,6 +8,9 @@ trunk is tried where a trunk
   RFC 3261 does, 64*T1), or its name has no address, or
 - failed before any sign of ringing, early media or an answer, by its own fault (trunk_fault.py).
 
+A trunk whose name leads to several places (RFC 3263) is tried at one after the other, while they
+are silent or answer 503, before the next trunk is.
+
 Everything else is the leg's end: nobody is rung twice. An attempt that was given up is cancelled
 as soon as its trunk wakes up, and hung up should it answer.
 
@@ -16,18 +19,18 @@ A trunk that was silent, or failed several times in a row, is tried after the ot
 
 import asyncio
 import random as random_module
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from clicktodial.control.port import Answered, EarlyMedia, Ended, Leg, LegEvent, LegPlan, Ringing
 from clicktodial.domain.cause import LegCause, LegOutcome
 from clicktodial.domain.number import mask_number
-from clicktodial.domain.trunk import Trunk
+from clicktodial.domain.trunk import Transport, Trunk
 from clicktodial.sip.aio.endpoint import SipEndpoint
-from clicktodial.sip.aio.resolver import HostResolver
+from clicktodial.sip.aio.names import DnsNames
+from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.event import (
     SessionAnswered,
     SessionEarlyMedia,
@@ -36,12 +39,13 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
+from clicktodial.sip.location import Location, Target, order_locations
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.trunk_fault import is_trunk_fault
 from clicktodial.sip.trunk_selection import TrunkStates, order_trunks
-from clicktodial.sip.uri import DEFAULT_PORT, bracket_host, is_ip_literal
-from clicktodial.sip.user_agent import Address, Invitation, Session
+from clicktodial.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT, bracket_host, is_ip_literal
+from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session
 
 log = structlog.get_logger()
 
@@ -60,13 +64,13 @@ class TrunkTelephony:
         self,
         endpoint: SipEndpoint,
         trunks: Callable[[], Sequence[Trunk]],
-        resolver: HostResolver | None = None,
+        resolver: TargetResolver | None = None,
         random: random_module.Random | None = None,
     ) -> None:
         """`trunks` is asked anew for every leg. `random` shares calls by weight."""
         self._endpoint = endpoint
         self._trunks = trunks
-        self._resolver = resolver or HostResolver()
+        self._resolver = resolver or TargetResolver(DnsNames(speaks=endpoint.speaks))
         self._random = random or random_module.Random()
         self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
 
@@ -92,29 +96,41 @@ class TrunkTelephony:
         trunks = order_trunks(self._trunks(), destination, self._random)
         return sorted(trunks, key=self.states.is_resting)
 
-    def resolve(self, trunk: Trunk, on_address: Callable[[Address | None], None]) -> None:
-        """Find where the trunk is: at once for a literal or a remembered name, else later."""
+    def resolve(self, trunk: Trunk, on_hops: Callable[[list[Hop]], None]) -> None:
+        """Find where the trunk is, the place to try first in front; nothing where it has none.
+        At once for a literal address or a remembered name, else later."""
         if is_ip_literal(trunk.host):
-            on_address((trunk.host, trunk.port))
+            on_hops([_hop_of(trunk, trunk.host, trunk.port, trunk.transport)])
             return
-        family = socket.AF_INET6 if ":" in self._endpoint.address[0] else socket.AF_INET
-        known = self._resolver.find(trunk.host, family)
+        target = Target(trunk.host, trunk.port, trunk.transport)
+        known = self._resolver.find(target)
         if known is not None:
-            on_address((known, trunk.port))
-            return
-        self._resolver.resolve(
-            trunk.host,
-            family,
-            lambda host: on_address(None if host is None else (host, trunk.port)),
-        )
+            on_hops(self._order(trunk, known))
+        else:
+            self._resolver.resolve(target, lambda found: on_hops(self._order(trunk, found)))
+
+    def _order(self, trunk: Trunk, locations: Sequence[Location]) -> list[Hop]:
+        ordered = order_locations(locations, self._random)
+        return self.states.order_hops([_hop_of(trunk, *location) for location in ordered])
+
+
+def _hop_of(trunk: Trunk, host: str, port: int, transport: Transport) -> Hop:
+    if transport is Transport.TCP:
+        return Flow(host, port or DEFAULT_PORT)
+    if transport is Transport.TLS:
+        tls = replace(trunk.tls, server_name=trunk.tls.server_name or trunk.host)
+        return Flow(host, port or DEFAULT_TLS_PORT, transport, tls)
+    return host, port or DEFAULT_PORT
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """The leg on one trunk."""
+    """The leg at one place of one trunk; `hops` are those after it."""
 
     trunk: Trunk
     is_last: bool
+    hop: Hop | None = None
+    hops: list[Hop] = field(default_factory=list)
     session: Session | None = None
     responded: bool = False
     is_counted: bool = False
@@ -181,29 +197,48 @@ class TrunkLeg:
         if not attempt.is_counted:
             self._fail_over(FULL_CAUSE)
             return
-        self._telephony.resolve(attempt.trunk, lambda address: self._dial(attempt, address))
+        self._telephony.resolve(attempt.trunk, lambda hops: self._dial(attempt, hops))
 
-    def _dial(self, attempt: _Attempt, address: Address | None) -> None:
+    def _dial(self, attempt: _Attempt, hops: list[Hop]) -> None:
+        """Dial at the first of the hops; the attempt keeps the others."""
         if self._is_over or attempt is not self._attempt:
             return
-        if address is None:
+        if not hops:
             self._telephony.states.note_silence(attempt.trunk)
             self._fail_over(UNRESOLVED_CAUSE)
             return
-        invitation = create_invitation(self._plan, attempt.trunk, address, self._sdp)
+        attempt.hop, *attempt.hops = hops
+        invitation = create_invitation(self._plan, attempt.trunk, attempt.hop, self._sdp)
         attempt.session = self._telephony.endpoint.invite(
             invitation, lambda event: self._on_session_event(attempt, event)
         )
-        if not attempt.is_last:
+        if attempt.hops or not attempt.is_last:
             self._silence_timer = asyncio.get_running_loop().call_later(
                 attempt.trunk.answer_timeout_s, self._on_silence, attempt
             )
 
     def _on_silence(self, attempt: _Attempt) -> None:
         self._silence_timer = None
-        self._telephony.states.note_silence(attempt.trunk)
         self._give_up_attempt()
-        self._fail_over(NO_RESPONSE_CAUSE)
+        self._pass_over(attempt, NO_RESPONSE_CAUSE)
+
+    def _pass_over(self, attempt: _Attempt, cause: LegCause) -> None:
+        """This hop does not serve (RFC 3263 4.3): go on at the trunk's next, or at the next trunk.
+
+        The trunk's channel is still the leg's own.
+        """
+        states = self._telephony.states
+        if attempt.hop is not None:
+            states.note_hop_silence(attempt.hop)
+        if attempt.hops:
+            self._attempt = replace(attempt, session=None, responded=False)
+            self._dial(self._attempt, attempt.hops)
+            return
+        if cause is NO_RESPONSE_CAUSE:
+            states.note_silence(attempt.trunk)
+        else:
+            states.note_fault(attempt.trunk)
+        self._fail_over(cause)
 
     def _on_session_event(self, attempt: _Attempt, event: SessionEvent) -> None:
         if self._is_over or attempt is not self._attempt:
@@ -236,9 +271,10 @@ class TrunkLeg:
     def _on_session_end(self, attempt: _Attempt, cause: LegCause) -> None:
         self._stop_silence_timer()
         states = self._telephony.states
-        if not attempt.responded and cause is NO_RESPONSE_CAUSE:
-            states.note_silence(attempt.trunk)
-            self._fail_over(cause)
+        is_silence = not attempt.responded and cause is NO_RESPONSE_CAUSE
+        is_unavailable = not self._progressed and cause.sip_status == _SERVICE_UNAVAILABLE
+        if is_silence or (is_unavailable and attempt.hops and is_trunk_fault(cause)):
+            self._pass_over(attempt, cause)
         elif not self._progressed and is_trunk_fault(cause):
             states.note_fault(attempt.trunk)
             self._fail_over(cause)
@@ -285,10 +321,11 @@ class TrunkLeg:
             self._silence_timer = None
 
 
-def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes) -> Invitation:
+def create_invitation(plan: LegPlan, trunk: Trunk, hop: Hop, sdp: bytes) -> Invitation:
     """The INVITE of a leg. Of us the party sees the number shown, and nothing of the other side."""
     host = bracket_host(trunk.host)
-    domain = trunk.domain or (host if trunk.port == DEFAULT_PORT else f"{host}:{trunk.port}")
+    port = "" if trunk.port in (0, DEFAULT_PORT) else f":{trunk.port}"
+    domain = trunk.domain or f"{host}{port}"
     called = f"sip:{trunk.format_number(plan.destination)}@{domain};user=phone"
     shown = f"sip:{trunk.format_number(plan.shown)}@{trunk.domain or host};user=phone"
     headers = [("P-Asserted-Identity", f"<{shown}>")]
@@ -300,7 +337,7 @@ def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes)
         request_uri=called,
         to_uri=called,
         from_uri=ANONYMOUS_URI if plan.hides_number else shown,
-        next_hop=address,
+        next_hop=hop,
         sdp=sdp,
         headers=tuple(headers),
         expires_s=plan.ring_timeout_s,
