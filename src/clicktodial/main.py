@@ -22,7 +22,7 @@ from clicktodial.api.app import create_http_app
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings, SipSettings
+from clicktodial.config import ConfigError, Settings, StirSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -36,6 +36,9 @@ from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
 from clicktodial.recordings.recorder import FileRecorder
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.telephony import TrunkTelephony
+from clicktodial.sip.error import PassportError
+from clicktodial.sip.identity import IdentityWriter
+from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.call_store import SqlCallStore
@@ -154,7 +157,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         # A replay from the command line is such a change.
         applications.on_change = notifier.request_rescan
 
-        endpoint, telephony = await _open_telephony(stack, settings.sip, applications)
+        endpoint, telephony = await _open_telephony(stack, settings, applications)
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -201,18 +204,34 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
 
 async def _open_telephony(
-    stack: AsyncExitStack, settings: SipSettings, applications: ApplicationDirectory
+    stack: AsyncExitStack, settings: Settings, applications: ApplicationDirectory
 ) -> tuple[SipEndpoint, TrunkTelephony]:
+    identities = IdentityWriter(create_signer(settings.stir), unix_s=time.time)
+    sip = settings.sip
     endpoint = SipEndpoint(
-        user_agent=settings.user_agent,
-        advertised_host=settings.advertised_host,
-        timers=Timers(t1_s=settings.t1_ms / 1000),
+        user_agent=sip.user_agent,
+        advertised_host=sip.advertised_host,
+        timers=Timers(t1_s=sip.t1_ms / 1000),
     )
-    await endpoint.start(settings.host, settings.port)
+    await endpoint.start(sip.host, sip.port)
     stack.push_async_callback(endpoint.close)
-    telephony = TrunkTelephony(endpoint, applications.trunks)
+    telephony = TrunkTelephony(endpoint, applications.trunks, identities=identities)
     stack.push_async_callback(telephony.close)
     return endpoint, telephony
+
+
+def create_signer(settings: StirSettings) -> PassportSigner | None:
+    """What signs calls, where there is a certificate. Raises ConfigError."""
+    if settings.key_file is None or settings.certificate_url is None:
+        return None
+    try:
+        key = Path(settings.key_file).read_bytes()
+        attestation = Attestation(settings.attestation)
+        return PassportSigner(key, settings.certificate_url, attestation)
+    except OSError as error:
+        raise ConfigError(f"stir.key_file: {error.strerror}") from error
+    except PassportError as error:
+        raise ConfigError(f"stir: {error}") from error
 
 
 def _add_readings(

@@ -198,6 +198,8 @@ ALL_OF_A_TRUNK = (
     "--priority", "5", "--domain", "example.org", "--answer-timeout", "7", "--weight", "3",
     "--prefix", "+86", "--prefix", "+852", "--number-format", "national", "--region", "HK",
     "--header", "X-Account: 7", "--max-rate", "20", "--max-channels", "300", "--username", "us",
+    "--register", "--register-expires", "300", "--options-interval", "15", "--charging-vector",
+    "--no-sign", "--privacy", "user; ID",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
@@ -215,6 +217,12 @@ TRUNK = {
     "calls_per_second_max": 20,
     "channels_max": 300,
     "username": "us",
+    "registers": True,
+    "registration_expires_s": 300,
+    "options_interval_s": 15,
+    "charging_vector": True,
+    "signs_calls": False,
+    "privacy": "user;id",
     "enabled": True,
 }
 
@@ -251,8 +259,9 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
     changed = TRUNK | {"host": "192.0.2.7", "port": 5060, "channels_max": 0, "enabled": False}
     assert command.run_json("trunk", "show", "main") == changed
     command.run("trunk", "set", "main", "--prefix", "", "--header", "", "--domain", "")
-    command.run("trunk", "set", "main", "--username", "")
+    command.run("trunk", "set", "main", "--username", "", "--no-register", "--sign")
     changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
+    changed |= {"registers": False, "signs_calls": True}
     assert command.run_json("trunk", "show", "main") == changed
 
 
@@ -267,6 +276,13 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
         (("--username", "us"), 1, "password"),
         (("--password-file", "/does/not/exist"), 2, "cannot be"),
         (("--weight", "-1"), 1, "weight"),
+        (("--register",), 1, "user name"),
+        (("--register-expires", "5"), 1, "registration"),
+        (("--options-interval", "-1"), 1, "OPTIONS"),
+        (("--privacy", "id;secret"), 1, "privacy"),
+        (("--privacy", "id;id"), 1, "privacy"),
+        (("--privacy", "user"), 1, "id"),
+        (("--header", "Identity: x"), 1, "Identity"),
     ],
 )
 def test_trunk_that_makes_no_sense_is_refused_in_words(

@@ -4,6 +4,7 @@ SipError
 +-- MalformedMessage    a datagram that is no SIP message
 +-- SdpError            a body that describes no audio we can use
 +-- SessionStateError   a command without meaning in the session's state
++-- PassportError       a PASSporT that cannot be made
 """
 
 
@@ -24,3 +25,7 @@ class SdpError(SipError):
 
 class SessionStateError(SipError):
     """The command has no meaning in the session's state."""
+
+
+class PassportError(SipError):
+    """A PASSporT cannot be made."""

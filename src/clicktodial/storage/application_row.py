@@ -110,4 +110,10 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         calls_per_second_max=settings.calls_per_second_max,
         channels_max=settings.channels_max,
         credentials=credentials,
+        registers=settings.registers,
+        registration_expires_s=settings.registration_expires_s,
+        options_interval_s=settings.options_interval_s,
+        charging_vector=settings.charging_vector,
+        signs_calls=settings.signs_calls,
+        privacy=settings.privacy,
     )

@@ -25,6 +25,12 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     calls_per_second_max: int = 0
     channels_max: int = 0
     username: str | None = None
+    registers: bool = False
+    registration_expires_s: int = 600
+    options_interval_s: int = 30
+    charging_vector: bool = False
+    signs_calls: bool = True
+    privacy: tuple[str, ...] = ("id",)
 
 
 _T = TypeVar("_T")
@@ -43,6 +49,12 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         calls_per_second_max=trunk.calls_per_second_max,
         channels_max=trunk.channels_max,
         username=None if trunk.credentials is None else trunk.credentials.username,
+        registers=trunk.registers,
+        registration_expires_s=trunk.registration_expires_s,
+        options_interval_s=trunk.options_interval_s,
+        charging_vector=trunk.charging_vector,
+        signs_calls=trunk.signs_calls,
+        privacy=trunk.privacy,
     )
     return msgspec.json.encode(settings).decode()
 

@@ -31,10 +31,12 @@ from clicktodial.domain.cause import LegOutcome
 from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.resolver import HostResolver
-from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony, create_invitation
+from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony
+from clicktodial.sip.aio.telephony import create_invitation as create_invitation_of
 from clicktodial.sip.event import SessionEnded
+from clicktodial.sip.identity import IdentityWriter
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Session
+from clicktodial.sip.user_agent import Address, Invitation, Session
 
 PLAN = LegPlan(destination="+8613912345673", shown="+861052680000", offer=OFFER)
 # 64*T1 is 0.64 s: shorter than the second that a trunk is given.
@@ -60,6 +62,11 @@ async def open_telephony(
         telephony = TrunkTelephony(endpoint, lambda: trunks, resolver, NoChance())
         yield telephony
         await telephony.close()
+
+
+def create_invitation(plan: LegPlan, target: Trunk, address: Address) -> Invitation:
+    identity = IdentityWriter().create(plan, target)
+    return create_invitation_of(plan, target, address, b"", identity)
 
 
 def place(telephony: TrunkTelephony) -> tuple[Leg, Log[LegEvent]]:
@@ -482,7 +489,7 @@ def test_invitation_names_the_number_shown_and_the_trunk(
     domain: str | None, port: int, uri_host: str, own_host: str
 ) -> None:
     target = Trunk("a", "192.0.2.50", port, domain=domain)
-    invitation = create_invitation(PLAN, target, ("192.0.2.50", port), b"")
+    invitation = create_invitation(PLAN, target, ("192.0.2.50", port))
     assert invitation.request_uri == f"sip:+8613912345673@{uri_host};user=phone"
     assert invitation.to_uri == invitation.request_uri
     assert invitation.from_uri == f"sip:+861052680000@{own_host};user=phone"
@@ -492,8 +499,9 @@ def test_invitation_names_the_number_shown_and_the_trunk(
 
 def test_invitation_that_hides_the_number_shows_it_to_the_trunk_alone() -> None:
     plan = dataclasses.replace(PLAN, hides_number=True)
-    invitation = create_invitation(plan, Trunk("a", "192.0.2.50", 5060), ("192.0.2.50", 5060), b"")
+    invitation = create_invitation(plan, Trunk("a", "192.0.2.50", 5060), ("192.0.2.50", 5060))
     assert invitation.from_uri == "sip:anonymous@anonymous.invalid"
+    assert invitation.from_name == "Anonymous"
     assert invitation.headers == (
         ("P-Asserted-Identity", "<sip:+861052680000@192.0.2.50;user=phone>"),
         ("Privacy", "id"),
@@ -510,7 +518,7 @@ def test_invitation_is_written_as_the_trunk_wants_it() -> None:
         credentials=TrunkCredentials("us", "secret"),
     )
     plan = dataclasses.replace(PLAN, ring_timeout_s=45)
-    invitation = create_invitation(plan, target, ("192.0.2.50", 5060), b"")
+    invitation = create_invitation(plan, target, ("192.0.2.50", 5060))
     assert invitation.request_uri == "sip:13912345673@192.0.2.50;user=phone"
     assert invitation.from_uri == "sip:01052680000@192.0.2.50;user=phone"
     assert invitation.headers[-1] == ("X-Account", "7")

@@ -36,6 +36,7 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
+from clicktodial.sip.identity import Identity, IdentityWriter
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.trunk_fault import is_trunk_fault
@@ -46,8 +47,6 @@ from clicktodial.sip.user_agent import Address, Invitation, Session
 log = structlog.get_logger()
 
 _SERVICE_UNAVAILABLE = 503
-# RFC 3323 4.1.1.3
-ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
 FULL_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk limit reached", 42)
 UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
@@ -62,8 +61,10 @@ class TrunkTelephony:
         trunks: Callable[[], Sequence[Trunk]],
         resolver: HostResolver | None = None,
         random: random_module.Random | None = None,
+        identities: IdentityWriter | None = None,
     ) -> None:
         """`trunks` is asked anew for every leg. `random` shares calls by weight."""
+        self._identities = identities or IdentityWriter()
         self._endpoint = endpoint
         self._trunks = trunks
         self._resolver = resolver or HostResolver()
@@ -86,6 +87,11 @@ class TrunkTelephony:
     def endpoint(self) -> SipEndpoint:
         """Where INVITEs leave."""
         return self._endpoint
+
+    @property
+    def identities(self) -> IdentityWriter:
+        """What tells the number shown."""
+        return self._identities
 
     def select_trunks(self, destination: str) -> list[Trunk]:
         """The trunks in the order in which a leg to that number tries them now."""
@@ -190,7 +196,8 @@ class TrunkLeg:
             self._telephony.states.note_silence(attempt.trunk)
             self._fail_over(UNRESOLVED_CAUSE)
             return
-        invitation = create_invitation(self._plan, attempt.trunk, address, self._sdp)
+        identity = self._telephony.identities.create(self._plan, attempt.trunk)
+        invitation = create_invitation(self._plan, attempt.trunk, address, self._sdp, identity)
         attempt.session = self._telephony.endpoint.invite(
             invitation, lambda event: self._on_session_event(attempt, event)
         )
@@ -285,24 +292,21 @@ class TrunkLeg:
             self._silence_timer = None
 
 
-def create_invitation(plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes) -> Invitation:
+def create_invitation(
+    plan: LegPlan, trunk: Trunk, address: Address, sdp: bytes, identity: Identity
+) -> Invitation:
     """The INVITE of a leg. Of us the party sees the number shown, and nothing of the other side."""
     host = bracket_host(trunk.host)
     domain = trunk.domain or (host if trunk.port == DEFAULT_PORT else f"{host}:{trunk.port}")
     called = f"sip:{trunk.format_number(plan.destination)}@{domain};user=phone"
-    shown = f"sip:{trunk.format_number(plan.shown)}@{trunk.domain or host};user=phone"
-    headers = [("P-Asserted-Identity", f"<{shown}>")]
-    if plan.hides_number:
-        # The trunk must know who pays; RFC 3325 9.3 forbids it to pass that on.
-        headers.append(("Privacy", "id"))
-    headers += trunk.headers
     return Invitation(
         request_uri=called,
         to_uri=called,
-        from_uri=ANONYMOUS_URI if plan.hides_number else shown,
+        from_uri=identity.from_uri,
+        from_name=identity.from_name,
         next_hop=address,
         sdp=sdp,
-        headers=tuple(headers),
+        headers=identity.headers + trunk.headers,
         expires_s=plan.ring_timeout_s,
         credentials=trunk.credentials,
     )
