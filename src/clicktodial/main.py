@@ -36,6 +36,7 @@ from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
 from clicktodial.recordings.recorder import FileRecorder
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.telephony import TrunkTelephony
+from clicktodial.sip.aio.trunk_watch import TrunkWatch
 from clicktodial.sip.error import PassportError
 from clicktodial.sip.identity import IdentityWriter
 from clicktodial.sip.passport import Attestation, PassportSigner
@@ -154,10 +155,14 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         await notifier.start()
         stack.push_async_callback(notifier.close)
-        # A replay from the command line is such a change.
-        applications.on_change = notifier.request_rescan
+        endpoint, telephony, watch = await _open_telephony(stack, settings, applications)
 
-        endpoint, telephony = await _open_telephony(stack, settings, applications)
+        def take_up_changes() -> None:
+            # A replay from the command line is such a change.
+            notifier.request_rescan()
+            watch.refresh()
+
+        applications.on_change = take_up_changes
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -174,6 +179,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             settings.calls,
         )
         _add_readings(metrics, service, endpoint, database)
+        _add_trunk_readings(metrics, watch)
         # Whatever goes wrong from here on, no phone is left ringing.
         stack.push_async_callback(service.stop)
 
@@ -205,7 +211,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
 async def _open_telephony(
     stack: AsyncExitStack, settings: Settings, applications: ApplicationDirectory
-) -> tuple[SipEndpoint, TrunkTelephony]:
+) -> tuple[SipEndpoint, TrunkTelephony, TrunkWatch]:
     identities = IdentityWriter(create_signer(settings.stir), unix_s=time.time)
     sip = settings.sip
     endpoint = SipEndpoint(
@@ -217,7 +223,10 @@ async def _open_telephony(
     stack.push_async_callback(endpoint.close)
     telephony = TrunkTelephony(endpoint, applications.trunks, identities=identities)
     stack.push_async_callback(telephony.close)
-    return endpoint, telephony
+    watch = TrunkWatch(endpoint, applications.trunks, telephony.states, telephony.resolve)
+    watch.start()
+    stack.push_async_callback(watch.close)
+    return endpoint, telephony, watch
 
 
 def create_signer(settings: StirSettings) -> PassportSigner | None:
@@ -273,6 +282,19 @@ def _add_readings(
         "clicktodial_sip_refused",
         "SIP requests turned away or dropped at a limit.",
         lambda: counters.refused,
+    )
+
+
+def _add_trunk_readings(metrics: Metrics, watch: TrunkWatch) -> None:
+    metrics.add_gauge(
+        "clicktodial_trunks_down",
+        "Trunks that do not answer OPTIONS.",
+        lambda: watch.down_count,
+    )
+    metrics.add_gauge(
+        "clicktodial_trunks_unregistered",
+        "Trunks that want us registered and do not have us so.",
+        lambda: watch.unregistered_count,
     )
 
 

@@ -94,9 +94,14 @@ class TrunkTelephony:
         return self._identities
 
     def select_trunks(self, destination: str) -> list[Trunk]:
-        """The trunks in the order in which a leg to that number tries them now."""
+        """The trunks in the order in which a leg to that number tries them now.
+
+        Those that are down are left out; where all are, they are tried all the same: a leg that
+        may fail is better than one that must.
+        """
         trunks = order_trunks(self._trunks(), destination, self._random)
-        return sorted(trunks, key=self.states.is_resting)
+        up = [trunk for trunk in trunks if not self.states.is_down(trunk)]
+        return sorted(up or trunks, key=self.states.is_resting)
 
     def resolve(self, trunk: Trunk, on_address: Callable[[Address | None], None]) -> None:
         """Find where the trunk is: at once for a literal or a remembered name, else later."""
