@@ -39,11 +39,13 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "auth.so"
+{modules}
 modparam("rr", "enable_full_lr", 1)
 modparam("auth", "algorithm", "{algorithm}")
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("OPTIONS") && uri==myself) {{ sl_send_reply("200", "OK"); exit; }}
+    {register}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if (has_totag()) {{
         if (loose_route()) {{ {within} t_relay(); exit; }}
@@ -64,11 +66,31 @@ _ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
     consume_credentials();"""
 
 
+_REGISTRAR_MODULES = """loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "xlog.so"
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "min_expires", {min_expires_s})
+modparam("registrar", "min_expires_mode", 1)"""
+# Each answer is told in the log, where a test may wait for it.
+_REGISTER = """if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("{realm}", "{password}", "0")) {{
+            www_challenge("{realm}", "1");
+            exit;
+        }}
+        $var(asked) = $hdr(Expires);
+        if (!save("location")) {{ exit; }}
+        xlog("L_ALERT", "registered $tu $ct for $var(asked) cseq $cs call $ci\\n");
+        exit;
+    }}"""
+
+
 class Kamailio:
     """One proxy on a host of its own, in front of `phones`: addresses by number.
 
     With `password` every INVITE and BYE is asked for credentials of that password, by digests of
-    `algorithm` ("MD5" or "SHA-256").
+    `algorithm` ("MD5" or "SHA-256"). With `min_expires_s` it is a registrar too, which asks for
+    that password, and refuses with 423 to remember anyone for less.
     """
 
     def __init__(
@@ -78,6 +100,7 @@ class Kamailio:
         *,
         password: str = "",
         algorithm: str = "MD5",
+        min_expires_s: int = 0,
     ) -> None:
         host = allocate_host()
         self.address: Address = (host, free_port(host))
@@ -91,6 +114,10 @@ class Kamailio:
                 algorithm=algorithm,
                 within=f'if (is_method("BYE")) {{ {ask} }}' if password else "",
                 outside=ask if password else "",
+                modules=_REGISTRAR_MODULES.format(min_expires_s=min_expires_s)
+                if min_expires_s
+                else "",
+                register=_REGISTER.format(realm=_REALM, password=password) if min_expires_s else "",
                 routes="\n".join(_route(number, phone) for number, phone in phones.items()),
             )
         )

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import random
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tests.sip.support import create_response, header_lines
 
 from clicktodial.domain.trunk import Trunk, TrunkCredentials
 from clicktodial.sip.aio import trunk_watch
+from clicktodial.sip.aio.resolver import HostResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
 from clicktodial.sip.aio.trunk_watch import TrunkWatch
 from clicktodial.sip.trunk_health import FAILURES_MAX
@@ -51,10 +53,10 @@ class Stand:
 
 
 @asynccontextmanager
-async def open_stand(*trunks: Trunk) -> AsyncIterator[Stand]:
+async def open_stand(*trunks: Trunk, resolver: HostResolver | None = None) -> AsyncIterator[Stand]:
     known = list(trunks)
     async with open_endpoint(FAST) as endpoint:
-        telephony = TrunkTelephony(endpoint, lambda: known)
+        telephony = TrunkTelephony(endpoint, lambda: known, resolver)
         states, resolve = telephony.states, telephony.resolve
         watch = TrunkWatch(endpoint, lambda: known, states, resolve, AtOnce())
         watch.start()
@@ -164,15 +166,18 @@ async def test_refused_registration_is_told_and_leaves_the_trunk_to_the_last() -
         assert entry["sip_status"] == 403
 
 
+async def fail_to_look_up(_host: str, _family: socket.AddressFamily) -> str:
+    raise OSError("no such name")
+
+
 async def test_trunk_without_address_is_tried_again_and_not_registered() -> None:
     nowhere = Trunk(
         "a", "nowhere.invalid", 5060, registers=True, options_interval_s=0,
         credentials=TrunkCredentials("u", "p"),
     )  # fmt: skip
     with capture_logs() as logs:
-        async with open_stand() as stand:
-            stand.watch._resolve = lambda _trunk, on_address: on_address(None)
-            stand.change(nowhere)
+        async with open_stand(nowhere, resolver=HostResolver(fail_to_look_up)) as stand:
+            await until(lambda: any("answer" in each for each in logs))
             assert stand.watch.unregistered_count == 1
     assert [each["answer"] for each in logs if "answer" in each] == ["Silent"]
 
