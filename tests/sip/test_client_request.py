@@ -1,9 +1,12 @@
 """OPTIONS and REGISTER from the engine: what is sent, when again, and the one outcome."""
 
 import dataclasses
+import random
 import re
+from collections.abc import Callable
 
 import pytest
+from tests.sip.network import Network, Weather
 from tests.sip.support import (
     LOCAL,
     PEER,
@@ -18,6 +21,7 @@ from tests.sip.support import (
 from clicktodial.domain.trunk import TrunkCredentials
 from clicktodial.sip.client_request import PlainRequest
 from clicktodial.sip.context import Limits
+from clicktodial.sip.uri import Address
 
 OPTIONS = PlainRequest(
     method="OPTIONS",
@@ -138,3 +142,25 @@ def test_request_for_which_there_is_no_room_is_told_as_none() -> None:
     assert len(harness.sent()) == 1
     assert outcomes(harness) == [None]
     assert harness.agent.counters.refused == 1
+
+
+def constant(weather: Weather) -> Callable[[Address, Address], Weather]:
+    return lambda _source, _destination: weather
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.05, 0.2, 0.4])
+def test_requests_in_any_weather_end_once_and_leave_nothing(loss: float) -> None:
+    answered = 0
+    for seed in range(60):
+        weather = Weather(loss=loss, double=0.1, delay_max_s=0.2)
+        network = Network(random.Random(seed), constant(weather))
+        asking, asked = create_agent(seed=seed), create_agent(seed=seed + 1, local=PEER)
+        network.agents = {LOCAL: asking, PEER: asked}
+        sent = [asking.request(OPTIONS, network.now) for _ in range(5)]
+        network.run(until=120.0)
+        told = asking.take_outcomes()
+        assert sorted(map(id, sent)) == sorted(id(who) for who, _ in told)
+        answered += sum(response is not None for _, response in told)
+        assert (asking.transaction_count, asked.transaction_count) == (0, 0)
+    # Asked eleven times (timer E), at 40 % loss each way some 7 in 1000 remain without answer.
+    assert answered >= 290

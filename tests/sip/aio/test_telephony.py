@@ -536,3 +536,15 @@ async def test_invite_on_the_wire_holds_no_number_but_the_two_of_the_leg() -> No
         ]
         assert invite.count(b"+86") == 4  # Request-URI, To, From and P-Asserted-Identity
         leg.hang_up()
+
+
+async def test_hidden_number_is_anonymous_on_the_wire() -> None:
+    hidden = dataclasses.replace(PLAN, hides_number=True)
+    async with open_dead_peer() as peer, open_telephony(trunk("a", peer.address)) as telephony:
+        leg = telephony.place(hidden, lambda _event: None)
+        invite = await peer.received.wait_for(lambda _: True)
+        [caller] = header_lines(invite, "From")
+        assert caller.startswith('"Anonymous" <sip:anonymous@anonymous.invalid>;tag=')
+        assert header_lines(invite, "Privacy") == ["id"]
+        assert invite.count(b"+861052680000") == 1  # P-Asserted-Identity alone
+        leg.hang_up()

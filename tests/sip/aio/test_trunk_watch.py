@@ -166,6 +166,19 @@ async def test_refused_registration_is_told_and_leaves_the_trunk_to_the_last() -
         assert entry["sip_status"] == 403
 
 
+async def test_registration_that_runs_out_is_told_when_it_does() -> None:
+    async with open_dead_peer() as peer:
+        with capture_logs() as logs:
+            async with open_stand(registering(peer)) as stand:
+                first = await peer.received.wait_for(asked(peer, 600))
+                # It is over long before a refresh is due: nobody is asked that often.
+                peer.send(create_response(first, 200, lines=("Expires: 1",)))
+                await until(lambda: any(each["event"] == "sip.registration_lost" for each in logs))
+                assert stand.watch.unregistered_count == 1
+                assert stand.telephony.states.is_resting(stand.trunks[0])
+                assert len(peer.received.items) == 1
+
+
 async def fail_to_look_up(_host: str, _family: socket.AddressFamily) -> str:
     raise OSError("no such name")
 

@@ -201,7 +201,7 @@ class _RegistrationKeeper:
         self._watch = watch
         self._trunk = trunk
         self._machine = Registration(trunk.registration_expires_s, watch.random)
-        self._timer = _Timer(lambda _now: self.apply(Due()))
+        self._timer = _Timer(self._on_due)
         self._call_id = ""
         self._cseq = 0
         self._was_registered: bool | None = None
@@ -226,7 +226,7 @@ class _RegistrationKeeper:
                 answer=type(what).__name__,
             )
         expires_s = self._machine.process(what, self._timer.now)
-        self._timer.arm(self._machine.deadline)
+        self._arm()
         self._tell()
         if expires_s is not None:
             self._watch.resolve(self._trunk, lambda address: self._send(address, expires_s))
@@ -246,6 +246,21 @@ class _RegistrationKeeper:
     def close(self) -> None:
         """Forget it, whatever is under way."""
         self._timer.arm(None)
+
+    def _arm(self) -> None:
+        """For what is to be done next, or for the end of what was granted, which is to be told."""
+        until = self._machine.registered_until
+        ends = [until] if self._machine.is_registered(self._timer.now) else []
+        due = [] if self._machine.deadline is None else [self._machine.deadline]
+        self._timer.arm(min(due + ends, default=None))
+
+    def _on_due(self, now: float) -> None:
+        deadline = self._machine.deadline
+        if deadline is not None and deadline <= now:
+            self.apply(Due())
+        else:
+            self._tell()
+            self._arm()
 
     def _send(self, address: Address | None, expires_s: int) -> None:
         if address is None:
