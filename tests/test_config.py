@@ -177,3 +177,9 @@ def test_database_lies_in_the_data_directory_unless_named(tmp_path: Path) -> Non
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().http.port = 1  # type: ignore[misc] # the point of the test
+
+
+@pytest.mark.parametrize("line", ['key_file = "k.pem"', 'certificate_url = "https://x/c.pem"'])
+def test_half_a_certificate_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match=r"stir\.key_file and stir\.certificate_url"):
+        load(tmp_path, f"[stir]\n{line}\n")

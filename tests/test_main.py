@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from clicktodial.config import ConfigError, HttpSettings, Settings, SipSettings, StorageSettings
-from clicktodial.main import open_node, own_data_dir, read_node_id
+from clicktodial.config import (
+    ConfigError,
+    HttpSettings,
+    Settings,
+    SipSettings,
+    StirSettings,
+    StorageSettings,
+)
+from clicktodial.main import create_signer, open_node, own_data_dir, read_node_id
 
 
 def test_node_id_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -44,6 +51,20 @@ async def test_node_opens_closes_and_opens_again_in_silence(
             assert node.http_address[1] > 0
             assert node.sip_address[1] > 0
     assert "clicktodial ready" not in capsys.readouterr().out
+
+
+def test_key_that_cannot_sign_stops_the_start_and_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("-----BEGIN nonsense-----")
+    for key_file, told in ((path, "P-256|private key"), (tmp_path / "none", "No such file")):
+        settings = StirSettings(key_file=str(key_file), certificate_url="https://x/c.pem")
+        with pytest.raises(ConfigError, match=told) as caught:
+            create_signer(settings)
+        assert "BEGIN" not in str(caught.value)
+
+
+def test_without_certificate_nothing_is_signed() -> None:
+    assert create_signer(StirSettings()) is None
 
 
 def create_settings(directory: Path, *, http_port: int = 0) -> Settings:

@@ -60,6 +60,14 @@ class SipSettings(_Table, frozen=True):
     name_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
 
 
+class StirSettings(_Table, frozen=True):
+    """The certificate that calls are signed for."""
+
+    key_file: str | None = None  # its private key, P-256 in PEM; absent: calls are not signed
+    certificate_url: str | None = None  # where whoever verifies a call finds the certificate
+    attestation: Literal["A", "B", "C"] = "A"  # RFC 8588 4
+
+
 class MediaSettings(_Table, frozen=True):
     """The relay's address, ports and limits."""
 
@@ -144,6 +152,7 @@ class Settings(_Table, frozen=True):
     http: HttpSettings = HttpSettings()
     sip: SipSettings = SipSettings()
     media: MediaSettings = MediaSettings()
+    stir: StirSettings = StirSettings()
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
     calls: CallsSettings = CallsSettings()
@@ -208,6 +217,8 @@ def _check(settings: Settings) -> None:
     media = settings.media
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
+    if (settings.stir.key_file is None) != (settings.stir.certificate_url is None):
+        raise ConfigError("stir.key_file and stir.certificate_url are needed together")
     for name, host, advertised in (
         ("sip", settings.sip.host, settings.sip.advertised_host),
         ("media", media.host, media.advertised_host),

@@ -22,7 +22,7 @@ from clicktodial.api.app import create_http_app
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings, SipSettings, parse_name_server
+from clicktodial.config import ConfigError, Settings, SipSettings, StirSettings, parse_name_server
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -39,6 +39,10 @@ from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
 from clicktodial.sip.aio.tls import TlsListener
+from clicktodial.sip.aio.trunk_watch import TrunkWatch
+from clicktodial.sip.error import PassportError
+from clicktodial.sip.identity import IdentityWriter
+from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.call_store import SqlCallStore
@@ -154,10 +158,14 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         await notifier.start()
         stack.push_async_callback(notifier.close)
-        # A replay from the command line is such a change.
-        applications.on_change = notifier.request_rescan
+        endpoint, telephony, watch = await _open_telephony(stack, settings, applications)
 
-        endpoint, telephony = await _open_telephony(stack, settings.sip, applications)
+        def take_up_changes() -> None:
+            # A replay from the command line is such a change.
+            notifier.request_rescan()
+            watch.refresh()
+
+        applications.on_change = take_up_changes
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -174,6 +182,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             settings.calls,
         )
         _add_readings(metrics, service, endpoint, database)
+        _add_trunk_readings(metrics, watch)
         # Whatever goes wrong from here on, no phone is left ringing.
         stack.push_async_callback(service.stop)
 
@@ -204,20 +213,39 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
 
 async def _open_telephony(
-    stack: AsyncExitStack, settings: SipSettings, applications: ApplicationDirectory
-) -> tuple[SipEndpoint, TrunkTelephony]:
+    stack: AsyncExitStack, settings: Settings, applications: ApplicationDirectory
+) -> tuple[SipEndpoint, TrunkTelephony, TrunkWatch]:
+    identities = IdentityWriter(create_signer(settings.stir), unix_s=time.time)
+    sip = settings.sip
     endpoint = SipEndpoint(
-        user_agent=settings.user_agent,
-        advertised_host=settings.advertised_host,
-        timers=Timers(t1_s=settings.t1_ms / 1000),
+        user_agent=sip.user_agent,
+        advertised_host=sip.advertised_host,
+        timers=Timers(t1_s=sip.t1_ms / 1000),
     )
-    await endpoint.start(settings.host, settings.port, listeners=_create_listeners(settings))
+    await endpoint.start(sip.host, sip.port, listeners=_create_listeners(sip))
     stack.push_async_callback(endpoint.close)
-    name_servers = [parse_name_server(server) for server in settings.name_servers]
+    name_servers = [parse_name_server(server) for server in sip.name_servers]
     resolver = TargetResolver(DnsNames(name_servers, speaks=endpoint.speaks))
-    telephony = TrunkTelephony(endpoint, applications.trunks, resolver)
+    telephony = TrunkTelephony(endpoint, applications.trunks, resolver, identities=identities)
     stack.push_async_callback(telephony.close)
-    return endpoint, telephony
+    watch = TrunkWatch(endpoint, applications.trunks, telephony.states, telephony.resolve)
+    watch.start()
+    stack.push_async_callback(watch.close)
+    return endpoint, telephony, watch
+
+
+def create_signer(settings: StirSettings) -> PassportSigner | None:
+    """What signs calls, where there is a certificate. Raises ConfigError."""
+    if settings.key_file is None or settings.certificate_url is None:
+        return None
+    try:
+        key = Path(settings.key_file).read_bytes()
+        attestation = Attestation(settings.attestation)
+        return PassportSigner(key, settings.certificate_url, attestation)
+    except OSError as error:
+        raise ConfigError(f"stir.key_file: {error.strerror}") from error
+    except PassportError as error:
+        raise ConfigError(f"stir: {error}") from error
 
 
 def _create_listeners(settings: SipSettings) -> Listeners:
@@ -279,6 +307,19 @@ def _add_readings(
         "clicktodial_sip_refused",
         "SIP requests turned away or dropped at a limit.",
         lambda: counters.refused,
+    )
+
+
+def _add_trunk_readings(metrics: Metrics, watch: TrunkWatch) -> None:
+    metrics.add_gauge(
+        "clicktodial_trunks_down",
+        "Trunks that do not answer OPTIONS.",
+        lambda: watch.down_count,
+    )
+    metrics.add_gauge(
+        "clicktodial_trunks_unregistered",
+        "Trunks that want us registered and do not have us so.",
+        lambda: watch.unregistered_count,
     )
 
 

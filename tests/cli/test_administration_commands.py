@@ -200,6 +200,8 @@ ALL_OF_A_TRUNK = (
     "--header", "X-Account: 7", "--max-rate", "20", "--max-channels", "300", "--username", "us",
     "--transport", "TLS", "--tls-name", "sbc.example.org", "--tls-ca", "/etc/ca.pem",
     "--tls-certificate", "/etc/us.pem", "--tls-key", "/etc/us.key",
+    "--register", "--register-expires", "300", "--options-interval", "15", "--charging-vector",
+    "--no-sign", "--privacy", "user; ID",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
@@ -223,6 +225,12 @@ TRUNK = {
         "certificate_file": "/etc/us.pem",
         "key_file": "/etc/us.key",
     },
+    "registers": True,
+    "registration_expires_s": 300,
+    "options_interval_s": 15,
+    "charging_vector": True,
+    "signs_calls": False,
+    "privacy": "user;id",
     "enabled": True,
 }
 
@@ -259,7 +267,7 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
     changed = TRUNK | {"host": "192.0.2.7", "port": None, "channels_max": 0, "enabled": False}
     assert command.run_json("trunk", "show", "main") == changed
     command.run("trunk", "set", "main", "--prefix", "", "--header", "", "--domain", "")
-    command.run("trunk", "set", "main", "--username", "", "--transport", "auto")
+    command.run("trunk", "set", "main", "--transport", "auto")
     command.run("trunk", "set", "main", "--tls-certificate", "", "--tls-key", "", "--tls-name", "")
     changed |= {
         "transport": "auto",
@@ -268,7 +276,9 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
             "certificate_file": None, "key_file": None,
         },
     }  # fmt: skip
+    command.run("trunk", "set", "main", "--username", "", "--no-register", "--sign")
     changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
+    changed |= {"registers": False, "signs_calls": True}
     assert command.run_json("trunk", "show", "main") == changed
 
 
@@ -286,6 +296,13 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
         (("--username", "us"), 1, "password"),
         (("--password-file", "/does/not/exist"), 2, "cannot be"),
         (("--weight", "-1"), 1, "weight"),
+        (("--register",), 1, "user name"),
+        (("--register-expires", "5"), 1, "registration"),
+        (("--options-interval", "-1"), 1, "OPTIONS"),
+        (("--privacy", "id;secret"), 1, "privacy"),
+        (("--privacy", "id;id"), 1, "privacy"),
+        (("--privacy", "user"), 1, "id"),
+        (("--header", "Identity: x"), 1, "Identity"),
     ],
 )
 def test_trunk_that_makes_no_sense_is_refused_in_words(

@@ -47,6 +47,7 @@ modparam("auth", "algorithm", "{algorithm}")
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
     if (is_method("OPTIONS") && uri==myself) {{ sl_send_reply("200", "OK"); exit; }}
+    {register}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if (has_totag()) {{
         if (loose_route()) {{ {within} t_relay(); exit; }}
@@ -85,6 +86,25 @@ _ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
     consume_credentials();"""
 
 
+_REGISTRAR_MODULES = """loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "xlog.so"
+modparam("usrloc", "db_mode", 0)
+modparam("registrar", "min_expires", {min_expires_s})
+modparam("registrar", "min_expires_mode", 1)"""
+# Each answer is told in the log, where a test may wait for it.
+_REGISTER = """if (is_method("REGISTER")) {{
+        if (!pv_www_authenticate("{realm}", "{password}", "0")) {{
+            www_challenge("{realm}", "1");
+            exit;
+        }}
+        $var(asked) = $hdr(Expires);
+        if (!save("location")) {{ exit; }}
+        xlog("L_ALERT", "registered $tu $ct for $var(asked) cseq $cs call $ci\\n");
+        exit;
+    }}"""
+
+
 class Kamailio:
     """One proxy on a host of its own, in front of `phones`: addresses by number.
 
@@ -93,7 +113,8 @@ class Kamailio:
     reached over UDP all the same.
 
     With `password` every INVITE and BYE is asked for credentials of that password, by digests of
-    `algorithm` ("MD5" or "SHA-256").
+    `algorithm` ("MD5" or "SHA-256"). With `min_expires_s` it is a registrar too, which asks for
+    that password, and refuses with 423 to remember anyone for less.
     """
 
     def __init__(
@@ -105,6 +126,7 @@ class Kamailio:
         algorithm: str = "MD5",
         tcp: bool = False,
         tls: tuple[Certificate, str] | None = None,
+        min_expires_s: int = 0,
     ) -> None:
         host = allocate_host()
         self.address: Address = (host, free_port(host))
@@ -120,7 +142,8 @@ class Kamailio:
                 within=f'if (is_method("BYE")) {{ {ask} }}' if password else "",
                 outside=ask if password else "",
                 stream=self._stream(tcp=tcp, tls=tls),
-                modules=self._tls_module(tls),
+                modules=self._modules(min_expires_s, tls),
+                register=_REGISTER.format(realm=_REALM, password=password) if min_expires_s else "",
                 routes="\n".join(_route(number, phone) for number, phone in phones.items()),
             )
         )
@@ -130,6 +153,10 @@ class Kamailio:
         if tls is not None:
             return _TLS.format(listen_tls=format_address(self.tls_address))
         return _TCP.format(listen=format_address(self.address)) if tcp else "disable_tcp=yes"
+
+    def _modules(self, min_expires_s: int, tls: tuple[Certificate, str] | None) -> str:
+        registrar = _REGISTRAR_MODULES.format(min_expires_s=min_expires_s) if min_expires_s else ""
+        return f"{registrar}\n{self._tls_module(tls)}"
 
     def _tls_module(self, tls: tuple[Certificate, str] | None) -> str:
         if tls is None:

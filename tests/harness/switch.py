@@ -117,6 +117,10 @@ async def _bind(host: str, on_datagram: Callable[[bytes, Address], None]) -> _So
     return protocol
 
 
+def _to_line(data: bytes) -> bytes:
+    return next((line for line in data.split(b"\r\n") if line.startswith(b"To:")), b"")
+
+
 def _send_after(delay_s: float, bound: _Socket, data: bytes, destination: Address) -> None:
     if delay_s:
         loop = asyncio.get_running_loop()
@@ -240,6 +244,9 @@ class Switch:
     # Traffic
 
     def _from_platform(self, data: bytes, source: Address) -> None:
+        if data.startswith(b"OPTIONS ") and b";tag=" not in _to_line(data):
+            self._answer(data, source)
+            return
         found = _CALL_ID.search(data)
         if found is None:
             return
@@ -254,6 +261,19 @@ class Switch:
         phone, _ = self._calls[sip_call_id]
         for delay_s in self._record(phone.name, Direction.TO_PHONE, data):
             _send_after(delay_s, phone.socket, data, phone.address)
+
+    def _answer(self, options: bytes, source: Address) -> None:
+        """Say that the trunk itself lives; what is asked within a call goes to its phone."""
+        assert self._front is not None
+        lines = options.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+        wanted = (b"Via:", b"From:", b"To:", b"Call-ID:", b"CSeq:")
+        kept = [
+            line + b";tag=switch" if line.startswith(b"To:") else line
+            for line in lines
+            if line.startswith(wanted)
+        ]
+        answer = [b"SIP/2.0 200 OK", *kept, b"Content-Length: 0", b"", b""]
+        self._front.send(b"\r\n".join(answer), source)
 
     def _from_phone(self, name: str, data: bytes) -> None:
         found = _CALL_ID.search(data)

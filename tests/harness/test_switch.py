@@ -133,3 +133,15 @@ def test_impairment_of_one_way_and_delays_are_what_was_asked_for() -> None:
     assert [len(delays) for delays in from_phone] == [1] * 5000
     delays = [delay for drawn in from_phone for delay in drawn]
     assert 0 <= min(delays) < 0.01 < 0.19 < max(delays) <= 0.2
+
+
+async def test_options_to_the_trunk_itself_is_answered(
+    network: tuple[Switch, Peer, Peer],
+) -> None:
+    switch, platform, _ = network
+    lines = "Via: v\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x>\r\nCall-ID: o\r\nCSeq: 1 OPTIONS"
+    platform.send(f"OPTIONS sip:x SIP/2.0\r\n{lines}\r\n\r\n".encode(), switch.address)
+    answer = (await platform.next()).decode()
+    assert answer.startswith("SIP/2.0 200 OK\r\n")
+    assert "\r\nTo: <sip:x>;tag=switch\r\n" in answer
+    assert "\r\nVia: v\r\n" in answer

@@ -144,3 +144,29 @@ def test_number_is_written_as_the_trunk_wants_it() -> None:
     assert written("+442071838750", NumberFormat.NATIONAL) == "+442071838750"
     assert written("+442071838750", NumberFormat.NATIONAL, "GB") == "02071838750"
     assert written("+999", NumberFormat.NATIONAL) == "+999"
+
+
+# What is found out between calls
+
+
+def test_trunk_is_down_until_it_is_back() -> None:
+    states = TrunkStates(Clock())
+    trunk = create("a")
+    assert not states.is_down(trunk)
+    states.set_down("a", down=True)
+    assert states.is_down(trunk)
+    assert not states.is_down(create("b"))
+    states.set_down("a", down=False)
+    assert not states.is_down(trunk)
+
+
+def test_trunk_that_does_not_know_us_comes_after_the_others_until_it_does() -> None:
+    states = TrunkStates(Clock())
+    trunk = create("a")
+    states.set_registered("a", registered=False)
+    assert states.is_resting(trunk)
+    # That it says something does not make it know us.
+    states.note_response(trunk)
+    assert states.is_resting(trunk)
+    states.set_registered("a", registered=True)
+    assert not states.is_resting(trunk)

@@ -234,6 +234,12 @@ FULL_TRUNK = Trunk(
     calls_per_second_max=20,
     channels_max=300,
     credentials=TrunkCredentials("us", "pass word"),
+    registers=True,
+    registration_expires_s=300,
+    options_interval_s=15,
+    charging_vector=True,
+    signs_calls=False,
+    privacy=("id", "critical"),
 )
 
 
@@ -259,7 +265,9 @@ async def test_trunk_that_is_changed_keeps_its_password_unless_given_another(
     administration.change_trunk("main", lambda trunk: replace(trunk, credentials=new))
     await changes.directory.refresh()
     assert changes.directory.trunks()[0].credentials == new
-    administration.change_trunk("main", lambda trunk: replace(trunk, credentials=None))
+    administration.change_trunk(
+        "main", lambda trunk: replace(trunk, credentials=None, registers=False)
+    )
     await changes.directory.refresh()
     assert changes.directory.trunks()[0].credentials is None
 

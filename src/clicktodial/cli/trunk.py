@@ -98,6 +98,35 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option("--password-file", metavar="FILE", help="Holds the password; - reads input."),
 ]
+Registers = Annotated[
+    bool | None,
+    typer.Option("--register/--no-register", help="Register its user name with it."),
+]
+RegistrationExpires = Annotated[
+    int | None,
+    typer.Option("--register-expires", metavar="SECONDS", help="How long a registration holds."),
+]
+OptionsInterval = Annotated[
+    int | None,
+    typer.Option(
+        "--options-interval", metavar="SECONDS", help="Between OPTIONS that ask for it; 0: never."
+    ),
+]
+ChargingVector = Annotated[
+    bool | None,
+    typer.Option(
+        "--charging-vector/--no-charging-vector",
+        help="It leads into an IMS: P-Charging-Vector, and a tel URI asserted too.",
+    ),
+]
+SignsCalls = Annotated[
+    bool | None,
+    typer.Option("--sign/--no-sign", help="Sign calls, where there is a certificate (STIR)."),
+]
+Privacy = Annotated[
+    str | None,
+    typer.Option("--privacy", metavar="id;...", help="What Privacy says of a hidden number."),
+]
 
 
 @app.command("add")
@@ -130,6 +159,12 @@ def add(
     tls_key: TlsKey = None,
     username: Username = None,
     password_file: PasswordFile = None,
+    registers: Registers = None,
+    registration_expires_s: RegistrationExpires = None,
+    options_interval_s: OptionsInterval = None,
+    charging_vector: ChargingVector = None,
+    signs_calls: SignsCalls = None,
+    privacy: Privacy = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -156,6 +191,12 @@ def add(
                 "key_file": tls_key,
             },
             credentials=(username, password_file),
+            registers=registers,
+            registration_expires_s=registration_expires_s,
+            options_interval_s=options_interval_s,
+            charging_vector=charging_vector,
+            signs_calls=signs_calls,
+            privacy=privacy,
         )
         trunk = change(Trunk(name=name, host=target.host, port=target.port))
         administration.add_trunk(trunk)
@@ -196,6 +237,12 @@ def set_values(
     tls_key: TlsKey = None,
     username: Username = None,
     password_file: PasswordFile = None,
+    registers: Registers = None,
+    registration_expires_s: RegistrationExpires = None,
+    options_interval_s: OptionsInterval = None,
+    charging_vector: ChargingVector = None,
+    signs_calls: SignsCalls = None,
+    privacy: Privacy = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -221,6 +268,12 @@ def set_values(
                 "key_file": tls_key,
             },
             credentials=(username, password_file),
+            registers=registers,
+            registration_expires_s=registration_expires_s,
+            options_interval_s=options_interval_s,
+            charging_vector=charging_vector,
+            signs_calls=signs_calls,
+            privacy=privacy,
         )
         trunk = administration.change_trunk(name, change)
     tell(_answer(trunk), _describe(trunk), as_json=as_json)
@@ -244,6 +297,7 @@ def _create_change(
     transport: str | None,
     tls: dict[str, str | None],
     credentials: tuple[str | None, Path | None],
+    privacy: str | None,
     **values: int | str | None,
 ) -> "Callable[[Trunk], Trunk]":
     """What the options that were given make of a trunk; an empty text or list takes away."""
@@ -259,6 +313,8 @@ def _create_change(
         changes["prefixes"] = tuple(prefix for prefix in prefixes if prefix)
     if headers is not None:
         changes["headers"] = tuple(parse_header(header) for header in headers if header)
+    if privacy is not None:
+        changes["privacy"] = tuple(part.strip().lower() for part in privacy.split(";"))
     if number_format is not None:
         changes["number_format"] = _parse_word(NumberFormat, number_format)
     if transport is not None:
@@ -390,6 +446,12 @@ def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]
         "channels_max": trunk.channels_max,
         "tls": asdict(trunk.tls),
         "username": None if trunk.credentials is None else trunk.credentials.username,
+        "registers": trunk.registers,
+        "registration_expires_s": trunk.registration_expires_s,
+        "options_interval_s": trunk.options_interval_s,
+        "charging_vector": trunk.charging_vector,
+        "signs_calls": trunk.signs_calls,
+        "privacy": ";".join(trunk.privacy),
     }
     return answer if enabled is None else answer | {"enabled": enabled}
 
@@ -414,6 +476,11 @@ def _describe(trunk: "Trunk", *, enabled: bool | None = None) -> str:
         ("Calls a second", trunk.calls_per_second_max or None),
         ("Channels", trunk.channels_max or None),
         ("User name", None if trunk.credentials is None else trunk.credentials.username),
+        ("Registers for (s)", trunk.registration_expires_s if trunk.registers else None),
+        ("OPTIONS every (s)", trunk.options_interval_s or None),
+        ("Into an IMS", trunk.charging_vector),
+        ("Signs calls", trunk.signs_calls),
+        ("Privacy", ";".join(trunk.privacy)),
     ]
     if enabled is not None:
         fields.append(("Enabled", enabled))

@@ -15,6 +15,9 @@ class Transport(StrEnum):
     AUTO = "auto"  # what the name's NAPTR or SRV records say (RFC 3263 4.1); without any, UDP
 
 
+PRIVACY_VALUES = ("id", "user", "header", "session", "critical")  # RFC 3323 4.2, RFC 3325 9.3
+
+
 class NumberFormat(StrEnum):
     """How a trunk wants numbers written."""
 
@@ -56,6 +59,12 @@ class Trunk:
     `prefixes` are beginnings of E.164 numbers with plus, and the longest that fits wins; none fits
     every number. `region` is an ISO 3166 country. `headers` are added to each INVITE. Of the
     limits, 0 is none.
+
+    One that `registers` is told every so often that we are there (RFC 3261 10), asking it to
+    remember that for `registration_expires_s`. Every `options_interval_s` it is asked whether it
+    is there; 0 never. With `charging_vector` it leads into an IMS, and we are an application server
+    there. `signs_calls` where the node has a certificate. `privacy` is what a Privacy header says
+    of a number that is hidden: some of PRIVACY_VALUES.
     """
 
     name: str
@@ -74,6 +83,12 @@ class Trunk:
     channels_max: int = 0
     credentials: TrunkCredentials | None = None
     tls: TrunkTls = TrunkTls()
+    registers: bool = False
+    registration_expires_s: int = 600
+    options_interval_s: int = 30
+    charging_vector: bool = False
+    signs_calls: bool = True
+    privacy: tuple[str, ...] = ("id",)
 
     def match_length(self, destination: str) -> int | None:
         """How much of the number (E.164 with plus) a prefix of the trunk covers; 0 where it has

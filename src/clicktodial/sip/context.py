@@ -69,9 +69,11 @@ class ServerTransaction(Protocol):
 
 
 class Local(NamedTuple):
-    """How we name ourselves over one transport: the start of a Via, and the Contact header."""
+    """How we name ourselves over one transport: the start of a Via, our address as a URI has it,
+    with its parameters, and the Contact header."""
 
     via: str
+    address: str
     contact_line: str
 
 
@@ -165,5 +167,7 @@ def _create_local(transport: Transport, address: Address) -> Local:
     sent_by = f"{bracket_host(host)}:{port}"
     parameter = "" if transport is Transport.UDP else f";transport={transport}"
     return Local(
-        f"Via: SIP/2.0/{transport.upper()} {sent_by}", f"Contact: <sip:{sent_by}{parameter}>\r\n"
+        f"Via: SIP/2.0/{transport.upper()} {sent_by}",
+        f"{sent_by}{parameter}",
+        f"Contact: <sip:{sent_by}{parameter}>\r\n",
     )

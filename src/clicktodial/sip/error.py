@@ -4,6 +4,8 @@ SipError
 +-- MalformedMessage    a datagram that is no SIP message
 +-- SdpError            a body that describes no audio we can use
 +-- SessionStateError   a command without meaning in the session's state
++-- RegistrationStateError  an input without meaning in the registration's state
++-- PassportError       a PASSporT that cannot be made
 """
 
 
@@ -24,3 +26,11 @@ class SdpError(SipError):
 
 class SessionStateError(SipError):
     """The command has no meaning in the session's state."""
+
+
+class RegistrationStateError(SipError):
+    """The input has no meaning in the registration's state."""
+
+
+class PassportError(SipError):
+    """A PASSporT cannot be made."""

@@ -78,11 +78,12 @@ class OutgoingSession(Session):
         self._offer = invitation.sdp
         self._is_ringing = False
         self._early_media: MediaDescription | None = None
+        name = f'"{invitation.from_name}" ' if invitation.from_name else ""
         head = RequestHead(
             request_uri=invitation.request_uri,
             local=context.local_of(invitation.next_hop),
             branch=identifiers.create_branch(),
-            from_header=f"<{invitation.from_uri}>;tag={self.local_tag}",
+            from_header=f"{name}<{invitation.from_uri}>;tag={self.local_tag}",
             to_uri=invitation.to_uri,
             call_id=self.call_id,
             next_hop=invitation.next_hop,

@@ -13,6 +13,7 @@ class Invitation:
 
     `next_hop` is where the message goes, whatever `request_uri` says. `expires_s` is how long the
     phone may ring: should every CANCEL be lost, it falls silent by itself (RFC 3261 13.2.1).
+    `from_name` is a display name, escaped as within quotes.
     With `credentials` a 401 or 407 is answered, in this dialog's later requests too.
     """
 
@@ -24,10 +25,11 @@ class Invitation:
     headers: tuple[tuple[str, str], ...] = ()
     expires_s: int | None = None
     credentials: TrunkCredentials | None = None
+    from_name: str = ""
 
     def check(self) -> None:
         """Raises ValueError where a value would end its line and begin another."""
-        values = (self.request_uri, self.to_uri, self.from_uri)
+        values = (self.request_uri, self.to_uri, self.from_uri, self.from_name)
         text = "".join(values) + "".join(name + value for name, value in self.headers)
         if "\r" in text or "\n" in text:
             raise ValueError("line end in an invitation")

@@ -48,6 +48,8 @@ class _State:
     refilled_at: float | None = None
     faults: int = 0
     rests_until: float = 0.0
+    is_down: bool = False
+    is_registered: bool = True
 
 
 class TrunkStates:
@@ -118,9 +120,22 @@ class TrunkStates:
             state.faults = 0
 
     def is_resting(self, trunk: Trunk) -> bool:
-        """Whether others are to be tried first."""
+        """Whether others are to be tried first: it failed lately, or does not know us."""
         state = self._states.get(trunk.name)
-        return state is not None and state.rests_until > self._now()
+        return state is not None and (not state.is_registered or state.rests_until > self._now())
+
+    def is_down(self, trunk: Trunk) -> bool:
+        """Whether the trunk does not answer when it is asked."""
+        state = self._states.get(trunk.name)
+        return state is not None and state.is_down
+
+    def set_down(self, name: str, *, down: bool) -> None:
+        """The trunk was found gone, or back."""
+        self._states.setdefault(name, _State()).is_down = down
+
+    def set_registered(self, name: str, *, registered: bool) -> None:
+        """The trunk knows us, or does not know us where it should."""
+        self._states.setdefault(name, _State()).is_registered = registered
 
     def _of(self, trunk: Trunk) -> _State:
         return self._states.setdefault(trunk.name, _State())

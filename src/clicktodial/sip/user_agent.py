@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 from clicktodial.domain.cause import LegCause, LegOutcome
 from clicktodial.domain.trunk import Transport
+from clicktodial.sip.client_request import ClientRequest, PlainRequest, RequestOutcome
 from clicktodial.sip.context import Context, Counters, Limits
 from clicktodial.sip.error import MalformedMessage, SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
@@ -54,7 +55,7 @@ class UserAgent:
     `others` are our further addresses, by transport and whether they are of IPv6.
     """
 
-    __slots__ = ("_context", "_server")
+    __slots__ = ("_context", "_outcomes", "_server")
 
     def __init__(
         self,
@@ -79,6 +80,7 @@ class UserAgent:
         )
         self._context.fork_closer = ForkCloser(self._context)
         self._server = Server(self._context)
+        self._outcomes: list[RequestOutcome] = []
 
     @property
     def counters(self) -> Counters:
@@ -97,8 +99,8 @@ class UserAgent:
 
     @property
     def has_events(self) -> bool:
-        """Whether `take_events` may have something to give."""
-        return bool(self._context.events)
+        """Whether `take_events` or `take_outcomes` may have something to give."""
+        return bool(self._context.events or self._outcomes)
 
     def invite(self, invitation: Invitation, now: float) -> Session:
         """Queue an INVITE; what becomes of it comes as events, a refusal for want of room too.
@@ -113,6 +115,21 @@ class UserAgent:
         ):
             return self._create_refused_session()
         return OutgoingSession(context, invitation, now)
+
+    def request(self, request: PlainRequest, now: float) -> ClientRequest:
+        """Queue a request outside of any dialog; `take_outcomes` tells what came of it, once.
+
+        Raises ValueError where a value of the request contains a line end.
+        """
+        request.check()
+        context = self._context
+        sent = ClientRequest(context, request, self._outcomes)
+        if len(context.client_transactions) < context.limits.client_transactions_max:
+            sent.send(now)
+        else:
+            context.counters.refused += 1
+            sent.refuse()
+        return sent
 
     def receive(self, data: bytes, source: Hop, now: float) -> None:
         """Take one message, as a datagram or cut from a stream. Never raises for what it is."""
@@ -154,6 +171,12 @@ class UserAgent:
             return events
         self._context.events = []
         return [entry for entry in events if not entry[0].is_silent]
+
+    def take_outcomes(self) -> list[RequestOutcome]:
+        """What came of requests outside of dialogs, in order; taken once."""
+        outcomes = self._outcomes[:]
+        self._outcomes.clear()
+        return outcomes
 
     def _receive_response(self, response: SipMessage, source: Hop, now: float) -> None:
         context = self._context

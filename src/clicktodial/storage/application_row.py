@@ -111,4 +111,10 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         channels_max=settings.channels_max,
         credentials=credentials,
         tls=settings.tls,
+        registers=settings.registers,
+        registration_expires_s=settings.registration_expires_s,
+        options_interval_s=settings.options_interval_s,
+        charging_vector=settings.charging_vector,
+        signs_calls=settings.signs_calls,
+        privacy=settings.privacy,
     )

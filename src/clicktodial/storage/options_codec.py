@@ -26,6 +26,12 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     channels_max: int = 0
     username: str | None = None
     tls: TrunkTls = TrunkTls()
+    registers: bool = False
+    registration_expires_s: int = 600
+    options_interval_s: int = 30
+    charging_vector: bool = False
+    signs_calls: bool = True
+    privacy: tuple[str, ...] = ("id",)
 
 
 _T = TypeVar("_T")
@@ -45,6 +51,12 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         channels_max=trunk.channels_max,
         username=None if trunk.credentials is None else trunk.credentials.username,
         tls=trunk.tls,
+        registers=trunk.registers,
+        registration_expires_s=trunk.registration_expires_s,
+        options_interval_s=trunk.options_interval_s,
+        charging_vector=trunk.charging_vector,
+        signs_calls=trunk.signs_calls,
+        privacy=trunk.privacy,
     )
     return msgspec.json.encode(settings).decode()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import phonenumbers
 
-from clicktodial.domain.trunk import NumberFormat, Transport, Trunk, TrunkTls
+from clicktodial.domain.trunk import PRIVACY_VALUES, NumberFormat, Transport, Trunk, TrunkTls
 from clicktodial.storage import value
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.options_codec import encode_trunk_settings
@@ -19,6 +19,10 @@ CALLS_PER_SECOND_MAX = 10_000
 CHANNELS_MAX = 100_000
 CREDENTIAL_CHARACTERS_MAX = 128
 PATH_CHARACTERS_MAX = 1_024
+# Shorter ones would be more REGISTERs than calls. Registrars grant an hour; a day is rare.
+REGISTRATION_EXPIRES_S_MIN = 60
+REGISTRATION_EXPIRES_S_MAX = 86_400
+OPTIONS_INTERVAL_S_MAX = 3_600
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
@@ -28,7 +32,8 @@ _OWN_HEADERS = frozenset(
         *("via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m"),
         *("max-forwards", "route", "record-route", "content-length", "l", "content-type", "c"),
         *("authorization", "proxy-authorization", "require", "supported", "k", "allow"),
-        *("user-agent", "expires", "p-asserted-identity", "privacy", "reason"),
+        *("user-agent", "expires", "p-asserted-identity", "privacy", "reason", "date"),
+        *("identity", "y", "p-charging-vector", "proxy-require"),
     }
 )
 
@@ -76,9 +81,31 @@ def _check_settings(trunk: Trunk) -> None:
         raise ValueInvalid("a prefix must be the beginning of a number in E.164, such as +8613")
     _check_headers(trunk.headers)
     _check_tls(trunk.tls)
+    _check_exchange(trunk)
     if trunk.credentials is not None:
         _check_credential(trunk.credentials.username, "the user name")
         _check_credential(trunk.credentials.password, "the password")
+
+
+def _check_exchange(trunk: Trunk) -> None:
+    """What it is asked and told besides calls, and of numbers that are hidden."""
+    value.check_range(
+        trunk.registration_expires_s,
+        "the registration's seconds",
+        low=REGISTRATION_EXPIRES_S_MIN,
+        high=REGISTRATION_EXPIRES_S_MAX,
+    )
+    value.check_range(
+        trunk.options_interval_s, "the OPTIONS interval", low=0, high=OPTIONS_INTERVAL_S_MAX
+    )
+    if trunk.registers and trunk.credentials is None:
+        raise ValueInvalid("a trunk that registers needs a user name, which is what registers")
+    privacy = trunk.privacy
+    if not set(privacy) <= set(PRIVACY_VALUES) or len(set(privacy)) != len(privacy):
+        raise ValueInvalid(f"privacy must be some of: {', '.join(PRIVACY_VALUES)}")
+    if "id" not in privacy:
+        # The trunk is told the number in P-Asserted-Identity, which only "id" keeps from the party.
+        raise ValueInvalid("privacy must have id, or the trunk may show the number")
 
 
 def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:

@@ -22,6 +22,7 @@ from tests.sip.aio.support import (
 from tests.sip.support import create_response
 
 from clicktodial.sip.aio.endpoint import MessageDirection, SipEndpoint
+from clicktodial.sip.client_request import PlainRequest
 from clicktodial.sip.event import (
     SessionAnswered,
     SessionConfirmed,
@@ -30,6 +31,7 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
+from clicktodial.sip.message import SipMessage
 from clicktodial.sip.session import SessionState
 from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import Hop, Limits
@@ -342,3 +344,52 @@ async def test_early_media_and_answer_by_command_reach_the_caller() -> None:
         assert [type(event).__name__ for event in events.items] == [
             "SessionTrying", "SessionEarlyMedia", "SessionAnswered",
         ]  # fmt: skip
+
+
+# Requests outside of dialogs
+
+
+def create_options(destination: Hop) -> PlainRequest:
+    return PlainRequest("OPTIONS", "sip:a.example", "sip:a.example", destination)
+
+
+async def test_request_is_answered_and_one_that_nobody_answers_is_told_too() -> None:
+    answers: Log[SipMessage | None] = Log()
+    async with open_phone(answer) as phone, open_dead_peer() as dead, open_endpoint() as endpoint:
+        endpoint.request(create_options(phone.endpoint.address), answers.add)
+        response = await answers.wait_for(lambda each: each is not None)
+        assert response is not None
+        assert (response.status, response.method) == (200, "OPTIONS")
+        endpoint.request(create_options(dead.address), answers.add)
+        await answers.wait_for(lambda each: each is None)
+        assert len(answers.items) == 2
+
+
+async def test_answer_handler_that_raises_is_logged_and_harms_no_other() -> None:
+    answers: Log[SipMessage | None] = Log()
+
+    def fail(_response: SipMessage | None) -> None:
+        raise RuntimeError("a bug")
+
+    async with open_phone(answer) as phone, open_endpoint() as endpoint:
+        with capture_logs() as logs:
+            for handler in (fail, answers.add):
+                endpoint.request(create_options(phone.endpoint.address), handler)
+            await answers.wait_for(lambda _: True)
+        assert [entry["event"] for entry in logs] == ["sip.handler_failed"]
+
+
+async def test_answer_handler_may_close_the_endpoint() -> None:
+    closed = asyncio.Event()
+    closing: list[asyncio.Task[None]] = []
+    async with open_phone(answer) as phone, open_endpoint() as endpoint:
+
+        def close(_response: SipMessage | None) -> None:
+            closing.append(asyncio.create_task(endpoint.close()))
+            closed.set()
+
+        endpoint.request(create_options(phone.endpoint.address), close)
+        async with asyncio.timeout(10):
+            await closed.wait()
+        await closing[0]
+        assert not endpoint.is_open

@@ -31,11 +31,13 @@ from clicktodial.domain.cause import LegOutcome
 from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.resolver import TargetResolver
-from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony, create_invitation
+from clicktodial.sip.aio.telephony import FULL_CAUSE, TrunkTelephony
+from clicktodial.sip.aio.telephony import create_invitation as create_invitation_of
 from clicktodial.sip.event import SessionEnded
+from clicktodial.sip.identity import IdentityWriter
 from clicktodial.sip.location import Naptr, Srv
 from clicktodial.sip.timer import Timers
-from clicktodial.sip.user_agent import Address, Session
+from clicktodial.sip.user_agent import Address, Invitation, Session
 
 PLAN = LegPlan(destination="+8613912345673", shown="+861052680000", offer=OFFER)
 # 64*T1 is 0.64 s: shorter than the second that a trunk is given.
@@ -61,6 +63,11 @@ async def open_telephony(
         telephony = TrunkTelephony(endpoint, lambda: trunks, resolver, NoChance())
         yield telephony
         await telephony.close()
+
+
+def create_invitation(plan: LegPlan, target: Trunk, address: Address) -> Invitation:
+    identity = IdentityWriter().create(plan, target)
+    return create_invitation_of(plan, target, address, b"", identity)
 
 
 def place(telephony: TrunkTelephony) -> tuple[Leg, Log[LegEvent]]:
@@ -489,7 +496,7 @@ def test_invitation_names_the_number_shown_and_the_trunk(
     domain: str | None, port: int, uri_host: str, own_host: str
 ) -> None:
     target = Trunk("a", "192.0.2.50", port, domain=domain)
-    invitation = create_invitation(PLAN, target, ("192.0.2.50", port), b"")
+    invitation = create_invitation(PLAN, target, ("192.0.2.50", port))
     assert invitation.request_uri == f"sip:+8613912345673@{uri_host};user=phone"
     assert invitation.to_uri == invitation.request_uri
     assert invitation.from_uri == f"sip:+861052680000@{own_host};user=phone"
@@ -499,8 +506,9 @@ def test_invitation_names_the_number_shown_and_the_trunk(
 
 def test_invitation_that_hides_the_number_shows_it_to_the_trunk_alone() -> None:
     plan = dataclasses.replace(PLAN, hides_number=True)
-    invitation = create_invitation(plan, Trunk("a", "192.0.2.50", 5060), ("192.0.2.50", 5060), b"")
+    invitation = create_invitation(plan, Trunk("a", "192.0.2.50", 5060), ("192.0.2.50", 5060))
     assert invitation.from_uri == "sip:anonymous@anonymous.invalid"
+    assert invitation.from_name == "Anonymous"
     assert invitation.headers == (
         ("P-Asserted-Identity", "<sip:+861052680000@192.0.2.50;user=phone>"),
         ("Privacy", "id"),
@@ -517,7 +525,7 @@ def test_invitation_is_written_as_the_trunk_wants_it() -> None:
         credentials=TrunkCredentials("us", "secret"),
     )
     plan = dataclasses.replace(PLAN, ring_timeout_s=45)
-    invitation = create_invitation(plan, target, ("192.0.2.50", 5060), b"")
+    invitation = create_invitation(plan, target, ("192.0.2.50", 5060))
     assert invitation.request_uri == "sip:13912345673@192.0.2.50;user=phone"
     assert invitation.from_uri == "sip:01052680000@192.0.2.50;user=phone"
     assert invitation.headers[-1] == ("X-Account", "7")
@@ -534,4 +542,16 @@ async def test_invite_on_the_wire_holds_no_number_but_the_two_of_the_leg() -> No
             f"<sip:+861052680000@{HOST};user=phone>"
         ]
         assert invite.count(b"+86") == 4  # Request-URI, To, From and P-Asserted-Identity
+        leg.hang_up()
+
+
+async def test_hidden_number_is_anonymous_on_the_wire() -> None:
+    hidden = dataclasses.replace(PLAN, hides_number=True)
+    async with open_dead_peer() as peer, open_telephony(trunk("a", peer.address)) as telephony:
+        leg = telephony.place(hidden, lambda _event: None)
+        invite = await peer.received.wait_for(lambda _: True)
+        [caller] = header_lines(invite, "From")
+        assert caller.startswith('"Anonymous" <sip:anonymous@anonymous.invalid>;tag=')
+        assert header_lines(invite, "Privacy") == ["id"]
+        assert invite.count(b"+861052680000") == 1  # P-Asserted-Identity alone
         leg.hang_up()

@@ -14,7 +14,9 @@ from clicktodial.domain.trunk import Transport
 from clicktodial.sip.aio.datagram import address_of, open_datagram_socket, send_datagram
 from clicktodial.sip.aio.stream import StreamLimits, StreamTransport
 from clicktodial.sip.aio.tls import TlsListener
+from clicktodial.sip.client_request import ClientRequest, PlainRequest
 from clicktodial.sip.event import IncomingInvite, SessionEnded, SessionEvent
+from clicktodial.sip.message import SipMessage
 from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import (
     Address,
@@ -29,6 +31,7 @@ from clicktodial.sip.user_agent import (
 log = structlog.get_logger()
 
 EventHandler: TypeAlias = Callable[[SessionEvent], None]
+AnswerHandler: TypeAlias = Callable[[SipMessage | None], None]
 InviteHandler: TypeAlias = Callable[[Session, IncomingInvite], EventHandler]
 
 # Datagrams taken in one turn of the loop; then timers and HTTP have theirs.
@@ -101,6 +104,7 @@ class SipEndpoint:
         self._on_message = on_message
         self._admits = admits
         self._handlers: dict[Session, EventHandler] = {}
+        self._answer_handlers: dict[ClientRequest, AnswerHandler] = {}
         self._user_agent: UserAgent | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sockets: dict[bool, socket.socket] = {}  # by whether it is of IPv6
@@ -175,6 +179,7 @@ class SipEndpoint:
             self._timer.cancel()
             self._timer = None
         self._handlers.clear()
+        self._answer_handlers.clear()
         for bound in self._sockets.values():
             self._running_loop().remove_reader(bound.fileno())
         await self._release()
@@ -269,6 +274,14 @@ class SipEndpoint:
         self._handlers.pop(session, None)
         self._flush()
 
+    def request(self, request: PlainRequest, on_answer: AnswerHandler) -> ClientRequest:
+        """Send a request outside of any dialog; `on_answer` gets the final response, or None
+        where none came. Raises ValueError where the request contains a line end."""
+        sent = self.user_agent.request(request, self._now())
+        self._answer_handlers[sent] = on_answer
+        self._flush()
+        return sent
+
     # From the loop
 
     def _read(self, bound: socket.socket) -> None:
@@ -331,6 +344,8 @@ class SipEndpoint:
                     if not self._is_open:
                         return  # an earlier handler closed the endpoint
                     self._deliver(session, event)
+                for outcome in self.user_agent.take_outcomes():
+                    self._deliver_outcome(*outcome)
         finally:
             self._dispatching = False
 
@@ -348,6 +363,15 @@ class SipEndpoint:
             log.exception(
                 "sip.handler_failed", event_type=type(event).__name__, call_id=session.call_id
             )
+
+    def _deliver_outcome(self, sent: ClientRequest, response: SipMessage | None) -> None:
+        # Without a handler an earlier one has closed the endpoint.
+        handler = self._answer_handlers.pop(sent, None)
+        try:
+            if handler is not None:
+                handler(response)
+        except Exception:
+            log.exception("sip.handler_failed", event_type="answer", call_id=sent.call_id)
 
     def _accept(self, session: Session, event: IncomingInvite) -> None:
         if self._on_invite is None:

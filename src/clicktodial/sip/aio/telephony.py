@@ -39,6 +39,7 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
+from clicktodial.sip.identity import Identity, IdentityWriter
 from clicktodial.sip.location import Location, Target, order_locations
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
@@ -50,8 +51,6 @@ from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session
 log = structlog.get_logger()
 
 _SERVICE_UNAVAILABLE = 503
-# RFC 3323 4.1.1.3
-ANONYMOUS_URI = "sip:anonymous@anonymous.invalid"
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
 FULL_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk limit reached", 42)
 UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
@@ -66,8 +65,10 @@ class TrunkTelephony:
         trunks: Callable[[], Sequence[Trunk]],
         resolver: TargetResolver | None = None,
         random: random_module.Random | None = None,
+        identities: IdentityWriter | None = None,
     ) -> None:
         """`trunks` is asked anew for every leg. `random` shares calls by weight."""
+        self._identities = identities or IdentityWriter()
         self._endpoint = endpoint
         self._trunks = trunks
         self._resolver = resolver or TargetResolver(DnsNames(speaks=endpoint.speaks))
@@ -91,10 +92,20 @@ class TrunkTelephony:
         """Where INVITEs leave."""
         return self._endpoint
 
+    @property
+    def identities(self) -> IdentityWriter:
+        """What tells the number shown."""
+        return self._identities
+
     def select_trunks(self, destination: str) -> list[Trunk]:
-        """The trunks in the order in which a leg to that number tries them now."""
+        """The trunks in the order in which a leg to that number tries them now.
+
+        Those that are down are left out; where all are, they are tried all the same: a leg that
+        may fail is better than one that must.
+        """
         trunks = order_trunks(self._trunks(), destination, self._random)
-        return sorted(trunks, key=self.states.is_resting)
+        up = [trunk for trunk in trunks if not self.states.is_down(trunk)]
+        return sorted(up or trunks, key=self.states.is_resting)
 
     def resolve(self, trunk: Trunk, on_hops: Callable[[list[Hop]], None]) -> None:
         """Find where the trunk is, the place to try first in front; nothing where it has none.
@@ -208,7 +219,8 @@ class TrunkLeg:
             self._fail_over(UNRESOLVED_CAUSE)
             return
         attempt.hop, *attempt.hops = hops
-        invitation = create_invitation(self._plan, attempt.trunk, attempt.hop, self._sdp)
+        identity = self._telephony.identities.create(self._plan, attempt.trunk)
+        invitation = create_invitation(self._plan, attempt.trunk, attempt.hop, self._sdp, identity)
         attempt.session = self._telephony.endpoint.invite(
             invitation, lambda event: self._on_session_event(attempt, event)
         )
@@ -321,25 +333,22 @@ class TrunkLeg:
             self._silence_timer = None
 
 
-def create_invitation(plan: LegPlan, trunk: Trunk, hop: Hop, sdp: bytes) -> Invitation:
+def create_invitation(
+    plan: LegPlan, trunk: Trunk, hop: Hop, sdp: bytes, identity: Identity
+) -> Invitation:
     """The INVITE of a leg. Of us the party sees the number shown, and nothing of the other side."""
     host = bracket_host(trunk.host)
     port = "" if trunk.port in (0, DEFAULT_PORT) else f":{trunk.port}"
     domain = trunk.domain or f"{host}{port}"
     called = f"sip:{trunk.format_number(plan.destination)}@{domain};user=phone"
-    shown = f"sip:{trunk.format_number(plan.shown)}@{trunk.domain or host};user=phone"
-    headers = [("P-Asserted-Identity", f"<{shown}>")]
-    if plan.hides_number:
-        # The trunk must know who pays; RFC 3325 9.3 forbids it to pass that on.
-        headers.append(("Privacy", "id"))
-    headers += trunk.headers
     return Invitation(
         request_uri=called,
         to_uri=called,
-        from_uri=ANONYMOUS_URI if plan.hides_number else shown,
+        from_uri=identity.from_uri,
+        from_name=identity.from_name,
         next_hop=hop,
         sdp=sdp,
-        headers=tuple(headers),
+        headers=identity.headers + trunk.headers,
         expires_s=plan.ring_timeout_s,
         credentials=trunk.credentials,
     )
