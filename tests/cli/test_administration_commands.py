@@ -200,8 +200,8 @@ ALL_OF_A_TRUNK = (
     "--header", "X-Account: 7", "--max-rate", "20", "--max-channels", "300", "--username", "us",
     "--transport", "TLS", "--tls-name", "sbc.example.org", "--tls-ca", "/etc/ca.pem",
     "--tls-certificate", "/etc/us.pem", "--tls-key", "/etc/us.key",
-    "--register", "--register-expires", "300", "--options-interval", "15", "--charging-vector",
-    "--no-sign", "--privacy", "user; ID",
+    "--register", "--register-expires", "300", "--options-interval", "15",
+    "--session-expires", "600", "--charging-vector", "--no-sign", "--privacy", "user; ID",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
@@ -228,6 +228,7 @@ TRUNK = {
     "registers": True,
     "registration_expires_s": 300,
     "options_interval_s": 15,
+    "session_expires_s": 600,
     "charging_vector": True,
     "signs_calls": False,
     "privacy": "user;id",

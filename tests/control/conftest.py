@@ -83,6 +83,13 @@ class FakeLeg:
     trunk_name: str | None = "trunk"
     sip_call_id: str | None = "sip"
     q850: int | None = None
+    decisions: list[str] = field(default_factory=list)
+
+    def answer_offer(self) -> None:
+        self.decisions.append("answered")
+
+    def refuse_offer(self) -> None:
+        self.decisions.append("refused")
 
     def hang_up(self, *, q850: int | None = None) -> None:
         self.hung_up += 1

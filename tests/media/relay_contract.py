@@ -56,6 +56,17 @@ class Stage:
         phone = self.caller if side is Side.CALLER else self.callee
         phone.send(await self.session.local_address(side), audio)
 
+    async def move(self, side: Side) -> None:
+        """That side goes on at another port, as a re-INVITE says, and speaks from there."""
+        if side is Side.CALLER:
+            self.caller.close()
+            self.caller = await RtpPhone(3).open()
+            await self.session.set_remote(side, self.caller.describe())
+        else:
+            self.callee.close()
+            self.callee = await RtpPhone(4).open()
+            await self.session.set_remote(side, self.callee.describe())
+
     async def check_both_ways(self) -> None:
         await self.speak(Side.CALLER, CALLER_AUDIO)
         await self.callee.hear_payload(CALLER_AUDIO)
@@ -107,6 +118,17 @@ class RelayContract:
         assert await stage.session.local_address(Side.CALLER) == first
         assert await stage.session.local_address(Side.CALLEE) == callee
         assert first != callee
+
+    @pytest.mark.parametrize("side", [Side.CALLER, Side.CALLEE])
+    async def test_side_that_moves_within_the_conversation_is_heard_from_there(
+        self, stage: Stage, side: Side
+    ) -> None:
+        await stage.connect()
+        await stage.check_both_ways()
+        addresses = [await stage.session.local_address(each) for each in Side]
+        await stage.move(side)
+        await stage.check_both_ways()
+        assert [await stage.session.local_address(each) for each in Side] == addresses
 
     async def test_callee_address_asked_before_caller_answers_is_stable(self, stage: Stage) -> None:
         asked = await stage.session.local_address(Side.CALLEE)

@@ -63,7 +63,7 @@ def test_invite_says_what_it_must_and_no_more() -> None:
     names = [line.partition(b":")[0] for line in request.partition(b"\r\n\r\n")[0].split(b"\r\n")]
     assert names == [
         b"INVITE sip", b"Via", b"Max-Forwards", b"From", b"To", b"Call-ID", b"CSeq", b"Contact",
-        b"Allow", b"User-Agent", b"Content-Type", b"Content-Length",
+        b"Allow", b"Supported", b"User-Agent", b"Content-Type", b"Content-Length",
     ]  # fmt: skip
     assert header_lines(request, "Contact") == ["<sip:192.0.2.1:5060>"]
     assert header_lines(request, "From")[0].startswith(f"<sip:{SHOWN}@192.0.2.9;user=phone>;tag=")
@@ -445,7 +445,7 @@ def test_200_crossing_hang_up_is_acknowledged_and_hung_up(provisional: bool) -> 
     ok = create_response(request, 200, sdp=ANSWER_SDP)
     ack, bye = harness.receive(ok)
     assert summaries([ack, bye]) == ["ACK", "BYE"]
-    assert header_lines(bye, "CSeq") == ["2 BYE"]
+    assert header_lines(bye, "CSeq") == ["102 BYE"]
     assert harness.receive(ok) == [ack]
     assert harness.events() == []
     harness.receive(create_response(bye, 200))

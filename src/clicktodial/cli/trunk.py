@@ -90,6 +90,14 @@ TlsCertificate = Annotated[
 TlsKey = Annotated[
     str | None, typer.Option("--tls-key", metavar="FILE", help="The key of our certificate.")
 ]
+SessionExpires = Annotated[
+    int | None,
+    typer.Option(
+        "--session-expires",
+        metavar="SECONDS",
+        help="A conversation nobody refreshes within that ends; 0: none.",
+    ),
+]
 Username = Annotated[
     str | None,
     typer.Option("--username", metavar="U", help="For digest authentication; empty: none."),
@@ -162,6 +170,7 @@ def add(
     registers: Registers = None,
     registration_expires_s: RegistrationExpires = None,
     options_interval_s: OptionsInterval = None,
+    session_expires_s: SessionExpires = None,
     charging_vector: ChargingVector = None,
     signs_calls: SignsCalls = None,
     privacy: Privacy = None,
@@ -194,6 +203,7 @@ def add(
             registers=registers,
             registration_expires_s=registration_expires_s,
             options_interval_s=options_interval_s,
+            session_expires_s=session_expires_s,
             charging_vector=charging_vector,
             signs_calls=signs_calls,
             privacy=privacy,
@@ -240,6 +250,7 @@ def set_values(
     registers: Registers = None,
     registration_expires_s: RegistrationExpires = None,
     options_interval_s: OptionsInterval = None,
+    session_expires_s: SessionExpires = None,
     charging_vector: ChargingVector = None,
     signs_calls: SignsCalls = None,
     privacy: Privacy = None,
@@ -271,6 +282,7 @@ def set_values(
             registers=registers,
             registration_expires_s=registration_expires_s,
             options_interval_s=options_interval_s,
+            session_expires_s=session_expires_s,
             charging_vector=charging_vector,
             signs_calls=signs_calls,
             privacy=privacy,
@@ -449,6 +461,7 @@ def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]
         "registers": trunk.registers,
         "registration_expires_s": trunk.registration_expires_s,
         "options_interval_s": trunk.options_interval_s,
+        "session_expires_s": trunk.session_expires_s,
         "charging_vector": trunk.charging_vector,
         "signs_calls": trunk.signs_calls,
         "privacy": ";".join(trunk.privacy),
@@ -478,6 +491,7 @@ def _describe(trunk: "Trunk", *, enabled: bool | None = None) -> str:
         ("User name", None if trunk.credentials is None else trunk.credentials.username),
         ("Registers for (s)", trunk.registration_expires_s if trunk.registers else None),
         ("OPTIONS every (s)", trunk.options_interval_s or None),
+        ("Sessions refreshed within (s)", trunk.session_expires_s or None),
         ("Into an IMS", trunk.charging_vector),
         ("Signs calls", trunk.signs_calls),
         ("Privacy", ";".join(trunk.privacy)),

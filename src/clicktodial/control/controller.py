@@ -24,7 +24,9 @@ from clicktodial.control.port import (
     Leg,
     LegEvent,
     LegPlan,
+    MediaChanged,
     Notifier,
+    Offered,
     Recorder,
     Relay,
     RelayError,
@@ -60,7 +62,7 @@ from clicktodial.domain.call import (
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
-from clicktodial.domain.media import MediaDescription
+from clicktodial.domain.media import UNSPECIFIED_HOST, MediaDescription
 
 log = structlog.get_logger()
 
@@ -70,8 +72,24 @@ class _OpenRelay:
     """Have ports ready by the time that the call is durable."""
 
 
+@dataclass(frozen=True, slots=True)
+class _ChangeMedia:
+    """A party's audio comes and goes elsewhere; `leg` waits for an answer, if any does."""
+
+    side: Side
+    media: MediaDescription
+    leg: Leg | None
+
+
 _RelayEffect: TypeAlias = (
-    _OpenRelay | PlaceLeg | SetRemoteMedia | Play | StopPlaying | StartRecording | CloseMedia
+    _OpenRelay
+    | _ChangeMedia
+    | PlaceLeg
+    | SetRemoteMedia
+    | Play
+    | StopPlaying
+    | StartRecording
+    | CloseMedia
 )
 
 
@@ -291,6 +309,8 @@ class CallController:
                 await self._play(effect)
             case StartRecording():
                 await self._start_recording()
+            case _ChangeMedia():
+                await self._carry_out_change(effect)
             case _:
                 assert_never(effect)
 
@@ -340,11 +360,44 @@ class CallController:
                 self.feed(LegEarlyMedia(side, event.media))
             case Answered():
                 self.feed(LegAnswered(side, event.media))
+            case Offered():
+                self._change_media(side, event.media, self._legs.get(side))
+            case MediaChanged():
+                self._change_media(side, event.media, None)
             case Ended():
                 self._legs.pop(side, None)
                 self.feed(LegEnded(side, event.cause))
             case _:
                 assert_never(event)
+
+    def _change_media(self, side: Side, media: MediaDescription, leg: Leg | None) -> None:
+        # After whatever the relay was asked before; the state of the call is not touched.
+        self._queue.append(_ChangeMedia(side, media, leg))
+        self._start_worker()
+
+    async def _carry_out_change(self, change: _ChangeMedia) -> None:
+        """Let the relay follow, then answer: a party that was told yes is heard."""
+        try:
+            if change.media.address.host != UNSPECIFIED_HOST and self._session is not None:
+                await self._session.set_remote(change.side, change.media)
+        except RelayError as error:
+            log.warning(
+                "media.change_refused",
+                call_id=self.call.plan.call_id,
+                side=change.side.value,
+                detail=str(error),
+            )
+            if change.leg is not None:
+                change.leg.refuse_offer()
+            return
+        log.info(
+            "media.changed",
+            call_id=self.call.plan.call_id,
+            side=change.side.value,
+            direction=change.media.direction.value,
+        )
+        if change.leg is not None:
+            change.leg.answer_offer()
 
     async def _start_recording(self) -> None:
         session = await self._open_session()

@@ -58,13 +58,31 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """The answered party describes its audio anew: another address, hold, or back from it.
+
+    `answer_offer` or `refuse_offer` is owed, soon; no second one comes before that. The codec is
+    the one that it had.
+    """
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """The answered party's audio is as described from now on; nothing is owed."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The leg is over by the other side's or the network's doing; nothing follows."""
 
     cause: LegCause
 
 
-LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Ended
+LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Offered | MediaChanged | Ended
 
 
 class Leg(Protocol):
@@ -80,6 +98,12 @@ class Leg(Protocol):
         """End it in any state (CANCEL, BYE, or both when they cross). No event follows.
 
         `q850` is told to the network as the reason (RFC 3326)."""
+
+    def answer_offer(self) -> None:
+        """Take what Offered told. Nothing happens where the leg, or the wait, is over."""
+
+    def refuse_offer(self) -> None:
+        """Refuse it; the leg stays as it was. Nothing happens as above."""
 
 
 class Telephony(Protocol):

@@ -1,6 +1,7 @@
 """What one side of a leg says of its audio: address, codecs, DTMF. SDP is only its spelling."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,28 @@ TELEPHONE_EVENT = Codec(101, "telephone-event")
 OFFERED_CODECS = (PCMA, PCMU)
 
 
+class MediaDirection(StrEnum):
+    """Which way audio flows, as who describes it sees it (RFC 8866 6.7)."""
+
+    BOTH = "sendrecv"
+    SEND = "sendonly"
+    RECEIVE = "recvonly"
+    NONE = "inactive"
+
+    @property
+    def mirrored(self) -> "MediaDirection":
+        """As the other side sees it."""
+        return _MIRRORED.get(self, self)
+
+
+_MIRRORED = {
+    MediaDirection.SEND: MediaDirection.RECEIVE,
+    MediaDirection.RECEIVE: MediaDirection.SEND,
+}
+# Who wrote that (RFC 3264 8.4) does not want to hear anything, and has no address to send to.
+UNSPECIFIED_HOST = "0.0.0.0"
+
+
 @dataclass(frozen=True, slots=True)
 class MediaDescription:
     """An offer or an answer of one audio stream. `dtmf` is RFC 4733 telephone-event, or None."""
@@ -34,6 +57,7 @@ class MediaDescription:
     address: MediaAddress
     codecs: tuple[Codec, ...]
     dtmf: Codec | None = None
+    direction: MediaDirection = MediaDirection.BOTH
 
 
 def create_caller_offer(address: MediaAddress) -> MediaDescription:

@@ -64,7 +64,8 @@ class Trunk:
     remember that for `registration_expires_s`. Every `options_interval_s` it is asked whether it
     is there; 0 never. With `charging_vector` it leads into an IMS, and we are an application server
     there. `signs_calls` where the node has a certificate. `privacy` is what a Privacy header says
-    of a number that is hidden: some of PRIVACY_VALUES.
+    of a number that is hidden: some of PRIVACY_VALUES. Within `session_expires_s` both
+    ends of a conversation are to hear of each other (RFC 4028); 0 where that is not asked for.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Trunk:
     charging_vector: bool = False
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
+    session_expires_s: int = 1_800
 
     def match_length(self, destination: str) -> int | None:
         """How much of the number (E.164 with plus) a prefix of the trunk covers; 0 where it has

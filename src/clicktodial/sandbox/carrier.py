@@ -25,7 +25,7 @@ from clicktodial.sandbox.sip_report import report_message
 from clicktodial.sandbox.talker import Recital, Talker
 from clicktodial.sandbox.ticker import Ticker
 from clicktodial.sip.aio.endpoint import EventHandler, SipEndpoint
-from clicktodial.sip.event import IncomingInvite, SessionEvent
+from clicktodial.sip.event import IncomingInvite, SessionEvent, SessionOffered
 from clicktodial.sip.user_agent import Address, Session, SessionStateError
 
 log = structlog.get_logger()
@@ -70,6 +70,10 @@ class _SipLine:
 
     def hang_up(self) -> None:
         self._endpoint.hang_up(self._session)
+
+    def accept_offer(self) -> None:
+        """Take a change of the other side's audio."""
+        self._command(lambda: self._endpoint.accept_offer(self._session))
 
     def _command(self, command: Callable[[], None]) -> None:
         try:
@@ -217,7 +221,14 @@ class Carrier:
         # The endpoint must have taken the handler before it is given commands.
         start = asyncio.get_running_loop().call_soon(self._drive, phone, phone.start)
         self._calls[phone] = _Handles(step=start)
-        return lambda event: self._on_event(phone, event)
+
+        def on_event(event: SessionEvent) -> None:
+            if isinstance(event, SessionOffered):
+                line.accept_offer()  # a phone talks on, whatever is offered
+            else:
+                self._on_event(phone, event)
+
+        return on_event
 
     def _refuse(self, line: _SipLine, status: int, phrase: str) -> EventHandler:
         asyncio.get_running_loop().call_soon(line.reject, status, phrase)

@@ -5,12 +5,25 @@ from typing import Protocol
 
 from clicktodial.sip.context import Context
 from clicktodial.sip.message import SipMessage
-from clicktodial.sip.request import RequestHead
 from clicktodial.sip.transaction import Input, State, input_of_status
 from clicktodial.sip.uri import Flow, Hop
 
 # Forks that answer one INVITE; each costs an ACK and a BYE of ours.
 FORKS_MAX = 8
+
+
+class InviteHead(Protocol):
+    """What of an INVITE its transaction needs to know."""
+
+    @property
+    def branch(self) -> str: ...
+
+    @property
+    def next_hop(self) -> Hop: ...
+
+    def create_ack(self, response: SipMessage) -> bytes: ...
+
+    def create_cancel(self, reason_lines: str) -> bytes: ...
 
 
 class InviteUser(Protocol):
@@ -49,13 +62,13 @@ class ClientInviteTransaction:
     def __init__(
         self,
         context: Context,
-        head: RequestHead,
+        head: InviteHead,
         request: bytes,
         user: InviteUser,
         now: float,
     ) -> None:
         self._context = context
-        self._head: RequestHead | None = head
+        self._head: InviteHead | None = head
         self._request: bytes | None = request
         self._user = user
         self._acks: dict[str, tuple[bytes, Hop]] | None = None
@@ -172,7 +185,7 @@ class ClientInviteTransaction:
     def _on_failure(self, response: SipMessage, source: Hop) -> None:
         assert self._head is not None
         self.state = State.COMPLETED
-        ack = self._head.create_ack(response.to_header)
+        ack = self._head.create_ack(response)
         self._request = self._head = None
         self._acks = {"": (ack, self.next_hop)}
         self._context.send(ack, self.next_hop)

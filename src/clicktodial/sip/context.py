@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clicktodial.sip.client_transaction import InviteUser
     from clicktodial.sip.session import Session
 
-ALLOWED_METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+ALLOWED_METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
 MAX_FORWARDS = 70  # RFC 3261 8.1.1.6
 
 # Twice the legs that the default `calls.live_max` allows, and several times what one core sets up.
@@ -122,7 +122,9 @@ class Context:
         self.deadlines = DeadlineQueue()
         self._own_local = _create_local(Transport.UDP, local)
         self._locals = _create_locals(local, others)
-        self.agent_line = f"Allow: {ALLOWED_METHODS}\r\nUser-Agent: {user_agent}\r\n"
+        self.agent_line = (
+            f"Allow: {ALLOWED_METHODS}\r\nSupported: 100rel, timer\r\nUser-Agent: {user_agent}\r\n"
+        )
         self.server_line = f"Server: {user_agent}\r\n"
         self.outbox: list[tuple[bytes, Hop]] = []
         self.events: list[SessionEventEntry] = []

@@ -16,6 +16,7 @@ class Dialog:
         "_remote_header",
         "_request_uri",
         "_route_lines",
+        "_routes",
         "local_cseq",
         "remote_tag",
     )
@@ -30,6 +31,7 @@ class Dialog:
         self._remote_cseq: int | None = None
         self.local_cseq = 0
         self.remote_tag = ""
+        self._routes = routes
         self._request_uri, self._route_lines, self._next_hop = _route(message, routes, peer)
 
     @classmethod
@@ -52,6 +54,19 @@ class Dialog:
         dialog.remote_tag = request.from_tag
         dialog._remote_cseq = request.cseq
         return dialog
+
+    def refresh_target(self, message: SipMessage, peer: Hop) -> None:
+        """Take the Contact of a re-INVITE, an UPDATE or their 2xx (RFC 3261 12.2.1.2); the route
+        set stays."""
+        if message.get("Contact") or message.get("m"):
+            self._request_uri, self._route_lines, self._next_hop = _route(
+                message, self._routes, peer
+            )
+
+    @property
+    def next_hop(self) -> Hop:
+        """Where our requests go."""
+        return self._next_hop
 
     @property
     def request_uri(self) -> str:
@@ -77,8 +92,25 @@ class Dialog:
         self.local_cseq += 1
         return self._create(context, method, self.local_cseq, branch, lines)
 
+    def create_reinvite(
+        self, context: Context, branch: str, lines: str, sdp: bytes
+    ) -> tuple[bytes, Hop]:
+        """The next request in the dialog, an INVITE with that offer."""
+        self.local_cseq += 1
+        return self._create(context, "INVITE", self.local_cseq, branch, lines, sdp)
+
+    def create_failure_ack(self, context: Context, response: SipMessage) -> bytes:
+        """The ACK of a refused re-INVITE: of the same transaction (RFC 3261 17.1.1.3)."""
+        return self._create(context, "ACK", response.cseq, response.branch, "")[0]
+
     def _create(
-        self, context: Context, method: str, cseq: int, branch: str, lines: str
+        self,
+        context: Context,
+        method: str,
+        cseq: int,
+        branch: str,
+        lines: str,
+        sdp: bytes = b"",
     ) -> tuple[bytes, Hop]:
         message = (
             f"{method} {self._request_uri} SIP/2.0\r\n"
@@ -86,9 +118,9 @@ class Dialog:
             f"{self._route_lines}Max-Forwards: {MAX_FORWARDS}\r\n"
             f"From: {self._local_header}\r\nTo: {self._remote_header}\r\n"
             f"Call-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
-            f"{lines}Content-Length: 0\r\n\r\n"
+            f"{lines}Content-Length: {len(sdp)}\r\n\r\n"
         )
-        return message.encode(), self._next_hop
+        return message.encode() + sdp, self._next_hop
 
 
 def _route(message: SipMessage, routes: list[str], peer: Hop) -> tuple[str, str, Hop]:

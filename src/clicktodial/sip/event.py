@@ -50,6 +50,21 @@ class SessionEnded:
     cause: LegCause
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOffered:
+    """The peer describes its audio anew: another address, or hold. `accept_offer` or
+    `refuse_offer` is owed; no second one comes before that."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMediaChanged:
+    """The peer answered an offer of ours within the session; it holds from now on."""
+
+    media: MediaDescription
+
+
 SessionEvent: TypeAlias = (
     IncomingInvite
     | SessionTrying
@@ -57,5 +72,7 @@ SessionEvent: TypeAlias = (
     | SessionEarlyMedia
     | SessionAnswered
     | SessionConfirmed
+    | SessionOffered
+    | SessionMediaChanged
     | SessionEnded
 )

@@ -38,6 +38,10 @@ class IdentifierSource:
         """A branch with RFC 3261's magic cookie."""
         return MAGIC_COOKIE + self._draw(_BRANCH_DIGITS)
 
+    def draw_between(self, low: float, high: float) -> float:
+        """A number between the two, all alike."""
+        return low + (high - low) * int(self._draw(8), 16) / 0xFFFF_FFFF
+
     def _draw(self, digits: int) -> str:
         end = self._position + digits
         if end > len(self._pool):

@@ -12,12 +12,14 @@ calls us needs it.
 from urllib.parse import unquote
 
 from clicktodial.domain.cause import LegCause, LegOutcome, cause_of_status
+from clicktodial.domain.media import Codec
 from clicktodial.sip.context import ALLOWED_METHODS, Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionConfirmed
 from clicktodial.sip.message import SipMessage, q850_of
 from clicktodial.sip.response import ResponseTemplate, dialog_lines
+from clicktodial.sip.sdp import parse_sdp
 from clicktodial.sip.server_transaction import ServerInviteTransaction
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause
 from clicktodial.sip.uri import Hop, parse_uri, uri_of
@@ -39,6 +41,7 @@ class IncomingSession(Session):
         "_hang_up_q850",
         "_interval_s",
         "_invite_cseq",
+        "_local_sdp",
         "_repeated",
         "_template",
         "_transaction",
@@ -66,6 +69,7 @@ class IncomingSession(Session):
         self._transaction: ServerInviteTransaction | None = transaction
         self._dialog_lines = dialog_lines(context, request, source)
         self._invite_cseq = request.cseq
+        self._local_sdp = b""
         self._repeated: bytes | None = None  # the 180, 183 or 200 that may have to go again
         self._interval_s = context.timers.t1_s
         self._give_up_at = now + _ring_time_s(request)
@@ -92,6 +96,7 @@ class IncomingSession(Session):
         self._check_unanswered()
         lines = f"{self._dialog_lines}Allow: {ALLOWED_METHODS}\r\n"
         self._repeated = self._respond(200, "OK", now, lines=lines, sdp=sdp)
+        self._local_sdp = sdp
         self.state = SessionState.ANSWERED
         self._give_up_at = now + self._context.timers.transaction_timeout_s
         self._context.deadlines.arm(self, now + self._interval_s)
@@ -117,6 +122,9 @@ class IncomingSession(Session):
             self._hang_up_q850 = q850
 
     def receive_ack(self, request: SipMessage, now: float) -> None:
+        if self.state is SessionState.CONFIRMED and request.cseq != self._invite_cseq:
+            super().receive_ack(request, now)
+            return
         if self.state is not SessionState.ANSWERED or request.cseq != self._invite_cseq:
             return  # another ACK of a 200 that went twice
         self._context.deadlines.cancel(self)
@@ -124,7 +132,8 @@ class IncomingSession(Session):
         if self._wants_bye:
             self._send_bye(now, self._hang_up_q850)
             return
-        self.state = SessionState.CONFIRMED
+        local_sdp, self._local_sdp = self._local_sdp, b""
+        self._confirm(local_sdp, _codec_of(local_sdp))
         self._emit(SessionConfirmed())
 
     def receive_cancel(self, request: SipMessage, now: float) -> None:
@@ -141,6 +150,7 @@ class IncomingSession(Session):
         if self.state is SessionState.PROCEEDING:
             self._refuse(487, "Request Terminated", now)  # RFC 3261 15.1.2
         else:
+            self._close_midcall(now)
             self._end()
         self._emit_end(cause)
 
@@ -199,6 +209,11 @@ class IncomingSession(Session):
         self._context.deadlines.cancel(self)
         self._forget_invite()
         super()._end()
+
+
+def _codec_of(local_sdp: bytes) -> Codec:
+    """What our answer says that we speak. A phone of ours describes what it can do."""
+    return parse_sdp(local_sdp).codecs[0]
 
 
 def _ring_time_s(request: SipMessage) -> float:

@@ -11,7 +11,7 @@ number that a redirection names is none that the enterprise asked for.
 from dataclasses import replace
 
 from clicktodial.domain.cause import LegCause, LegOutcome, cause_of_status
-from clicktodial.domain.media import MediaDescription
+from clicktodial.domain.media import MediaDescription, chosen_codec
 from clicktodial.sip.auth import DigestAuthenticator
 from clicktodial.sip.client_transaction import ClientInviteTransaction
 from clicktodial.sip.context import Context
@@ -24,9 +24,11 @@ from clicktodial.sip.event import (
     SessionTrying,
 )
 from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
+from clicktodial.sip.reliable import ReliableResponses, is_reliable
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
+from clicktodial.sip.session_timer import read_min_se_s
 from clicktodial.sip.uri import Hop
 
 NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
@@ -34,6 +36,9 @@ NO_USABLE_ANSWER_CAUSE = LegCause(LegOutcome.FAILED, 488, "No usable answer", 65
 # RFC 3398 7.2.4.1: incompatible destination, told to a peer whose answer we cannot use.
 _INCOMPATIBLE_Q850 = 88
 _RINGING = 180
+# Far more provisional responses than a call has.
+_PRACKS_MAX = 100
+_INTERVAL_TOO_SMALL = 422
 _SESSION_PROGRESS = 183
 
 
@@ -56,6 +61,8 @@ class ForkCloser:
             return
         dialog = Dialog.of_response(response, source)
         transaction.acknowledge(response.to_tag, *dialog.create_ack(self._context, response.cseq))
+        # Nobody remembers how many PRACKs that fork had; a gap in the numbers is allowed.
+        dialog.local_cseq += _PRACKS_MAX
         send_bye(self._context, dialog, None, transaction.now, None)
 
     def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
@@ -65,7 +72,16 @@ class ForkCloser:
 class OutgoingSession(Session):
     """The session of an INVITE that we sent."""
 
-    __slots__ = ("_early_media", "_head", "_invitation", "_is_ringing", "_offer", "_transaction")
+    __slots__ = (
+        "_early_media",
+        "_head",
+        "_invitation",
+        "_is_ringing",
+        "_offer",
+        "_reliable",
+        "_reliable_answer",
+        "_transaction",
+    )
 
     def __init__(self, context: Context, invitation: Invitation, now: float) -> None:
         identifiers = context.identifiers
@@ -78,6 +94,8 @@ class OutgoingSession(Session):
         self._offer = invitation.sdp
         self._is_ringing = False
         self._early_media: MediaDescription | None = None
+        self._reliable: ReliableResponses | None = None
+        self._reliable_answer: MediaDescription | None = None
         name = f'"{invitation.from_name}" ' if invitation.from_name else ""
         head = RequestHead(
             request_uri=invitation.request_uri,
@@ -91,8 +109,9 @@ class OutgoingSession(Session):
         # Both are kept only where the INVITE may have to go again.
         self._invitation: Invitation | None = None
         self._head: RequestHead | None = None
-        if invitation.credentials is not None:
+        if invitation.credentials is not None or invitation.session_expires_s is not None:
             self._invitation, self._head = invitation, head
+        if invitation.credentials is not None:
             self._authenticator = DigestAuthenticator(invitation.credentials, identifiers)
         request = head.create_invite(context, invitation)
         self._transaction: ClientInviteTransaction | None = ClientInviteTransaction(
@@ -115,6 +134,7 @@ class OutgoingSession(Session):
         if self.state is not SessionState.CONFIRMED:
             # The BYE overtook the 200 that it follows, which will be acknowledged when it comes.
             self._abandon("", now)
+        self._close_midcall(now)
         self._end()
         self._emit_end(hang_up_cause(request))
 
@@ -127,10 +147,10 @@ class OutgoingSession(Session):
             self.state = SessionState.PROCEEDING
             self._emit(SessionTrying())
         if status < 200:
-            self._on_progress(response)
+            self._on_progress(transaction, response, source)
         elif status < 300:
             self._on_answer(transaction, response, source)
-        elif self._accepts_challenge(response):
+        elif self._accepts_challenge(response) or self._raises_interval(response):
             transaction.release(self._context.fork_closer)
             self._invite_again(transaction.now)
         else:
@@ -143,17 +163,29 @@ class OutgoingSession(Session):
             self._emit_end(cause)
 
     def _invite_again(self, now: float) -> None:
-        """The same INVITE with credentials (RFC 3261 22.2): a new transaction, the next CSeq."""
+        """The same INVITE with credentials (RFC 3261 22.2), or a longer interval (RFC 4028 7.3): a
+        new transaction, the next CSeq."""
         assert self._invitation is not None
         assert self._head is not None
-        assert self._authenticator is not None
         branch = self._context.identifiers.create_branch()
         self._head = replace(self._head, branch=branch, cseq=self._head.cseq + 1)
-        authorization = self._authenticator.header_lines(
-            "INVITE", self._head.request_uri, self._invitation.sdp
-        )
+        authorization = ""
+        if self._authenticator is not None:
+            authorization = self._authenticator.header_lines(
+                "INVITE", self._head.request_uri, self._invitation.sdp
+            )
         request = self._head.create_invite(self._context, self._invitation, authorization)
         self._transaction = ClientInviteTransaction(self._context, self._head, request, self, now)
+
+    def _raises_interval(self, response: SipMessage) -> bool:
+        """Whether the peer wants to be refreshed less often than we said (RFC 4028 6)."""
+        if response.status != _INTERVAL_TOO_SMALL or self._head is None:
+            return False
+        least = read_min_se_s(response)
+        if least is None or least <= self._head.min_se_s:
+            return False
+        self._head = replace(self._head, min_se_s=least)
+        return True
 
     def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
         """Timer B: nobody ever responded."""
@@ -161,8 +193,18 @@ class OutgoingSession(Session):
         self._end()
         self._emit_end(NO_RESPONSE_CAUSE)
 
-    def _on_progress(self, response: SipMessage) -> None:
+    def _on_progress(
+        self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
+    ) -> None:
         media = _media_of(response) if response.body else None
+        if is_reliable(response):
+            if self._reliable is None:
+                self._reliable = ReliableResponses(self._context, self._authenticator)
+            if not self._reliable.take(response, source, transaction.now):
+                return
+            if media is not None:
+                # RFC 3262 5: that is the answer; a 200 without one stands by it.
+                self._reliable_answer = media
         rings = response.status == _RINGING or (
             response.status == _SESSION_PROGRESS and media is None
         )
@@ -183,15 +225,22 @@ class OutgoingSession(Session):
         self._dialog = Dialog.of_response(response, source)
         transaction.release(context.fork_closer)
         transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
-        media = _media_of(response)
+        if self._reliable is not None:
+            # RFC 3261 12.2.1.1: one row of numbers for PRACKs and all that follows.
+            last_cseq = self._reliable.last_cseq(response.to_tag)
+            self._dialog.local_cseq = max(self._dialog.local_cseq, last_cseq)
+        media = _media_of(response) or self._reliable_answer
         answer = None if media is None else restrict_answer(media, self._offer)
+        offer, self._offer = self._offer, b""
         self._transaction = self._early_media = self._invitation = self._head = None
-        self._offer = b""
-        if answer is None:
+        self._reliable = self._reliable_answer = None
+        codec = None if answer is None else chosen_codec(answer)
+        if answer is None or codec is None:
             self._send_bye(transaction.now, _INCOMPATIBLE_Q850)
             self._emit_end(NO_USABLE_ANSWER_CAUSE)
             return
-        self.state = SessionState.CONFIRMED
+        midcall = self._confirm(offer, codec)
+        midcall.start_timer(response, transaction.now)
         self._emit(SessionAnswered(answer))
 
     def _abandon(self, reason: str, now: float) -> None:

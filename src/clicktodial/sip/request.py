@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from clicktodial.domain.trunk import TrunkCredentials
 from clicktodial.sip.context import MAX_FORWARDS, Context, Local
+from clicktodial.sip.message import SipMessage
+from clicktodial.sip.session_timer import MIN_SE_S
 from clicktodial.sip.uri import Hop
 
 
@@ -14,6 +16,7 @@ class Invitation:
     `next_hop` is where the message goes, whatever `request_uri` says. `expires_s` is how long the
     phone may ring: should every CANCEL be lost, it falls silent by itself (RFC 3261 13.2.1).
     `from_name` is a display name, escaped as within quotes.
+    `session_expires_s` is how often the peer is to hear of us at least (RFC 4028).
     With `credentials` a 401 or 407 is answered, in this dialog's later requests too.
     """
 
@@ -24,6 +27,7 @@ class Invitation:
     sdp: bytes
     headers: tuple[tuple[str, str], ...] = ()
     expires_s: int | None = None
+    session_expires_s: int | None = None
     credentials: TrunkCredentials | None = None
     from_name: str = ""
 
@@ -47,12 +51,12 @@ class RequestHead:
     call_id: str
     next_hop: Hop
     cseq: int = 1
+    min_se_s: int = MIN_SE_S
 
-    def create_ack(self, to_header: str) -> bytes:
-        """The ACK of a final response that is no 2xx; `to_header` is the response's."""
-        return (
-            f"{self._start('ACK', to_header)}CSeq: {self.cseq} ACK\r\nContent-Length: 0\r\n\r\n"
-        ).encode()
+    def create_ack(self, response: SipMessage) -> bytes:
+        """The ACK of a final response that is no 2xx."""
+        start = self._start("ACK", response.to_header)
+        return f"{start}CSeq: {self.cseq} ACK\r\nContent-Length: 0\r\n\r\n".encode()
 
     def create_cancel(self, reason_lines: str) -> bytes:
         """The CANCEL, with Reason headers (RFC 3326) if any."""
@@ -66,6 +70,9 @@ class RequestHead:
     ) -> bytes:
         """The INVITE itself; `authorization` are header lines."""
         extra = "".join(f"{name}: {value}\r\n" for name, value in invitation.headers)
+        if invitation.session_expires_s is not None:
+            interval_s = max(invitation.session_expires_s, self.min_se_s)
+            extra += f"Session-Expires: {interval_s}\r\nMin-SE: {self.min_se_s}\r\n"
         if invitation.expires_s is not None:
             extra += f"Expires: {invitation.expires_s}\r\n"
         return (

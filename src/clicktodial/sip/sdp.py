@@ -1,7 +1,7 @@
 """SDP (RFC 8866) of one audio stream <-> MediaDescription.
 
-Read are the first audio stream that is not refused, its address and its codecs. Direction
-attributes, packet times, ICE and other streams are passed over: the relay learns where audio
+Read are the first audio stream that is not refused, its address, its codecs and its direction.
+Packet times, ICE and other streams are passed over: the relay learns where audio
 comes from by its packets. Written is nothing but our own address and codecs.
 """
 
@@ -12,9 +12,11 @@ from clicktodial.domain.media import (
     PCMA,
     PCMU,
     TELEPHONE_EVENT,
+    UNSPECIFIED_HOST,
     Codec,
     MediaAddress,
     MediaDescription,
+    MediaDirection,
 )
 from clicktodial.sip.error import SdpError
 
@@ -45,10 +47,12 @@ _RTPMAP = re.compile(
     r"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^\s/]{1,64})/(\d{1,6})(?:/\d+)?[ \t]*$",
     re.ASCII | re.MULTILINE,
 )
+_DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*$", re.MULTILINE)
 _CONNECTION = re.compile(r"^c=(.*)$", re.MULTILINE)
 _IPV4 = re.compile(r"IN[ \t]+IP4[ \t]+(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})[ \t]*", re.ASCII)
 _PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
 _MULTICAST_FIRST_OCTET = 224
+_DIRECTIONS = {direction.value: direction for direction in MediaDirection}
 # What nearly every stream says of the codecs that we offer, so that it is not built anew.
 _USUAL_CODECS = {
     (str(codec.payload_type), codec.name, str(codec.clock_rate)): codec
@@ -56,8 +60,12 @@ _USUAL_CODECS = {
 }
 
 
-def parse_sdp(body: bytes) -> MediaDescription:
-    """The first active audio stream over RTP/AVP on IPv4. Raises SdpError."""
+def parse_sdp(body: bytes, *, may_be_held: bool = False) -> MediaDescription:
+    """The first active audio stream over RTP/AVP on IPv4. Raises SdpError.
+
+    Where it `may_be_held`, the address may be UNSPECIFIED_HOST, which is RFC 3264 8.4's older way
+    to hold.
+    """
     if len(body) > SDP_BYTES_MAX:
         raise SdpError("SDP is too long")
     text = body.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -68,20 +76,34 @@ def parse_sdp(body: bytes) -> MediaDescription:
         audio = _AUDIO.fullmatch(stream.partition("\n")[0].strip())
         # RFC 3264 6: port 0 refuses the stream.
         if audio is not None and audio[2] in _PROFILES and 0 < int(audio[1]) <= _PORT_MAX:
-            return _read_stream(session, stream, audio)
+            return _read_stream(session, stream, audio, may_be_held=may_be_held)
     raise SdpError("no audio stream")
 
 
-def _read_stream(session: str, stream: str, audio: re.Match[str]) -> MediaDescription:
+def _read_stream(
+    session: str, stream: str, audio: re.Match[str], *, may_be_held: bool
+) -> MediaDescription:
     # RFC 8866 5.7: the stream's own address goes before the session's.
     connection = _CONNECTION.search(stream) or _CONNECTION.search(session)
     if connection is None:
         raise SdpError("no address")
-    address = MediaAddress(_read_host(connection[1]), int(audio[1]))
+    direction = _read_direction(session, stream)
+    if may_be_held and connection[1].split() == ["IN", "IP4", UNSPECIFIED_HOST]:
+        host = UNSPECIFIED_HOST
+        if direction is MediaDirection.BOTH:
+            direction = MediaDirection.SEND
+    else:
+        host = _read_host(connection[1])
+    address = MediaAddress(host, int(audio[1]))
     codecs, dtmf = _collect_codecs(stream, audio[3].split())
     if not codecs:
         raise SdpError("no codec")
-    return MediaDescription(address, codecs, dtmf)
+    return MediaDescription(address, codecs, dtmf, direction)
+
+
+def _read_direction(session: str, stream: str) -> MediaDirection:
+    match = _DIRECTION.search(stream) or _DIRECTION.search(session)
+    return MediaDirection.BOTH if match is None else _DIRECTIONS[match[1]]
 
 
 def _read_host(connection: str) -> str:
@@ -139,7 +161,8 @@ def serialize_sdp(media: MediaDescription, *, version: int = 1) -> bytes:
     events = "" if media.dtmf is None else f"a=fmtp:{media.dtmf.payload_type} 0-15\r\n"
     return (
         f"v=0\r\no=- {port} {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {types}\r\n{maps}{events}a=ptime:20\r\na=sendrecv\r\n"
+        f"m=audio {port} RTP/AVP {types}\r\n{maps}{events}a=ptime:20\r\n"
+        f"a={media.direction.value}\r\n"
     ).encode()
 
 
@@ -159,4 +182,20 @@ def restrict_answer(answer: MediaDescription, offer: bytes) -> MediaDescription 
         dtmf = None
     if len(codecs) == len(answer.codecs) and dtmf is answer.dtmf:
         return answer
-    return MediaDescription(answer.address, codecs, dtmf)
+    return MediaDescription(answer.address, codecs, dtmf, answer.direction)
+
+
+def answer_offer(
+    offer: MediaDescription, local: MediaDescription, codec: Codec
+) -> MediaDescription | None:
+    """Our answer to an offer within a session, which goes on with `codec`; None where it cannot.
+
+    The payload type must be the same as before: the relay passes packets on without changing
+    them, and the other party was told that one.
+    """
+    if codec not in offer.codecs:
+        return None
+    dtmf = local.dtmf
+    if dtmf is not None and offer.dtmf != dtmf:
+        dtmf = None
+    return MediaDescription(local.address, (codec,), dtmf, offer.direction.mirrored)

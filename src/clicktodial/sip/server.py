@@ -1,8 +1,8 @@
 """What a UAS does with each request before, within and outside of a dialog (RFC 3261 8.2, 12.2.2).
 
-Within a dialog, BYE ends it, INFO and OPTIONS are answered 200 without effect, and a re-INVITE
-is refused with 488, which leaves the session as it is. UPDATE and whatever else is known is 405,
-since Allow does not name it; unknown methods are 501.
+Within a dialog, BYE ends it, INFO and OPTIONS are answered 200 without effect, and re-INVITE and
+UPDATE go to the session (midcall.py). Whatever else is known is 405, REFER among it, since Allow
+does not name it; unknown methods are 501.
 """
 
 from clicktodial.sip.context import ALLOWED_METHODS, Context
@@ -10,6 +10,8 @@ from clicktodial.sip.error import SdpError
 from clicktodial.sip.event import IncomingInvite
 from clicktodial.sip.incoming import IncomingSession
 from clicktodial.sip.message import SipMessage
+from clicktodial.sip.midcall import MidCall
+from clicktodial.sip.reoffer import Reoffer
 from clicktodial.sip.response import ResponseTemplate, origin_of
 from clicktodial.sip.sdp import parse_sdp
 from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
@@ -17,10 +19,13 @@ from clicktodial.sip.session import Direction, Session, SessionState
 from clicktodial.sip.uri import Hop
 
 _ALLOW = f"Allow: {ALLOWED_METHODS}\r\n"
-_OPTIONS_LINES = f"{_ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nSupported: \r\n"
+_OPTIONS_LINES = (
+    f"{_ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nSupported: timer\r\n"
+)
 _ACCEPTED_TYPE = "application/sdp"
+_SUPPORTED = frozenset({"timer"})
 _UNSUPPORTED_METHODS = frozenset(
-    {"REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE", "UPDATE"}
+    {"REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER", "MESSAGE"}
 )
 # RFC 3261 14.2 and 21.5.4: when to try again what came too early or in too great a number.
 _RETRY_AFTER_S = 5
@@ -134,22 +139,54 @@ class _Exchange:
             self._refuse(500, "CSeq Out of Order")
         elif not self._is_understood():
             return
-        elif request.method == "INVITE":
-            self._handle_reinvite(session)
+        elif request.method in ("INVITE", "UPDATE"):
+            self._handle_reoffer(session)
         elif request.method == "BYE":
             self._respond(200, "OK")
             session.receive_bye(request, self._now)
         else:
             self._respond(200, "OK", lines=_OPTIONS_LINES if request.method == "OPTIONS" else "")
 
-    def _handle_reinvite(self, session: Session) -> None:
-        if session.state is SessionState.CONFIRMED:
-            self._refuse(488, "Not Acceptable Here")
+    def _handle_reoffer(self, session: Session) -> None:
+        midcall = session.midcall
+        if midcall is not None:
+            self._hand_over(midcall)
+        elif session.state in (SessionState.ENDING, SessionState.ENDED):
+            self._refuse(481, "Call/Transaction Does Not Exist")
         elif session.direction is Direction.OUTGOING:
             self._refuse(491, "Request Pending")  # RFC 3261 14.2: ours comes first
         else:
             # RFC 3261 14.2: the first INVITE has no final answer yet, or no ACK.
             self._refuse(500, "Server Internal Error", f"Retry-After: {_RETRY_AFTER_S}\r\n")
+
+    def _hand_over(self, midcall: MidCall) -> None:
+        """Let the session have an offer, or a mere refresh."""
+        request, template = self._request, self._template
+        if midcall.is_repeated(template.key):
+            return  # an UPDATE again that is not decided yet
+        refusal = midcall.refusal_of()
+        if refusal is not None:
+            is_later = refusal[0] == 500
+            self._refuse(*refusal, f"Retry-After: {_RETRY_AFTER_S}\r\n" if is_later else "")
+            return
+        if request.body and not self._has_accepted_body():
+            self._refuse(415, "Unsupported Media Type", f"Accept: {_ACCEPTED_TYPE}\r\n")
+            return
+        transaction = None
+        if request.method == "INVITE":
+            transaction = self._create_invite_transaction()
+            trying = template.create(self._context, 100, "Trying")
+            transaction.respond(100, trying, self._now)
+        reoffer = Reoffer(
+            self._context,
+            midcall,
+            request,
+            template=template,
+            transaction=transaction,
+            source=self._source,
+            now=self._now,
+        )
+        midcall.receive_offer(reoffer, self._now)
 
     def _is_acceptable(self) -> bool:
         """The checks of RFC 3261 8.2.2 and 8.2.3 for a request that opens something."""
@@ -169,9 +206,10 @@ class _Exchange:
     def _is_understood(self) -> bool:
         """Whether nothing is required that we cannot do (RFC 3261 8.2.2.3)."""
         required = self._request.get_values("Require")
-        if not required:
+        unknown = [each for each in required if each.lower() not in _SUPPORTED]
+        if not unknown:
             return True
-        self._refuse(420, "Bad Extension", f"Unsupported: {', '.join(required)}\r\n")
+        self._refuse(420, "Bad Extension", f"Unsupported: {', '.join(unknown)}\r\n")
         return False
 
     def _handle_outside(self) -> None:

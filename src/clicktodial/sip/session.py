@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from clicktodial.domain.cause import HANG_UP_CAUSE, LegCause, LegOutcome
+from clicktodial.domain.media import Codec
 from clicktodial.sip.auth import (
     PROXY_AUTHENTICATION_REQUIRED,
     UNAUTHORIZED,
@@ -14,6 +15,7 @@ from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
 from clicktodial.sip.message import SipMessage, q850_of, reason_header_of
+from clicktodial.sip.midcall import MidCall
 from clicktodial.sip.request import reason_lines
 
 
@@ -51,6 +53,7 @@ class Session:
         "from_user",
         "is_silent",
         "local_tag",
+        "midcall",
         "request_user",
         "state",
     )
@@ -66,6 +69,7 @@ class Session:
         self.local_tag = local_tag
         self.request_user = ""
         self.from_user = ""
+        self.midcall: MidCall | None = None  # while confirmed
         self.is_silent = False  # our own hand ended it: what is still queued is not told
         self.state = SessionState.CALLING
         context.sessions[local_tag] = self
@@ -89,6 +93,14 @@ class Session:
         """Incoming: send this final status of 300-699. Raises SessionStateError once answered."""
         raise SessionStateError("an outgoing session cannot be rejected")
 
+    def accept_offer(self, now: float) -> None:
+        """Take what SessionOffered told. Raises SessionStateError where nothing is open."""
+        self._require_midcall().accept_offer(now)
+
+    def refuse_offer(self, status: int, phrase: str, now: float) -> None:
+        """Refuse it; the session stays as it was. Raises SessionStateError."""
+        self._require_midcall().refuse_offer(status, phrase, now)
+
     # From the user agent
 
     def matches(self, request: SipMessage) -> bool:
@@ -107,8 +119,11 @@ class Session:
         raise NotImplementedError
 
     def receive_ack(self, request: SipMessage, now: float) -> None:
-        """An ACK came within the dialog; only a UAS waits for one."""
-        self._context.counters.stray += 1
+        """An ACK came within the dialog: of a re-INVITE, if of anything."""
+        if self.midcall is not None:
+            self.midcall.receive_ack(request)
+        else:
+            self._context.counters.stray += 1
 
     def on_request_end(self, response: SipMessage | None, now: float) -> None:
         """Our BYE is answered or given up; either way the dialog is gone (RFC 3261 15.1.1),
@@ -118,13 +133,54 @@ class Session:
         else:
             self._end()
 
+    # From MidCall
+
+    @property
+    def made_call_id(self) -> bool:
+        """Whether the Call-ID is ours."""
+        return self.direction is Direction.OUTGOING
+
+    def tell(self, event: SessionEvent) -> None:
+        """Queue an event."""
+        self._emit(event)
+
+    def end_at(self, cause: LegCause, now: float) -> None:
+        """End the session with a BYE, and tell so."""
+        self._send_bye(now, cause.q850)
+        self._emit_end(cause)
+
     # For the two kinds of session
+
+    def _confirm(self, local_sdp: bytes, codec: Codec) -> MidCall:
+        """The session is confirmed; what we described last, and what is spoken."""
+        assert self._dialog is not None
+        self.state = SessionState.CONFIRMED
+        self.midcall = MidCall(
+            self._context,
+            self._dialog,
+            self,
+            local_sdp=local_sdp,
+            codec=codec,
+            authenticator=self._authenticator,
+        )
+        return self.midcall
+
+    def _require_midcall(self) -> MidCall:
+        if self.midcall is None:
+            raise SessionStateError(f"the session is {self.state}")
+        return self.midcall
+
+    def _close_midcall(self, now: float) -> None:
+        midcall, self.midcall = self.midcall, None
+        if midcall is not None:
+            midcall.close(now)
 
     def _emit(self, event: SessionEvent) -> None:
         self._context.events.append((self, event))
 
     def _send_bye(self, now: float, q850: int | None) -> None:
         assert self._dialog is not None
+        self._close_midcall(now)
         self.state = SessionState.ENDING
         send_bye(self._context, self._dialog, self, now, q850, self._authenticator)
 

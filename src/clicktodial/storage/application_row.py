@@ -117,4 +117,5 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         charging_vector=settings.charging_vector,
         signs_calls=settings.signs_calls,
         privacy=settings.privacy,
+        session_expires_s=settings.session_expires_s,
     )

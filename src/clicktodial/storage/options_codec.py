@@ -32,6 +32,7 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     charging_vector: bool = False
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
+    session_expires_s: int = 1_800
 
 
 _T = TypeVar("_T")
@@ -57,6 +58,7 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         charging_vector=trunk.charging_vector,
         signs_calls=trunk.signs_calls,
         privacy=trunk.privacy,
+        session_expires_s=trunk.session_expires_s,
     )
     return msgspec.json.encode(settings).decode()
 

@@ -23,6 +23,7 @@ PATH_CHARACTERS_MAX = 1_024
 REGISTRATION_EXPIRES_S_MIN = 60
 REGISTRATION_EXPIRES_S_MAX = 86_400
 OPTIONS_INTERVAL_S_MAX = 3_600
+SESSION_EXPIRES_S_MAX = 86_400
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
@@ -98,6 +99,11 @@ def _check_exchange(trunk: Trunk) -> None:
     value.check_range(
         trunk.options_interval_s, "the OPTIONS interval", low=0, high=OPTIONS_INTERVAL_S_MAX
     )
+    if trunk.session_expires_s:
+        # RFC 4028 5; above a day nobody would be found out in time.
+        value.check_range(
+            trunk.session_expires_s, "the session's expiry", low=90, high=SESSION_EXPIRES_S_MAX
+        )
     if trunk.registers and trunk.credentials is None:
         raise ValueInvalid("a trunk that registers needs a user name, which is what registers")
     privacy = trunk.privacy

@@ -268,6 +268,16 @@ class SipEndpoint:
         session.answer(sdp, self._now())
         self._flush()
 
+    def accept_offer(self, session: Session) -> None:
+        """Answer what SessionOffered told. Raises SessionStateError where nothing is open."""
+        session.accept_offer(self._now())
+        self._flush()
+
+    def refuse_offer(self, session: Session, status: int, phrase: str) -> None:
+        """Refuse it; the session stays as it was. Raises SessionStateError."""
+        session.refuse_offer(status, phrase, self._now())
+        self._flush()
+
     def reject(self, session: Session, status: int, phrase: str) -> None:
         """A final refusal; the handler is not called any more. Raises SessionStateError."""
         session.reject(status, phrase, self._now())

@@ -24,7 +24,17 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from clicktodial.control.port import Answered, EarlyMedia, Ended, Leg, LegEvent, LegPlan, Ringing
+from clicktodial.control.port import (
+    Answered,
+    EarlyMedia,
+    Ended,
+    Leg,
+    LegEvent,
+    LegPlan,
+    MediaChanged,
+    Offered,
+    Ringing,
+)
 from clicktodial.domain.cause import LegCause, LegOutcome
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.trunk import Transport, Trunk
@@ -36,6 +46,8 @@ from clicktodial.sip.event import (
     SessionEarlyMedia,
     SessionEnded,
     SessionEvent,
+    SessionMediaChanged,
+    SessionOffered,
     SessionRinging,
     SessionTrying,
 )
@@ -46,11 +58,12 @@ from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.trunk_fault import is_trunk_fault
 from clicktodial.sip.trunk_selection import TrunkStates, order_trunks
 from clicktodial.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT, bracket_host, is_ip_literal
-from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session
+from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session, SessionStateError
 
 log = structlog.get_logger()
 
 _SERVICE_UNAVAILABLE = 503
+_NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
 FULL_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk limit reached", 42)
 UNRESOLVED_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk not resolved", 38)
@@ -195,6 +208,26 @@ class TrunkLeg:
         self._give_up_attempt(q850)
         self._leave_trunk()
 
+    def answer_offer(self) -> None:
+        """See control.port.Leg."""
+        self._decide(self._telephony.endpoint.accept_offer)
+
+    def refuse_offer(self) -> None:
+        """See control.port.Leg."""
+        self._decide(
+            lambda session: self._telephony.endpoint.refuse_offer(session, *_NOT_ACCEPTABLE)
+        )
+
+    def _decide(self, decide: Callable[[Session], None]) -> None:
+        attempt = self._attempt
+        if self._is_over or attempt is None or attempt.session is None:
+            return
+        try:
+            decide(attempt.session)
+        except SessionStateError:
+            # The peer hung up, or was answered for us since the relay took too long.
+            log.info("sip.offer_not_open", trunk=attempt.trunk.name)
+
     def try_next(self) -> None:
         """Dial on the next trunk, or end the leg where there is none."""
         if not self._untried:
@@ -270,6 +303,10 @@ class TrunkLeg:
                 self._progress(attempt)
                 self._sdp = b""
                 self._on_event(Answered(media))
+            case SessionOffered(media):
+                self._on_event(Offered(media))
+            case SessionMediaChanged(media):
+                self._on_event(MediaChanged(media))
             case SessionEnded(cause):
                 self._on_session_end(attempt, cause)
             case _:
@@ -350,5 +387,6 @@ def create_invitation(
         sdp=sdp,
         headers=identity.headers + trunk.headers,
         expires_s=plan.ring_timeout_s,
+        session_expires_s=trunk.session_expires_s or None,
         credentials=trunk.credentials,
     )

@@ -1,0 +1,468 @@
+"""Within a conversation: hold and resume, another address, glare, and sessions that run out."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+from tests.sip.support import (
+    ANSWER,
+    ANSWER_SDP,
+    OFFER,
+    Harness,
+    create_harness,
+    create_invitation,
+    create_request,
+    create_response,
+    describe,
+    header_lines,
+    read,
+    state_of,
+    summaries,
+    summary,
+)
+
+from clicktodial.domain.cause import LegOutcome
+from clicktodial.domain.media import PCMA, PCMU, MediaAddress, MediaDescription, MediaDirection
+from clicktodial.sip.error import SessionStateError
+from clicktodial.sip.event import (
+    SessionAnswered,
+    SessionEnded,
+    SessionEvent,
+    SessionMediaChanged,
+    SessionOffered,
+)
+from clicktodial.sip.midcall import EXPIRED_CAUSE, NO_ACK_CAUSE
+from clicktodial.sip.reoffer import DECISION_MAX_S
+from clicktodial.sip.sdp import parse_sdp, serialize_sdp
+from clicktodial.sip.session import Session, SessionState
+
+SE_S = 1_800
+
+
+def held(direction: MediaDirection, host: str = "192.0.2.9") -> bytes:
+    """The peer's SDP with that direction."""
+    media = MediaDescription(MediaAddress(host, 30_000), (PCMA,), None, direction)
+    return serialize_sdp(media, version=2)
+
+
+class Call:
+    """A conversation that we opened, and the peer's side of it."""
+
+    def __init__(
+        self,
+        lines: Sequence[str] = (),
+        *,
+        session_expires_s: int | None = None,
+        allow: str = "INVITE, ACK, BYE, CANCEL, UPDATE",
+    ) -> None:
+        self.harness: Harness = create_harness()
+        invitation = dataclasses.replace(create_invitation(), session_expires_s=session_expires_s)
+        self.session: Session
+        self.session, self.invite = self.harness.invite(invitation)
+        contact = "Contact: <sip:192.0.2.9:5080>"
+        ok_lines = (contact, f"Allow: {allow}", *lines)
+        self.harness.receive(create_response(self.invite, 200, lines=ok_lines, sdp=ANSWER_SDP))
+        [*_, answered] = self.harness.events()
+        assert isinstance(answered, SessionAnswered)
+
+    def ask(
+        self,
+        method: str,
+        cseq: int,
+        *,
+        sdp: bytes = b"",
+        lines: Sequence[str] = (),
+        branch: str = "",
+    ) -> list[bytes]:
+        """What the peer asks within the dialog; returns what we send."""
+        invite = read(self.invite)
+        return self.harness.receive(
+            create_request(
+                method,
+                branch=branch or f"z9hG4bK{method}{cseq}",
+                cseq=cseq,
+                to_tag=invite.from_tag,
+                from_tag="peer",
+                call_id=invite.call_id,
+                sdp=sdp,
+                lines=lines,
+            )
+        )
+
+    def accept(self) -> bytes:
+        """Take the offer that is open; returns the 200."""
+        self.session.accept_offer(self.harness.now)
+        [ok] = self.harness.sent()
+        return ok
+
+    def events(self) -> list[SessionEvent]:
+        return self.harness.events()
+
+    @property
+    def state(self) -> SessionState:
+        return state_of(self.session)
+
+
+# Offers of the peer
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (MediaDirection.SEND, MediaDirection.RECEIVE),
+        (MediaDirection.NONE, MediaDirection.NONE),
+        (MediaDirection.RECEIVE, MediaDirection.SEND),
+        (MediaDirection.BOTH, MediaDirection.BOTH),
+    ],
+)
+def test_offer_is_told_and_answered_with_its_direction_mirrored(
+    method: str, theirs: MediaDirection, ours: MediaDirection
+) -> None:
+    call = Call()
+    call.ask(method, 2, sdp=held(theirs))
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)
+    assert event.media.direction is theirs
+    ok = call.accept()
+    assert summary(ok) == f"200 {method}"
+    answer = parse_sdp(read(ok).body)
+    assert answer == MediaDescription(OFFER.address, (PCMA,), None, ours)
+    assert header_lines(ok, "Contact") == ["<sip:192.0.2.1:5060>"]
+    # RFC 3264 8: the same session, changed.
+    [origin] = [line for line in read(ok).body.split(b"\r\n") if line.startswith(b"o=")]
+    assert origin.split()[1:3] == [b"20000", b"2"]
+    if method == "INVITE":
+        assert call.ask("ACK", 2, branch="z9hG4bKother") == []
+    assert call.harness.advance(60.0) == []
+    assert call.state is SessionState.CONFIRMED
+
+
+def test_hold_by_the_address_that_is_none_is_hold() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=held(MediaDirection.BOTH, "0.0.0.0"))
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)
+    assert event.media.direction is MediaDirection.SEND
+    assert parse_sdp(read(call.accept()).body).direction is MediaDirection.RECEIVE
+
+
+def test_reinvite_without_offer_gets_ours_and_its_ack_answers() -> None:
+    call = Call()
+    trying, ok = call.ask("INVITE", 2)
+    assert summaries([trying, ok]) == ["100 INVITE", "200 INVITE"]
+    assert parse_sdp(read(ok).body) == MediaDescription(OFFER.address, (PCMA,), OFFER.dtmf)
+    assert call.events() == []
+    call.ask("ACK", 2, branch="z9hG4bKother", sdp=describe(PCMA, port=31_000))
+    [event] = call.events()
+    assert isinstance(event, SessionMediaChanged)
+    assert event.media.address.port == 31_000
+
+
+@pytest.mark.parametrize("sdp", [b"", b"v=0\r\nnonsense", describe(PCMU)])
+def test_ack_that_answers_nothing_usable_changes_nothing(sdp: bytes) -> None:
+    call = Call()
+    call.ask("INVITE", 2)
+    call.ask("ACK", 2, branch="z9hG4bKother", sdp=sdp)
+    assert call.events() == []
+    assert call.state is SessionState.CONFIRMED
+    assert call.harness.advance(60.0) == []
+
+
+@pytest.mark.parametrize("sdp", [describe(PCMU), b"v=0\r\n", b"not sdp"])
+def test_offer_that_the_relay_cannot_carry_is_488_and_the_session_goes_on(sdp: bytes) -> None:
+    call = Call()
+    sent = call.ask("INVITE", 2, sdp=sdp)
+    assert summaries(sent) == ["100 INVITE", "488 INVITE"]
+    call.ask("ACK", 2, branch="z9hG4bKINVITE2")
+    assert call.harness.advance(60.0) == []
+    assert (call.events(), call.state) == ([], SessionState.CONFIRMED)
+    call.ask("UPDATE", 3, sdp=describe(PCMA))
+    assert summary(call.accept()) == "200 UPDATE"
+
+
+def test_offer_of_another_kind_of_body_is_415() -> None:
+    call = Call()
+    lines = ("Content-Type: text/plain",)
+    invite = read(call.invite)
+    request = create_request(
+        "INVITE", cseq=2, to_tag=invite.from_tag, from_tag="peer", call_id=invite.call_id
+    )
+    request = request.replace(b"Content-Length: 0\r\n", b"Content-Length: 4\r\n").replace(
+        b"Max-Forwards", f"{lines[0]}\r\nMax-Forwards".encode()
+    )
+    assert summaries(call.harness.receive(request + b"abcd")) == ["415 INVITE"]
+
+
+def test_offer_that_the_owner_refuses_is_refused() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=describe(PCMA))
+    call.session.refuse_offer(488, "Not Acceptable Here", call.harness.now)
+    assert summaries(call.harness.sent()) == ["488 UPDATE"]
+    with pytest.raises(SessionStateError):
+        call.session.accept_offer(call.harness.now)
+
+
+def test_offer_that_nobody_decides_on_is_given_back() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=describe(PCMA))
+    [(after_s, refusal)] = call.harness.advance(10.0)
+    assert (after_s, summary(refusal)) == (DECISION_MAX_S, "500 UPDATE")
+    assert header_lines(refusal, "Retry-After") == ["5"]
+
+
+def test_second_offer_while_one_is_open_is_500_and_the_same_one_again_is_absorbed() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=describe(PCMA))
+    assert call.ask("UPDATE", 2, sdp=describe(PCMA)) == []
+    [refusal] = call.ask("INVITE", 3, sdp=describe(PCMA))
+    assert summary(refusal) == "500 INVITE"
+    assert 0 <= int(header_lines(refusal, "Retry-After")[0]) <= 10
+    assert summary(call.accept()) == "200 UPDATE"
+    assert summaries(call.ask("UPDATE", 2, sdp=describe(PCMA))) == ["200 UPDATE"]
+
+
+def test_answer_to_a_reinvite_is_sent_until_its_ack() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA))
+    ok = call.accept()
+    repeated = call.harness.advance(3.0)
+    assert [data for _, data in repeated] == [ok, ok]
+    call.ask("ACK", 2, branch="z9hG4bKother")
+    assert call.harness.advance(60.0) == []
+
+
+def test_reinvite_whose_ack_never_comes_ends_the_session() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA))
+    call.accept()
+    call.events()
+    sent = call.harness.advance(32.0)
+    assert summary(sent[-1][1]) == "BYE"
+    assert call.events() == [SessionEnded(NO_ACK_CAUSE)]
+
+
+def test_bye_while_an_offer_is_open_answers_both() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA))
+    call.events()
+    assert summaries(call.ask("BYE", 3)) == ["200 BYE", "487 INVITE"]
+    [event] = call.events()
+    assert isinstance(event, SessionEnded)
+    assert event.cause.outcome is LegOutcome.HUNG_UP
+    call.ask("ACK", 2, branch="z9hG4bKINVITE2")
+    call.harness.advance(60.0)
+    assert call.harness.agent.transaction_count == 0
+
+
+def test_hang_up_while_an_offer_is_open_answers_it_and_says_bye() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=describe(PCMA))
+    call.session.hang_up(call.harness.now)
+    assert sorted(summaries(call.harness.sent())) == ["487 UPDATE", "BYE"]
+
+
+def test_new_contact_is_where_the_bye_goes() -> None:
+    call = Call()
+    invite = read(call.invite)
+    request = create_request(
+        "UPDATE", cseq=2, to_tag=invite.from_tag, from_tag="peer", call_id=invite.call_id,
+        lines=("Contact: <sip:moved@192.0.2.77:5099>",),
+    )  # fmt: skip
+    assert summaries(call.harness.receive(request)) == ["200 UPDATE"]
+    call.session.hang_up(call.harness.now)
+    assert call.harness.sent_to() == [("BYE", ("192.0.2.77", 5099))]
+
+
+def test_peer_holds_a_session_that_it_opened() -> None:
+    harness = create_harness()
+    session, _ = harness.accept()
+    session.answer(ANSWER_SDP, harness.now)
+    [ok] = harness.sent()
+    tag = read(ok).to_tag
+    harness.receive(create_request("ACK", branch="z9hG4bKa", to_tag=tag))
+    harness.events()
+    harness.receive(create_request("UPDATE", cseq=2, to_tag=tag, branch="z9hG4bKu",
+                                   sdp=held(MediaDirection.SEND)))  # fmt: skip
+    [event] = harness.events()
+    assert isinstance(event, SessionOffered)
+    session.accept_offer(harness.now)
+    [ok] = harness.sent()
+    assert parse_sdp(read(ok).body).address == ANSWER.address
+
+
+# Session timers
+
+
+def test_invite_asks_for_a_timer() -> None:
+    call = Call(session_expires_s=SE_S)
+    assert header_lines(call.invite, "Session-Expires") == ["1800"]
+    assert header_lines(call.invite, "Min-SE") == ["90"]
+    assert header_lines(call.invite, "Supported") == ["100rel, timer"]
+
+
+def test_peer_without_timers_has_none() -> None:
+    assert Call(session_expires_s=SE_S).harness.advance(10 * SE_S) == []
+
+
+def answer_refresh(call: Call, request: bytes, status: int = 200, *lines: str) -> list[bytes]:
+    sdp = ANSWER_SDP if read(request).method == "INVITE" and status == 200 else b""
+    contact = "Contact: <sip:192.0.2.9:5080>"
+    return call.harness.receive(create_response(request, status, lines=(contact, *lines), sdp=sdp))
+
+
+def test_refresher_sends_update_at_half_of_the_interval_again_and_again() -> None:
+    expires = f"Session-Expires: {SE_S};refresher=uac"
+    call = Call([expires], session_expires_s=SE_S)
+    for _ in range(3):
+        [(after_s, update)] = call.harness.advance(SE_S / 2)
+        assert (after_s, summary(update)) == (SE_S / 2, "UPDATE")
+        assert header_lines(update, "Session-Expires") == [expires.partition(": ")[2]]
+        assert read(update).body == b""
+        assert answer_refresh(call, update, 200, expires) == []
+    assert (call.events(), call.state) == ([], SessionState.CONFIRMED)
+
+
+def test_peer_without_update_is_refreshed_by_an_invite_that_changes_nothing() -> None:
+    expires = f"Session-Expires: {SE_S};refresher=uac"
+    call = Call([expires], session_expires_s=SE_S, allow="INVITE, ACK, BYE")
+    [(_, invite)] = call.harness.advance(SE_S / 2)
+    assert summary(invite) == "INVITE"
+    assert read(invite).body == serialize_sdp(OFFER)
+    [ack] = answer_refresh(call, invite, 200, expires)
+    assert (summary(ack), read(ack).cseq) == ("ACK", read(invite).cseq)
+    assert call.events() == [SessionMediaChanged(ANSWER)]
+    # Its 200 again gets its ACK again.
+    assert answer_refresh(call, invite, 200, expires) == [ack]
+
+
+def test_refused_refresh_by_invite_is_acknowledged_in_its_transaction() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S, allow="BYE")
+    [(_, invite)] = call.harness.advance(SE_S / 2)
+    [ack] = answer_refresh(call, invite, 488)
+    assert (summary(ack), read(ack).branch) == ("ACK", read(invite).branch)
+    assert read(ack).to_tag == "peer"
+    # Tried once more before the end, and then it is over.
+    sent = call.harness.advance(SE_S)
+    assert summaries([data for _, data in sent])[0] == "INVITE"
+    assert "BYE" in summaries([data for _, data in sent])
+
+
+@pytest.mark.parametrize("status", [408, 481])
+def test_refresh_to_a_peer_that_is_gone_ends_the_session(status: int) -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    [(_, update)] = call.harness.advance(SE_S / 2)
+    assert summaries(answer_refresh(call, update, status)) == ["BYE"]
+    assert call.events() == [SessionEnded(EXPIRED_CAUSE)]
+
+
+def test_refresh_that_nobody_answers_ends_the_session() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    sent = call.harness.advance(SE_S / 2 + 33.0)
+    assert summary(sent[-1][1]) == "BYE" or "BYE" in summaries([data for _, data in sent])
+    assert call.events() == [SessionEnded(EXPIRED_CAUSE)]
+
+
+def test_glare_waits_and_refreshes_again() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    [(_, update)] = call.harness.advance(SE_S / 2)
+    # While ours is open, theirs is pending.
+    assert summaries(call.ask("UPDATE", 2, sdp=describe(PCMA))) == ["491 UPDATE"]
+    answer_refresh(call, update, 491)
+    assert summaries(call.ask("UPDATE", 3)) == ["200 UPDATE"]
+    # Which was a refresh, too: the next one of ours is due half an interval later.
+    (after_s, again), *_ = call.harness.advance(SE_S / 2 + 5.0)
+    assert (after_s, summary(again)) == (SE_S / 2, "UPDATE")
+    assert read(again).cseq == read(update).cseq + 1
+
+
+def test_glare_is_tried_again_within_seconds() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    [(_, update)] = call.harness.advance(SE_S / 2)
+    answer_refresh(call, update, 491)
+    [(after_s, _)] = call.harness.advance(4.1)[:1]
+    assert 2.1 <= after_s <= 4.0
+
+
+def test_interval_too_small_for_the_peer_is_raised() -> None:
+    expires = "Session-Expires: 300;refresher=uac"
+    call = Call([expires], session_expires_s=300)
+    [(_, update)] = call.harness.advance(150)
+    [again] = answer_refresh(call, update, 422, "Min-SE: 600")
+    assert header_lines(again, "Session-Expires") == ["600;refresher=uac"]
+    assert header_lines(again, "Min-SE") == ["600"]
+    # A peer that goes on refusing is not asked for ever.
+    assert answer_refresh(call, again, 422, "Min-SE: 600") == []
+
+
+def test_invite_refused_for_its_interval_goes_again_with_a_longer_one() -> None:
+    harness = create_harness()
+    invitation = dataclasses.replace(create_invitation(), session_expires_s=SE_S)
+    _, invite = harness.invite(invitation)
+    ack, again = harness.receive(create_response(invite, 422, lines=("Min-SE: 3600",)))
+    assert summaries([ack, again]) == ["ACK", "INVITE"]
+    assert header_lines(again, "Session-Expires") == ["3600"]
+    assert header_lines(again, "Min-SE") == ["3600"]
+    assert read(again).cseq == 2
+    assert summaries(harness.receive(create_response(again, 422, lines=("Min-SE: 3600",)))) == [
+        "ACK"
+    ]
+    [*_, ended] = harness.events()
+    assert isinstance(ended, SessionEnded)
+    assert ended.cause.sip_status == 422
+
+
+def test_session_that_the_peer_should_refresh_and_does_not_ends_before_its_time() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uas"], session_expires_s=SE_S)
+    [(after_s, bye), *_] = call.harness.advance(SE_S)
+    assert (after_s, summary(bye)) == (SE_S - 32.0, "BYE")
+    assert call.events() == [SessionEnded(EXPIRED_CAUSE)]
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_refresh_of_the_peer_keeps_the_session(method: str) -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uas"], session_expires_s=SE_S)
+    for turn in range(3):
+        call.harness.advance(SE_S / 2)
+        lines = (f"Session-Expires: {SE_S};refresher=uac", "Supported: timer")
+        [*_, ok] = call.ask(method, 2 + turn, lines=lines)
+        assert header_lines(ok, "Session-Expires") == [f"{SE_S};refresher=uac"]
+        assert header_lines(ok, "Require") == ["timer"]
+        if method == "INVITE":
+            call.ask("ACK", 2 + turn, branch="z9hG4bKack")
+    assert (call.events(), call.state) == ([], SessionState.CONFIRMED)
+
+
+def test_peer_may_hand_the_refreshing_over() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uas"], session_expires_s=SE_S)
+    [ok] = call.ask("UPDATE", 2, lines=("Session-Expires: 200;refresher=uas", "Require: timer"))
+    assert header_lines(ok, "Session-Expires") == ["200;refresher=uas"]
+    [(after_s, update)] = call.harness.advance(100)
+    assert (after_s, summary(update)) == (100, "UPDATE")
+
+
+def test_refresh_with_too_small_an_interval_is_422() -> None:
+    call = Call()
+    [refusal] = call.ask("UPDATE", 2, lines=("Session-Expires: 89",))
+    assert summary(refusal) == "422 UPDATE"
+    assert header_lines(refusal, "Min-SE") == ["90"]
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "-1", "99999999999", "0", "1;refresher=nobody", "1800;;;refresher=UAC"]
+)
+def test_any_session_expires_is_survived_and_never_too_short(value: str) -> None:
+    call = Call([f"Session-Expires: {value}"], session_expires_s=SE_S)
+    assert call.harness.advance(29.0) == []
+    assert call.state is SessionState.CONFIRMED
+
+
+def test_session_that_ends_has_no_timer_left() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    [(_, update)] = call.harness.advance(SE_S / 2)
+    call.ask("BYE", 2)
+    call.events()
+    answer_refresh(call, update, 481)
+    sent = call.harness.advance(2 * SE_S)
+    assert sent == []
+    assert (call.events(), call.harness.agent.session_count) == ([], 0)

@@ -1,0 +1,121 @@
+"""Provisional responses that want a PRACK (RFC 3262)."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.sip.support import (
+    ANSWER,
+    ANSWER_SDP,
+    Harness,
+    create_harness,
+    create_response,
+    header_lines,
+    read,
+    summaries,
+    summary,
+)
+
+from clicktodial.sip.client_transaction import FORKS_MAX
+from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
+from clicktodial.sip.outgoing import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.session import Session
+
+CONTACT = "Contact: <sip:192.0.2.9:5080>"
+
+
+def start() -> tuple[Harness, Session, bytes]:
+    harness = create_harness()
+    session, invite = harness.invite()
+    return harness, session, invite
+
+
+def ring(
+    harness: Harness,
+    invite: bytes,
+    rseq: int | str,
+    *,
+    status: int = 180,
+    tag: str = "peer",
+    sdp: bytes = b"",
+    lines: Sequence[str] = (),
+) -> list[bytes]:
+    """What we send upon that reliable response."""
+    all_lines = (CONTACT, "Require: 100rel", f"RSeq: {rseq}", *lines)
+    return harness.receive(create_response(invite, status, tag=tag, lines=all_lines, sdp=sdp))
+
+
+def test_reliable_response_is_acknowledged_in_its_early_dialog() -> None:
+    harness, _, invite = start()
+    [prack] = ring(harness, invite, 988_789, lines=("Record-Route: <sip:192.0.2.20:5070;lr>",))
+    message = read(prack)
+    assert (message.method, message.cseq, message.to_tag) == ("PRACK", 2, "peer")
+    assert header_lines(prack, "RAck") == ["988789 1 INVITE"]
+    assert header_lines(prack, "Route") == ["<sip:192.0.2.20:5070;lr>"]
+    assert harness.events() == [SessionTrying(), SessionRinging()]
+    # Lost, it goes again as any request does.
+    assert [data for _, data in harness.advance(0.6)] == [prack]
+    harness.receive(create_response(prack, 200))
+    assert harness.advance(60.0) == []
+
+
+def test_reliable_response_again_or_out_of_turn_is_passed_over() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1)
+    harness.events()
+    assert ring(harness, invite, 1) == []
+    assert ring(harness, invite, 3, status=183, sdp=ANSWER_SDP) == []
+    assert harness.events() == []
+    [prack] = ring(harness, invite, 2, status=183, sdp=ANSWER_SDP)
+    assert (read(prack).cseq, header_lines(prack, "RAck")) == (3, ["2 1 INVITE"])
+    assert harness.events() == [SessionEarlyMedia(ANSWER)]
+
+
+@pytest.mark.parametrize("rseq", ["", "x", "-1", "99999999999"])
+def test_number_that_is_none_is_survived(rseq: str) -> None:
+    harness, _, invite = start()
+    assert ring(harness, invite, rseq) == []
+
+
+def test_unreliable_response_gets_no_prack() -> None:
+    harness, _, invite = start()
+    assert harness.receive(create_response(invite, 180, lines=(CONTACT, "RSeq: 1"))) == []
+    assert harness.receive(create_response(invite, 180, lines=(CONTACT, "Require: 100rel"))) == []
+
+
+def test_forks_are_counted_for_themselves_and_bounded() -> None:
+    harness, _, invite = start()
+    for number in range(FORKS_MAX):
+        assert summaries(ring(harness, invite, 1, tag=f"fork{number}")) == ["PRACK"]
+    assert ring(harness, invite, 1, tag="one-too-many") == []
+    assert summaries(ring(harness, invite, 2, tag="fork0")) == ["PRACK"]
+
+
+def test_answer_of_a_reliable_response_stands_for_a_200_without_one() -> None:
+    harness, session, invite = start()
+    [prack] = ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    harness.receive(create_response(prack, 200))
+    [ack] = harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert (summary(ack), read(ack).cseq) == ("ACK", 1)
+    assert harness.events()[-1] == SessionAnswered(ANSWER)
+    # The numbers go on after the PRACK's.
+    session.hang_up(harness.now)
+    [bye] = harness.sent()
+    assert (summary(bye), read(bye).cseq) == ("BYE", 3)
+
+
+def test_200_without_answer_after_an_unreliable_one_is_hung_up() -> None:
+    harness, _, invite = start()
+    harness.receive(create_response(invite, 183, lines=(CONTACT,), sdp=ANSWER_SDP))
+    sent = harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert summaries(sent) == ["ACK", "BYE"]
+    [*_, ended] = harness.events()
+    assert ended.cause is NO_USABLE_ANSWER_CAUSE  # type: ignore[union-attr]  # SessionEnded
+
+
+def test_refusal_after_a_reliable_response_leaves_nothing() -> None:
+    harness, _, invite = start()
+    [prack] = ring(harness, invite, 1)
+    harness.receive(create_response(prack, 200))
+    assert summaries(harness.receive(create_response(invite, 486))) == ["ACK"]
+    harness.advance(60.0)
+    assert (harness.agent.transaction_count, harness.agent.session_count) == (0, 0)
