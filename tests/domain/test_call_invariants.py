@@ -7,31 +7,29 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from clicktodial.domain.call import (
-    Call,
-    CallInput,
-    CallPlan,
-    CallStarted,
-    CallState,
-    CallStateError,
+from clicktodial.domain.call import Call, CallPlan, CallState, CallStateError, Moment
+from clicktodial.domain.call_effect import (
     CloseMedia,
-    ContinueRequested,
     Effect,
     EmitEvent,
     HangUpLeg,
+    PlaceLeg,
+    Play,
+    StartRecording,
+    StopPlaying,
+)
+from clicktodial.domain.call_input import (
+    CallInput,
+    CallStarted,
+    ContinueRequested,
     LegAnswered,
     LegEarlyMedia,
     LegEnded,
     LegRinging,
     MediaFailed,
-    Moment,
-    PlaceLeg,
     PlatformStopping,
-    Play,
     RecordingFinished,
     ReleaseRequested,
-    StartRecording,
-    StopPlaying,
 )
 from clicktodial.domain.cause import LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent

@@ -9,15 +9,13 @@ from tests.domain.test_call import (
     without_event,
 )
 
-from clicktodial.domain.call import (
-    RINGBACK_DELAY_S,
+from clicktodial.domain.call import RINGBACK_DELAY_S
+from clicktodial.domain.call_effect import Play, SetRemoteMedia, StopPlaying
+from clicktodial.domain.call_input import (
     CallStarted,
     ContinueRequested,
     LegEarlyMedia,
-    Play,
     ReleaseRequested,
-    SetRemoteMedia,
-    StopPlaying,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.plan import RINGBACK_PROMPT, WARNING_PROMPT, CallOptions, Ringback

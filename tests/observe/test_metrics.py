@@ -8,7 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clicktodial.control.port import CallQuality, SideQuality, StoreError
-from clicktodial.domain.call import Call, CallPlan, CallStarted, EmitEvent, Moment, ReleaseRequested
+from clicktodial.domain.call import Call, CallPlan, Moment
+from clicktodial.domain.call_effect import EmitEvent
+from clicktodial.domain.call_input import CallStarted, ReleaseRequested
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.number import PhoneNumber

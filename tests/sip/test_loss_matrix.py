@@ -17,22 +17,15 @@ import pytest
 from tests.sip.network import Network, Weather
 from tests.sip.support import create_agent, describe
 
-from clicktodial.domain.call import (
-    Call,
+from clicktodial.domain.call import Call, CallPlan, CallState, Moment
+from clicktodial.domain.call_effect import CloseMedia, Effect, EmitEvent, HangUpLeg, PlaceLeg
+from clicktodial.domain.call_input import (
     CallInput,
-    CallPlan,
     CallStarted,
-    CallState,
-    CloseMedia,
-    Effect,
-    EmitEvent,
-    HangUpLeg,
     LegAnswered,
     LegEarlyMedia,
     LegEnded,
     LegRinging,
-    Moment,
-    PlaceLeg,
     RecordingFinished,
     ReleaseRequested,
 )

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 from tests.storage.support import APP_ID, NODE_ID, NOW, at, count_rows, create_call, create_event
 
-from clicktodial.domain.call import CallStarted, CallState, LegEnded, ReleaseRequested
+from clicktodial.domain.call import CallState
+from clicktodial.domain.call_input import CallStarted, LegEnded, ReleaseRequested
 from clicktodial.domain.cause import LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId, CallId

@@ -8,12 +8,7 @@ from sqlalchemy import select
 from tests.storage.support import NODE_ID, NOW, at, create_call, create_event
 
 from clicktodial.control.reaper import OpenCall
-from clicktodial.domain.call import (
-    CallEnd,
-    CallState,
-    EndedBy,
-    EndStage,
-)
+from clicktodial.domain.call import CallEnd, CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
 from clicktodial.storage.call_store import SqlCallStore

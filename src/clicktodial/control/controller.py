@@ -35,30 +35,28 @@ from clicktodial.control.port import (
     SideQuality,
     Telephony,
 )
-from clicktodial.domain.call import (
-    Call,
-    CallInput,
-    CallPlan,
-    CallStarted,
-    CallState,
-    CallStateError,
+from clicktodial.domain.call import Call, CallPlan, CallState, CallStateError, Moment
+from clicktodial.domain.call_effect import (
     CloseMedia,
     Effect,
     EmitEvent,
     HangUpLeg,
+    PersistCall,
+    PlaceLeg,
+    Play,
+    SetRemoteMedia,
+    StartRecording,
+    StopPlaying,
+)
+from clicktodial.domain.call_input import (
+    CallInput,
+    CallStarted,
     LegAnswered,
     LegEarlyMedia,
     LegEnded,
     LegRinging,
     MediaFailed,
-    Moment,
-    PersistCall,
-    PlaceLeg,
-    Play,
     RecordingFinished,
-    SetRemoteMedia,
-    StartRecording,
-    StopPlaying,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent

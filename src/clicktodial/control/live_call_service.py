@@ -15,13 +15,8 @@ from clicktodial.control.error import (
 from clicktodial.control.port import StoreError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application
-from clicktodial.domain.call import (
-    CallPlan,
-    CallState,
-    ContinueRequested,
-    PlatformStopping,
-    ReleaseRequested,
-)
+from clicktodial.domain.call import CallPlan, CallState
+from clicktodial.domain.call_input import ContinueRequested, PlatformStopping, ReleaseRequested
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 
 log = structlog.get_logger()

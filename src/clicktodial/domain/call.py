@@ -26,6 +26,31 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from clicktodial.domain.call_effect import (
+    CloseMedia,
+    Effect,
+    EmitEvent,
+    HangUpLeg,
+    PersistCall,
+    PlaceLeg,
+    Play,
+    SetRemoteMedia,
+    StartRecording,
+    StopPlaying,
+)
+from clicktodial.domain.call_input import (
+    CallInput,
+    CallStarted,
+    ContinueRequested,
+    LegAnswered,
+    LegEarlyMedia,
+    LegEnded,
+    LegRinging,
+    MediaFailed,
+    PlatformStopping,
+    RecordingFinished,
+    ReleaseRequested,
+)
 from clicktodial.domain.cause import (
     HANG_UP_CAUSE,
     RING_TIMEOUT_CAUSE,
@@ -45,7 +70,6 @@ from clicktodial.domain.plan import (
     RINGBACK_PROMPT,
     WARNING_PROMPT,
     CallOptions,
-    Prompt,
     Ringback,
 )
 
@@ -146,166 +170,6 @@ class CallEnd:
     stage: EndStage
     cause: LegCause | None
     at: datetime
-
-
-# Inputs
-
-
-@dataclass(frozen=True, slots=True)
-class CallStarted:
-    """The call is durable and its relay is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class LegRinging:
-    """The network says that the phone rings."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class LegEarlyMedia:
-    """The network sends audio before the answer."""
-
-    side: Side
-    media: MediaDescription
-
-
-@dataclass(frozen=True, slots=True)
-class LegAnswered:
-    """The party picked up."""
-
-    side: Side
-    media: MediaDescription
-
-
-@dataclass(frozen=True, slots=True)
-class LegEnded:
-    """A leg is over, and not by our hand."""
-
-    side: Side
-    cause: LegCause
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseRequested:
-    """The application sent EndCall."""
-
-
-@dataclass(frozen=True, slots=True)
-class ContinueRequested:
-    """The application sent Continue."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFailed:
-    """The relay could not be opened or used, or no packet came from either side for too long."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlatformStopping:
-    """The process is going down and takes its calls with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingFinished:
-    """The recording of an ended call is known."""
-
-    result: RecordingResult
-
-
-CallInput: TypeAlias = (
-    CallStarted
-    | LegRinging
-    | LegEarlyMedia
-    | LegAnswered
-    | LegEnded
-    | ReleaseRequested
-    | ContinueRequested
-    | MediaFailed
-    | PlatformStopping
-    | RecordingFinished
-)
-
-# Effects
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceLeg:
-    """Dial that side, offering these codecs at the relay's address for it."""
-
-    side: Side
-    codecs: tuple[Codec, ...]
-    dtmf: Codec | None
-
-
-@dataclass(frozen=True, slots=True)
-class HangUpLeg:
-    """End that leg in whatever state it is: CANCEL or BYE."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class SetRemoteMedia:
-    """That side's audio goes to this address from now on."""
-
-    side: Side
-    media: MediaDescription
-
-
-@dataclass(frozen=True, slots=True)
-class Play:
-    """Let that side hear this in place of the other."""
-
-    side: Side
-    prompt: Prompt
-
-
-@dataclass(frozen=True, slots=True)
-class StopPlaying:
-    """Silence whatever the relay plays to that side."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class StartRecording:
-    """Capture both directions from here on."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseMedia:
-    """Release the relay; when `finish_recording`, a RecordingFinished is owed to the machine."""
-
-    finish_recording: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EmitEvent:
-    """Append this event to the call, durably, and deliver it."""
-
-    event: StatusEvent
-
-
-@dataclass(frozen=True, slots=True)
-class PersistCall:
-    """The call's row changed without an event."""
-
-
-Effect: TypeAlias = (
-    PlaceLeg
-    | HangUpLeg
-    | SetRemoteMedia
-    | Play
-    | StopPlaying
-    | StartRecording
-    | CloseMedia
-    | EmitEvent
-    | PersistCall
-)
 
 
 class Timer(StrEnum):
