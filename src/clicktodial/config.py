@@ -167,6 +167,11 @@ class Settings(_Table, frozen=True):
         return Path(self.storage.data_dir)
 
     @property
+    def audio_dir(self) -> Path:
+        """Where the operator's own audio lies."""
+        return self.data_dir / "audio"
+
+    @property
     def database_url(self) -> str:
         """An SQLAlchemy URL without a driver."""
         return self.database.url or f"sqlite:///{(self.data_dir / 'clicktodial.db').absolute()}"

@@ -29,6 +29,7 @@ from clicktodial.control.port import RelayError, StoreError
 from clicktodial.control.reaper import OpenCall, RecordingFate
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpio import RtpioRelay
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
@@ -144,7 +145,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         recorder = FileRecorder(recordings_root, catalog, settings.recording)
         await recorder.start()
         stack.push_async_callback(recorder.close)
-        relay = RtpioRelay(settings.media, settings.data_dir / "spool")
+        library = AudioLibrary(settings.audio_dir.absolute())
+        relay = RtpioRelay(settings.media, settings.data_dir / "spool", library)
         await relay.start()
         stack.push_async_callback(relay.close)
 

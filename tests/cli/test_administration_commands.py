@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import typer
 from tests.cli.conftest import Command
 
@@ -35,6 +37,10 @@ DEFAULT_OPTIONS = {
     "warning_before_end_s": 0,
     "warning_to": ["caller"],
     "ringback": "tone-or-network",
+    "announcement": None,
+    "announcement_to": ["callee", "caller"],
+    "ringback_audio": None,
+    "warning_audio": None,
 }
 
 
@@ -314,14 +320,43 @@ def test_trunk_that_makes_no_sense_is_refused_in_words(
     assert command.run("trunk", "list") == "There are no trunks.\n"
 
 
+def write_tone(path: Path) -> str:
+    soundfile.write(path, 0.5 * np.sin(np.arange(16_000) * 0.2), 16_000)
+    return str(path)
+
+
+def test_audio_is_added_listed_and_removed(command: Command, tmp_path: Path) -> None:
+    tone = write_tone(tmp_path / "tone.wav")
+    added = command.run_json("audio", "add", "notice", tone)
+    assert added == {"name": "notice", "duration_s": 1.0}
+    assert command.run_json("audio", "list") == [added]
+    assert "1.0" in command.run("audio", "list")
+    assert command.run_json("audio", "remove", "notice") == {"name": "notice", "removed": True}
+    assert command.run("audio", "list") == "There is no audio.\n"
+    assert "no audio" in command.run("audio", "remove", "notice", code=1)
+    assert "read" in command.run("audio", "add", "notice", str(tmp_path / "nothing.wav"), code=1)
+
+
+def test_option_of_an_audio_that_is_not_there_is_refused(command: Command) -> None:
+    create(command)
+    for option in ("--announcement", "--ringback-audio", "--warning-audio"):
+        text = command.run("app", "set-options", APP_ID, option, "nothing", code=1)
+        assert "there is no audio nothing" in text
+
+
 def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
-    command: Command,
+    command: Command, tmp_path: Path
 ) -> None:
     create(command, "--sponsor", "01052680000", "--sponsor", "01052680001")
+    tone = write_tone(tmp_path / "tone.wav")
+    for name in ("notice", "music", "voice"):
+        command.run("audio", "add", name, tone)
     answer = command.run_json(
         "app", "set-options", APP_ID, "--shown-to-callee", "01052680001", "--hide-number",
         "--caller-ring-timeout", "20", "--callee-ring-timeout", "30", "--max-duration", "600",
         "--warn-before-end", "15", "--warn", "both", "--ringback", "network",
+        "--announcement", "notice", "--announce", "callee", "--ringback-audio", "music",
+        "--warning-audio", "voice",
     )  # fmt: skip
     options = {
         "shown_to_caller": None,
@@ -333,6 +368,10 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         "warning_before_end_s": 15,
         "warning_to": ["callee", "caller"],
         "ringback": "network",
+        "announcement": "notice",
+        "announcement_to": ["callee"],
+        "ringback_audio": "music",
+        "warning_audio": "voice",
     }
     assert answer == {"app_id": APP_ID, "options": options}
     assert command.run_json("app", "show", APP_ID)["options"] == options
@@ -340,6 +379,7 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         "app", "set-options", APP_ID, "--shown-to-callee", "", "--show-number",
         "--caller-ring-timeout", "0", "--callee-ring-timeout", "0", "--max-duration", "0",
         "--warn-before-end", "0", "--warn", "caller", "--ringback", "tone-or-network",
+        "--announcement", "", "--announce", "both", "--ringback-audio", "", "--warning-audio", "",
     )  # fmt: skip
     assert command.run_json("app", "show", APP_ID)["options"] == DEFAULT_OPTIONS
 

@@ -114,6 +114,7 @@ class FakeRelay:
     failing: set[str] = field(default_factory=set)
     room: bool = True
     on_dead: Callable[[str], None] | None = None
+    ends: list[Callable[[], None]] = field(default_factory=list)
 
     def has_room(self) -> bool:
         return self.room
@@ -140,6 +141,8 @@ class FakeRelay:
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
         await self._do(f"play {prompt.audio} to {side}")
+        if on_end is not None:
+            self.ends.append(on_end)
 
     async def stop_playing(self, side: Side) -> None:
         await self._do(f"stop_playing {side}")

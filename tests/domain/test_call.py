@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from clicktodial.domain.call import (
+    ANNOUNCEMENT_DEADLINE_S,
     RECORDING_DEADLINE_S,
     RINGBACK_DELAY_S,
     Call,
@@ -38,6 +39,7 @@ from clicktodial.domain.call_input import (
     LegRinging,
     MediaFailed,
     PlatformStopping,
+    PromptEnded,
     RecordingFinished,
     ReleaseRequested,
 )
@@ -62,7 +64,7 @@ from clicktodial.domain.media import (
     MediaDescription,
 )
 from clicktodial.domain.number import PhoneNumber
-from clicktodial.domain.plan import DEFAULT_OPTIONS, RINGBACK_PROMPT, CallOptions
+from clicktodial.domain.plan import DEFAULT_OPTIONS, RINGBACK_PROMPT, CallOptions, Prompt
 
 STARTED_AT = datetime(2026, 1, 31, 23, 59, 58, 250_000, tzinfo=UTC)
 # A monotonic clock starts anywhere; a rule that forgets the offset must fail here.
@@ -88,6 +90,7 @@ ALL_INPUTS: list[CallInput] = [
     ContinueRequested(),
     MediaFailed("no packets"),
     PlatformStopping(),
+    PromptEnded(Side.CALLEE),
     RecordingFinished(RecordingResult.SUCCESS),
 ]
 
@@ -104,12 +107,16 @@ ACCEPTED: dict[CallState, set[type]] = {
         LegRinging, LegEarlyMedia, LegAnswered, LegEnded, ContinueRequested, ReleaseRequested,
         MediaFailed, PlatformStopping,
     },
-    _S.CONNECTED: {
-        LegEnded, ContinueRequested, ReleaseRequested, MediaFailed, PlatformStopping,
+    _S.ANNOUNCING: {
+        PromptEnded, LegEnded, ContinueRequested, ReleaseRequested, MediaFailed, PlatformStopping,
     },
-    _S.FINISHING: {RecordingFinished, LegEnded, MediaFailed, PlatformStopping},
+    _S.CONNECTED: {
+        PromptEnded, LegEnded, ContinueRequested, ReleaseRequested, MediaFailed, PlatformStopping,
+    },
+    _S.FINISHING: {RecordingFinished, PromptEnded, LegEnded, MediaFailed, PlatformStopping},
     _S.ENDED: {
-        LegRinging, LegEarlyMedia, LegEnded, MediaFailed, PlatformStopping, RecordingFinished,
+        LegRinging, LegEarlyMedia, LegEnded, MediaFailed, PlatformStopping, PromptEnded,
+        RecordingFinished,
     },
 }  # fmt: skip
 
@@ -175,6 +182,8 @@ class Scene:
 
 def scene_in(state: CallState, *, recorded: bool = True, **plan: Any) -> Scene:
     """A call that reached the state the usual way, a second in each."""
+    if state is CallState.ANNOUNCING:
+        plan.setdefault("options", CallOptions(announcement="notice"))
     scene = Scene(recorded=recorded or state is CallState.FINISHING, **plan)
     steps: list[CallInput] = [CallStarted(), CALLER_ANSWERED, CALLEE_ANSWERED, CALLEE_ENDED]
     if scene.call.plan.recording_id is not None:
@@ -188,8 +197,100 @@ def scene_in(state: CallState, *, recorded: bool = True, **plan: Any) -> Scene:
     return scene
 
 
+def state_of(scene: Scene) -> CallState:
+    """The state now; a call, so that type checkers do not take it for unchanged."""
+    return scene.call.state
+
+
 def without_event(effects: list[Effect]) -> list[Effect]:
     return [effect for effect in effects if not isinstance(effect, EmitEvent)]
+
+
+# Announcements
+
+
+def announced(*sides: Side) -> CallOptions:
+    return CallOptions(announcement="notice", announcement_to=frozenset(sides or Side))
+
+
+def test_announcement_to_both_is_heard_by_both_before_they_are_joined() -> None:
+    scene = scene_in(_S.CALLING_CALLEE, options=announced())
+    scene.wait(RINGBACK_DELAY_S)
+    effects = scene.give(CALLEE_ANSWERED)
+    assert effects == [
+        StopPlaying(Side.CALLER),
+        SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA),
+        Play(Side.CALLER, Prompt("notice"), is_announcement=True),
+        Play(Side.CALLEE, Prompt("notice"), is_announcement=True),
+    ]
+    scene.elapsed_s += 5.0
+    assert scene.give(PromptEnded(Side.CALLER)) == []
+    assert state_of(scene) is _S.ANNOUNCING
+    joined_at = scene.now
+    assert without_event(scene.give(PromptEnded(Side.CALLEE))) == [StartRecording()]
+    assert state_of(scene) is _S.CONNECTED
+    assert scene.call.connected_at == joined_at.utc
+    assert scene.events[-1].status is CallStatus.CONNECTED
+    # Nobody pays for what was announced.
+    scene.elapsed_s += 3.0
+    scene.give(CALLEE_ENDED)
+    assert scene.call.duration_s == 3
+
+
+@pytest.mark.parametrize("side", Side)
+def test_announcement_to_one_lets_the_other_hear_the_ringing_tone(side: Side) -> None:
+    [other] = [each for each in Side if each is not side]
+    scene = scene_in(_S.CALLING_CALLEE, recorded=False, options=announced(side))
+    effects = scene.give(CALLEE_ANSWERED)
+    assert Play(side, Prompt("notice"), is_announcement=True) in effects
+    assert Play(other, RINGBACK_PROMPT) in effects
+    assert without_event(scene.give(PromptEnded(side))) == [StopPlaying(other)]
+    assert state_of(scene) is _S.CONNECTED
+
+
+def test_announcement_that_never_ends_ends_the_call() -> None:
+    scene = scene_in(_S.ANNOUNCING)
+    scene.wait(ANNOUNCEMENT_DEADLINE_S - 1.5)
+    assert state_of(scene) is _S.ANNOUNCING
+    scene.wait(1.5)
+    assert state_of(scene) is _S.ENDED
+    assert scene.call.end is not None
+    assert (scene.call.end.reason, scene.call.end.stage) == (
+        EndReason.OTHER,
+        EndStage.CALLING_CALLEE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [(CALLER_ENDED, EndReason.CALLER_ABANDON), (CALLEE_ENDED, EndReason.CALLEE_FAILURE)],
+)
+def test_hang_up_during_the_announcement_ends_a_call_that_was_never_joined(
+    ended: LegEnded, reason: EndReason
+) -> None:
+    scene = scene_in(_S.ANNOUNCING)
+    effects = scene.give(ended)
+    [other] = [each for each in Side if each is not ended.side]
+    assert HangUpLeg(other) in effects
+    assert CloseMedia(finish_recording=False) in effects
+    assert scene.call.end is not None
+    assert (scene.call.end.reason, scene.call.duration_s) == (reason, 0)
+    assert scene.events[-1].recording_result is RecordingResult.NO_RECORD
+
+
+def test_continue_during_the_announcement_lifts_the_cut_off_to_come() -> None:
+    scene = scene_in(_S.ANNOUNCING, application_max_duration_s=10)
+    scene.give(ContinueRequested(), PromptEnded(Side.CALLER), PromptEnded(Side.CALLEE))
+    scene.wait(100.0)
+    assert state_of(scene) is _S.CONNECTED
+
+
+def test_own_audio_stands_for_the_tones() -> None:
+    options = CallOptions(ringback_audio="music", warning_audio="voice", warning_before_end_s=10)
+    scene = scene_in(_S.CALLING_CALLEE, options=options)
+    assert scene.wait(RINGBACK_DELAY_S) == [Play(Side.CALLER, Prompt("music", repeats=True))]
+    scene.give(CALLEE_ANSWERED)
+    assert scene.wait(3590.0) == [Play(Side.CALLER, Prompt("voice"))]
 
 
 # The table

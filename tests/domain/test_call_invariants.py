@@ -28,6 +28,7 @@ from clicktodial.domain.call_input import (
     LegRinging,
     MediaFailed,
     PlatformStopping,
+    PromptEnded,
     RecordingFinished,
     ReleaseRequested,
 )
@@ -39,8 +40,10 @@ from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import RINGBACK_PROMPT, WARNING_PROMPT, CallOptions, Ringback
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
-PROGRESS = [CallState.INITIATING, CallState.CALLING_CALLER, CallState.CALLING_CALLEE,
-            CallState.CONNECTED, CallState.FINISHING, CallState.ENDED]  # fmt: skip
+PROGRESS = [
+    CallState.INITIATING, CallState.CALLING_CALLER, CallState.CALLING_CALLEE,
+    CallState.ANNOUNCING, CallState.CONNECTED, CallState.FINISHING, CallState.ENDED,
+]  # fmt: skip
 
 sides = st.sampled_from(Side)
 media = st.sampled_from([(PCMA,), (PCMU, PCMA), (Codec(9, "G722"),), ()]).map(
@@ -59,6 +62,8 @@ inputs: st.SearchStrategy[CallInput] = st.one_of(
     st.just(ContinueRequested()),
     st.just(MediaFailed("detail")),
     st.just(PlatformStopping()),
+    st.builds(PromptEnded, sides),
+    st.builds(PromptEnded, sides),
     st.builds(RecordingFinished, st.sampled_from(RecordingResult)),
 )
 
@@ -68,6 +73,8 @@ options = st.builds(
     warning_before_end_s=st.integers(0, 250),
     warning_to=st.frozensets(sides),
     ringback=st.sampled_from(Ringback),
+    announcement=st.none() | st.just("notice"),
+    announcement_to=st.frozensets(sides, min_size=1),
 )
 
 
@@ -84,6 +91,8 @@ class CallMachine(RuleBasedStateMachine):
         self.tone = False
         self.tones = 0
         self.warnings: Counter[Side] = Counter()
+        self.announced: Counter[Side] = Counter()
+        self.waiting: set[Side] = set()
         self.recordings = 0
         self.events: list[StatusEvent] = []
         self.furthest = 0
@@ -162,6 +171,16 @@ class CallMachine(RuleBasedStateMachine):
                     assert self.call.state is CallState.CONNECTED
                     assert side in self.options.warning_to
                     self.warnings[side] += 1
+                case Play(side) if effect.is_announcement:
+                    assert self.call.state is CallState.ANNOUNCING
+                    assert side in self.options.announcement_to
+                    self.announced[side] += 1
+                case Play(side) if self.call.state is CallState.ANNOUNCING:
+                    assert side not in self.options.announcement_to
+                    self.waiting.add(side)
+                case StopPlaying(side) if side in self.waiting:
+                    assert self.call.state is CallState.CONNECTED
+                    self.waiting.discard(side)
                 case Play():
                     assert effect == Play(Side.CALLER, RINGBACK_PROMPT)
                     assert self.options.ringback is not Ringback.NETWORK
@@ -217,6 +236,9 @@ class CallMachine(RuleBasedStateMachine):
         assert all(count <= 2 for count in self.warnings.values())
         if self.call.state is CallState.CONNECTED:
             assert not self.tone
+            assert not self.waiting
+            wanted = self.options.announcement_to if self.options.announcement else frozenset()
+            assert self.announced == Counter(wanted)
 
     @invariant()
     def every_state_but_the_first_and_last_has_a_deadline(self) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import clicktodial
-from clicktodial.cli import application, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli import application, audio, call, config, enterprise, recording, sandbox, trunk
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import tell
@@ -29,6 +29,7 @@ app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
 app.add_typer(call.events_app, name="events")
 app.add_typer(config.app, name="config")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clicktodial.cli.error import CommandError
 from clicktodial.cli.option import AppId, Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
 from clicktodial.cli.session import open_administration
@@ -250,10 +251,34 @@ def set_options(
             help="What callers hear while the callee rings.",
         ),
     ] = None,
+    announcement: Annotated[
+        str | None,
+        typer.Option(
+            "--announcement", metavar="AUDIO", help="Heard before the joining; empty: none."
+        ),
+    ] = None,
+    announcement_to: Annotated[
+        str | None,
+        typer.Option("--announce", metavar="caller|callee|both", help="Who hears it."),
+    ] = None,
+    ringback_audio: Annotated[
+        str | None,
+        typer.Option("--ringback-audio", metavar="AUDIO", help="Empty: the ringing tone."),
+    ] = None,
+    warning_audio: Annotated[
+        str | None,
+        typer.Option("--warning-audio", metavar="AUDIO", help="Empty: two beeps."),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Change the options that are given, for its calls to come."""
+    audios = {
+        "announcement": announcement,
+        "ringback_audio": ringback_audio,
+        "warning_audio": warning_audio,
+    }
+    _check_audios(audios, config)
     with open_administration(config) as administration:
         changes: dict[str, Any] = {
             # Nothing is shorter than a second: 0 and an empty text take the option away.
@@ -270,6 +295,7 @@ def set_options(
                 ("caller_ring_timeout_s", caller_ring_timeout_s),
                 ("callee_ring_timeout_s", callee_ring_timeout_s),
                 ("max_duration_s", max_duration_s),
+                *audios.items(),
             )
             if given is not None
         }
@@ -279,11 +305,26 @@ def set_options(
             changes["warning_before_end_s"] = warning_before_end_s
         if warning_to is not None:
             changes["warning_to"] = _parse_sides(warning_to)
+        if announcement_to is not None:
+            changes["announcement_to"] = _parse_sides(announcement_to)
         if ringback is not None:
             changes["ringback"] = _parse_ringback(ringback)
         options = administration.change_options(app_id, lambda known: replace(known, **changes))
     answer = {"app_id": app_id, "options": _options_answer(options)}
     tell(answer, format_fields(_options_fields(options)), as_json=as_json)
+
+
+def _check_audios(audios: dict[str, str | None], config: Path | None) -> None:
+    """A name that is mistyped is to be told now, not by a call that fails."""
+    from clicktodial.cli.audio import open_library
+
+    wanted = {name for name in audios.values() if name}
+    if not wanted:
+        return
+    library = open_library(config)
+    for name in sorted(wanted):
+        if not library.has(name):
+            raise CommandError(f"there is no audio {name}", kind="NotFound")
 
 
 def _read_shown(administration: "Administration", written: str | None) -> str | None:
@@ -319,6 +360,10 @@ def _options_answer(options: "CallOptions") -> dict[str, object]:
         "warning_before_end_s": options.warning_before_end_s,
         "warning_to": sorted(options.warning_to),
         "ringback": options.ringback,
+        "announcement": options.announcement,
+        "announcement_to": sorted(options.announcement_to),
+        "ringback_audio": options.ringback_audio,
+        "warning_audio": options.warning_audio,
     }
 
 
@@ -333,6 +378,10 @@ def _options_fields(options: "CallOptions") -> list[tuple[str, object]]:
         ("Warning (s)", options.warning_before_end_s or None),
         ("Warning to", sorted(options.warning_to)),
         ("Ringback", options.ringback),
+        ("Announcement", options.announcement),
+        ("Announced to", sorted(options.announcement_to)),
+        ("Ringback audio", options.ringback_audio),
+        ("Warning audio", options.warning_audio),
     ]
 
 

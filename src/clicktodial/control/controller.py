@@ -56,6 +56,7 @@ from clicktodial.domain.call_input import (
     LegEnded,
     LegRinging,
     MediaFailed,
+    PromptEnded,
     RecordingFinished,
 )
 from clicktodial.domain.cause import Side
@@ -315,11 +316,17 @@ class CallController:
     async def _play(self, effect: Play | StopPlaying) -> None:
         session = await self._open_session()
         try:
-            if isinstance(effect, Play):
-                await session.play(effect.side, effect.prompt)
-            else:
+            if isinstance(effect, StopPlaying):
                 await session.stop_playing(effect.side)
+            elif effect.is_announcement:
+                side = effect.side
+                await session.play(side, effect.prompt, lambda: self.feed(PromptEnded(side)))
+            else:
+                await session.play(effect.side, effect.prompt)
         except RelayError:
+            if isinstance(effect, Play) and effect.is_announcement:
+                # Nobody may talk who was not told what was to be told.
+                raise
             # A missing tone is no reason to end a call.
             log.exception("prompt.failed", call_id=self.call.plan.call_id)
 

@@ -62,6 +62,7 @@ _STAGE_OF_STATE = {
     CallState.INITIATING: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLER: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLEE: EndStage.CALLING_CALLEE,
+    CallState.ANNOUNCING: EndStage.CALLING_CALLEE,
     CallState.CONNECTED: EndStage.CONNECTED,
     CallState.FINISHING: EndStage.CONNECTED,
     CallState.ENDED: EndStage.CONNECTED,

@@ -7,11 +7,15 @@ effects that come back, in their order. The machine reads no clock and does no I
 race is a sequence of inputs that a test can write down.
 
     INITIATING --start--> CALLING_CALLER --answer--> CALLING_CALLEE --answer--> CONNECTED
-                               |                          |                        |
-                               +------ any ending --------+------------------------+
+                               |                          |  |                     ^ |
+                               |                          |  +--> ANNOUNCING ------+ |
+                               +------ any ending --------+-----------+--------------+
                                                           |
                                        recorded after CONNECTED? -> FINISHING -> ENDED
                                                     otherwise ------------------> ENDED
+
+ANNOUNCING is passed through where the options name an announcement: both have answered, and hear
+it before they hear each other. Nobody is charged before CONNECTED.
 
 Every ending passes through `_end()`, which hangs up the legs that live, closes the media and
 emits the one terminal event; a recorded call emits it from FINISHING, when the recording's
@@ -48,6 +52,7 @@ from clicktodial.domain.call_input import (
     LegRinging,
     MediaFailed,
     PlatformStopping,
+    PromptEnded,
     RecordingFinished,
     ReleaseRequested,
 )
@@ -67,14 +72,15 @@ from clicktodial.domain.media import chosen_codec as choose_codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import (
     DEFAULT_OPTIONS,
-    RINGBACK_PROMPT,
-    WARNING_PROMPT,
     CallOptions,
+    Prompt,
     Ringback,
 )
 
 # A callee that answers at once is never worth a tone; a person notices silence much later.
 RINGBACK_DELAY_S = 0.2
+# Longer than any audio of the library: it ends by itself, unless the relay has lost it.
+ANNOUNCEMENT_DEADLINE_S = 70.0
 # Disconnected is promised within 5 s of hang-up; the rest is for writing and sending it.
 RECORDING_DEADLINE_S = 4.5
 
@@ -89,6 +95,7 @@ class CallState(StrEnum):
     INITIATING = "initiating"
     CALLING_CALLER = "callingCaller"
     CALLING_CALLEE = "callingCallee"
+    ANNOUNCING = "announcing"
     CONNECTED = "connected"
     FINISHING = "finishing"
     ENDED = "ended"
@@ -180,6 +187,7 @@ class Timer(StrEnum):
     APPLICATION_MAX_DURATION = "application-max-duration"
     MAX_DURATION = "max-duration"
     WARNING = "warning"
+    ANNOUNCEMENT = "announcement"
     RECORDING = "recording"
 
 
@@ -199,6 +207,7 @@ class Call:
     _connected_monotonic_s: float = 0.0
     _ringback_plays: bool = False
     _is_continued: bool = False
+    _announced_to: set[Side] = field(default_factory=set)
     _live_legs: list[Side] = field(default_factory=list)
     _deadlines: dict[Timer, float] = field(default_factory=dict)
     _effects: list[Effect] = field(default_factory=list)
@@ -278,10 +287,38 @@ class Call:
             return
         self._silence_prompt()
         self._deadlines.clear()
+        self._effects.append(SetRemoteMedia(Side.CALLEE, answered.media))
+        if self.plan.options.announcement is None:
+            self._connect(now)
+        else:
+            self._announce(self.plan.options.announcement, now)
+
+    def _announce(self, audio: str, now: Moment) -> None:
+        """Play the announcement; who is not to hear it hears the ringing tone on, not the other."""
+        options = self.plan.options
+        self.state = CallState.ANNOUNCING
+        self._announced_to = set(options.announcement_to)
+        self._deadlines[Timer.ANNOUNCEMENT] = now.monotonic_s + ANNOUNCEMENT_DEADLINE_S
+        for side in Side:
+            if side in options.announcement_to:
+                self._effects.append(Play(side, Prompt(audio), is_announcement=True))
+            else:
+                self._effects.append(Play(side, options.ringback_prompt))
+
+    def _on_prompt_ended(self, ended: PromptEnded, now: Moment) -> None:
+        self._announced_to.discard(ended.side)
+        if self._announced_to:
+            return
+        for side in Side:
+            if side not in self.plan.options.announcement_to:
+                self._effects.append(StopPlaying(side))
+        self._deadlines.clear()
+        self._connect(now)
+
+    def _connect(self, now: Moment) -> None:
         self.state = CallState.CONNECTED
         self.connected_at = now.utc
         self._connected_monotonic_s = now.monotonic_s
-        self._effects.append(SetRemoteMedia(Side.CALLEE, answered.media))
         if self.plan.recording_id is not None:
             self._effects.append(StartRecording())
         self._deadlines[Timer.MAX_DURATION] = now.monotonic_s + self.plan.max_duration_s
@@ -331,7 +368,7 @@ class Call:
         by = EndedBy(ended.side.value)
         if self.state is CallState.CONNECTED:
             reason = EndReason.HANG_UP
-        elif self.state is CallState.CALLING_CALLEE and ended.side is Side.CALLER:
+        elif self.state is not CallState.CALLING_CALLER and ended.side is Side.CALLER:
             reason = EndReason.CALLER_ABANDON
         else:
             reason = reason_of_unanswered(ended.side, ended.cause.outcome)
@@ -362,12 +399,15 @@ class Call:
 
     def _on_ringback_due(self, now: Moment) -> None:
         self._ringback_plays = True
-        self._effects.append(Play(Side.CALLER, RINGBACK_PROMPT))
+        self._effects.append(Play(Side.CALLER, self.plan.options.ringback_prompt))
+
+    def _on_announcement_deadline(self, now: Moment) -> None:
+        self._on_media_failed(MediaFailed("the announcement did not end"), now)
 
     def _on_warning_due(self, now: Moment) -> None:
         for side in Side:
             if side in self.plan.options.warning_to:
-                self._effects.append(Play(side, WARNING_PROMPT))
+                self._effects.append(Play(side, self.plan.options.warning_prompt))
 
     def _on_max_duration(self, now: Moment) -> None:
         cause = LegCause(LegOutcome.HUNG_UP, None, "Maximum duration reached", 16)
@@ -434,6 +474,7 @@ _STAGE_OF_STATE = {
     CallState.INITIATING: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLER: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLEE: EndStage.CALLING_CALLEE,
+    CallState.ANNOUNCING: EndStage.CALLING_CALLEE,
     CallState.CONNECTED: EndStage.CONNECTED,
 }
 
@@ -463,17 +504,26 @@ _TRANSITIONS: dict[tuple[CallState, type], _Handler] = {
     (_S.CALLING_CALLEE, ReleaseRequested): Call._on_release,
     (_S.CALLING_CALLEE, MediaFailed): Call._on_media_failed,
     (_S.CALLING_CALLEE, PlatformStopping): Call._on_platform_stopping,
+    (_S.ANNOUNCING, PromptEnded): Call._on_prompt_ended,
+    (_S.ANNOUNCING, LegEnded): Call._on_leg_ended,
+    (_S.ANNOUNCING, ContinueRequested): Call._on_continue,
+    (_S.ANNOUNCING, ReleaseRequested): Call._on_release,
+    (_S.ANNOUNCING, MediaFailed): Call._on_media_failed,
+    (_S.ANNOUNCING, PlatformStopping): Call._on_platform_stopping,
+    (_S.CONNECTED, PromptEnded): Call._ignore,
     (_S.CONNECTED, LegEnded): Call._on_leg_ended,
     (_S.CONNECTED, ContinueRequested): Call._on_continue,
     (_S.CONNECTED, ReleaseRequested): Call._on_release,
     (_S.CONNECTED, MediaFailed): Call._on_media_failed,
     (_S.CONNECTED, PlatformStopping): Call._on_platform_stopping,
     (_S.FINISHING, RecordingFinished): Call._on_recording_finished,
+    (_S.FINISHING, PromptEnded): Call._ignore,
     (_S.FINISHING, LegEnded): Call._ignore,
     (_S.FINISHING, MediaFailed): Call._ignore,
     (_S.FINISHING, PlatformStopping): Call._ignore,
     (_S.ENDED, LegRinging): Call._ignore,
     (_S.ENDED, LegEarlyMedia): Call._ignore,
+    (_S.ENDED, PromptEnded): Call._ignore,
     (_S.ENDED, LegEnded): Call._ignore,
     (_S.ENDED, MediaFailed): Call._ignore,
     (_S.ENDED, PlatformStopping): Call._ignore,
@@ -486,5 +536,6 @@ _TIMEOUTS: dict[Timer, Callable[[Call, Moment], None]] = {
     Timer.APPLICATION_MAX_DURATION: Call._on_max_duration,
     Timer.MAX_DURATION: Call._on_max_duration,
     Timer.WARNING: Call._on_warning_due,
+    Timer.ANNOUNCEMENT: Call._on_announcement_deadline,
     Timer.RECORDING: Call._on_recording_deadline,
 }

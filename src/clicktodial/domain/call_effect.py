@@ -35,10 +35,15 @@ class SetRemoteMedia:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Let that side hear this in place of the other."""
+    """Let that side hear this in place of the other.
+
+    Where it `is_announcement`, PromptEnded is owed to the machine, and MediaFailed where it cannot
+    be played; else a prompt that cannot be played is missed, and no more.
+    """
 
     side: Side
     prompt: Prompt
+    is_announcement: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,13 @@ class MediaFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptEnded:
+    """That side heard an announcement to its end."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformStopping:
     """The process is going down and takes its calls with it."""
 
@@ -82,6 +89,7 @@ CallInput: TypeAlias = (
     | ReleaseRequested
     | ContinueRequested
     | MediaFailed
+    | PromptEnded
     | PlatformStopping
     | RecordingFinished
 )

@@ -23,7 +23,8 @@ class Ringback(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Audio to play, by its name: "ringback" or "warning". Repeated until stopped, or once."""
+    """Audio to play, by its name: "ringback", "warning" or one of the operator's own. Repeated
+    until stopped, or once."""
 
     audio: str
     repeats: bool = False
@@ -40,6 +41,10 @@ class CallOptions:
     Numbers are E.164 with plus; `shown_to_*` None shows the sponsor. With `hides_number` both
     parties see no number at all (RFC 3323). `max_duration_s` can only be less than the
     platform's and is not lifted by Continue. `warning_before_end_s` 0 warns nobody.
+
+    `announcement` is heard by `announcement_to` when the callee has answered, before the two are
+    joined: that the call is recorded, say. `*_audio` are played in place of the built-in tones.
+    All three are names of the operator's own audio.
     """
 
     shown_to_caller: str | None = None
@@ -51,6 +56,22 @@ class CallOptions:
     warning_before_end_s: int = 0
     warning_to: frozenset[Side] = frozenset({Side.CALLER})
     ringback: Ringback = Ringback.TONE_OR_NETWORK
+    announcement: str | None = None
+    announcement_to: frozenset[Side] = frozenset(Side)
+    ringback_audio: str | None = None
+    warning_audio: str | None = None
+
+    @property
+    def ringback_prompt(self) -> Prompt:
+        """What is played to the caller while the callee rings."""
+        if self.ringback_audio is None:
+            return RINGBACK_PROMPT
+        return Prompt(self.ringback_audio, repeats=True)
+
+    @property
+    def warning_prompt(self) -> Prompt:
+        """What is played before the end."""
+        return WARNING_PROMPT if self.warning_audio is None else Prompt(self.warning_audio)
 
     def shown_to(self, side: Side) -> str | None:
         """The number that this side is shown in place of the sponsor."""

@@ -45,8 +45,12 @@ def create_tone(tone: Tone) -> Pcm:
     return np.tile(period, tone.count).astype(np.int16)
 
 
+def encode_prompt(pcm: Pcm) -> dict[str, bytes]:
+    """The audio in each codec that we offer, by payload type: RTPProxy looks for such suffixes."""
+    return {str(codec.payload_type): encode_g711(pcm, codec.name) for codec in OFFERED_CODECS}
+
+
 def write_prompt(directory: Path, name: str, pcm: Pcm) -> None:
-    """Write `<name>.<payload type>` for each offered codec, as RTPProxy looks for them."""
-    for codec in OFFERED_CODECS:
-        path = directory / f"{name}.{codec.payload_type}"
-        path.write_bytes(encode_g711(pcm, codec.name))
+    """Write `<name>.<payload type>` for each offered codec."""
+    for suffix, data in encode_prompt(pcm).items():
+        (directory / f"{name}.{suffix}").write_bytes(data)

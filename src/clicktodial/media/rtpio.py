@@ -42,6 +42,7 @@ from clicktodial.domain.media import (
     chosen_codec,
 )
 from clicktodial.domain.plan import Prompt
+from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.channel import CommandChannel
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.doorbell import RING_SETTLE_S, Doorbell
@@ -84,8 +85,12 @@ _TAGS = {Side.CALLER: "a b", Side.CALLEE: "b a"}
 class RtpioRelay:
     """Implements control.port.Relay. One instance a process, started before it is used."""
 
-    def __init__(self, settings: MediaSettings, spool_dir: Path) -> None:
+    def __init__(
+        self, settings: MediaSettings, spool_dir: Path, library: AudioLibrary | None = None
+    ) -> None:
+        """`library` holds what may be played besides the built-in tones."""
         self._settings = settings
+        self._library = library
         self._spool = Spool(spool_dir.absolute())
         self._sessions: dict[CallId, RtpioSession] = {}
         self._sessions_max = 0
@@ -95,6 +100,7 @@ class RtpioRelay:
         self._notify_socket: socket.socket | None = None
         self._notice_rest = b""
         self._prompt_dir_fd = -1
+        self._library_dir_fd = -1
         self._local = ipaddress.IPv4Address(0)
 
     async def start(self) -> None:
@@ -109,6 +115,9 @@ class RtpioRelay:
                 write_prompt(self._spool.prompt_dir, name, create_tone(tone))
             # Its protocol has no quoting, so the path of a prompt must never hold a blank.
             self._prompt_dir_fd = os.open(self._spool.prompt_dir, os.O_PATH | os.O_DIRECTORY)
+            if self._library is not None:
+                self._library.directory.mkdir(parents=True, exist_ok=True)
+                self._library_dir_fd = os.open(self._library.directory, os.O_PATH | os.O_DIRECTORY)
         except (OSError, ValueError) as error:
             raise RelayError(f"the relay cannot start: {error}") from error
         self._sessions_max = _capacity(self._settings)
@@ -196,9 +205,16 @@ class RtpioRelay:
         spec = self._proxy.rtpp_nsock_spec
         return f"{spec} {call_id} && S ttl={self._settings.dead_after_s}"
 
-    def prompt_path(self, name: str) -> str:
-        """A path without blanks to a prompt, as this process's threads see it."""
-        return f"/proc/self/fd/{self._prompt_dir_fd}/{name}"
+    def find_audio(self, name: str) -> tuple[str, float]:
+        """A path without blanks, as this process's threads see it, and how long it plays in
+        seconds. Raises RelayError."""
+        tone = BUILT_IN.get(name)
+        if tone is not None:
+            return f"/proc/self/fd/{self._prompt_dir_fd}/{name}", tone.duration_s
+        audio = None if self._library is None else self._library.find(name)
+        if audio is None:
+            raise RelayError(f"there is no audio named {name}")
+        return f"/proc/self/fd/{self._library_dir_fd}/{name}", audio.duration_s
 
     def accepts_remote(self, address: ipaddress.IPv4Address) -> bool:
         """Whether audio may be sent there."""
@@ -310,13 +326,14 @@ class RtpioSession:
         """See control.port.RelaySession. Refuses names, and addresses that are nobody's."""
         address = self._check_remote(media.address)
         modifier = _payload_types(media)
+        is_first = side not in self._media
         self._media[side] = media
         if side is Side.CALLER:
             self._callee_port = await self._allocate(f"L{modifier}", f"{address} b a")
             return
         timing = self._relay.create_timing(self.call_id)
         # A prompt would drown what the callee says, so its end is asked for first.
-        stopped = self._stop_playing(Side.CALLER)
+        stopped = self._stop_playing(Side.CALLER) if is_first else None
         joined = self._request(f"U{modifier}", f"{address} b a {timing}")
         *_, reply = await asyncio.gather(*([joined] if stopped is None else [stopped, joined]))
         _read_port(reply)
@@ -325,9 +342,7 @@ class RtpioSession:
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
         """See control.port.RelaySession. Plays in the codec that the side chose."""
-        tone = BUILT_IN.get(prompt.audio)
-        if tone is None:
-            raise RelayError(f"there is no audio named {prompt.audio}")
+        path, audio_s = self._relay.find_audio(prompt.audio)
         media = self._media.get(side)
         codec = None if media is None else chosen_codec(media)
         # Only a payload type that stands for its codec by itself can be played.
@@ -335,7 +350,6 @@ class RtpioSession:
         if offered is None:
             raise RelayError(f"the {side} has no codec to play a prompt in")
         stopped = self._stop_playing(side)
-        path = self._relay.prompt_path(prompt.audio)
         arguments = f"{path} {offered.payload_type} {_TAGS[side]}"
         started = self._request("P-1" if prompt.repeats else "P1", arguments)
         playing = self._playing[side] = _Playing()
@@ -343,7 +357,7 @@ class RtpioSession:
         if not prompt.repeats and self._playing.get(side) is playing:
             # RTPProxy does not tell when it has come to the end; it plays in real time.
             loop = asyncio.get_running_loop()
-            duration_s = tone.duration_s + _PLAYER_LAG_S
+            duration_s = audio_s + _PLAYER_LAG_S
             playing.end = loop.call_later(duration_s, self._on_played, side, on_end)
 
     async def stop_playing(self, side: Side) -> None:
