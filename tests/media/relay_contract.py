@@ -105,10 +105,11 @@ class RelayContract:
         caller, callee = await RtpPhone(1).open(), await RtpPhone(2).open()
         deaths: asyncio.Queue[str] = asyncio.Queue()
         session = await relay.open(create_call_id(), deaths.put_nowait)
-        yield Stage(session, caller, callee, deaths)
+        stage = Stage(session, caller, callee, deaths)
+        yield stage
         await session.close()
-        caller.close()
-        callee.close()
+        stage.caller.close()
+        stage.callee.close()
 
     async def test_local_address_asked_again_is_stable(self, stage: Stage) -> None:
         first = await stage.session.local_address(Side.CALLER)
