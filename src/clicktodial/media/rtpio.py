@@ -392,8 +392,10 @@ class RtpioSession:
         """See control.port.RelaySession. The second time there is nothing to return."""
         if self._is_closed:
             return None
-        for playing in self._playing.values():
-            playing.cancel()
+        # Before the deletion: RTPProxy's player holds its table while it holds a session, and where
+        # that was the last to hold it, it waits for the table, and with it everything, for ever.
+        for side in list(self._playing):
+            self._silence(side)
         try:
             deletion = self._request("D", "b a")
             deletion.add_done_callback(lambda _: self._relay.forget(self))
@@ -408,6 +410,16 @@ class RtpioSession:
         if self._capture_name is None:
             return None
         return await self._relay.spool.collect(self._capture_name)
+
+    def _silence(self, side: Side) -> None:
+        """Stop a prompt without waiting: commands are carried out in the order given."""
+        try:
+            stopped = self._stop_playing(side)
+        except RelayError as error:
+            log.warning("relay.prompt_not_stopped", call_id=self.call_id, error=str(error))
+            return
+        if stopped is not None:
+            stopped.add_done_callback(_take_note)
 
     def on_timeout(self) -> None:
         """RTPProxy deleted the session because nothing came from either side."""
@@ -535,3 +547,9 @@ def _capacity(settings: MediaSettings) -> int:
             by_files=by_files,
         )
     return capacity
+
+
+def _take_note(stopped: "asyncio.Future[str]") -> None:
+    """The session is deleted next, whatever became of its prompt."""
+    if not stopped.cancelled() and stopped.exception() is not None:
+        log.info("relay.prompt_not_stopped", error=str(stopped.exception()))
