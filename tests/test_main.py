@@ -13,7 +13,13 @@ from clicktodial.config import (
     StirSettings,
     StorageSettings,
 )
-from clicktodial.main import create_signer, open_node, own_data_dir, read_node_id
+from clicktodial.main import (
+    create_signer,
+    create_timers,
+    open_node,
+    own_data_dir,
+    read_node_id,
+)
 
 
 def test_node_id_is_made_once_and_kept(tmp_path: Path) -> None:
@@ -65,6 +71,15 @@ def test_key_that_cannot_sign_stops_the_start_and_is_not_repeated(tmp_path: Path
 
 def test_without_certificate_nothing_is_signed() -> None:
     assert create_signer(StirSettings()) is None
+
+
+@pytest.mark.parametrize(("t1_s", "t2_s"), [(0.05, 0.4), (0.5, 4.0), (2.0, 4.0)])
+def test_a_request_has_its_eleven_tries_however_short_the_round_trip(
+    t1_s: float, t2_s: float
+) -> None:
+    timers = create_timers(t1_s)
+    assert timers.t1_s == t1_s
+    assert timers.t2_s == pytest.approx(t2_s)
 
 
 def create_settings(directory: Path, *, http_port: int = 0) -> Settings:

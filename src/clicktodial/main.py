@@ -222,7 +222,7 @@ async def _open_telephony(
     endpoint = SipEndpoint(
         user_agent=sip.user_agent,
         advertised_host=sip.advertised_host,
-        timers=Timers(t1_s=sip.t1_ms / 1000),
+        timers=create_timers(sip.t1_ms / 1000),
     )
     await endpoint.start(sip.host, sip.port, listeners=_create_listeners(sip))
     stack.push_async_callback(endpoint.close)
@@ -248,6 +248,14 @@ def create_signer(settings: StirSettings) -> PassportSigner | None:
         raise ConfigError(f"stir.key_file: {error.strerror}") from error
     except PassportError as error:
         raise ConfigError(f"stir: {error}") from error
+
+
+def create_timers(t1_s: float) -> Timers:
+    """T2 shrinks with T1, so that a request has RFC 3261's eleven tries within 64*T1, not seven:
+    of a network that loses 40 %, that is one BYE lost for good in 25,000 rather than in 600."""
+    standard = Timers()
+    ratio = standard.t2_s / standard.t1_s
+    return Timers(t1_s=t1_s, t2_s=min(standard.t2_s, ratio * t1_s))
 
 
 def _create_listeners(settings: SipSettings) -> Listeners:
