@@ -11,20 +11,14 @@ import pytest
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
-from clicktodial.control.port import (
-    CallQuality,
-    Capture,
-    LegEvent,
-    LegPlan,
-    RelayError,
-    SideQuality,
-)
+from clicktodial.control.port import Capture, LegEvent, LegPlan, RelayError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import Prompt

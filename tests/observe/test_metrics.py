@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clicktodial.control.port import CallQuality, SideQuality, StoreError
+from clicktodial.control.port import StoreError
 from clicktodial.domain.call import Call, CallPlan, Moment
 from clicktodial.domain.call_effect import EmitEvent
 from clicktodial.domain.call_input import CallStarted, ReleaseRequested
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.observe.metrics import MeteredCallStore, Metrics
 

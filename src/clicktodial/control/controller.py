@@ -16,7 +16,6 @@ import structlog
 
 from clicktodial.control.port import (
     Answered,
-    CallQuality,
     CallStore,
     Clock,
     EarlyMedia,
@@ -32,7 +31,6 @@ from clicktodial.control.port import (
     RelayError,
     RelaySession,
     Ringing,
-    SideQuality,
     Telephony,
 )
 from clicktodial.domain.call import Call, CallPlan, CallState, CallStateError, Moment
@@ -61,6 +59,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
+from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.media import UNSPECIFIED_HOST, MediaDescription
 
 log = structlog.get_logger()

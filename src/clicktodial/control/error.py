@@ -4,6 +4,10 @@ ControlError
 ├── NumberNotAuthorized
 ├── CallNotFound
 ├── CallHasEnded
+├── NotConnected
+├── NotRecorded
+├── ConditionNotMet
+├── LimitReached
 └── Overloaded
 """
 
@@ -25,6 +29,26 @@ class CallNotFound(ControlError):
 
 class CallHasEnded(ControlError):
     """The call is over."""
+
+
+class NotConnected(ControlError):
+    """The parties are not joined."""
+
+
+class NotRecorded(ControlError):
+    """The call is not recorded."""
+
+
+class ConditionNotMet(ControlError):
+    """The release's condition does not hold."""
+
+
+class LimitReached(ControlError):
+    """A limit of the enterprise is reached."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(ControlError):

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
@@ -15,7 +16,8 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.media import MediaAddress, MediaDescription
+from clicktodial.domain.leg import CallQuality
+from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
 
@@ -28,7 +30,8 @@ class LegPlan:
     not even that where `hides_number`.
 
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
-    stop be lost.
+    stop be lost. `offer` may list more codecs than a trunk takes, and keys that only a trunk of
+    SRTP is told.
     """
 
     destination: str
@@ -59,13 +62,36 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The answered party describes its audio anew: another address, hold, or back from it.
+    """The answered party describes its audio anew: another address, another codec, hold, or back
+    from it.
 
-    `answer_offer` or `refuse_offer` is owed, soon; no second one comes before that. The codec is
-    the one that it had.
+    `answer_offer` or `refuse_offer` is owed within `decide_within_s`; no second one comes before
+    that. `media` lists every codec that it would take, preferred first.
     """
 
     media: MediaDescription
+    decide_within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """What was offered with `reoffer` is answered, and holds from now on."""
+
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """What was offered with `reoffer` was refused, for good; the session is as it was before."""
+
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The answered party pressed a key, told by SIP INFO: one of 0-9, *, #, A-D."""
+
+    digit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +108,17 @@ class Ended:
     cause: LegCause
 
 
-LegEvent: TypeAlias = Ringing | EarlyMedia | Answered | Offered | MediaChanged | Ended
+LegEvent: TypeAlias = (
+    Ringing
+    | EarlyMedia
+    | Answered
+    | Offered
+    | OfferAnswered
+    | OfferRefused
+    | DigitReceived
+    | MediaChanged
+    | Ended
+)
 
 
 class Leg(Protocol):
@@ -99,8 +135,14 @@ class Leg(Protocol):
 
         `q850` is told to the network as the reason (RFC 3326)."""
 
-    def answer_offer(self) -> None:
-        """Take what Offered told. Nothing happens where the leg, or the wait, is over."""
+    def reoffer(self, media: MediaDescription) -> None:
+        """Offer other audio to the answered party (re-INVITE); OfferAnswered or OfferRefused
+        follows, unless the leg ends. Waits where an offer of either side is open; one of ours at a
+        time."""
+
+    def answer_offer(self, codec: Codec) -> bool:
+        """Take what Offered told, with that codec of it from now on. False, and nothing happens,
+        where the leg, or the wait, is over."""
 
     def refuse_offer(self) -> None:
         """Refuse it; the leg stays as it was. Nothing happens as above."""
@@ -112,29 +154,48 @@ class Telephony(Protocol):
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg: ...
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkForecast:
+    """What would become of a leg that is placed now: its trunk, or why there is none."""
+
+    trunk_name: str | None
+    cost_per_minute_micros: int = 0
+    obstacle: str = ""
+
+
+class TrunkForecaster(Protocol):
+    """Looks at the trunks without using them."""
+
+    def forecast(self, destination: str) -> TrunkForecast:
+        """For an E.164 number with plus. Never waits."""
+
+
 # Media
 
 
-@dataclass(frozen=True, slots=True)
-class SideQuality:
-    """What came from one side, as it came.
+class AnswerVerdict(StrEnum):
+    """Who seems to have answered a phone."""
 
-    `packets_lost` never came; `jitter_ms` is RFC 3550's, on average. `mos` is ITU-T G.107's
-    estimate, 1.0-4.5, of how the other side heard it; None where too little came to say.
-    """
-
-    packets: int
-    packets_lost: int
-    jitter_ms: float
-    mos: float | None
+    HUMAN = "human"
+    MACHINE = "machine"
+    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)
-class CallQuality:
-    """Both sides of a conversation."""
+class DigitHeard:
+    """A key was pressed, told by RFC 4733 telephone-event: one of 0-9, *, #, A-D. Once a press."""
 
-    caller: SideQuality
-    callee: SideQuality
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJudged:
+    """Machine detection came to its verdict; told at most once a listening."""
+
+    verdict: AnswerVerdict
+
+
+Heard: TypeAlias = DigitHeard | AnswerJudged
 
 
 class RelayError(Exception):
@@ -150,6 +211,11 @@ class RelaySession(Protocol):
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         """Send that side's audio there. Raises RelayError."""
 
+    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
+        """The keys to offer to that side, stable for the session; none where the relay knows no
+        SRTP. A remote description that bears a key makes that side's stream SRTP. Raises
+        RelayError."""
+
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
@@ -162,8 +228,32 @@ class RelaySession(Protocol):
     async def stop_playing(self, side: Side) -> None:
         """Nothing happens where nothing plays. Raises RelayError."""
 
+    async def listen(
+        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
+    ) -> None:
+        """Tell of keys and, where it `judges_answer`, of who seems to speak there, until
+        `stop_listening`. The side's remote media must be set. Raises RelayError."""
+
+    async def stop_listening(self, side: Side) -> None:
+        """Nothing happens where nobody listens. Raises RelayError."""
+
+    async def set_muted(self, side: Side, *, muted: bool) -> None:
+        """Whether what that side says is kept from the other, and from the recording. What is
+        played to either side is heard all the same. Raises RelayError."""
+
+    async def set_patient(self, *, patient: bool) -> None:
+        """Whether silence of both sides is no reason to tell `on_dead`: a party holds the other,
+        and may send nothing for long. Raises RelayError."""
+
     async def start_recording(self) -> None:
         """Capture what both sides send from now on. Raises RelayError."""
+
+    async def pause_recording(self) -> None:
+        """Capture nothing until `resume_recording`; the recording has silence for as long.
+        Raises RelayError."""
+
+    async def resume_recording(self) -> None:
+        """Nothing happens where it is not paused. Raises RelayError."""
 
     async def quality(self) -> CallQuality:
         """What came from both sides since the session opened. Raises RelayError."""
@@ -181,6 +271,14 @@ class Relay(Protocol):
 
     def has_room(self) -> bool:
         """Whether another session may be opened within the configured limits."""
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """What it carries by its settings, preferred first."""
+
+    @property
+    def can_transcode(self) -> bool:
+        """Whether the two sides may speak different codecs."""
 
 
 # Recording

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from clicktodial.control.port import TrunkForecast
 from clicktodial.domain.application import Application
-from clicktodial.domain.call import SendDirection
+from clicktodial.domain.call import CallState, SendDirection
+from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.plan import CallOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,51 @@ class BeginCall:
     callee: PhoneNumber
     record: bool = False
     send_direction: SendDirection | None = None
+    options: CallOptions | None = None  # None: the application's
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseCondition:
+    """The call is released only where all of it holds, and else goes on as it was.
+
+    `only_unconnected`: the parties are not joined. `after_s`: so many seconds have passed since
+    the joining, or since begin in a call that is not joined.
+    """
+
+    only_unconnected: bool = False
+    after_s: int = 0
+
+
+UNCONDITIONAL = ReleaseCondition()
+
+
+@dataclass(frozen=True, slots=True)
+class CallForecast:
+    """What would become of a call that is begun now. `obstacles` say in words why it would be
+    refused or fail; none where it may be placed.
+
+    `cost_per_minute_micros` is that of both legs to the operator, in millionths of the currency.
+    """
+
+    obstacles: tuple[str, ...]
+    caller: TrunkForecast
+    callee: TrunkForecast
+    max_duration_s: int
+    cost_per_minute_micros: int
+
+    @property
+    def is_possible(self) -> bool:
+        return not self.obstacles
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """What only memory knows of a call that lives."""
+
+    state: CallState
+    muted: frozenset[Side]
+    held: frozenset[Side]
+    is_recording_paused: bool
 
 
 class CallService(Protocol):
@@ -26,11 +74,41 @@ class CallService(Protocol):
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized or Overloaded.
+        Raises NumberNotAuthorized, LimitReached or Overloaded.
         """
 
-    async def release(self, application: Application, call_id: CallId) -> None:
-        """End the call in whatever state. Raises CallNotFound or CallHasEnded."""
+    async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
+        """What `begin` would come to, without any call. Raises nothing of its own."""
+
+    async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
+        """A live call. Raises CallNotFound or CallHasEnded."""
+
+    async def release(
+        self,
+        application: Application,
+        call_id: CallId,
+        condition: ReleaseCondition = UNCONDITIONAL,
+    ) -> None:
+        """End the call. Raises CallNotFound, CallHasEnded, or ConditionNotMet, and then the call
+        goes on."""
+
+    async def set_muted(
+        self, application: Application, call_id: CallId, side: Side, *, muted: bool
+    ) -> None:
+        """Keep what that side says from the other and from the recording, or no longer. Raises
+        CallNotFound, CallHasEnded or NotConnected."""
+
+    async def set_held(
+        self, application: Application, call_id: CallId, side: Side, *, held: bool
+    ) -> None:
+        """Let that side wait: it hears the hold prompt, and neither hears the other. Raises as
+        `set_muted`."""
+
+    async def set_recording_paused(
+        self, application: Application, call_id: CallId, *, paused: bool
+    ) -> None:
+        """Capture nothing for a while; the recording has silence there. Raises as `set_muted`,
+        and NotRecorded."""
 
     async def continue_call(self, application: Application, call_id: CallId) -> None:
         """Lift the application's own maximum duration. Raises CallNotFound or CallHasEnded."""

@@ -22,6 +22,24 @@ class ApplicationStatus(StrEnum):
     DISABLED = "disabled"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterpriseLimits:
+    """What an enterprise may use at most, whatever its applications ask for. None is no limit
+    but the platform's.
+
+    `live_calls_max` calls at a time and `calls_per_second_max` new ones, of all its applications
+    on a node; `max_duration_s` and `ring_timeout_s_max` bound the options of each call.
+    """
+
+    live_calls_max: int | None = None
+    calls_per_second_max: int | None = None
+    max_duration_s: int | None = None
+    ring_timeout_s_max: int | None = None
+
+
+NO_LIMITS = EnterpriseLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """An application as the call path needs it, secret in clear: never logged, never stored so.
@@ -41,6 +59,7 @@ class Application:
     allow_private_addresses: bool
     max_duration_s: int | None = None
     options: CallOptions = DEFAULT_OPTIONS
+    limits: EnterpriseLimits = NO_LIMITS
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

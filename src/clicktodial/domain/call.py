@@ -67,6 +67,7 @@ from clicktodial.domain.cause import (
 )
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.leg import LegRecord
 from clicktodial.domain.media import OFFERED_CODECS, TELEPHONE_EVENT, Codec, MediaDescription
 from clicktodial.domain.media import chosen_codec as choose_codec
 from clicktodial.domain.number import PhoneNumber
@@ -204,6 +205,7 @@ class Call:
     recording_result: RecordingResult | None = None
     event_count: int = 0
     caller_media: MediaDescription | None = None
+    legs: dict[Side, LegRecord] = field(default_factory=dict)
     _connected_monotonic_s: float = 0.0
     _ringback_plays: bool = False
     _is_continued: bool = False

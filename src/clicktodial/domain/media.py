@@ -1,6 +1,6 @@
 """What one side of a leg says of its audio: address, codecs, DTMF. SDP is only its spelling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -14,18 +14,36 @@ class MediaAddress:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """An audio codec as RTP/AVP names it."""
+    """An audio codec as RTP/AVP names it, in capitals but for telephone-event.
+
+    `parameters` is its fmtp (RFC 8866 6.15), which two descriptions of one codec need not share.
+    """
 
     payload_type: int
     name: str
     clock_rate: int = 8000
+    channels: int = 1
+    parameters: str = field(default="", compare=False)
 
 
 PCMU = Codec(0, "PCMU")
 PCMA = Codec(8, "PCMA")
+G722 = Codec(9, "G722")  # RFC 3551 4.5.2: 16,000 samples a second, and a clock of 8,000
+OPUS = Codec(96, "OPUS", 48_000, 2)  # RFC 7587 7: always so written, mono too
 TELEPHONE_EVENT = Codec(101, "telephone-event")
-# A-law first: it is what networks of the specification's country speak.
+# What a relay may carry. A-law first: it is what networks of the specification's country speak.
+KNOWN_CODECS = (PCMA, PCMU, G722, OPUS)
+# What is offered where nothing else is set.
 OFFERED_CODECS = (PCMA, PCMU)
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKey:
+    """One key of SRTP as SDP tells it (RFC 4568): `a=crypto:<tag> <suite> <key_params>`."""
+
+    tag: int
+    suite: str
+    key_params: str = field(repr=False)
 
 
 class MediaDirection(StrEnum):
@@ -52,12 +70,16 @@ UNSPECIFIED_HOST = "0.0.0.0"
 
 @dataclass(frozen=True, slots=True)
 class MediaDescription:
-    """An offer or an answer of one audio stream. `dtmf` is RFC 4733 telephone-event, or None."""
+    """An offer or an answer of one audio stream. `dtmf` is RFC 4733 telephone-event, or None.
+
+    One that bears `crypto` is of SRTP (RTP/SAVP); of an offer the peer takes one key.
+    """
 
     address: MediaAddress
     codecs: tuple[Codec, ...]
     dtmf: Codec | None = None
     direction: MediaDirection = MediaDirection.BOTH
+    crypto: tuple[SrtpKey, ...] = ()
 
 
 def create_caller_offer(address: MediaAddress) -> MediaDescription:
@@ -67,7 +89,7 @@ def create_caller_offer(address: MediaAddress) -> MediaDescription:
 
 def chosen_codec(answer: MediaDescription) -> Codec | None:
     """The codec that the answering side prefers of those we can carry, or None."""
-    names = {codec.name for codec in OFFERED_CODECS}
+    names = {codec.name for codec in KNOWN_CODECS}
     return next((codec for codec in answer.codecs if codec.name in names), None)
 
 

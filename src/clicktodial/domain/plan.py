@@ -30,8 +30,33 @@ class Prompt:
     repeats: bool = False
 
 
+class PresenceProof(StrEnum):
+    """What shows that a person answered the caller's phone, before the callee is rung.
+
+    KEY is any key, MACHINE_DETECTION what is said there; KEY_AND_DETECTION is a key, and an end
+    at once where a machine is heard.
+    """
+
+    NONE = "none"
+    KEY = "key"
+    MACHINE_DETECTION = "machine-detection"
+    KEY_AND_DETECTION = "key-and-detection"
+
+    @property
+    def needs_key(self) -> bool:
+        return self in (PresenceProof.KEY, PresenceProof.KEY_AND_DETECTION)
+
+    @property
+    def detects_machines(self) -> bool:
+        return self in (PresenceProof.MACHINE_DETECTION, PresenceProof.KEY_AND_DETECTION)
+
+
 RINGBACK_PROMPT = Prompt("ringback", repeats=True)
 WARNING_PROMPT = Prompt("warning")
+# Three rising tones and a pause: something is wanted of whoever hears it.
+PRESENCE_PROMPT = Prompt("presence", repeats=True)
+# A quiet tone now and then: the other is still there.
+HOLD_PROMPT = Prompt("hold", repeats=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +69,9 @@ class CallOptions:
 
     `announcement` is heard by `announcement_to` when the callee has answered, before the two are
     joined: that the call is recorded, say. `*_audio` are played in place of the built-in tones.
-    All three are names of the operator's own audio.
+    `presence_audio` is repeated to a caller of whom a `presence` proof is wanted, for at most
+    `presence_timeout_s`; `hold_audio` to a side on hold. All these are names of the operator's own
+    audio.
     """
 
     shown_to_caller: str | None = None
@@ -60,6 +87,10 @@ class CallOptions:
     announcement_to: frozenset[Side] = frozenset(Side)
     ringback_audio: str | None = None
     warning_audio: str | None = None
+    presence: PresenceProof = PresenceProof.NONE
+    presence_audio: str | None = None
+    presence_timeout_s: int = 15
+    hold_audio: str | None = None
 
     @property
     def ringback_prompt(self) -> Prompt:
@@ -72,6 +103,18 @@ class CallOptions:
     def warning_prompt(self) -> Prompt:
         """What is played before the end."""
         return WARNING_PROMPT if self.warning_audio is None else Prompt(self.warning_audio)
+
+    @property
+    def presence_prompt(self) -> Prompt:
+        """What asks the caller for a key."""
+        if self.presence_audio is None:
+            return PRESENCE_PROMPT
+        return Prompt(self.presence_audio, repeats=True)
+
+    @property
+    def hold_prompt(self) -> Prompt:
+        """What a side on hold hears."""
+        return HOLD_PROMPT if self.hold_audio is None else Prompt(self.hold_audio, repeats=True)
 
     def shown_to(self, side: Side) -> str | None:
         """The number that this side is shown in place of the sponsor."""

@@ -15,6 +15,13 @@ class Transport(StrEnum):
     AUTO = "auto"  # what the name's NAPTR or SRV records say (RFC 3263 4.1); without any, UDP
 
 
+class SrtpPolicy(StrEnum):
+    """Whether media to and from a trunk is encrypted, with keys in its SDP (RFC 4568)."""
+
+    NEVER = "never"
+    REQUIRED = "required"  # RTP/SAVP; a leg for which the relay has no keys goes elsewhere
+
+
 PRIVACY_VALUES = ("id", "user", "header", "session", "critical")  # RFC 3323 4.2, RFC 3325 9.3
 
 
@@ -66,6 +73,8 @@ class Trunk:
     there. `signs_calls` where the node has a certificate. `privacy` is what a Privacy header says
     of a number that is hidden: some of PRIVACY_VALUES. Within `session_expires_s` both
     ends of a conversation are to hear of each other (RFC 4028); 0 where that is not asked for.
+    `codecs` are the names of those that may be offered there, none for any. What a minute of a leg
+    costs the operator, in millionths of the currency, is told by a dry run.
     """
 
     name: str
@@ -91,6 +100,9 @@ class Trunk:
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
     session_expires_s: int = 1_800
+    srtp: SrtpPolicy = SrtpPolicy.NEVER
+    codecs: tuple[str, ...] = ()
+    cost_per_minute_micros: int = 0
 
     def match_length(self, destination: str) -> int | None:
         """How much of the number (E.164 with plus) a prefix of the trunk covers; 0 where it has

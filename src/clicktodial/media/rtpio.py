@@ -32,9 +32,10 @@ import structlog
 from rtp.io import rtpproxy
 
 from clicktodial.config import MediaSettings
-from clicktodial.control.port import CallQuality, Capture, RelayError, SideQuality
+from clicktodial.control.port import Capture, RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
+from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.media import (
     OFFERED_CODECS,
     MediaAddress,

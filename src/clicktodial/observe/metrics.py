@@ -19,11 +19,12 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from clicktodial.control.port import CallQuality, CallStore
+from clicktodial.control.port import CallStore
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.leg import CallQuality
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.

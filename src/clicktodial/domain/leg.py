@@ -1,0 +1,44 @@
+"""What is kept of each leg of a call: the way it took, when it got on, how it sounded."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SideQuality:
+    """What came from one side, as it came.
+
+    `packets_lost` never came; `jitter_ms` is RFC 3550's, on average. `mos` is ITU-T G.107's
+    estimate, 1.0-4.5, of how the other side heard it; None where too little came to say.
+    `round_trip_ms` is that between the relay and that side; None where the relay cannot tell.
+    """
+
+    packets: int
+    packets_lost: int
+    jitter_ms: float
+    mos: float | None
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuality:
+    """Both sides of a conversation."""
+
+    caller: SideQuality
+    callee: SideQuality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRecord:
+    """One leg; None of what never was. `trunk` is the last that was tried, `sip_call_id` its
+    Call-ID there. `silence_s` is how long a recorded side said nothing."""
+
+    trunk: str | None = None
+    sip_call_id: str | None = None
+    placed_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    codec: str | None = None
+    is_encrypted: bool = False
+    quality: SideQuality | None = None
+    silence_s: int | None = None
