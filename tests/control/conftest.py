@@ -11,7 +11,14 @@ import pytest
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
-from clicktodial.control.port import Capture, LegEvent, LegPlan, RelayError
+from clicktodial.control.port import (
+    Capture,
+    Heard,
+    LegEvent,
+    LegPlan,
+    RelayError,
+    TrunkForecast,
+)
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
@@ -19,7 +26,15 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality, SideQuality
-from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.domain.media import (
+    OFFERED_CODECS,
+    PCMA,
+    TELEPHONE_EVENT,
+    Codec,
+    MediaAddress,
+    MediaDescription,
+    SrtpKey,
+)
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import Prompt
 
@@ -78,9 +93,17 @@ class FakeLeg:
     sip_call_id: str | None = "sip"
     q850: int | None = None
     decisions: list[str] = field(default_factory=list)
+    offers: list[MediaDescription] = field(default_factory=list)
+    is_too_late: bool = False  # whatever is answered now
 
-    def answer_offer(self) -> None:
-        self.decisions.append("answered")
+    def reoffer(self, media: MediaDescription) -> None:
+        self.offers.append(media)
+
+    def answer_offer(self, codec: Codec) -> bool:
+        if self.hung_up or self.is_too_late:
+            return False
+        self.decisions.append(f"answered {codec.name}")
+        return True
 
     def refuse_offer(self) -> None:
         self.decisions.append("refused")
@@ -93,11 +116,15 @@ class FakeLeg:
 @dataclass
 class FakeTelephony:
     legs: list[FakeLeg] = field(default_factory=list)
+    forecasts: dict[str, TrunkForecast] = field(default_factory=dict)
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> FakeLeg:
         leg = FakeLeg(plan, on_event)
         self.legs.append(leg)
         return leg
+
+    def forecast(self, destination: str) -> TrunkForecast:
+        return self.forecasts.get(destination, TrunkForecast("trunk", 1_000))
 
 
 @dataclass
@@ -109,6 +136,11 @@ class FakeRelay:
     room: bool = True
     on_dead: Callable[[str], None] | None = None
     ends: list[Callable[[], None]] = field(default_factory=list)
+    heard: list[Callable[[Heard], None]] = field(default_factory=list)
+    codecs: tuple[Codec, ...] = OFFERED_CODECS
+    can_transcode: bool = False
+    crypto: tuple[SrtpKey, ...] = ()
+    remote: dict[Side, MediaDescription] = field(default_factory=dict)
 
     def has_room(self) -> bool:
         return self.room
@@ -130,6 +162,10 @@ class FakeRelay:
 
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         await self._do(f"set_remote {side}")
+        self.remote[side] = media
+
+    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
+        return self.crypto
 
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
@@ -141,8 +177,29 @@ class FakeRelay:
     async def stop_playing(self, side: Side) -> None:
         await self._do(f"stop_playing {side}")
 
+    async def listen(
+        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
+    ) -> None:
+        await self._do(f"listen to {side}{' and judge' if judges_answer else ''}")
+        self.heard.append(on_heard)
+
+    async def stop_listening(self, side: Side) -> None:
+        await self._do(f"stop_listening {side}")
+
+    async def set_muted(self, side: Side, *, muted: bool) -> None:
+        await self._do(f"set_muted {side} {muted}")
+
+    async def set_patient(self, *, patient: bool) -> None:
+        await self._do(f"set_patient {patient}")
+
     async def start_recording(self) -> None:
         await self._do("start_recording")
+
+    async def pause_recording(self) -> None:
+        await self._do("pause_recording")
+
+    async def resume_recording(self) -> None:
+        await self._do("resume_recording")
 
     async def quality(self) -> CallQuality:
         if "quality" in self.failing:
@@ -251,7 +308,14 @@ def create_platform(calls: CallsSettings) -> Platform:
     store, notifier = FakeStore(), FakeNotifier()
     qualities: list[CallQuality] = []
     needs = CallDependencies(
-        LoopClock(), telephony, relay, recorder, store, notifier, on_quality=qualities.append
+        LoopClock(),
+        telephony,
+        relay,
+        recorder,
+        store,
+        notifier,
+        forecaster=telephony,
+        on_quality=qualities.append,
     )
     application = Application(
         app_id=AppId("12345678"),

@@ -220,8 +220,8 @@ def test_announcement_to_both_is_heard_by_both_before_they_are_joined() -> None:
     assert effects == [
         StopPlaying(Side.CALLER),
         SetRemoteMedia(Side.CALLEE, CALLEE_MEDIA),
-        Play(Side.CALLER, Prompt("notice"), is_announcement=True),
-        Play(Side.CALLEE, Prompt("notice"), is_announcement=True),
+        Play(Side.CALLER, Prompt("notice"), is_required=True, tells_end=True),
+        Play(Side.CALLEE, Prompt("notice"), is_required=True, tells_end=True),
     ]
     scene.elapsed_s += 5.0
     assert scene.give(PromptEnded(Side.CALLER)) == []
@@ -242,7 +242,7 @@ def test_announcement_to_one_lets_the_other_hear_the_ringing_tone(side: Side) ->
     [other] = [each for each in Side if each is not side]
     scene = scene_in(_S.CALLING_CALLEE, recorded=False, options=announced(side))
     effects = scene.give(CALLEE_ANSWERED)
-    assert Play(side, Prompt("notice"), is_announcement=True) in effects
+    assert Play(side, Prompt("notice"), is_required=True, tells_end=True) in effects
     assert Play(other, RINGBACK_PROMPT) in effects
     assert without_event(scene.give(PromptEnded(side))) == [StopPlaying(other)]
     assert state_of(scene) is _S.CONNECTED

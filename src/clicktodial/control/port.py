@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
@@ -18,6 +17,7 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
 
@@ -171,14 +171,6 @@ class TrunkForecaster(Protocol):
 
 
 # Media
-
-
-class AnswerVerdict(StrEnum):
-    """Who seems to have answered a phone."""
-
-    HUMAN = "human"
-    MACHINE = "machine"
-    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)
