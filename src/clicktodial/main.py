@@ -179,6 +179,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 recorder,
                 metered,
                 notifier,
+                forecaster=telephony,
                 on_quality=metrics.count_quality,
             ),
             settings.calls,

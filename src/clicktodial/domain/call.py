@@ -463,7 +463,10 @@ class Call:
         record.sip_call_id = routed.sip_call_id
 
     def _on_leg_ringing(self, ringing: LegRinging, now: Moment) -> None:
+        if ringing.side not in self._live_legs:
+            return
         record = self._record(ringing.side)
+        # A fork's, after another has answered, is no news.
         if record.ringing_at is None and record.answered_at is None:
             record.ringing_at = now.utc
 

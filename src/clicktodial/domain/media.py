@@ -96,13 +96,3 @@ def chosen_codec(
         if codec.name in names:
             return codec
     return None
-
-
-def create_callee_offer(
-    address: MediaAddress, caller_answer: MediaDescription
-) -> MediaDescription | None:
-    """Only what the caller chose, so that the relay never has to transcode; None if nothing."""
-    codec = chosen_codec(caller_answer)
-    if codec is None:
-        return None
-    return MediaDescription(address, (codec,), caller_answer.dtmf)
