@@ -3,8 +3,9 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import (
+    Answered,
     Capture,
     Heard,
     LegEvent,
@@ -36,7 +38,7 @@ from clicktodial.domain.media import (
     SrtpKey,
 )
 from clicktodial.domain.number import parse_number
-from clicktodial.domain.plan import Prompt
+from clicktodial.domain.plan import CallOptions, Prompt
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -133,6 +135,7 @@ class FakeRelay:
 
     done: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    failing_prompts: set[str] = field(default_factory=set)
     room: bool = True
     on_dead: Callable[[str], None] | None = None
     ends: list[Callable[[], None]] = field(default_factory=list)
@@ -170,6 +173,8 @@ class FakeRelay:
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
+        if prompt.audio in self.failing_prompts:
+            raise RelayError(prompt.audio)
         await self._do(f"play {prompt.audio} to {side}")
         if on_end is not None:
             self.ends.append(on_end)
@@ -284,6 +289,23 @@ class Platform:
     service: LiveCallService
     application: Application
     qualities: list[CallQuality]
+
+    def set_options(self, **options: Any) -> None:
+        """Give the application these for its calls to come."""
+        self.application = replace(self.application, options=CallOptions(**options))
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and what it brings about happen."""
+        await asyncio.sleep(seconds)
+        await settle()
+
+    async def connect(self, answer: MediaDescription, *, record: bool = False) -> CallId:
+        """A call whose parties have both answered so."""
+        call_id = await self.begin(record=record)
+        for leg in (0, 1):
+            self.telephony.legs[leg].on_event(Answered(answer))
+            await settle()
+        return call_id
 
     async def begin(self, *, record: bool = False) -> CallId:
         request = BeginCall(
