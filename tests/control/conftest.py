@@ -27,7 +27,7 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.leg import CallQuality, LegRecord, SideQuality
 from clicktodial.domain.media import (
     OFFERED_CODECS,
     PCMA,
@@ -135,6 +135,7 @@ class FakeRelay:
 
     done: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    failing_once: set[str] = field(default_factory=set)
     failing_prompts: set[str] = field(default_factory=set)
     room: bool = True
     on_dead: Callable[[str], None] | None = None
@@ -144,6 +145,7 @@ class FakeRelay:
     can_transcode: bool = False
     crypto: tuple[SrtpKey, ...] = ()
     remote: dict[Side, MediaDescription] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def has_room(self) -> bool:
         return self.room
@@ -153,9 +155,18 @@ class FakeRelay:
         self.on_dead = on_dead
         return self
 
+    def hold(self, command: str) -> asyncio.Event:
+        """Let the next such command wait for the event."""
+        self.held[command] = asyncio.Event()
+        return self.held[command]
+
     async def _do(self, what: str) -> None:
         await asyncio.sleep(0)
-        if what.split()[0] in self.failing:
+        held = self.held.pop(what.split()[0], None)
+        if held is not None:
+            await held.wait()
+        if what.split()[0] in self.failing | self.failing_once:
+            self.failing_once.discard(what.split()[0])
             raise RelayError(what)
         self.done.append(what)
 
@@ -236,7 +247,9 @@ class FakeStore:
 
     failure: Exception | None = None
     turns: int = 0
+    update_failure: Exception | None = None
     states: list[str] = field(default_factory=list)
+    legs: list[dict[Side, LegRecord]] = field(default_factory=list)
     known: dict[CallId, AppId] = field(default_factory=dict)
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
@@ -245,7 +258,7 @@ class FakeStore:
             future.set_exception(self.failure)
         else:
             self.known[call.plan.call_id] = call.plan.app_id
-            self.states.append(call.state)
+            self._write(call)
             self._resolve(future, self.turns)
         return future
 
@@ -257,9 +270,16 @@ class FakeStore:
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
-        self.states.append(call.state)
-        future.set_result(None)
+        self._write(call)
+        if self.update_failure is not None:
+            future.set_exception(self.update_failure)
+        else:
+            future.set_result(None)
         return future
+
+    def _write(self, call: Call) -> None:
+        self.states.append(call.state)
+        self.legs.append({side: replace(record) for side, record in call.legs.items()})
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return self.known.get(call_id) == app_id

@@ -46,9 +46,9 @@ class EnterpriseGate:
         """Why no call of that enterprise may begin now, or None. Takes nothing."""
         live_max, rate = limits.live_calls_max, limits.calls_per_second_max
         if live_max is not None and self._live.get(enterprise_id, 0) >= live_max:
-            return f"The enterprise has {live_max} calls already"
+            return f"The enterprise's limit of live calls is reached: {live_max}"
         if rate is not None and self._fill(enterprise_id, rate).tokens < 1.0:
-            return f"The enterprise has begun {rate} calls within a second"
+            return f"The enterprise's limit of new calls a second is reached: {rate}"
         return None
 
     def enter(self, call_id: CallId, enterprise_id: str, limits: EnterpriseLimits) -> None:

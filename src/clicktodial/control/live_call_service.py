@@ -48,6 +48,7 @@ log = structlog.get_logger()
 
 # After the last BYE: as long as a recording may take (RECORDING_DEADLINE_S), and a little.
 STOP_TIMEOUT_S = 6.0
+_FOREIGN_NUMBER = "A number to be shown is not the application's"
 _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 
@@ -100,7 +101,7 @@ class LiveCallService:
         caller = self._needs.forecaster.forecast(request.caller.e164)
         callee = self._needs.forecaster.forecast(request.callee.e164)
         obstacles = [
-            None if _may_show(application, request) else NumberNotAuthorized.__doc__,
+            None if _may_show(application, request) else _FOREIGN_NUMBER,
             self._find_shortage(),
             self._gate.find_obstacle(application.enterprise_id, application.limits),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
