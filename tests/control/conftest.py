@@ -18,6 +18,7 @@ from clicktodial.control.port import (
     Heard,
     LegEvent,
     LegPlan,
+    RecordingOutcome,
     RelayError,
     TrunkForecast,
 )
@@ -142,6 +143,7 @@ class FakeRelay:
     ends: list[Callable[[], None]] = field(default_factory=list)
     heard: list[Callable[[Heard], None]] = field(default_factory=list)
     codecs: tuple[Codec, ...] = OFFERED_CODECS
+    playable_codecs: tuple[Codec, ...] = OFFERED_CODECS
     can_transcode: bool = False
     crypto: tuple[SrtpKey, ...] = ()
     remote: dict[Side, MediaDescription] = field(default_factory=dict)
@@ -235,10 +237,10 @@ class FakeRecorder:
 
     async def finish(
         self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
-    ) -> RecordingResult:
+    ) -> RecordingOutcome:
         await asyncio.sleep(self.delay_s)
         self.finished.append(recording_id)
-        return self.result
+        return RecordingOutcome(self.result, caller_silence_s=4, callee_silence_s=0)
 
 
 @dataclass

@@ -11,9 +11,9 @@ from clicktodial.control.port import StoreError, TrunkForecast
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import EnterpriseLimits
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.media import MediaDescription, SrtpKey
+from clicktodial.domain.media import OPUS, PCMA, Codec, MediaDescription, SrtpKey
 from clicktodial.domain.number import parse_number
-from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.plan import CallOptions, PresenceProof
 
 CALLER, CALLEE = "+8613912345673", "+8613810268653"
 
@@ -99,6 +99,31 @@ async def test_number_of_the_requests_options_must_be_the_applications(platform:
         await platform.service.begin(platform.application, request(options))
     forecast = await platform.service.forecast(platform.application, request(options))
     assert not forecast.is_possible
+
+
+# Codecs
+
+
+@pytest.mark.parametrize(
+    ("options", "offered"),
+    [
+        (CallOptions(), (OPUS, PCMA)),
+        (CallOptions(ringback_audio="music", hold_audio="music"), (OPUS, PCMA)),
+        (CallOptions(presence=PresenceProof.MACHINE_DETECTION), (OPUS, PCMA)),
+        (CallOptions(warning_before_end_s=5, warning_to=frozenset()), (OPUS, PCMA)),
+        (CallOptions(warning_before_end_s=5), (PCMA,)),
+        (CallOptions(announcement="notice"), (PCMA,)),
+        (CallOptions(presence=PresenceProof.KEY), (PCMA,)),
+        (CallOptions(presence=PresenceProof.KEY_AND_DETECTION), (PCMA,)),
+    ],
+)
+async def test_call_in_which_something_must_be_heard_is_offered_what_can_be_played(
+    platform: Any, options: CallOptions, offered: tuple[Codec, ...]
+) -> None:
+    platform.relay.codecs, platform.relay.playable_codecs = (OPUS, PCMA), (PCMA,)
+    await platform.service.begin(platform.application, request(options))
+    await settle()
+    assert platform.telephony.legs[0].plan.offer.codecs == offered
 
 
 # SRTP

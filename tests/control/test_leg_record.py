@@ -68,7 +68,9 @@ async def test_quality_of_a_recorded_call_costs_no_write_of_its_own(
     await platform.service.release(platform.application, call_id)
     await settle()
     assert platform.store.states[written:] == ["finishing", "ended"]
-    assert last_legs(platform)[Side.CALLEE].quality is not None
+    caller, callee = last_legs(platform)[Side.CALLER], last_legs(platform)[Side.CALLEE]
+    assert callee.quality is not None
+    assert (caller.silence_s, callee.silence_s) == (4, 0)
 
 
 @pytest.mark.parametrize("answered", [False, True])

@@ -541,12 +541,14 @@ class CallController:
         if not finish_recording or plan.recording_id is None:
             return
         if capture is None or self._recording_failed:
-            result = RecordingResult.FAIL
-        else:
-            result = await self._needs.recorder.finish(
-                plan.recording_id, plan.call_id, plan.app_id, capture
-            )
-        self.feed(RecordingFinished(result))
+            self.feed(RecordingFinished(RecordingResult.FAIL))
+            return
+        outcome = await self._needs.recorder.finish(
+            plan.recording_id, plan.call_id, plan.app_id, capture
+        )
+        self.feed(
+            RecordingFinished(outcome.result, outcome.caller_silence_s, outcome.callee_silence_s)
+        )
 
 
 def _quality_fields(side: Side, quality: SideQuality) -> dict[str, float | None]:

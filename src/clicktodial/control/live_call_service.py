@@ -206,7 +206,6 @@ class LiveCallService:
     def _plan(self, application: Application, request: BeginCall) -> CallPlan:
         settings, limits = self._settings, application.limits
         options = _options(application, request)
-        relay = self._needs.relay
         return CallPlan(
             call_id=create_call_id(),
             app_id=application.app_id,
@@ -229,9 +228,17 @@ class LiveCallService:
             ),
             application_max_duration_s=application.max_duration_s,
             options=options,
-            codecs=relay.codecs,
-            transcodes=relay.can_transcode,
+            codecs=self._codecs(options),
+            transcodes=self._needs.relay.can_transcode,
         )
+
+    def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
+        """Those in which what must be heard can be played; where there is none, the call ends as
+        soon as it comes to that."""
+        relay = self._needs.relay
+        if options.plays_what_must_be_heard:
+            return relay.playable_codecs or relay.codecs
+        return relay.codecs
 
     async def _find(self, application: Application, call_id: CallId) -> CallController:
         controller = self._live.get(call_id)
