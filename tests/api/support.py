@@ -331,7 +331,13 @@ class Platform:
 
 
 async def call_app(
-    app: Litestar, method: str, path: str, headers: HeaderList, chunks: list[bytes]
+    app: Litestar,
+    method: str,
+    path: str,
+    headers: HeaderList,
+    chunks: list[bytes],
+    *,
+    query: str = "",
 ) -> Answer:
     """One request over ASGI, as a server would drive it."""
     scope = {
@@ -342,7 +348,7 @@ async def call_app(
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": headers,
         "client": ("127.0.0.1", 1),

@@ -172,7 +172,7 @@ def show_call(call_id: CallIdArgument, *, config: Config = None, as_json: Json =
 
 
 def _answer(record: "CallRecord", events: "list[EventRecord]") -> dict[str, object]:
-    from clicktodial.cli.timeline import explain_end
+    from clicktodial.storage.explanation import explain_end
 
     return {"call": record, "explanation": explain_end(record), "events": events}
 

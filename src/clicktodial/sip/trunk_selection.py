@@ -129,6 +129,11 @@ class TrunkStates:
         state = self._states.get(trunk.name)
         return state is not None and state.is_down
 
+    def is_registered(self, trunk: Trunk) -> bool:
+        """Whether the trunk knows us, or need not."""
+        state = self._states.get(trunk.name)
+        return state is None or state.is_registered
+
     def set_down(self, name: str, *, down: bool) -> None:
         """The trunk was found gone, or back."""
         self._states.setdefault(name, _State()).is_down = down
