@@ -109,6 +109,8 @@ class ManagementConformance:
         ).validate(value)
 
     def _find_operation(self, method: str, path: str) -> list[str] | None:
+        if (item := self.document["paths"].get(path)) is not None:
+            return ["paths", path, method.lower()] if method.lower() in item else None
         steps = path.split("/")
         for template, item in self.document["paths"].items():
             places = template.split("/")

@@ -81,7 +81,8 @@ def answer_http_error(status: int, headers: dict[str, str], error: Exception) ->
     problem = PROBLEM_BY_STATUS.get(status, INTERNAL_ERROR)
     if problem is INTERNAL_ERROR:
         log.error("api.internal_error", status=status, exc_info=error)
-    return render_refused(Refused(problem, allow=headers.get("Allow", "")), "none")
+    allow = next((each for name, each in headers.items() if name.lower() == "allow"), "")
+    return render_refused(Refused(problem, allow=allow), "none")
 
 
 def _create_document_handlers(

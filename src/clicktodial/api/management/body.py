@@ -34,7 +34,7 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body.decode(), type=kind)
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from error
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise Refused(MALFORMED_BODY) from error
 
 
