@@ -60,8 +60,16 @@ def managed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def conformances() -> list[ManagementConformance]:
+    """The document, made of the routes of the first platform: all have the same."""
+    return []
+
+
 @pytest_asyncio.fixture
-async def create_management(managed_file: Path, tmp_path: Path) -> AsyncIterator[CreateManagement]:
+async def create_management(
+    managed_file: Path, tmp_path: Path, conformances: list[ManagementConformance]
+) -> AsyncIterator[CreateManagement]:
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
@@ -98,7 +106,11 @@ async def create_management(managed_file: Path, tmp_path: Path) -> AsyncIterator
             is_ready=is_ready,
             further_handlers=create_management_handlers(needs),
         )
-        document = create_document(create_routes(needs), body_bytes_max=BODY_BYTES_MAX, version="0")
+        if not conformances:
+            document = create_document(
+                create_routes(needs), body_bytes_max=BODY_BYTES_MAX, version="0"
+            )
+            conformances.append(ManagementConformance(document))
         return Management(
             app,
             service,
@@ -107,7 +119,7 @@ async def create_management(managed_file: Path, tmp_path: Path) -> AsyncIterator
             engine,
             needs.library,
             monitor,
-            ManagementConformance(document),
+            conformances[0],
         )
 
     yield create

@@ -10,7 +10,7 @@ import soundfile
 from tests.api.management.support import APPLICATION, Management
 
 from clicktodial.api.management import audio
-from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.audio_library import Audio, AudioError, AudioLibrary
 
 
 def render_tone(seconds: float = 1.0, audio_format: str = "WAV") -> bytes:
@@ -72,10 +72,10 @@ async def test_too_many_uploads_at_a_time_are_told_to_come_again(
     monkeypatch.setattr(audio, "UPLOADS_MAX", 1)
     is_waiting, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def import_slowly(*_: object) -> audio.Audio:
+    async def import_slowly(*_: object) -> Audio:
         is_waiting.set()
         await may_go_on.wait()
-        return audio.Audio("notice", 1.0)
+        return Audio("notice", 1.0)
 
     monkeypatch.setattr(audio, "import_audio", import_slowly)
     first = asyncio.create_task(management.ask("PUT", "/audio/notice", b"x"))
@@ -96,7 +96,7 @@ async def test_audio_that_cannot_be_removed_is_told(
     management: Management, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: AudioLibrary, name: str) -> bool:
-        raise audio.AudioError("it cannot be removed: Read-only file system")
+        raise AudioError("it cannot be removed: Read-only file system")
 
     monkeypatch.setattr(AudioLibrary, "remove", fail)
     answer = await management.ask("DELETE", "/audio/notice")

@@ -130,7 +130,7 @@ async def test_trunk_is_disabled_enabled_and_removed(management: Management) -> 
 async def test_trunk_that_is_not_there_is_told(
     management: Management, method: str, suffix: str
 ) -> None:
-    body = {} if method == "PATCH" else None
+    body: dict[str, Any] | None = {} if method == "PATCH" else None
     answer = await management.ask(method, f"/trunks/none{suffix}", body)
     assert (answer.status, answer.json["code"]) == (404, "not-found")
 
@@ -180,6 +180,7 @@ async def test_trunk_that_makes_no_sense_is_not_added(
 
 async def test_change_that_makes_no_sense_changes_nothing(management: Management) -> None:
     before = (await management.ask("POST", "/trunks", FULL)).json
+    changes: dict[str, Any]
     for changes in ({"name": "other"}, {"weight": 10, "region": "Nowhere"}, {"host": None}):
         answer = await management.ask("PATCH", "/trunks/main", changes)
         assert answer.status == 400
