@@ -3,11 +3,16 @@
 from typing import assert_never
 
 from clicktodial.cli.output import format_fields, format_table
+from clicktodial.domain.cause import Side
 from clicktodial.domain.event import CallStatus
+from clicktodial.domain.leg import LegRecord
 from clicktodial.storage.explanation import explain_end
 from clicktodial.storage.history import CallRecord, EventRecord
 from clicktodial.storage.outbox import DeliveryState
 
+_LEG_HEADINGS = (
+    "LEG", "TRUNK", "CODEC", "PACKETS", "LOSS", "JITTER (MS)", "RTT (MS)", "MOS", "SILENT (S)",
+)  # fmt: skip
 CALL_HEADINGS = ("CALL", "APPID", "BEGUN (UTC)", "STATE", "CALLER", "CALLEE", "SECONDS", "REASON")
 
 
@@ -33,7 +38,32 @@ def describe_call(call: CallRecord, events: list[EventRecord]) -> str:
         ("End", explain_end(call)),
         ("Recording", _describe_recording(call)),
     ]
-    return f"{format_fields(fields)}\n\n{describe_events(call, events)}"
+    parts = [format_fields(fields), describe_events(call, events)]
+    if call.legs:
+        parts.append(describe_legs(call))
+    return "\n\n".join(parts)
+
+
+def describe_legs(call: CallRecord) -> str:
+    """How each leg went, and what came from its side."""
+    rows = [_leg_row(side, call.legs[side]) for side in Side if side in call.legs]
+    return format_table(_LEG_HEADINGS, rows, empty="")
+
+
+def _leg_row(side: Side, leg: LegRecord) -> tuple[object, ...]:
+    codec = f"{leg.codec} (SRTP)" if leg.codec and leg.is_encrypted else leg.codec
+    quality = leg.quality
+    if quality is None:
+        heard: tuple[object, ...] = (None,) * 5
+    else:
+        heard = (
+            quality.packets,
+            f"{100 * quality.loss:.1f} %",
+            f"{quality.jitter_ms:.1f}",
+            None if quality.round_trip_ms is None else f"{quality.round_trip_ms:.0f}",
+            None if quality.mos is None else f"{quality.mos:.1f}",
+        )
+    return (side, leg.trunk, codec, *heard, leg.silence_s)
 
 
 def describe_events(call: CallRecord, events: list[EventRecord]) -> str:
