@@ -69,7 +69,7 @@ class ManagementConformance:
     def check(self, method: str, path: str, body: Any, answer: Answer) -> None:
         """Status, headers and body are among what the document has for that operation, and a
         request that was taken is one that it describes."""
-        pointer = self._find_operation(method, path)
+        pointer = self.find_operation(method, path)
         if pointer is None:
             responses = ["components", "responses"]
         else:
@@ -108,7 +108,8 @@ class ManagementConformance:
             schema, registry=self._registry, format_checker=FormatChecker()
         ).validate(value)
 
-    def _find_operation(self, method: str, path: str) -> list[str] | None:
+    def find_operation(self, method: str, path: str) -> list[str] | None:
+        """Where the document has that operation; None where it has none."""
         if (item := self.document["paths"].get(path)) is not None:
             return ["paths", path, method.lower()] if method.lower() in item else None
         steps = path.split("/")

@@ -90,7 +90,7 @@ def _create_document_handlers(
 ) -> list[HTTPRouteHandler]:
     @functools.cache
     def document() -> dict[str, object]:
-        # When it is first asked for: to describe every type takes longer than to start a server.
+        # When it is first asked for, as most servers never are.
         return create_document(routes, body_bytes_max=body_bytes_max, version=__version__)
 
     @functools.cache
