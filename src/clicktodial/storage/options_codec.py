@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from clicktodial.domain.plan import CallOptions
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkTls
+from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkTls
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import DURATION_S_MAX, check_range
 
@@ -33,6 +33,9 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
     session_expires_s: int = 1_800
+    srtp: SrtpPolicy = SrtpPolicy.NEVER
+    codecs: tuple[str, ...] = ()
+    cost_per_minute_micros: int = 0
 
 
 _T = TypeVar("_T")
@@ -59,6 +62,9 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         signs_calls=trunk.signs_calls,
         privacy=trunk.privacy,
         session_expires_s=trunk.session_expires_s,
+        srtp=trunk.srtp,
+        codecs=trunk.codecs,
+        cost_per_minute_micros=trunk.cost_per_minute_micros,
     )
     return msgspec.json.encode(settings).decode()
 
