@@ -262,6 +262,7 @@ ALL_OF_A_TRUNK = (
     "--tls-certificate", "/etc/us.pem", "--tls-key", "/etc/us.key",
     "--register", "--register-expires", "300", "--options-interval", "15",
     "--session-expires", "600", "--charging-vector", "--no-sign", "--privacy", "user; ID",
+    "--srtp", "Required", "--codec", "opus", "--codec", "PCMA", "--cost-per-minute", "0.0125",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
@@ -292,6 +293,9 @@ TRUNK = {
     "charging_vector": True,
     "signs_calls": False,
     "privacy": "user;id",
+    "srtp": "required",
+    "codecs": ["OPUS", "PCMA"],
+    "cost_per_minute_micros": 12_500,
     "enabled": True,
 }
 
@@ -313,7 +317,9 @@ def test_trunk_add_with_all_options_is_listed_as_given(
     assert answer == TRUNK
     assert command.run_json("trunk", "list") == [TRUNK]
     assert command.run_json("trunk", "show", "main") == TRUNK
-    assert "only-here" not in command.run("trunk", "show", "main")
+    shown = command.run("trunk", "show", "main")
+    assert "only-here" not in shown
+    assert "0.0125" in shown
 
 
 def test_trunk_set_changes_what_is_given_and_nothing_else(
@@ -340,6 +346,8 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
     command.run("trunk", "set", "main", "--username", "", "--no-register", "--sign")
     changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
     changed |= {"registers": False, "signs_calls": True}
+    command.run("trunk", "set", "main", "--codec", "", "--srtp", "never", "--cost-per-minute", "0")
+    changed |= {"codecs": [], "srtp": "never", "cost_per_minute_micros": 0}
     assert command.run_json("trunk", "show", "main") == changed
 
 
@@ -362,6 +370,16 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
         (("--options-interval", "-1"), 1, "OPTIONS"),
         (("--privacy", "id;secret"), 1, "privacy"),
         (("--privacy", "id;id"), 1, "privacy"),
+        (("--srtp", "maybe"), 2, "none of"),
+        (("--codec", "G729"), 1, "codec"),
+        (("--codec", "PCMA", "--codec", "pcma"), 1, "codec"),
+        (("--cost-per-minute", "-0.01"), 1, "cost"),
+        (("--cost-per-minute", "101"), 1, "cost"),
+        (("--cost-per-minute", "1e30"), 2, "amount"),
+        (("--cost-per-minute", "0.0000001"), 2, "amount"),
+        (("--cost-per-minute", "free"), 2, "amount"),
+        (("--cost-per-minute", "NaN"), 2, "amount"),
+        (("--cost-per-minute", "Infinity"), 2, "amount"),
         (("--privacy", "user"), 1, "id"),
         (("--header", "Identity: x"), 1, "Identity"),
     ],

@@ -19,7 +19,7 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality, SideQuality
-from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, Codec, MediaAddress, MediaDescription
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import Prompt
 
@@ -79,8 +79,12 @@ class FakeLeg:
     q850: int | None = None
     decisions: list[str] = field(default_factory=list)
 
-    def answer_offer(self) -> None:
+    def reoffer(self, media: MediaDescription) -> None:
+        self.decisions.append("offered")
+
+    def answer_offer(self, codec: Codec) -> bool:
         self.decisions.append("answered")
+        return True
 
     def refuse_offer(self) -> None:
         self.decisions.append("refused")

@@ -17,7 +17,7 @@ from clicktodial.domain.application import (
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials, TrunkTls
+from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkCredentials, TrunkTls
 from clicktodial.storage import application_directory
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
@@ -251,6 +251,10 @@ FULL_TRUNK = Trunk(
     charging_vector=True,
     signs_calls=False,
     privacy=("id", "critical"),
+    session_expires_s=90,
+    srtp=SrtpPolicy.REQUIRED,
+    codecs=("PCMA", "OPUS"),
+    cost_per_minute_micros=12_500,
 )
 
 

@@ -18,6 +18,7 @@ from clicktodial.control.port import (
     Answered,
     CallStore,
     Clock,
+    DigitReceived,
     EarlyMedia,
     Ended,
     Leg,
@@ -25,7 +26,9 @@ from clicktodial.control.port import (
     LegPlan,
     MediaChanged,
     Notifier,
+    OfferAnswered,
     Offered,
+    OfferRefused,
     Recorder,
     Relay,
     RelayError,
@@ -60,7 +63,7 @@ from clicktodial.domain.call_input import (
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.leg import CallQuality, SideQuality
-from clicktodial.domain.media import UNSPECIFIED_HOST, MediaDescription
+from clicktodial.domain.media import UNSPECIFIED_HOST, Codec, MediaDescription, chosen_codec
 
 log = structlog.get_logger()
 
@@ -111,6 +114,7 @@ class CallController:
     """
 
     __slots__ = (
+        "_codecs",
         "_legs",
         "_loop",
         "_needs",
@@ -133,6 +137,7 @@ class CallController:
         self._loop = asyncio.get_running_loop()
         self.call = Call(plan, begun_at=needs.clock.utc())
         self._legs: dict[Side, Leg | None] = {}
+        self._codecs: dict[Side, Codec | None] = {}
         self._session: RelaySession | None = None
         self._queue: deque[_RelayEffect] = deque()
         self._worker: asyncio.Task[None] | None = None
@@ -363,11 +368,14 @@ class CallController:
             case EarlyMedia():
                 self.feed(LegEarlyMedia(side, event.media))
             case Answered():
+                self._codecs[side] = chosen_codec(event.media)
                 self.feed(LegAnswered(side, event.media))
             case Offered():
                 self._change_media(side, event.media, self._legs.get(side))
             case MediaChanged():
                 self._change_media(side, event.media, None)
+            case OfferAnswered() | OfferRefused() | DigitReceived():
+                pass  # nothing is offered, and no key is waited for
             case Ended():
                 self._legs.pop(side, None)
                 self.feed(LegEnded(side, event.cause))
@@ -381,6 +389,10 @@ class CallController:
 
     async def _carry_out_change(self, change: _ChangeMedia) -> None:
         """Let the relay follow, then answer: a party that was told yes is heard."""
+        codec = self._codecs.get(change.side)
+        if change.leg is not None and codec not in change.media.codecs:
+            change.leg.refuse_offer()
+            return
         try:
             if change.media.address.host != UNSPECIFIED_HOST and self._session is not None:
                 await self._session.set_remote(change.side, change.media)
@@ -400,8 +412,8 @@ class CallController:
             side=change.side.value,
             direction=change.media.direction.value,
         )
-        if change.leg is not None:
-            change.leg.answer_offer()
+        if change.leg is not None and codec is not None:
+            change.leg.answer_offer(codec)
 
     async def _start_recording(self) -> None:
         session = await self._open_session()

@@ -127,4 +127,7 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         signs_calls=settings.signs_calls,
         privacy=settings.privacy,
         session_expires_s=settings.session_expires_s,
+        srtp=settings.srtp,
+        codecs=settings.codecs,
+        cost_per_minute_micros=settings.cost_per_minute_micros,
     )

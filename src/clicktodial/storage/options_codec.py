@@ -10,7 +10,7 @@ import msgspec
 
 from clicktodial.domain.application import EnterpriseLimits
 from clicktodial.domain.plan import CallOptions
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkTls
+from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkTls
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import DURATION_S_MAX, check_audio_name, check_range
 
@@ -41,6 +41,9 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
     session_expires_s: int = 1_800
+    srtp: SrtpPolicy = SrtpPolicy.NEVER
+    codecs: tuple[str, ...] = ()
+    cost_per_minute_micros: int = 0
 
 
 _T = TypeVar("_T")
@@ -68,6 +71,9 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         signs_calls=trunk.signs_calls,
         privacy=trunk.privacy,
         session_expires_s=trunk.session_expires_s,
+        srtp=trunk.srtp,
+        codecs=trunk.codecs,
+        cost_per_minute_micros=trunk.cost_per_minute_micros,
     )
     return msgspec.json.encode(settings).decode()
 

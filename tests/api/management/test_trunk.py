@@ -34,6 +34,9 @@ FULL: dict[str, Any] = {
     "charging_vector": True,
     "signs_calls": False,
     "privacy": ["id", "critical"],
+    "srtp": "required",
+    "codecs": ["G722", "PCMA"],
+    "cost_per_minute_micros": 12_500,
 }
 DEFAULTS = Trunk("x", "192.0.2.1", 0)
 
@@ -164,6 +167,9 @@ REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"privacy": ["user"]}, "invalid-value", None),
     ({"enabled": True}, "unknown-property", "/enabled"),
     ({"srtp": "maybe"}, "invalid-value", "/srtp"),
+    ({"codecs": ["MP3"]}, "invalid-value", None),
+    ({"codecs": ["PCMA", "PCMA"]}, "invalid-value", None),
+    ({"codecs": ["PCMA"] * 9}, "invalid-value", "/codecs"),
     ({"cost_per_minute_micros": -1}, "invalid-value", "/cost_per_minute_micros"),
 ]
 

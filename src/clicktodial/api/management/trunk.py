@@ -11,6 +11,7 @@ from clicktodial.api.management.route import Ask, Created, Parameter, Role, Rout
 from clicktodial.api.management.schema import Identifier, Strict, given_fields
 from clicktodial.api.management.worker import Worker
 from clicktodial.control.port import TrunkMonitor
+from clicktodial.domain.media import KNOWN_CODECS
 from clicktodial.domain.trunk import (
     NumberFormat,
     SrtpPolicy,
@@ -88,13 +89,19 @@ _Password = Annotated[
 _Path = Annotated[
     str, Meta(max_length=trunk_row.PATH_CHARACTERS_MAX, description="Of a PEM file on the server.")
 ]
-# Above what any country's currency needs for a minute; a typing error must not read as a price.
-COST_PER_MINUTE_MICROS_MAX = 1_000_000_000
+_Codecs = Annotated[
+    list[str],
+    Meta(
+        max_length=len(KNOWN_CODECS),
+        description="The only ones that may be offered there: "
+        f"{', '.join(codec.name for codec in KNOWN_CODECS)}; none is any.",
+    ),
+]
 _Cost = Annotated[
     int,
     Meta(
         ge=0,
-        le=COST_PER_MINUTE_MICROS_MAX,
+        le=trunk_row.COST_PER_MINUTE_MICROS_MAX,
         description="What a minute of a leg costs the operator, in millionths of the currency.",
     ),
 ]
@@ -158,7 +165,7 @@ class TrunkChange(Strict, frozen=True):
     signs_calls: bool | UnsetType = UNSET
     privacy: list[str] | UnsetType = UNSET
     srtp: SrtpPolicy | UnsetType = UNSET
-    codecs: list[str] | UnsetType = UNSET
+    codecs: _Codecs | UnsetType = UNSET
     cost_per_minute_micros: _Cost | UnsetType = UNSET
 
 
@@ -207,7 +214,7 @@ class TrunkView(Strict, frozen=True):
     signs_calls: bool
     privacy: list[str]
     srtp: SrtpPolicy
-    codecs: list[str]
+    codecs: _Codecs
     cost_per_minute_micros: _Cost
     live: LiveTrunk
 
