@@ -185,6 +185,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 recorder,
                 metered,
                 notifier,
+                forecaster=telephony,
                 on_quality=metrics.count_quality,
             ),
             settings.calls,
@@ -376,7 +377,8 @@ def _create_recording_fate(relay: RtpioRelay, recorder: FileRecorder) -> Recordi
         capture = captures.get(call.call_id)
         if capture is None or call.recording_id is None:
             return RecordingResult.NO_RECORD
-        return await recorder.finish(call.recording_id, call.call_id, call.app_id, capture)
+        outcome = await recorder.finish(call.recording_id, call.call_id, call.app_id, capture)
+        return outcome.result
 
     return finish
 

@@ -34,10 +34,12 @@ class CallQuality:
     callee: SideQuality
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LegRecord:
-    """One leg; None of what never was. `trunk` is the last that was tried, `sip_call_id` its
-    Call-ID there. `silence_s` is how long a recorded side said nothing."""
+    """One leg; None of what never was. Fields are read by anyone and written by the call alone.
+
+    `trunk` is the last that was tried, `sip_call_id` its Call-ID there. `silence_s` is how long a
+    recorded side said nothing."""
 
     trunk: str | None = None
     sip_call_id: str | None = None
