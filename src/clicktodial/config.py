@@ -19,8 +19,8 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
-# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 18 for itself.
-MEDIA_PORTS_MIN = 22
+# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 20 for itself.
+MEDIA_PORTS_MIN = 24
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -77,6 +77,10 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    # What parties are offered, preferred first.
+    codecs: Annotated[
+        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
+    ] = ("PCMA", "PCMU")
 
 
 class DatabaseSettings(_Table, frozen=True):
@@ -139,6 +143,13 @@ class MetricsSettings(_Table, frozen=True):
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None  # absent: no page
 
 
+class ManagementSettings(_Table, frozen=True):
+    """Who may administer over HTTP."""
+
+    # absent: only applications use the management API
+    token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -161,6 +172,7 @@ class Settings(_Table, frozen=True):
     security: SecuritySettings = SecuritySettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    management: ManagementSettings = ManagementSettings()
 
     @property
     def data_dir(self) -> Path:
@@ -222,6 +234,8 @@ def _check(settings: Settings) -> None:
     media = settings.media
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
+    if len(set(media.codecs)) < len(media.codecs):
+        raise ConfigError("media.codecs lists one twice")
     if (settings.stir.key_file is None) != (settings.stir.certificate_url is None):
         raise ConfigError("stir.key_file and stir.certificate_url are needed together")
     for name, host, advertised in (

@@ -20,6 +20,7 @@ from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, Srtp
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
+from clicktodial.domain.trunk import Trunk
 
 # Telephony
 
@@ -168,6 +169,27 @@ class TrunkForecaster(Protocol):
 
     def forecast(self, destination: str) -> TrunkForecast:
         """For an E.164 number with plus. Never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkState:
+    """How a trunk fares on this node. `channels` are its legs now.
+
+    One that `is_down` does not answer when it is asked; others go before one that `is_resting`,
+    since it failed lately or does not know us. `is_registered` is None where it does not register.
+    """
+
+    channels: int
+    is_down: bool
+    is_resting: bool
+    is_registered: bool | None
+
+
+class TrunkMonitor(Protocol):
+    """Knows how trunks fare."""
+
+    def state(self, trunk: Trunk) -> TrunkState:
+        """Of a trunk, whether or not it is used. Never waits."""
 
 
 # Media

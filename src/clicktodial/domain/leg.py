@@ -19,6 +19,12 @@ class SideQuality:
     mos: float | None
     round_trip_ms: float | None = None
 
+    @property
+    def loss(self) -> float:
+        """The part of the packets that never came, 0-1."""
+        sent = self.packets + self.packets_lost
+        return self.packets_lost / sent if sent else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class CallQuality:
