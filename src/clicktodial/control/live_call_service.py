@@ -42,6 +42,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
+from clicktodial.domain.media import Codec
 from clicktodial.domain.plan import CallOptions
 
 log = structlog.get_logger()
