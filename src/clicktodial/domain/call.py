@@ -74,7 +74,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
 from clicktodial.domain.cause import (
-    HANG_UP_CAUSE,
+    RELEASE_CAUSE,
     RING_TIMEOUT_CAUSE,
     EndReason,
     LegCause,
@@ -514,7 +514,7 @@ class Call:
         if elapsed_s < asked.after_s:
             raise ReleaseConditionNotMet(f"it is not {asked.after_s} s yet")
         reason = EndReason.HANG_UP if connected else EndReason.OTHER
-        self._end(reason, EndedBy.APPLICATION, None, now)
+        self._end(reason, EndedBy.APPLICATION, RELEASE_CAUSE, now)
 
     def _on_media_failed(self, failed: MediaFailed, now: Moment) -> None:
         cause = LegCause(LegOutcome.FAILED, None, failed.detail, 41)
@@ -540,9 +540,9 @@ class Call:
         cause = LegCause(LegOutcome.HUNG_UP, None, "Maximum duration reached", 16)
         self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
 
-    def _end(self, reason: EndReason, by: EndedBy, cause: LegCause | None, now: Moment) -> None:
+    def _end(self, reason: EndReason, by: EndedBy, cause: LegCause, now: Moment) -> None:
         stage = STAGE_OF_STATE[self.state]
-        self.end = CallEnd(reason, by, stage, cause or HANG_UP_CAUSE, now.utc)
+        self.end = CallEnd(reason, by, stage, cause, now.utc)
         self._deadlines.clear()
         self.conversation.end()
         if stage is EndStage.CONNECTED:
