@@ -311,7 +311,9 @@ class Call:
         self._call_callee(now)
 
     def _on_presence_deadline(self, now: Moment) -> None:
-        if self.plan.options.presence.needs_key:
+        if self.plan.options.presence.needs_key and self.media[Side.CALLER].dtmf is None:
+            self._end_unproven("No key was pressed, and the phone knows no telephone-event", now)
+        elif self.plan.options.presence.needs_key:
             self._end_unproven("No key was pressed", now)
         else:
             self._end_unproven("Nobody can say who answered", now)
