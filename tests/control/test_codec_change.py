@@ -316,7 +316,7 @@ async def test_caller_may_change_its_codec_before_it_has_proved_anything(
 async def test_proof_that_overtakes_a_change_of_codec_refuses_it(
     platform: Any, answer: MediaDescription
 ) -> None:
-    platform.relay.codecs = WIDE
+    platform.relay.codecs = platform.relay.playable_codecs = WIDE
     platform.application = replace(
         platform.application, options=CallOptions(presence=PresenceProof.KEY)
     )
