@@ -42,7 +42,8 @@ def vowel(seconds: float, pitch_hz: float = 130.0, level: float = 3_000) -> Pcm:
     """A voice that holds a tone: harmonics of its pitch, which moves a little."""
     time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     phase = 2 * np.pi * pitch_hz * (time_s + 0.004 * np.sin(2 * np.pi * 3 * time_s))
-    return limit(sum(level / n * np.sin(n * phase) for n in range(1, 20)))
+    harmonics = np.arange(1, 20)[:, None]
+    return limit((level / harmonics * np.sin(harmonics * phase)).sum(axis=0))
 
 
 def limit(samples: npt.NDArray[np.float64]) -> Pcm:

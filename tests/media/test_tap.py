@@ -86,7 +86,8 @@ def test_nothing_is_judged_where_nobody_asked() -> None:
 
 
 def test_phone_that_sends_nothing_is_silent_after_as_long() -> None:
-    tap, now, heard = create_tap(), 0.0, []
+    tap, now = create_tap(), 0.0
+    heard: list[Heard] = []
     while not heard:
         deadline = tap.next_deadline()
         assert deadline is not None and now < deadline <= now + STALL_S
