@@ -95,15 +95,14 @@ class MidCall:
         dialog: Dialog,
         owner: MidCallOwner,
         *,
-        local_sdp: bytes,
-        codec: Codec,
+        local: LocalSide,
         authenticator: DigestAuthenticator | None = None,
     ) -> None:
-        """`local_sdp` is what we described last, `codec` what is spoken."""
+        """`local` is what we described last, and what is spoken."""
         self._context = context
         self._dialog = dialog
         self._owner = owner
-        self._local = LocalSide(local_sdp, codec)
+        self._local = local
         self._authenticator = authenticator
         self._reoffer: Reoffer | None = None
         self._offered: PeerOffer | None = None
