@@ -5,6 +5,7 @@ and accept, refuse or forget them. Whatever comes of it: each offer is answered 
 unless the session ends; both sides then agree on the codec; and nothing is left of it.
 """
 
+import functools
 import itertools
 import random
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Conversation:
         for party in self.parties.values():
             for _ in range(self.dice.randint(0, OFFERS_MAX)):
                 at = self.dice.uniform(0, OFFERED_WITHIN_S)
-                self.network.at(at, lambda party=party: self._offer(party))
+                self.network.at(at, functools.partial(self._offer, party))
 
     def _weather(self, source: Address, _destination: Address) -> Weather:
         return Weather() if self.is_calm else self._storm[source]
