@@ -207,7 +207,7 @@ class _Exchange:
         request, template = self._request, self._template
         if midcall.is_repeated(template.key):
             return  # an UPDATE again that is not decided yet
-        refusal = midcall.refusal_of()
+        refusal = midcall.refusal_of(request)
         if refusal is not None:
             is_later = refusal[0] == 500
             self._refuse(*refusal, f"Retry-After: {_RETRY_AFTER_S}\r\n" if is_later else "")
