@@ -18,6 +18,14 @@ from tests.harness.tone import PACKET_SAMPLES, create_tone
 
 _WAIT_TIMEOUT_S = 10.0
 _PCMA_TYPE = 8
+_KEYS_TYPE = 101
+_KEYS = "0123456789*#ABCD"
+# RFC 4733 2.3: event, end bit and volume, duration in samples.
+_KEY_EVENT = struct.Struct("!BBH")
+_KEY_VOLUME = 10
+_KEY_PACKETS = 5
+# RFC 4733 2.5.1.4: the end of a key is told three times.
+_KEY_END_PACKETS = 3
 _RTP_HEADER = struct.Struct("!BBHII")
 _PACKET_S = 0.02
 _SDP_HOST = re.compile(rb"^c=IN IP4 (\S+)", re.MULTILINE)
@@ -90,6 +98,7 @@ class Phone:
     refuses_with: int | None = None
     rings: bool = True
     answers: bool = True
+    has_keys: bool = False
     sip_received: list[Received] = field(default_factory=list)
     rtp_received: list[Received] = field(default_factory=list)
     state: PhoneState = PhoneState.IDLE
@@ -179,6 +188,18 @@ class Phone:
         )
         return self._speaking
 
+    async def press(self, key: str) -> None:
+        """Press a key for a tenth of a second, told as telephone-event (RFC 4733)."""
+        assert self._rtp is not None and self.has_keys
+        for number in range(_KEY_PACKETS + _KEY_END_PACKETS):
+            is_over = number >= _KEY_PACKETS
+            kind = _KEYS_TYPE | (0x80 if number == 0 else 0)  # the marker begins a key
+            header = _RTP_HEADER.pack(0x80, kind, number, 0, id(self) & 0xFFFFFFFF)
+            lasted = min(number + 1, _KEY_PACKETS) * PACKET_SAMPLES
+            event = _KEY_EVENT.pack(_KEYS.index(key), is_over << 7 | _KEY_VOLUME, lasted)
+            self._rtp.sendto(header + event, self.remote_rtp)
+            await asyncio.sleep(_PACKET_S)
+
     async def wait_for(self, state: PhoneState, timeout_s: float = _WAIT_TIMEOUT_S) -> None:
         """Wait until the phone is in that state."""
         try:
@@ -265,10 +286,12 @@ class Phone:
             f"s={self.number}",
             f"c=IN IP4 {host}",
             "t=0 0",
-            f"m=audio {port} RTP/AVP {_PCMA_TYPE}",
+            f"m=audio {port} RTP/AVP {_PCMA_TYPE}{f' {_KEYS_TYPE}' if self.has_keys else ''}",
             f"a=rtpmap:{_PCMA_TYPE} PCMA/8000",
-            "",
         ]
+        if self.has_keys:
+            lines += [f"a=rtpmap:{_KEYS_TYPE} telephone-event/8000", f"a=fmtp:{_KEYS_TYPE} 0-15"]
+        lines.append("")
         return "\r\n".join(lines).encode()
 
     # Audio

@@ -97,6 +97,7 @@ class Stage:
         rings: bool = True,
         answers: bool = True,
         refuses_with: int | None = None,
+        has_keys: bool = False,
     ) -> Phone:
         """A phone in the test's own hands, for one call."""
         phone = Phone(
@@ -105,6 +106,7 @@ class Stage:
             rings=rings,
             answers=answers,
             refuses_with=refuses_with,
+            has_keys=has_keys,
         )
         self._phones.append(await phone.start())
         await self.switch.connect(number, phone.sip_address)

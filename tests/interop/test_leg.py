@@ -105,3 +105,11 @@ async def test_reason_of_a_phone_that_hangs_up_is_told(tmp_path: Path) -> None:
 async def test_reason_of_ours_is_told_to_the_phone(tmp_path: Path) -> None:
     async with open_conversation(tmp_path, "told_why.xml") as conversation:
         await hang_up(conversation, q850=41)
+
+
+async def test_hidden_number_is_told_to_the_trunk_alone(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, hides_number=True)
+    async with open_conversation(
+        tmp_path, "told_of_nobody.xml", plan=plan, privacy=("user", "id"), charging_vector=True
+    ) as conversation:
+        await hang_up(conversation)

@@ -86,6 +86,35 @@ async def test_legs_are_kept_with_each_step_of_the_call(
     }
 
 
+async def test_legs_of_a_call_that_ended_are_changed_and_nothing_else(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    await store.create(call, [create_event(call)])
+    call.handle(ReleaseRequested(), at(1))
+    await store.update(call, [create_event(call, 2, CallStatus.DISCONNECTED)])
+    history = CallHistory(database.engine)
+    before, _ = history.call(call.plan.call_id)
+    caller = LegRecord(trunk="main", quality=SideQuality(50, 1, 0.5, 4.1, 20.0))
+    call.legs = {Side.CALLER: caller}
+    call.duration_s = 99
+    await store.update(call, [])
+    after, _ = history.call(call.plan.call_id)
+    assert after == replace(before, legs={Side.CALLER: caller})
+
+
+async def test_legs_of_another_nodes_call_are_left_alone(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    call.handle(ReleaseRequested(), at(1))
+    await SqlCallStore(database, node_id="another").create(call, [create_event(call)])
+    with pytest.raises(StoreConflict):
+        await store.update(call, [])
+
+
 async def test_call_without_legs_writes_no_text_of_them(
     store: SqlCallStore, database: Database
 ) -> None:

@@ -378,7 +378,9 @@ class CallStore(Protocol):
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
-        say is taken from `call` before this returns. Retried until it succeeds."""
+        say is taken from `call` before this returns. Retried until it succeeds.
+
+        Without events, after the terminal one, it changes what is kept of the legs."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""
