@@ -164,8 +164,10 @@ async def test_call_is_muted_held_paused_and_released_on_a_condition(
     )
 
     async def is_all_told() -> bool:
-        events = (await management.read(call))["events"]
-        return all(event["delivery"] == "delivered" for event in events)
+        known = await management.read(call)
+        # What came from a side is known, and kept, after the end.
+        is_kept = all(known["legs"][side]["quality"] for side in ("caller", "callee"))
+        return is_kept and all(event["delivery"] == "delivered" for event in known["events"])
 
     await _until(is_all_told)
     told = await management.read(call)
