@@ -132,6 +132,17 @@ async def test_call_is_muted_held_paused_and_released_on_a_condition(
     _, trunks = await management.ask("GET", "/trunks", as_operator=True)
     assert [trunk["live"]["channels"] for trunk in trunks["trunks"]] == [2]
 
+    # A trunk that is changed, and even left, keeps the calls that it has.
+    for method, suffix, change in (
+        ("PATCH", "", {"weight": 2}),
+        ("POST", "/disable", None),
+        ("POST", "/enable", None),
+    ):
+        status, trunk = await management.ask(
+            method, f"/trunks/main{suffix}", change, as_operator=True
+        )
+        assert (status, trunk["live"]["channels"]) == (200, 2)
+
     assert await management.ask("POST", f"{path}/mute", {"side": "caller"}) == (204, None)
     assert await _misses(callee, caller, CALLER_HZ)
     assert await _hears(caller, callee, CALLEE_HZ)
