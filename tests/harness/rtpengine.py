@@ -50,6 +50,8 @@ class Rtpengine:
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [
             program,
+            # Not what Debian's service is set up with.
+            "--config-file=none",
             *("--foreground", "--log-stderr", "--log-level=5"),
             # Without the kernel's module.
             "--table=-1",
@@ -59,6 +61,8 @@ class Rtpengine:
             f"--recording-dir={self.directory}",
             "--recording-method=pcap",
             "--mos=LQ",
+            # Whoever steers it says when a call is dead.
+            *("--timeout=86400", "--silent-timeout=86400"),
             "--num-threads=2",
             *self._options,
         ]

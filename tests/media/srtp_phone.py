@@ -1,5 +1,6 @@
 """A phone of SRTP, by libsrtp: what is not encrypted with the right key it does not hear."""
 
+import asyncio
 import base64
 
 from pylibsrtp import Error, Policy, Session
@@ -18,14 +19,14 @@ def read_key(key: SrtpKey) -> bytes:
 
 
 class SrtpPhone(RtpPhone):
-    """Encrypts with a key of its own; `use` tells it the other's. `strangers` counts what it
-    could not decrypt."""
+    """Encrypts with a key of its own; `use` tells it the other's. `was_strange` is set once
+    it could not decrypt something."""
 
     def __init__(self, ssrc: int) -> None:
         super().__init__(ssrc)
         text = base64.b64encode(bytes([ssrc]) * 30).decode()
         self.key = SrtpKey(1, SUITE, f"inline:{text}")
-        self.strangers = 0
+        self.was_strange = asyncio.Event()
         self._out = Session(Policy(read_key(self.key), Policy.SSRC_ANY_OUTBOUND))
         self._in: Session | None = None
 
@@ -41,7 +42,7 @@ class SrtpPhone(RtpPhone):
         try:
             self.heard.put_nowait(parse_rtp(self._in.unprotect(data)))
         except Error:
-            self.strangers += 1
+            self.was_strange.set()
 
     def transmit(self, packet: bytes, to: tuple[str, int]) -> None:
         super().transmit(self._out.protect(packet), to)

@@ -12,7 +12,7 @@ from tests.media.relay_contract import (
     read_payloads,
     strongest_frequency_hz,
 )
-from tests.media.rtp_phone import RtpPhone
+from tests.media.rtp_phone import HEARD_TIMEOUT_S, RtpPhone
 from tests.media.srtp_phone import SrtpPhone
 
 from clicktodial.control.port import RelayError, RelaySession
@@ -76,7 +76,9 @@ async def test_both_are_heard_whoever_of_them_speaks_srtp(
     await check_both_ways(session, caller, callee)
     assert [await session.local_crypto(side) for side in Side] == keys
     assert keys[0] != keys[1]
-    assert all(phone.strangers == 0 for phone in (caller, callee) if isinstance(phone, SrtpPhone))
+    assert not any(
+        phone.was_strange.is_set() for phone in (caller, callee) if isinstance(phone, SrtpPhone)
+    )
 
 
 async def test_key_of_neither_side_is_told_to_the_other(
@@ -89,9 +91,7 @@ async def test_key_of_neither_side_is_told_to_the_other(
     # Whoever heard the other's packets with the other's key would have been given it.
     caller.use(callee.key)
     callee.send(await session.local_address(Side.CALLEE), CALLEE_AUDIO)
-    async with asyncio.timeout(5):
-        while caller.strangers == 0:
-            await asyncio.sleep(0.01)
+    await asyncio.wait_for(caller.was_strange.wait(), HEARD_TIMEOUT_S)
     assert caller.heard.empty()
 
 
