@@ -6,6 +6,7 @@ can still be taken apart.
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -55,6 +56,11 @@ class Splitter:
         self._lock = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The one that is at work, or was last."""
+        return self._process
+
     async def run(self, job: dict[str, object]) -> dict[str, bool]:
         """Which sides have packets. Raises OSError where the job could not be done."""
         async with self._lock:
@@ -68,9 +74,12 @@ class Splitter:
                 await asyncio.to_thread(_end, process)
 
     async def _run(self, job: dict[str, object]) -> dict[str, bool]:
-        if self._process is None or self._process.poll() is not None:
-            self._process = await asyncio.to_thread(_start)
         process = self._process
+        if process is not None and process.poll() is not None:
+            await asyncio.to_thread(_end, process)
+            process = None
+        if process is None:
+            process = self._process = await asyncio.to_thread(_start)
         # It reads and writes within one thread, which the loop ends by ending the process.
         timer = asyncio.get_running_loop().call_later(self._timeout_s, process.kill)
         try:
@@ -202,7 +211,9 @@ def _ask(process: subprocess.Popen[bytes], line: bytes) -> bytes:
 def _end(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            # What a dead process was not told any more matters to nobody.
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
     try:
         process.wait(_CLOSE_TIMEOUT_S)
     except subprocess.TimeoutExpired:

@@ -81,6 +81,14 @@ class NgChannel(asyncio.DatagramProtocol):
             lambda: self, remote_addr=self._address
         )
 
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Where replies come to, while it is open."""
+        if self._transport is None:
+            return None
+        host, port = self._transport.get_extra_info("sockname")
+        return host, port
+
     def close(self) -> None:
         """Fail whatever is pending."""
         if self._transport is not None:
