@@ -20,11 +20,14 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
-# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 18 for itself.
-MEDIA_PORTS_MIN = 22
-# A machine of a hundred times another's strength is no fleet any more.
-NODE_WEIGHT_MAX = 100
-_PORT_MAX = 65_535
+    # What parties are offered, preferred first.
+    codecs: Annotated[
+        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
+    ] = ("PCMA", "PCMU")
+    driver: Literal["rtpio", "rtpengine"] = "rtpio"  # rtpio is embedded, rtpengine a daemon
+    # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
+    rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -81,6 +84,7 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+<<<<<<< HEAD
     # What is offered to phones, preferred first.
     codecs: Annotated[
         tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
@@ -89,6 +93,12 @@ class MediaSettings(_Table, frozen=True):
     # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
     rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
+=======
+    # What parties are offered, preferred first.
+    codecs: Annotated[
+        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
+    ] = ("PCMA", "PCMU")
+>>>>>>> rtpio
 
 
 class DatabaseSettings(_Table, frozen=True):
@@ -239,6 +249,8 @@ def _check(settings: Settings) -> None:
         raise ConfigError("media.rtpengine names a node twice")
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
+    if len(set(media.codecs)) < len(media.codecs):
+        raise ConfigError("media.codecs lists one twice")
     if (settings.stir.key_file is None) != (settings.stir.certificate_url is None):
         raise ConfigError("stir.key_file and stir.certificate_url are needed together")
     for name, host, advertised in (

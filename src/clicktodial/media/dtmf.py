@@ -42,12 +42,12 @@ class KeyDetector:
     """Tells keys once a press. `payload_type` is that of telephone-event from this sender."""
 
     def __init__(self, payload_type: int) -> None:
-        self._payload_type = payload_type
+        self.payload_type = payload_type
         self._presses: list[_Press] = []
 
     def receive(self, packet: RtpPacket) -> str | None:
         """The key that was pressed, one of DIGITS, where this packet is the first to tell."""
-        if packet.payload_type != self._payload_type or len(packet.payload) < _EVENT_BYTES:
+        if packet.payload_type != self.payload_type or len(packet.payload) < _EVENT_BYTES:
             return None
         event = packet.payload[0]
         if event >= len(DIGITS):

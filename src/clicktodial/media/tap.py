@@ -36,14 +36,23 @@ class Tap:
     """Listens to one side. `media` is what that side answered; times are monotonic seconds."""
 
     def __init__(self, media: MediaDescription, *, judges_answer: bool, now: float) -> None:
-        self._keys = None if media.dtmf is None else KeyDetector(media.dtmf.payload_type)
+        self._keys: KeyDetector | None = None
+        self._codecs: dict[int, Codec] = {}
         self._detector = AnswerDetector() if judges_answer else None
-        self._codecs = {codec.payload_type: codec for codec in (*_STATIC_CODECS, *media.codecs)}
         self._decoders: dict[str, _Decode] = {}
         self._stream: tuple[int, int] | None = None
         self._expected = 0
         self._told_samples = 0
         self._heard_until = now
+        self.change_media(media)
+
+    def change_media(self, media: MediaDescription) -> None:
+        """What the side sends is as described from now on."""
+        self._codecs = {codec.payload_type: codec for codec in (*_STATIC_CODECS, *media.codecs)}
+        if media.dtmf is None:
+            self._keys = None
+        elif self._keys is None or self._keys.payload_type != media.dtmf.payload_type:
+            self._keys = KeyDetector(media.dtmf.payload_type)
 
     def receive(self, data: bytes, now: float) -> list[Heard]:
         """Take a datagram, which may be anything."""

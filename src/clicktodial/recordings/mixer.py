@@ -15,6 +15,7 @@ import soundfile
 
 from clicktodial.audio.g722 import G722Decoder
 from clicktodial.audio.opus import OpusDecoder
+from clicktodial.audio.resample import HALF_TAPS, double_rate
 from clicktodial.recordings.capture import (
     G722_PAYLOAD_TYPE,
     PAYLOAD_BYTES_MAX,
@@ -30,10 +31,9 @@ from clicktodial.recordings.timeline import SAMPLE_RATE_HZ, Placement, place_pac
 # 10 s: half a MiB of stereo, however long the recording.
 BLOCK_TICKS = 10 * SAMPLE_RATE_HZ
 CHANNELS = 2
-# Of the filter that doubles the rate of G.711, to either side: what it folds is 60 dB down.
-_HALF_TAPS = 16
-# Packets reach over either end of a block by less than the longest packet; the filter by its half.
-_MARGIN_TICKS = PAYLOAD_BYTES_MAX + _HALF_TAPS
+# Packets reach over either end of a block by less than the longest packet; the filter that doubles
+# the rate by its half.
+_MARGIN_TICKS = PAYLOAD_BYTES_MAX + HALF_TAPS
 
 Samples = npt.NDArray[np.int16]
 Floats = npt.NDArray[np.float64]
@@ -161,19 +161,6 @@ class _WidebandTrack:
             decoder = G722Decoder(rate_hz) if is_g722 else OpusDecoder(rate_hz)
             self._decoders[key] = decoder
         return decoder
-
-
-def double_rate(pcm: Samples) -> Samples:
-    """Twice as many samples of the same sound: between any two, one that a filter finds."""
-    offset = np.arange(-_HALF_TAPS, _HALF_TAPS) + 0.5
-    taps = np.sinc(offset) * np.kaiser(2 * _HALF_TAPS, 6.0)
-    taps /= taps.sum()
-    between = np.convolve(pcm.astype(np.float64), taps, mode="full")
-    between = between[_HALF_TAPS : _HALF_TAPS + len(pcm)]
-    doubled = np.empty(2 * len(pcm), dtype=np.int16)
-    doubled[0::2] = pcm
-    doubled[1::2] = np.clip(np.round(between), -32_768, 32_767)
-    return doubled
 
 
 def mix(

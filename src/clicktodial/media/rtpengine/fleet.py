@@ -46,8 +46,8 @@ class RtpengineFleet:
         self._library = library
         self._owner = owner
         self._shared_dir = shared_dir.absolute()
-        self._codecs = tuple(codec for codec in KNOWN_CODECS if codec.name in settings.codecs)
-        self._codecs = tuple(sorted(self._codecs, key=lambda c: settings.codecs.index(c.name)))
+        known = {codec.name: codec for codec in KNOWN_CODECS}
+        self._codecs = tuple(known[name] for name in settings.codecs)
         self.captures = CaptureStore(self._shared_dir, Spool(spool_dir.absolute()), owner)
         self._nodes: list[RelayNode] = []
 
