@@ -20,14 +20,11 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
-    # What parties are offered, preferred first.
-    codecs: Annotated[
-        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
-    ] = ("PCMA", "PCMU")
-    driver: Literal["rtpio", "rtpengine"] = "rtpio"  # rtpio is embedded, rtpengine a daemon
-    # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
-    rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
-    rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
+# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 20 for itself.
+MEDIA_PORTS_MIN = 24
+# A machine of a hundred times another's strength is no fleet any more.
+NODE_WEIGHT_MAX = 100
+_PORT_MAX = 65_535
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -84,8 +81,7 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
-<<<<<<< HEAD
-    # What is offered to phones, preferred first.
+    # What parties are offered, preferred first.
     codecs: Annotated[
         tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
     ] = ("PCMA", "PCMU")
@@ -93,12 +89,6 @@ class MediaSettings(_Table, frozen=True):
     # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
     rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
-=======
-    # What parties are offered, preferred first.
-    codecs: Annotated[
-        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
-    ] = ("PCMA", "PCMU")
->>>>>>> rtpio
 
 
 class DatabaseSettings(_Table, frozen=True):
