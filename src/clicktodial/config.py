@@ -184,6 +184,12 @@ class Settings(_Table, frozen=True):
         return self.data_dir / "audio"
 
     @property
+    def rtpengine_dir(self) -> Path:
+        """Where the nodes of the relay fleet record."""
+        given = self.media.rtpengine_dir
+        return self.data_dir / "rtpengine" if given is None else Path(given)
+
+    @property
     def database_url(self) -> str:
         """An SQLAlchemy URL without a driver."""
         return self.database.url or f"sqlite:///{(self.data_dir / 'clicktodial.db').absolute()}"

@@ -3,17 +3,21 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import soundfile
 from tests.harness.rtpengine import Rtpengine
 from tests.media.relay_contract import (
     CALLEE_AUDIO,
     CALLER_AUDIO,
     DEAD_AFTER_S,
-    RelayContract,
+    RelayConversationContract,
+    RelayDeathContract,
     Stage,
     read_payloads,
     strongest_frequency_hz,
@@ -25,7 +29,7 @@ from tests.media.rtpengine.support import OWNER, create_settings
 
 from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
-from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.identifier import CallId, create_call_id
 from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.plan import Prompt
 from clicktodial.media.audio_library import AudioLibrary
@@ -37,7 +41,7 @@ NODE_DEATH_TIMEOUT_S = 10 * PINGS_MISSED_MAX * PING_INTERVAL_S
 POLL_S = 0.05
 
 
-class TestRtpengineFleet(RelayContract):
+class TestRtpengineFleet(RelayConversationContract):
     """The contract, over rtpengine."""
 
     async def test_quality_tells_what_came_and_what_never_came_of_each_side(
@@ -83,13 +87,27 @@ class TestRtpengineFleet(RelayContract):
                 await asyncio.sleep(POLL_S)
 
 
+class TestRtpengineFleetDeath(RelayDeathContract):
+    """The contract's other half, over rtpengine, which tells in seconds when something came."""
+
+    dead_after_s = 2
+
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def relay(self, daemon: Rtpengine, tmp_path: Path) -> AsyncIterator[RtpengineFleet]:
+        settings = create_settings(daemon, dead_after_s=self.dead_after_s)
+        relay = RtpengineFleet(settings, tmp_path, daemon.directory, owner="impatient")
+        await relay.start()
+        yield relay
+        await relay.close()
+
+
 class TestRtpengineFleetFeatures(RelayFeatureContract):
     """The further contract, over rtpengine."""
 
 
 async def wait_until_up(relay: RtpengineFleet, count: int) -> None:
     async with asyncio.timeout(NODE_DEATH_TIMEOUT_S):
-        while relay.nodes_up != count:  # noqa: ASYNC110 - nothing tells of it but the metrics
+        while sum(relay.up_by_node().values()) != count:  # noqa: ASYNC110 - nothing tells of it but the metrics
             await asyncio.sleep(POLL_S)
 
 
@@ -117,7 +135,7 @@ class TestOneNode:
         settings = create_settings(rtpengine=(f"{daemon.name};drained",))
         relay = RtpengineFleet(settings, tmp_path, daemon.directory, owner="drained")
         await relay.start()
-        assert relay.nodes_up == 1
+        assert sum(relay.up_by_node().values()) == 1
         assert not relay.has_room()
         with pytest.raises(RelayError):
             await relay.open(create_call_id(), print)
@@ -259,11 +277,15 @@ class TestTwoNodes:
             create_settings(*daemons), tmp_path / "spool", tmp_path / "shared", owner=OWNER
         )
         await relay.start()
-        deaths: asyncio.Queue[str] = asyncio.Queue()
+        deaths: asyncio.Queue[CallId] = asyncio.Queue()
+
+        def note_death(call_id: CallId, _: str) -> None:
+            deaths.put_nowait(call_id)
+
         sessions = {}
         for _ in range(4):
             call_id = create_call_id()
-            session = await relay.open(call_id, lambda _, each=call_id: deaths.put_nowait(each))
+            session = await relay.open(call_id, partial(note_death, call_id))
             host = (await session.local_address(Side.CALLER)).host
             sessions[call_id] = (session, host)
         assert Counter(host for _, host in sessions.values()) == {
@@ -273,7 +295,7 @@ class TestTwoNodes:
         lost = {call_id for call_id, (_, host) in sessions.items() if host == daemons[0].host}
         async with asyncio.timeout(NODE_DEATH_TIMEOUT_S):
             assert {await deaths.get() for _ in lost} == lost
-        assert relay.nodes_up == 1
+        assert sum(relay.up_by_node().values()) == 1
         for call_id, (session, _) in sessions.items():
             if call_id in lost:
                 with pytest.raises(RelayError):
@@ -304,7 +326,7 @@ class TestTwoNodes:
             create_settings(*daemons), tmp_path / "spool", tmp_path / "shared", owner=OWNER
         )
         await relay.start()
-        assert relay.nodes_up == 2
+        assert sum(relay.up_by_node().values()) == 2
         daemons[0].kill()
         hosts = set()
         for _ in range(3):

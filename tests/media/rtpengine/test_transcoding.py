@@ -52,7 +52,7 @@ def measure_hz(packets: Sequence[RtpPacket], codec: Codec) -> float:
     payloads = [packet.payload for packet in packets]
     if codec in (PCMA, PCMU):
         return strongest_frequency_hz(payloads, codec.name)
-    decoder = (G722Decoder if codec is G722 else OpusDecoder)(SAMPLE_RATE_HZ)
+    decoder = G722Decoder(8_000) if codec is G722 else OpusDecoder(8_000)
     pcm = decoder.decode(payloads)
     return float(np.argmax(np.abs(np.fft.rfft(pcm)))) * SAMPLE_RATE_HZ / len(pcm)
 

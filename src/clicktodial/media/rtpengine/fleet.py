@@ -132,9 +132,9 @@ class RtpengineFleet:
 
     # For metrics
 
-    @property
-    def nodes_up(self) -> int:
-        return sum(node.is_up for node in self._nodes)
+    def up_by_node(self) -> dict[str, int]:
+        """1 for each node that answers, 0 for one that does not."""
+        return {node.name: int(node.is_up) for node in self._nodes}
 
     @property
     def session_count(self) -> int:
