@@ -151,6 +151,13 @@ class MetricsSettings(_Table, frozen=True):
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None  # absent: no page
 
 
+class ManagementSettings(_Table, frozen=True):
+    """Who may administer over HTTP."""
+
+    # absent: only applications use the management API
+    token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -173,6 +180,7 @@ class Settings(_Table, frozen=True):
     security: SecuritySettings = SecuritySettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    management: ManagementSettings = ManagementSettings()
 
     @property
     def data_dir(self) -> Path:

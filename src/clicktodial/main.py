@@ -19,6 +19,8 @@ import structlog
 import uvloop
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
@@ -41,15 +43,18 @@ from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
 from clicktodial.sip.aio.tls import TlsListener
+from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.sip.aio.trunk_watch import TrunkWatch
 from clicktodial.sip.error import PassportError
 from clicktodial.sip.identity import IdentityWriter
 from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
+from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StorageError
+from clicktodial.storage.history import CallHistory
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.outbox import Outbox
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
@@ -142,7 +147,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         database.open()
         stack.push_async_callback(database.close)
         catalog = SqlRecordingCatalog(database)
-        applications = ApplicationDirectory(database, SecretVault(load_master_key(settings)))
+        vault = SecretVault(load_master_key(settings))
+        applications = ApplicationDirectory(database, vault)
         await applications.start()
         stack.push_async_callback(applications.close)
         recordings_root = settings.data_dir / "recordings"
@@ -183,6 +189,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 recorder,
                 metered,
                 notifier,
+                forecaster=telephony,
                 on_quality=metrics.count_quality,
             ),
             settings.calls,
@@ -197,6 +204,22 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
+        worker = Worker()
+        stack.push_async_callback(worker.close)
+        management = ManagementNeeds(
+            service=service,
+            applications=applications,
+            administration=Administration(
+                database.engine, vault, region=settings.calls.default_region
+            ),
+            history=CallHistory(database.engine),
+            library=library,
+            monitor=StatesMonitor(telephony.states),
+            worker=worker,
+            token=settings.management.token,
+            body_bytes_max=settings.http.body_bytes_max,
+            default_region=settings.calls.default_region,
+        )
         server = HttpServer(
             create_http_app(
                 service=service,
@@ -210,7 +233,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 further_handlers=[
                     create_metrics_handler(
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
-                    )
+                    ),
+                    *create_management_handlers(management),
                 ],
             )
         )

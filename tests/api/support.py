@@ -16,9 +16,24 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from clicktodial.api.openapi import create_document
-from clicktodial.control.error import CallHasEnded, CallNotFound
-from clicktodial.control.service import BeginCall
+from clicktodial.control.error import (
+    CallHasEnded,
+    CallNotFound,
+    ConditionNotMet,
+    NotConnected,
+    NotRecorded,
+)
+from clicktodial.control.port import TrunkForecast
+from clicktodial.control.service import (
+    UNCONDITIONAL,
+    BeginCall,
+    CallForecast,
+    LiveCall,
+    ReleaseCondition,
+)
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.call import CallState
+from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.recording import Recording
 
@@ -50,9 +65,22 @@ def create_application(**changes: Any) -> Application:
 
 
 class FakeService:
-    """Keeps the contract of CallService in memory; `error` is raised instead, once set."""
+    """Keeps the contract of CallService in memory; `error` is raised instead, once set.
+
+    Calls are joined, at once, unless put into `unconnected`.
+    """
 
     def __init__(self) -> None:
+        self.unconnected: set[CallId] = set()
+        self.recorded: set[CallId] = set()
+        self.muted: set[tuple[CallId, Side]] = set()
+        self.held: set[tuple[CallId, Side]] = set()
+        self.paused: set[CallId] = set()
+        self.conditions: list[ReleaseCondition] = []
+        self.forecasted: list[BeginCall] = []
+        self.answer = CallForecast(
+            (), TrunkForecast("main", 20_000), TrunkForecast("main", 30_000), 3_600, 50_000
+        )
         self.begun: list[tuple[AppId, BeginCall]] = []
         self.calls: dict[CallId, AppId] = {}
         self.ended: set[CallId] = set()
@@ -65,11 +93,57 @@ class FakeService:
         self.begun.append((application.app_id, request))
         call_id = CallId(f"{len(self.begun):032x}")
         self.calls[call_id] = application.app_id
+        if request.record:
+            self.recorded.add(call_id)
         return call_id
 
-    async def release(self, application: Application, call_id: CallId) -> None:
+    async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
+        if self.error is not None:
+            raise self.error
+        self.forecasted.append(request)
+        return self.answer
+
+    async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         self._check(application, call_id)
+        is_joined = call_id not in self.unconnected
+        return LiveCall(
+            CallState.CONNECTED if is_joined else CallState.CALLING_CALLEE,
+            frozenset(side for side in Side if (call_id, side) in self.muted),
+            frozenset(side for side in Side if (call_id, side) in self.held),
+            call_id in self.paused,
+        )
+
+    async def release(
+        self,
+        application: Application,
+        call_id: CallId,
+        condition: ReleaseCondition = UNCONDITIONAL,
+    ) -> None:
+        self._check(application, call_id)
+        self.conditions.append(condition)
+        if condition.after_s or (condition.only_unconnected and call_id not in self.unconnected):
+            raise ConditionNotMet
         self.ended.add(call_id)
+
+    async def set_muted(
+        self, application: Application, call_id: CallId, side: Side, *, muted: bool
+    ) -> None:
+        self._check_joined(application, call_id)
+        (self.muted.add if muted else self.muted.discard)((call_id, side))
+
+    async def set_held(
+        self, application: Application, call_id: CallId, side: Side, *, held: bool
+    ) -> None:
+        self._check_joined(application, call_id)
+        (self.held.add if held else self.held.discard)((call_id, side))
+
+    async def set_recording_paused(
+        self, application: Application, call_id: CallId, *, paused: bool
+    ) -> None:
+        self._check_joined(application, call_id)
+        if call_id not in self.recorded:
+            raise NotRecorded
+        (self.paused.add if paused else self.paused.discard)(call_id)
 
     async def continue_call(self, application: Application, call_id: CallId) -> None:
         self._check(application, call_id)
@@ -77,6 +151,11 @@ class FakeService:
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return self.calls.get(call_id) == app_id
+
+    def _check_joined(self, application: Application, call_id: CallId) -> None:
+        self._check(application, call_id)
+        if call_id in self.unconnected:
+            raise NotConnected
 
     def _check(self, application: Application, call_id: CallId) -> None:
         if self.error is not None:
@@ -252,7 +331,13 @@ class Platform:
 
 
 async def call_app(
-    app: Litestar, method: str, path: str, headers: HeaderList, chunks: list[bytes]
+    app: Litestar,
+    method: str,
+    path: str,
+    headers: HeaderList,
+    chunks: list[bytes],
+    *,
+    query: str = "",
 ) -> Answer:
     """One request over ASGI, as a server would drive it."""
     scope = {
@@ -263,7 +348,7 @@ async def call_app(
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "headers": headers,
         "client": ("127.0.0.1", 1),

@@ -41,6 +41,10 @@ DEFAULT_OPTIONS = {
     "announcement_to": ["callee", "caller"],
     "ringback_audio": None,
     "warning_audio": None,
+    "presence": "none",
+    "presence_audio": None,
+    "presence_timeout_s": 15,
+    "hold_audio": None,
 }
 
 
@@ -193,8 +197,58 @@ def test_enterprise_goes_through_its_states(command: Command) -> None:
     for verb, status in (("suspend", "suspended"), ("resume", "active"), ("cancel", "cancelled")):
         command.run("enterprise", verb, "acme")
         assert command.run_json("enterprise", "list") == [
-            {"enterprise_id": "acme", "name": "Acme Ltd", "status": status}
+            {
+                "enterprise_id": "acme",
+                "name": "Acme Ltd",
+                "status": status,
+                "limits": NO_LIMITS,
+            }
         ]
+
+
+NO_LIMITS = dict.fromkeys(
+    ("live_calls_max", "calls_per_second_max", "max_duration_s", "ring_timeout_s_max")
+)
+
+
+def test_limits_of_an_enterprise_are_set_shown_and_taken_away(command: Command) -> None:
+    command.run("enterprise", "create", "acme")
+    assert command.run_json("enterprise", "show", "acme")["limits"] == NO_LIMITS
+    first = command.run_json(
+        "enterprise", "set-limits", "acme", "--live-calls", "10", "--calls-per-second", "2",
+        "--max-duration", "600", "--ring-timeout", "30",
+    )  # fmt: skip
+    limits = {
+        "live_calls_max": 10,
+        "calls_per_second_max": 2,
+        "max_duration_s": 600,
+        "ring_timeout_s_max": 30,
+    }
+    assert first["limits"] == limits
+    second = command.run_json("enterprise", "set-limits", "acme", "--live-calls", "0")
+    assert second["limits"] == limits | {"live_calls_max": None}
+    text = command.run("enterprise", "show", "acme")
+    assert "Calls a second       2" in text
+    assert "Calls at a time      -" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", "none"), "there is no enterprise none"),
+        (("set-limits", "none", "--live-calls", "1"), "there is no enterprise none"),
+        (("set-limits", "acme", "--live-calls", "-1"), "between"),
+        (("set-limits", "acme", "--calls-per-second", "10001"), "between"),
+        (("set-limits", "acme", "--max-duration", "86401"), "between"),
+        (("set-limits", "acme", "--ring-timeout", "86401"), "between"),
+    ],
+)
+def test_limits_that_make_no_sense_change_nothing(
+    command: Command, arguments: tuple[str, ...], words: str
+) -> None:
+    command.run("enterprise", "create", "acme")
+    assert words in command.run("enterprise", *arguments, code=1)
+    assert command.run_json("enterprise", "show", "acme")["limits"] == NO_LIMITS
 
 
 # Trunks
@@ -208,6 +262,7 @@ ALL_OF_A_TRUNK = (
     "--tls-certificate", "/etc/us.pem", "--tls-key", "/etc/us.key",
     "--register", "--register-expires", "300", "--options-interval", "15",
     "--session-expires", "600", "--charging-vector", "--no-sign", "--privacy", "user; ID",
+    "--srtp", "Required", "--codec", "opus", "--codec", "PCMA", "--cost-per-minute", "0.0125",
 )  # fmt: skip
 TRUNK = {
     "name": "main",
@@ -238,6 +293,9 @@ TRUNK = {
     "charging_vector": True,
     "signs_calls": False,
     "privacy": "user;id",
+    "srtp": "required",
+    "codecs": ["OPUS", "PCMA"],
+    "cost_per_minute_micros": 12_500,
     "enabled": True,
 }
 
@@ -259,7 +317,9 @@ def test_trunk_add_with_all_options_is_listed_as_given(
     assert answer == TRUNK
     assert command.run_json("trunk", "list") == [TRUNK]
     assert command.run_json("trunk", "show", "main") == TRUNK
-    assert "only-here" not in command.run("trunk", "show", "main")
+    shown = command.run("trunk", "show", "main")
+    assert "only-here" not in shown
+    assert "0.0125" in shown
 
 
 def test_trunk_set_changes_what_is_given_and_nothing_else(
@@ -286,6 +346,8 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
     command.run("trunk", "set", "main", "--username", "", "--no-register", "--sign")
     changed |= {"prefixes": [], "headers": [], "domain": None, "username": None}
     changed |= {"registers": False, "signs_calls": True}
+    command.run("trunk", "set", "main", "--codec", "", "--srtp", "never", "--cost-per-minute", "0")
+    changed |= {"codecs": [], "srtp": "never", "cost_per_minute_micros": 0}
     assert command.run_json("trunk", "show", "main") == changed
 
 
@@ -308,6 +370,16 @@ def test_trunk_set_changes_what_is_given_and_nothing_else(
         (("--options-interval", "-1"), 1, "OPTIONS"),
         (("--privacy", "id;secret"), 1, "privacy"),
         (("--privacy", "id;id"), 1, "privacy"),
+        (("--srtp", "maybe"), 2, "none of"),
+        (("--codec", "G729"), 1, "codec"),
+        (("--codec", "PCMA", "--codec", "pcma"), 1, "codec"),
+        (("--cost-per-minute", "-0.01"), 1, "cost"),
+        (("--cost-per-minute", "101"), 1, "cost"),
+        (("--cost-per-minute", "1e30"), 2, "amount"),
+        (("--cost-per-minute", "0.0000001"), 2, "amount"),
+        (("--cost-per-minute", "free"), 2, "amount"),
+        (("--cost-per-minute", "NaN"), 2, "amount"),
+        (("--cost-per-minute", "Infinity"), 2, "amount"),
         (("--privacy", "user"), 1, "id"),
         (("--header", "Identity: x"), 1, "Identity"),
     ],
@@ -339,7 +411,10 @@ def test_audio_is_added_listed_and_removed(command: Command, tmp_path: Path) -> 
 
 def test_option_of_an_audio_that_is_not_there_is_refused(command: Command) -> None:
     create(command)
-    for option in ("--announcement", "--ringback-audio", "--warning-audio"):
+    for option in (
+        "--announcement", "--ringback-audio", "--warning-audio", "--presence-audio",
+        "--hold-audio",
+    ):  # fmt: skip
         text = command.run("app", "set-options", APP_ID, option, "nothing", code=1)
         assert "there is no audio nothing" in text
 
@@ -356,7 +431,8 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         "--caller-ring-timeout", "20", "--callee-ring-timeout", "30", "--max-duration", "600",
         "--warn-before-end", "15", "--warn", "both", "--ringback", "network",
         "--announcement", "notice", "--announce", "callee", "--ringback-audio", "music",
-        "--warning-audio", "voice",
+        "--warning-audio", "voice", "--presence", "key-and-detection",
+        "--presence-audio", "voice", "--presence-timeout", "20", "--hold-audio", "music",
     )  # fmt: skip
     options = {
         "shown_to_caller": None,
@@ -372,6 +448,10 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         "announcement_to": ["callee"],
         "ringback_audio": "music",
         "warning_audio": "voice",
+        "presence": "key-and-detection",
+        "presence_audio": "voice",
+        "presence_timeout_s": 20,
+        "hold_audio": "music",
     }
     assert answer == {"app_id": APP_ID, "options": options}
     assert command.run_json("app", "show", APP_ID)["options"] == options
@@ -380,6 +460,8 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         "--caller-ring-timeout", "0", "--callee-ring-timeout", "0", "--max-duration", "0",
         "--warn-before-end", "0", "--warn", "caller", "--ringback", "tone-or-network",
         "--announcement", "", "--announce", "both", "--ringback-audio", "", "--warning-audio", "",
+        "--presence", "none", "--presence-audio", "", "--presence-timeout", "15",
+        "--hold-audio", "",
     )  # fmt: skip
     assert command.run_json("app", "show", APP_ID)["options"] == DEFAULT_OPTIONS
 
@@ -391,6 +473,9 @@ def test_app_set_options_changes_what_is_given_and_takes_away_what_is_empty(
         (("--max-duration", "-1"), 1),
         (("--warn", "nobody"), 2),
         (("--ringback", "music"), 2),
+        (("--presence", "guess"), 2),
+        (("--presence-timeout", "0"), 1),
+        (("--presence-timeout", "121"), 1),
     ],
 )
 def test_app_options_that_make_no_sense_change_nothing(

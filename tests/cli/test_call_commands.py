@@ -13,16 +13,20 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 from tests.cli.conftest import Command
+from typer.testing import CliRunner
 
+from clicktodial.cli import app
 from clicktodial.cli.client import PIECE_BYTES
 from clicktodial.config import load_settings
 from clicktodial.domain.call import CallState, EndedBy, EndStage
-from clicktodial.domain.cause import EndReason
+from clicktodial.domain.cause import EndReason, Side
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.storage import table
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.event_codec import encode_event
+from clicktodial.storage.leg_codec import encode_legs
 from clicktodial.storage.migration import migrate_engine
 
 APP_ID = "12345678"
@@ -230,6 +234,111 @@ def test_call_followed_waits_for_what_is_still_to_come(
     assert len(waits) == 1
 
 
+FORECAST: dict[str, Any] = {
+    "is_possible": True,
+    "obstacles": [],
+    "caller": {"trunk": "main", "cost_per_minute_micros": 20_000, "obstacle": None},
+    "callee": {"trunk": "other", "cost_per_minute_micros": 30_500, "obstacle": None},
+    "max_duration_s": 3_600,
+    "cost_per_minute_micros": 50_500,
+}
+
+
+@pytest.mark.usefixtures("application")
+def test_dry_run_tells_what_would_become_of_the_call(command: Command, server: StubServer) -> None:
+    server.answer = json.dumps(FORECAST).encode()
+    arguments = ("call", "8613912345673", "8613810268653", "--dry-run", "--url", server.url)
+    assert command.run_json(*arguments, "--record") == FORECAST
+    ((path, authorization, body),) = server.requests
+    assert path == "/management/v1/calls/forecast"
+    assert authorization == f"Basic {base64.b64encode(b'12345678:S').decode()}"
+    assert body == {
+        "sponsor": "+861052680000",
+        "caller": "8613912345673",
+        "callee": "8613810268653",
+        "record": True,
+    }
+    text = command.run(*arguments)
+    assert text.startswith("The call may be placed.\n")
+    assert "Callee through  other" in text
+    assert "Cost a minute   0.0505" in text
+
+
+@pytest.mark.usefixtures("application")
+def test_dry_run_of_a_call_that_would_fail_says_why(command: Command, server: StubServer) -> None:
+    none = {"trunk": None, "cost_per_minute_micros": 0, "obstacle": "no trunk carries it"}
+    changes = {"is_possible": False, "obstacles": ["no trunk", "stopping"], "caller": none}
+    server.answer = json.dumps(FORECAST | changes).encode()
+    arguments = ["call", "1", "2", "--dry-run", "--url", server.url]
+    full = [*arguments, "--config", str(command.config_path)]
+    result = CliRunner().invoke(app, full)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("The call would not be placed: no trunk; stopping.\n")
+    assert "Caller through  no trunk carries it" in result.stdout
+    assert command.run_json(*arguments, code=1)["is_possible"] is False
+
+
+# What is done with a call that lives
+
+
+DONE: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
+    (("release",), {"only_unconnected": False, "after_s": 0}, "is released"),
+    (
+        ("release", "--only-unconnected", "--after", "5"),
+        {"only_unconnected": True, "after_s": 5},
+        "is released",
+    ),
+    (("continue",), {}, "goes on"),
+    (("mute", "caller"), {"side": "caller"}, "the caller is muted"),
+    (("unmute", "callee"), {"side": "callee"}, "the callee is heard again"),
+    (("hold", "callee"), {"side": "callee"}, "the callee is on hold"),
+    (("resume", "caller"), {"side": "caller"}, "the caller is off hold"),
+    (("pause-recording",), {}, "is not recorded for now"),
+    (("resume-recording",), {}, "is recorded again"),
+]
+
+
+@pytest.mark.usefixtures("application")
+@pytest.mark.parametrize(("arguments", "body", "words"), DONE)
+def test_command_asks_the_server_as_the_call_s_application(
+    command: Command,
+    server: StubServer,
+    arguments: tuple[str, ...],
+    body: dict[str, Any],
+    words: str,
+) -> None:
+    command.run("app", "create", "--app-id", "other")
+    add_call(command)
+    server.status, server.answer = 204, b""
+    verb, *rest = arguments
+    full = ("calls", verb, CALL_ID, *rest, "--url", server.url)
+    assert command.run(*full) == f"Call {CALL_ID}: {words}.\n"
+    assert command.run_json(*full) == {"call_id": CALL_ID, "done": verb, **body}
+    path, authorization, asked = server.requests[0]
+    assert path == f"/management/v1/calls/{CALL_ID}/{verb}"
+    assert authorization == f"Basic {base64.b64encode(b'12345678:S').decode()}"
+    assert asked == body
+
+
+@pytest.mark.usefixtures("application")
+def test_command_that_the_server_refuses_is_told_in_its_words(
+    command: Command, server: StubServer
+) -> None:
+    add_call(command)
+    server.status = 409
+    server.answer = b'{"code":"not-connected","detail":"The parties are not joined."}'
+    told = command.run("calls", "mute", CALL_ID, "caller", "--url", server.url, code=1)
+    assert told == "Error: the server refused: 409 not-connected The parties are not joined.\n"
+
+
+def test_command_used_wrongly_asks_nobody(command: Command, server: StubServer) -> None:
+    add_call(command)
+    command.run("calls", "mute", CALL_ID, "both", "--url", server.url, code=2)
+    command.run("calls", "release", CALL_ID, "--after", "-1", "--url", server.url, code=2)
+    assert "no call" in command.run("calls", "hold", "none", "caller", code=1)
+    assert server.requests == []
+
+
 # Reading calls
 
 
@@ -278,6 +387,26 @@ def test_each_reason_is_explained(
     told = command.run_json("calls", "show", CALL_ID)["explanation"]
     assert told.startswith(f"{reason}: {words}")
     assert told.endswith("(SIP 486 Busy, Q.850 17)")
+
+
+def test_calls_show_tells_how_each_leg_went(command: Command) -> None:
+    legs = {
+        Side.CALLER: LegRecord(
+            trunk="main",
+            codec="PCMA",
+            quality=SideQuality(980, 20, 3.456, 4.123, 41.7),
+            silence_s=3,
+        ),
+        Side.CALLEE: LegRecord(trunk="other", codec="OPUS", is_encrypted=True),
+    }
+    add_call(command, legs=encode_legs(legs))
+    text = command.run("calls", "show", CALL_ID)
+    lines = [line.split() for line in text.splitlines()[-3:]]
+    assert lines[0][:4] == ["LEG", "TRUNK", "CODEC", "PACKETS"]
+    assert lines[1] == ["caller", "main", "PCMA", "980", "2.0", "%", "3.5", "42", "4.1", "3"]
+    assert lines[2] == ["callee", "other", "OPUS", "(SRTP)", *["-"] * 6]
+    answer = command.run_json("calls", "show", CALL_ID)
+    assert answer["call"]["legs"]["caller"]["quality"]["mos"] == 4.123
 
 
 def test_call_that_lives_has_no_end(command: Command) -> None:

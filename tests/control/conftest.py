@@ -3,25 +3,43 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
-from clicktodial.control.port import Capture, LegEvent, LegPlan, RecordingOutcome, RelayError
+from clicktodial.control.port import (
+    Answered,
+    Capture,
+    Heard,
+    LegEvent,
+    LegPlan,
+    RecordingOutcome,
+    RelayError,
+    TrunkForecast,
+)
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.leg import CallQuality, SideQuality
-from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.domain.leg import CallQuality, LegRecord, SideQuality
+from clicktodial.domain.media import (
+    OFFERED_CODECS,
+    PCMA,
+    TELEPHONE_EVENT,
+    Codec,
+    MediaAddress,
+    MediaDescription,
+    SrtpKey,
+)
 from clicktodial.domain.number import parse_number
-from clicktodial.domain.plan import Prompt
+from clicktodial.domain.plan import CallOptions, Prompt
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -78,9 +96,17 @@ class FakeLeg:
     sip_call_id: str | None = "sip"
     q850: int | None = None
     decisions: list[str] = field(default_factory=list)
+    offers: list[MediaDescription] = field(default_factory=list)
+    is_too_late: bool = False  # whatever is answered now
 
-    def answer_offer(self) -> None:
-        self.decisions.append("answered")
+    def reoffer(self, media: MediaDescription) -> None:
+        self.offers.append(media)
+
+    def answer_offer(self, codec: Codec) -> bool:
+        if self.hung_up or self.is_too_late:
+            return False
+        self.decisions.append(f"answered {codec.name}")
+        return True
 
     def refuse_offer(self) -> None:
         self.decisions.append("refused")
@@ -93,11 +119,15 @@ class FakeLeg:
 @dataclass
 class FakeTelephony:
     legs: list[FakeLeg] = field(default_factory=list)
+    forecasts: dict[str, TrunkForecast] = field(default_factory=dict)
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> FakeLeg:
         leg = FakeLeg(plan, on_event)
         self.legs.append(leg)
         return leg
+
+    def forecast(self, destination: str) -> TrunkForecast:
+        return self.forecasts.get(destination, TrunkForecast("trunk", 1_000))
 
 
 @dataclass
@@ -106,9 +136,18 @@ class FakeRelay:
 
     done: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    failing_once: set[str] = field(default_factory=set)
+    failing_prompts: set[str] = field(default_factory=set)
     room: bool = True
     on_dead: Callable[[str], None] | None = None
     ends: list[Callable[[], None]] = field(default_factory=list)
+    heard: list[Callable[[Heard], None]] = field(default_factory=list)
+    codecs: tuple[Codec, ...] = OFFERED_CODECS
+    playable_codecs: tuple[Codec, ...] = OFFERED_CODECS
+    can_transcode: bool = False
+    crypto: tuple[SrtpKey, ...] = ()
+    remote: dict[Side, MediaDescription] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def has_room(self) -> bool:
         return self.room
@@ -118,9 +157,18 @@ class FakeRelay:
         self.on_dead = on_dead
         return self
 
+    def hold(self, command: str) -> asyncio.Event:
+        """Let the next such command wait for the event."""
+        self.held[command] = asyncio.Event()
+        return self.held[command]
+
     async def _do(self, what: str) -> None:
         await asyncio.sleep(0)
-        if what.split()[0] in self.failing:
+        held = self.held.pop(what.split()[0], None)
+        if held is not None:
+            await held.wait()
+        if what.split()[0] in self.failing | self.failing_once:
+            self.failing_once.discard(what.split()[0])
             raise RelayError(what)
         self.done.append(what)
 
@@ -130,10 +178,16 @@ class FakeRelay:
 
     async def set_remote(self, side: Side, media: MediaDescription) -> None:
         await self._do(f"set_remote {side}")
+        self.remote[side] = media
+
+    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
+        return self.crypto
 
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
+        if prompt.audio in self.failing_prompts:
+            raise RelayError(prompt.audio)
         await self._do(f"play {prompt.audio} to {side}")
         if on_end is not None:
             self.ends.append(on_end)
@@ -141,8 +195,29 @@ class FakeRelay:
     async def stop_playing(self, side: Side) -> None:
         await self._do(f"stop_playing {side}")
 
+    async def listen(
+        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
+    ) -> None:
+        await self._do(f"listen to {side}{' and judge' if judges_answer else ''}")
+        self.heard.append(on_heard)
+
+    async def stop_listening(self, side: Side) -> None:
+        await self._do(f"stop_listening {side}")
+
+    async def set_muted(self, side: Side, *, muted: bool) -> None:
+        await self._do(f"set_muted {side} {muted}")
+
+    async def set_patient(self, *, patient: bool) -> None:
+        await self._do(f"set_patient {patient}")
+
     async def start_recording(self) -> None:
         await self._do("start_recording")
+
+    async def pause_recording(self) -> None:
+        await self._do("pause_recording")
+
+    async def resume_recording(self) -> None:
+        await self._do("resume_recording")
 
     async def quality(self) -> CallQuality:
         if "quality" in self.failing:
@@ -165,7 +240,7 @@ class FakeRecorder:
     ) -> RecordingOutcome:
         await asyncio.sleep(self.delay_s)
         self.finished.append(recording_id)
-        return RecordingOutcome(self.result)
+        return RecordingOutcome(self.result, caller_silence_s=4, callee_silence_s=0)
 
 
 @dataclass
@@ -174,7 +249,9 @@ class FakeStore:
 
     failure: Exception | None = None
     turns: int = 0
+    update_failure: Exception | None = None
     states: list[str] = field(default_factory=list)
+    legs: list[dict[Side, LegRecord]] = field(default_factory=list)
     known: dict[CallId, AppId] = field(default_factory=dict)
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
@@ -183,7 +260,7 @@ class FakeStore:
             future.set_exception(self.failure)
         else:
             self.known[call.plan.call_id] = call.plan.app_id
-            self.states.append(call.state)
+            self._write(call)
             self._resolve(future, self.turns)
         return future
 
@@ -195,9 +272,16 @@ class FakeStore:
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
-        self.states.append(call.state)
-        future.set_result(None)
+        self._write(call)
+        if self.update_failure is not None:
+            future.set_exception(self.update_failure)
+        else:
+            future.set_result(None)
         return future
+
+    def _write(self, call: Call) -> None:
+        self.states.append(call.state)
+        self.legs.append({side: replace(record) for side, record in call.legs.items()})
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return self.known.get(call_id) == app_id
@@ -228,6 +312,23 @@ class Platform:
     application: Application
     qualities: list[CallQuality]
 
+    def set_options(self, **options: Any) -> None:
+        """Give the application these for its calls to come."""
+        self.application = replace(self.application, options=CallOptions(**options))
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and what it brings about happen."""
+        await asyncio.sleep(seconds)
+        await settle()
+
+    async def connect(self, answer: MediaDescription, *, record: bool = False) -> CallId:
+        """A call whose parties have both answered so."""
+        call_id = await self.begin(record=record)
+        for leg in (0, 1):
+            self.telephony.legs[leg].on_event(Answered(answer))
+            await settle()
+        return call_id
+
     async def begin(self, *, record: bool = False) -> CallId:
         request = BeginCall(
             sponsor=parse_number("01052680000"),
@@ -251,7 +352,14 @@ def create_platform(calls: CallsSettings) -> Platform:
     store, notifier = FakeStore(), FakeNotifier()
     qualities: list[CallQuality] = []
     needs = CallDependencies(
-        LoopClock(), telephony, relay, recorder, store, notifier, on_quality=qualities.append
+        LoopClock(),
+        telephony,
+        relay,
+        recorder,
+        store,
+        notifier,
+        forecaster=telephony,
+        on_quality=qualities.append,
     )
     application = Application(
         app_id=AppId("12345678"),

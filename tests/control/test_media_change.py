@@ -32,10 +32,10 @@ async def test_party_that_moves_is_answered_once_the_relay_follows(
     await connect(platform, answer)
     leg = platform.telephony.legs[side]
     before = platform.relay.done.count(f"set_remote {name}")
-    leg.on_event(Offered(replace(answer, address=MediaAddress("127.0.0.1", 6100))))
+    leg.on_event(Offered(replace(answer, address=MediaAddress("127.0.0.1", 6100)), 4.0))
     assert leg.decisions == []
     await settle()
-    assert leg.decisions == ["answered"]
+    assert leg.decisions == ["answered PCMA"]
     assert platform.relay.done.count(f"set_remote {name}") == before + 1
     assert platform.telephony.legs[1 - side].decisions == []
 
@@ -47,7 +47,7 @@ async def test_party_that_moves_where_the_relay_cannot_follow_is_refused(
     platform.relay.failing.add("set_remote")
     leg = platform.telephony.legs[1]
     with capture_logs() as logs:
-        leg.on_event(Offered(answer))
+        leg.on_event(Offered(answer, 4.0))
         await settle()
     assert leg.decisions == ["refused"]
     assert [entry["event"] for entry in logs] == ["media.change_refused"]
@@ -64,10 +64,10 @@ async def test_hold_without_an_address_leaves_the_relay_alone(
     held = replace(
         answer, address=MediaAddress(UNSPECIFIED_HOST, 6000), direction=MediaDirection.SEND
     )
-    leg.on_event(Offered(held))
+    leg.on_event(Offered(held, 4.0))
     await settle()
-    assert leg.decisions == ["answered"]
-    assert platform.relay.done == before
+    assert leg.decisions == ["answered PCMA"]
+    assert platform.relay.done == [*before, "set_patient True"]
 
 
 async def test_answer_to_an_offer_of_ours_moves_the_relay_and_owes_nothing(

@@ -1,7 +1,7 @@
 """What an application's options make of its calls."""
 
 import pytest
-from tests.domain.test_call import (
+from tests.domain.scene import (
     CALLEE_ANSWERED,
     CALLEE_MEDIA,
     CALLER_ANSWERED,

@@ -5,6 +5,7 @@ addresses, and everything within a dialog follows the Route headers, as a carrie
 """
 
 import asyncio
+import re
 import shutil
 import socket
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "auth.so"
+loadmodule "xlog.so"
 {modules}
 modparam("rr", "enable_full_lr", 1)
 modparam("auth", "algorithm", "{algorithm}")
@@ -50,13 +52,21 @@ request_route {{
     {register}
     if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
     if (has_totag()) {{
-        if (loose_route()) {{ {within} t_relay(); exit; }}
+        if (loose_route()) {{
+            {within}
+            xlog("L_ALERT", "within a dialog: $rm of $ci\\n");
+            t_relay();
+            exit;
+        }}
         if (is_method("ACK")) {{ if (t_check_trans()) t_relay(); exit; }}
         sl_send_reply("404", "Not Here");
         exit;
     }}
     {outside}
-    if (is_method("INVITE")) record_route();
+    if (is_method("INVITE")) {{
+        record_route();
+        xlog("L_ALERT", "out of a dialog: INVITE of $ci\\n");
+    }}
 {routes}
     sl_send_reply("404", "Not Found");
 }}
@@ -88,7 +98,6 @@ _ASK = """if (!pv_proxy_authenticate("{realm}", "{password}", "0")) {{
 
 _REGISTRAR_MODULES = """loadmodule "usrloc.so"
 loadmodule "registrar.so"
-loadmodule "xlog.so"
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "min_expires", {min_expires_s})
 modparam("registrar", "min_expires_mode", 1)"""
@@ -186,6 +195,12 @@ class Kamailio:
         """What it wrote to standard error."""
         assert self._process is not None
         return self._process.errors
+
+    def passed(self, method: str) -> set[str]:
+        """The Call-IDs of the requests that it passed on; for INVITE, of those that opened
+        something."""
+        where = "out of" if method == "INVITE" else "within"
+        return set(re.findall(rf"{where} a dialog: {method} of (\S+)", self.log))
 
     def close(self) -> None:
         """End it and its workers."""

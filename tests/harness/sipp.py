@@ -1,6 +1,7 @@
 """SIPp as a phone: a scenario file, a process, and its verdict."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,12 @@ from tests.harness.address import Address, allocate_host, format_address, free_p
 from tests.harness.process import OwnedProcess, ProcessTimeout
 
 SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
+PARTS = SCENARIOS / "part"
+_INCLUDE = re.compile(r"\[include ([a-z_.]+)\]")
 VERDICT_TIMEOUT_S = 30.0
 _BOUND_TIMEOUT_S = 10.0
 _POLL_S = 0.005
+_MESSAGE_RULE = "-----------------------------------------------"
 # SIPp gives up by itself, should the test that started it be killed.
 _LIFETIME_S = 180
 
@@ -24,8 +28,9 @@ class Sipp:
     """One SIPp process on a host of its own.
 
     `keys` fill the scenario's `[name]` places before SIPp reads it, since SIPp itself takes no
-    keyword for a status. A server scenario names `target` None; a client
-    scenario calls the target at once.
+    keyword for a status; `[include NAME]` is a file of `scenarios/part`. A server scenario names
+    `target` None; a client scenario calls the target at once. `speed` is that of the FastLoop on
+    which SIPp is waited for.
     """
 
     def __init__(
@@ -37,9 +42,11 @@ class Sipp:
         keys: Mapping[str, str] | None = None,
         target: Address | None = None,
         arguments: tuple[str, ...] = (),
+        speed: float = 1.0,
     ) -> None:
         host = allocate_host()
         self.scenario = scenario
+        self._speed = speed
         self.address: Address = (host, free_port(host))
         self._stem = directory / f"sipp-{Path(scenario).stem}-{self.address[0]}"
         self._process = OwnedProcess(
@@ -51,6 +58,9 @@ class Sipp:
         if not scenario.endswith(".xml"):
             return ["-sn", scenario]
         text = (SCENARIOS / scenario).read_text()
+        # Parts may have parts of their own.
+        while _INCLUDE.search(text):
+            text = _INCLUDE.sub(lambda found: (PARTS / found[1]).read_text().rstrip(), text)
         for name, value in keys.items():
             text = text.replace(f"[{name}]", value)
         path = Path(f"{self._stem}.xml")
@@ -78,18 +88,18 @@ class Sipp:
     async def wait_bound(self) -> None:
         """Return when the SIP socket is open; the kernel's table is where SIPp tells it."""
         try:
-            async with asyncio.timeout(_BOUND_TIMEOUT_S):
+            async with asyncio.timeout(_BOUND_TIMEOUT_S * self._speed):
                 while not _is_bound(self.address):
                     if not self._process.is_running:
                         raise SippFailed(self._report("it ended before it listened"))
-                    await asyncio.sleep(_POLL_S)
+                    await asyncio.sleep(_POLL_S * self._speed)
         except TimeoutError as error:
             raise SippFailed(self._report("it does not listen")) from error
 
     async def finish(self, timeout_s: float = VERDICT_TIMEOUT_S) -> int:
         """Wait until all calls were handled; returns the exit status, 1 where some went wrong."""
         try:
-            return await self._process.wait(timeout_s)
+            return await self._process.wait(timeout_s * self._speed)
         except ProcessTimeout as error:
             raise SippFailed(self._report("its calls did not end")) from error
 
@@ -98,6 +108,24 @@ class Sipp:
         status = await self.finish(timeout_s)
         if status != 0:
             raise SippFailed(self._report(f"exit status {status}"))
+
+    async def wait_received(self, text: str, *, times: int = 1) -> None:
+        """Return when so many messages with that text have reached SIPp."""
+        await self._wait_message(text, times, "message received")
+
+    async def wait_sent(self, text: str, *, times: int = 1) -> None:
+        """Return when SIPp has sent so many messages with that text."""
+        await self._wait_message(text, times, "message sent")
+
+    async def _wait_message(self, text: str, times: int, way: str) -> None:
+        async with asyncio.timeout(VERDICT_TIMEOUT_S * self._speed):
+            while True:
+                entries = self.messages.split(_MESSAGE_RULE)
+                if sum(way in entry and text in entry for entry in entries) >= times:
+                    return
+                if not self._process.is_running:
+                    raise SippFailed(self._report(f"it ended without {text!r}"))
+                await asyncio.sleep(_POLL_S * self._speed)
 
     @property
     def messages(self) -> str:

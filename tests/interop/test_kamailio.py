@@ -91,8 +91,12 @@ async def check_conversation(stage: Stage, caller: Baresip, callee: Baresip) -> 
 
 
 async def test_call_through_a_record_routing_proxy_is_heard_both_ways(tmp_path: Path) -> None:
-    async with open_network(tmp_path) as (stage, _, caller, callee):
+    async with open_network(tmp_path) as (stage, kamailio, caller, callee):
         await check_conversation(stage, caller, callee)
+        # Both ACKs and both BYEs followed the Record-Route.
+        legs = kamailio.passed("INVITE")
+        assert len(legs) == 2
+        assert kamailio.passed("ACK") == kamailio.passed("BYE") == legs
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
@@ -100,9 +104,13 @@ async def test_proxy_that_asks_for_credentials_is_given_them(
     tmp_path: Path, algorithm: str
 ) -> None:
     network = open_network(tmp_path, password=PASSWORD, algorithm=algorithm)
-    async with network as (stage, _, caller, callee):
+    async with network as (stage, kamailio, caller, callee):
         await set_credentials(stage, tmp_path, PASSWORD)
         await check_conversation(stage, caller, callee)
+        # Nothing is passed on without credentials: INVITEs, and BYEs within their dialogs.
+        legs = kamailio.passed("INVITE")
+        assert len(legs) == 2
+        assert kamailio.passed("BYE") == legs
 
 
 async def hang_up_as_callee(stage: Stage, callee: Baresip) -> None:
@@ -167,6 +175,34 @@ async def test_carrier_of_two_proxies_is_called_through_the_one_that_lives(
             await check_conversation(stage, caller, callee)
             assert down in stage.platform.log
             assert "sip.trunk_failed" not in stage.platform.log
+
+
+async def test_carrier_of_two_proxies_goes_on_through_the_other_when_one_dies(
+    tmp_path: Path,
+) -> None:
+    """Both live, and its name has SRV records of both; the one to prefer dies after a call."""
+    zone: dict[tuple[str, str], list[str]] = {}
+    async with open_name_server(zone) as names:
+        sip: dict[str, object] = {"name_servers": [format_address(names.address)]}
+        async with open_network(tmp_path, tcp=True, sip=sip) as (stage, first, caller, callee):
+            phones = {phone.number: phone.address for phone in (caller, callee)}
+            second = Kamailio(tmp_path, phones, tcp=True)
+            try:
+                await second.start()
+                zone[("_sip._tcp.carrier.example.", "SRV")] = [
+                    f"10 1 {first.address[1]} first.example.",
+                    f"20 1 {second.address[1]} second.example.",
+                ]
+                zone[("first.example.", "A")] = [first.address[0]]
+                zone[("second.example.", "A")] = [second.address[0]]
+                await set_trunk(stage, "--transport", "tcp", "--target", "carrier.example")
+                await check_conversation(stage, caller, callee)
+                assert (len(first.passed("INVITE")), second.passed("INVITE")) == (2, set())
+                first.close()
+                await hang_up_as_callee(stage, callee)
+                assert len(second.passed("INVITE")) == 2
+            finally:
+                second.close()
 
 
 async def test_wrong_password_ends_the_call_without_ringing_anyone(tmp_path: Path) -> None:

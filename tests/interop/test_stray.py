@@ -35,7 +35,13 @@ MALFORMED = [
 
 @pytest.mark.parametrize(
     "scenario",
-    ["options.xml", "bye_unknown.xml", "cancel_unknown.xml", "unsupported_method.xml"],
+    [
+        "options.xml",
+        "bye_unknown.xml",
+        "cancel_unknown.xml",
+        "unsupported_method.xml",
+        "ask_and_require.xml",
+    ],
 )
 async def test_request_out_of_dialog_is_answered(stage: Stage, scenario: str) -> None:
     await stage.probe(scenario)

@@ -36,9 +36,9 @@ CALLED = "+8613912345673"
 SHOWN = "+861052680000"
 
 
-def describe(*codecs: Codec, port: int = 30_000) -> bytes:
+def describe(*codecs: Codec, port: int = 30_000, dtmf: Codec | None = None) -> bytes:
     """SDP of a peer with those codecs."""
-    return serialize_sdp(MediaDescription(MediaAddress("192.0.2.9", port), codecs))
+    return serialize_sdp(MediaDescription(MediaAddress("192.0.2.9", port), codecs, dtmf))
 
 
 def create_agent(
@@ -99,9 +99,10 @@ def create_request(
     via: str = "",
     lines: Sequence[str] = (),
     sdp: bytes = b"",
+    body: bytes = b"",
     cseq_method: str = "",
 ) -> bytes:
-    """What a peer asks of us."""
+    """What a peer asks of us. A `body` that is no SDP has its type in `lines`."""
     rows = [
         f"{method} {uri} SIP/2.0",
         via or f"Via: SIP/2.0/UDP 192.0.2.9:5080;branch={branch};rport",
@@ -116,8 +117,9 @@ def create_request(
         rows.append("Max-Forwards: 70")
     if sdp:
         rows.append("Content-Type: application/sdp")
-    rows += [*lines, f"Content-Length: {len(sdp)}", "", ""]
-    return "\r\n".join(rows).encode() + sdp
+    content = sdp or body
+    rows += [*lines, f"Content-Length: {len(content)}", "", ""]
+    return "\r\n".join(rows).encode() + content
 
 
 @dataclass

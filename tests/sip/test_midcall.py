@@ -1,14 +1,13 @@
 """Within a conversation: hold and resume, another address, glare, and sessions that run out."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import pytest
+from tests.sip.call import Call, streams
 from tests.sip.support import (
     ANSWER,
     ANSWER_SDP,
     OFFER,
-    Harness,
     create_harness,
     create_invitation,
     create_request,
@@ -16,25 +15,31 @@ from tests.sip.support import (
     describe,
     header_lines,
     read,
-    state_of,
     summaries,
     summary,
 )
 
 from clicktodial.domain.cause import LegOutcome
-from clicktodial.domain.media import PCMA, PCMU, MediaAddress, MediaDescription, MediaDirection
+from clicktodial.domain.media import (
+    G722,
+    PCMA,
+    PCMU,
+    TELEPHONE_EVENT,
+    Codec,
+    MediaAddress,
+    MediaDescription,
+    MediaDirection,
+)
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import (
-    SessionAnswered,
     SessionEnded,
-    SessionEvent,
     SessionMediaChanged,
     SessionOffered,
 )
 from clicktodial.sip.midcall import EXPIRED_CAUSE, NO_ACK_CAUSE
-from clicktodial.sip.reoffer import DECISION_MAX_S
-from clicktodial.sip.sdp import parse_sdp, serialize_sdp
-from clicktodial.sip.session import Session, SessionState
+from clicktodial.sip.reoffer import REINVITE_DECISION_MAX_S, UPDATE_DECISION_MAX_S
+from clicktodial.sip.sdp import STREAMS_MAX, parse_sdp, serialize_sdp
+from clicktodial.sip.session import SessionState
 
 SE_S = 1_800
 
@@ -43,64 +48,6 @@ def held(direction: MediaDirection, host: str = "192.0.2.9") -> bytes:
     """The peer's SDP with that direction."""
     media = MediaDescription(MediaAddress(host, 30_000), (PCMA,), None, direction)
     return serialize_sdp(media, version=2)
-
-
-class Call:
-    """A conversation that we opened, and the peer's side of it."""
-
-    def __init__(
-        self,
-        lines: Sequence[str] = (),
-        *,
-        session_expires_s: int | None = None,
-        allow: str = "INVITE, ACK, BYE, CANCEL, UPDATE",
-    ) -> None:
-        self.harness: Harness = create_harness()
-        invitation = dataclasses.replace(create_invitation(), session_expires_s=session_expires_s)
-        self.session: Session
-        self.session, self.invite = self.harness.invite(invitation)
-        contact = "Contact: <sip:192.0.2.9:5080>"
-        ok_lines = (contact, f"Allow: {allow}", *lines)
-        self.harness.receive(create_response(self.invite, 200, lines=ok_lines, sdp=ANSWER_SDP))
-        [*_, answered] = self.harness.events()
-        assert isinstance(answered, SessionAnswered)
-
-    def ask(
-        self,
-        method: str,
-        cseq: int,
-        *,
-        sdp: bytes = b"",
-        lines: Sequence[str] = (),
-        branch: str = "",
-    ) -> list[bytes]:
-        """What the peer asks within the dialog; returns what we send."""
-        invite = read(self.invite)
-        return self.harness.receive(
-            create_request(
-                method,
-                branch=branch or f"z9hG4bK{method}{cseq}",
-                cseq=cseq,
-                to_tag=invite.from_tag,
-                from_tag="peer",
-                call_id=invite.call_id,
-                sdp=sdp,
-                lines=lines,
-            )
-        )
-
-    def accept(self) -> bytes:
-        """Take the offer that is open; returns the 200."""
-        self.session.accept_offer(self.harness.now)
-        [ok] = self.harness.sent()
-        return ok
-
-    def events(self) -> list[SessionEvent]:
-        return self.harness.events()
-
-    @property
-    def state(self) -> SessionState:
-        return state_of(self.session)
 
 
 # Offers of the peer
@@ -169,7 +116,7 @@ def test_ack_that_answers_nothing_usable_changes_nothing(sdp: bytes) -> None:
     assert call.harness.advance(60.0) == []
 
 
-@pytest.mark.parametrize("sdp", [describe(PCMU), b"v=0\r\n", b"not sdp"])
+@pytest.mark.parametrize("sdp", [describe(Codec(18, "G729")), b"v=0\r\n", b"not sdp"])
 def test_offer_that_the_relay_cannot_carry_is_488_and_the_session_goes_on(sdp: bytes) -> None:
     call = Call()
     sent = call.ask("INVITE", 2, sdp=sdp)
@@ -200,15 +147,113 @@ def test_offer_that_the_owner_refuses_is_refused() -> None:
     call.session.refuse_offer(488, "Not Acceptable Here", call.harness.now)
     assert summaries(call.harness.sent()) == ["488 UPDATE"]
     with pytest.raises(SessionStateError):
-        call.session.accept_offer(call.harness.now)
+        call.session.accept_offer(PCMA, call.harness.now)
 
 
-def test_offer_that_nobody_decides_on_is_given_back() -> None:
+def test_update_that_nobody_decides_on_is_504_promptly() -> None:
     call = Call()
     call.ask("UPDATE", 2, sdp=describe(PCMA))
-    [(after_s, refusal)] = call.harness.advance(10.0)
-    assert (after_s, summary(refusal)) == (DECISION_MAX_S, "500 UPDATE")
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)
+    assert event.decide_within_s == UPDATE_DECISION_MAX_S
+    [(after_s, refusal)] = call.harness.advance(60.0)
+    assert (after_s, summary(refusal)) == (UPDATE_DECISION_MAX_S, "504 UPDATE")
+    assert UPDATE_DECISION_MAX_S < REINVITE_DECISION_MAX_S
+
+
+def test_reinvite_waits_for_another_partys_and_is_given_back_where_nobody_decides() -> None:
+    call = Call()
+    assert summaries(call.ask("INVITE", 2, sdp=describe(PCMA))) == ["100 INVITE"]
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)
+    assert event.decide_within_s == REINVITE_DECISION_MAX_S
+    assert call.harness.advance(REINVITE_DECISION_MAX_S - 0.1) == []
+    (after_s, refusal), *_ = call.harness.advance(1.0)
+    assert (after_s, summary(refusal)) == (0.1, "500 INVITE")
     assert header_lines(refusal, "Retry-After") == ["5"]
+    with pytest.raises(SessionStateError):
+        call.accept()
+
+
+def test_reinvite_that_the_peer_cancels_is_over() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA), branch="z9hG4bKsame")
+    assert summaries(call.ask("CANCEL", 2, branch="z9hG4bKsame")) == ["200 CANCEL", "487 INVITE"]
+    with pytest.raises(SessionStateError):
+        call.accept()
+    call.ask("ACK", 2, branch="z9hG4bKsame")
+    call.ask("UPDATE", 3, sdp=describe(PCMA))
+    assert summary(call.accept()) == "200 UPDATE"
+
+
+def test_reinvite_that_was_answered_is_not_cancelled_any_more() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA), branch="z9hG4bKsame")
+    call.accept()
+    assert summaries(call.ask("CANCEL", 2, branch="z9hG4bKsame")) == ["200 CANCEL"]
+    call.ask("ACK", 2, branch="z9hG4bKother")
+    assert call.state is SessionState.CONFIRMED
+
+
+def test_offer_without_the_codec_in_use_is_told_and_may_be_taken() -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(Codec(18, "G729"), PCMU, G722))
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)
+    assert event.media.codecs == (PCMU, G722)
+    with pytest.raises(ValueError, match="not offered"):
+        call.accept(PCMA)
+    assert parse_sdp(read(call.accept(G722)).body).codecs == (G722,)
+    call.ask("ACK", 2, branch="z9hG4bKother")
+    # It is the codec in use from now on.
+    _, ok = call.ask("INVITE", 3)
+    assert parse_sdp(read(ok).body).codecs == (G722,)
+
+
+def test_dtmf_that_a_hold_left_out_comes_back() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=held(MediaDirection.SEND))
+    assert parse_sdp(read(call.accept()).body).dtmf is None
+    call.ask("UPDATE", 3, sdp=describe(PCMA, dtmf=TELEPHONE_EVENT))
+    assert parse_sdp(read(call.accept()).body).dtmf == TELEPHONE_EVENT
+
+
+def test_other_streams_of_an_offer_are_refused_in_their_places_and_stay_so() -> None:
+    call = Call()
+    video = b"m=video 30002 RTP/AVP 99 98\r\na=rtpmap:99 H264/90000\r\n"
+    text = b"m=text 30004/2 RTP/AVP 97\r\n"
+    offer = describe(PCMA).replace(b"m=audio", video + b"m=audio") + text
+    call.ask("UPDATE", 2, sdp=offer)
+    ok = call.accept()
+    assert streams(ok) == ["video 0 RTP/AVP 99", "audio 20000 RTP/AVP 8", "text 0 RTP/AVP 97"]
+    # RFC 3264 8: what we offer later has no fewer.
+    _, ok = call.ask("INVITE", 3)
+    assert [line.split()[0] for line in streams(ok)] == ["video", "audio", "text"]
+    call.ask("ACK", 3, branch="z9hG4bKother", sdp=offer)
+    [_, event] = call.events()
+    assert isinstance(event, SessionMediaChanged)
+
+
+def test_refused_offer_adds_no_stream() -> None:
+    call = Call()
+    call.ask("UPDATE", 2, sdp=describe(PCMA) + b"m=text 30004 RTP/AVP 97\r\n")
+    call.session.refuse_offer(488, "Not Acceptable Here", call.harness.now)
+    call.harness.sent()
+    _, ok = call.ask("INVITE", 3)
+    assert [line.split()[0] for line in streams(ok)] == ["audio"]
+
+
+@pytest.mark.parametrize("line", ["m=", "m=x", "m=a b c", "m=" + "a" * 33 + " 1 RTP/AVP 8"])
+def test_offer_with_a_stream_that_cannot_be_named_is_488(line: str) -> None:
+    call = Call()
+    sent = call.ask("UPDATE", 2, sdp=describe(PCMA) + f"{line}\r\n".encode())
+    assert summaries(sent) == ["488 UPDATE"]
+
+
+def test_offer_of_too_many_streams_is_488() -> None:
+    call = Call()
+    more = b"m=text 30004 RTP/AVP 97\r\n" * STREAMS_MAX
+    assert summaries(call.ask("UPDATE", 2, sdp=describe(PCMA) + more)) == ["488 UPDATE"]
 
 
 def test_second_offer_while_one_is_open_is_500_and_the_same_one_again_is_absorbed() -> None:
@@ -286,7 +331,7 @@ def test_peer_holds_a_session_that_it_opened() -> None:
                                    sdp=held(MediaDirection.SEND)))  # fmt: skip
     [event] = harness.events()
     assert isinstance(event, SessionOffered)
-    session.accept_offer(harness.now)
+    session.accept_offer(PCMA, harness.now)
     [ok] = harness.sent()
     assert parse_sdp(read(ok).body).address == ANSWER.address
 

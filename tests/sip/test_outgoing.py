@@ -34,7 +34,8 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
-from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE, NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.session import Direction, SessionState
 from clicktodial.sip.user_agent import Limits, SessionStateError

@@ -17,7 +17,7 @@ from tests.sip.support import (
 
 from clicktodial.sip.client_transaction import FORKS_MAX
 from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
-from clicktodial.sip.outgoing import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
 from clicktodial.sip.session import Session
 
 CONTACT = "Contact: <sip:192.0.2.9:5080>"

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clicktodial.domain.media import (
+    G722,
+    OPUS,
     PCMA,
     PCMU,
     TELEPHONE_EVENT,
@@ -16,9 +18,11 @@ from clicktodial.domain.media import (
 )
 from clicktodial.sip.error import SdpError
 from clicktodial.sip.sdp import (
+    PARAMETERS_CHARACTERS_MAX,
     PAYLOAD_TYPES_MAX,
     SDP_BYTES_MAX,
     SDP_LINES_MAX,
+    is_known,
     parse_sdp,
     restrict_answer,
     serialize_sdp,
@@ -33,7 +37,7 @@ def sdp(*lines: str) -> bytes:
 
 octet = st.integers(1, 223)
 codecs = st.lists(
-    st.sampled_from([PCMA, PCMU, Codec(9, "G722"), Codec(97, "ILBC"), Codec(98, "OPUS", 48_000)]),
+    st.sampled_from([PCMA, PCMU, G722, Codec(97, "ILBC"), OPUS, Codec(98, "L16", 44_100, 2)]),
     min_size=1,
     max_size=5,
     unique=True,
@@ -46,7 +50,7 @@ media = st.builds(
         st.integers(1, 65_535),
     ),
     codecs.map(tuple),
-    st.sampled_from([None, TELEPHONE_EVENT, Codec(96, "telephone-event")]),
+    st.sampled_from([None, TELEPHONE_EVENT, Codec(99, "telephone-event")]),
 )
 
 
@@ -154,6 +158,59 @@ def test_sdp_without_usable_audio_raises(body: bytes) -> None:
         parse_sdp(body)
 
 
+FMTP = "minptime=10;useinbandfec=1;stereo=0"
+
+
+def test_channels_and_parameters_of_a_codec_are_read_and_written() -> None:
+    description = parse_sdp(
+        sdp(
+            "c=IN IP4 192.0.2.5", "m=audio 4000 RTP/AVP 111 9 8", "a=fmtp:8 x=1",
+            "a=rtpmap:111 opus/48000/2", f"a=fmtp:111 {FMTP}", "a=rtpmap:9 G722/8000",
+            "a=fmtp:111 again=1",
+        )
+    )  # fmt: skip
+    opus, *others = description.codecs
+    assert (opus.payload_type, opus.name, opus.clock_rate, opus.channels) == (
+        111,
+        "OPUS",
+        48_000,
+        2,
+    )
+    assert opus.parameters == FMTP
+    assert others == [G722, PCMA]
+    assert all(is_known(codec) for codec in description.codecs)
+    lines = serialize_sdp(description).decode().split("\r\n")
+    # RFC 7587 7 writes it in small letters.
+    assert "a=rtpmap:111 opus/48000/2" in lines
+    assert f"a=fmtp:111 {FMTP}" in lines
+    assert parse_sdp(serialize_sdp(description)).codecs[0].parameters == FMTP
+
+
+@pytest.mark.parametrize(
+    ("rtpmap", "codec"),
+    [
+        ("opus/48000", Codec(111, "OPUS", 48_000)),
+        ("opus/8000/2", Codec(111, "OPUS", 8_000, 2)),
+        ("PCMA/8000/2", Codec(111, "PCMA", 8_000, 2)),
+        ("G722/16000", Codec(111, "G722", 16_000)),
+        ("opus/48000/99", Codec(111, "OPUS", 48_000, 99)),
+    ],
+)
+def test_codec_of_another_clock_or_other_channels_is_none_that_is_known(
+    rtpmap: str, codec: Codec
+) -> None:
+    lines = ("c=IN IP4 192.0.2.5", "m=audio 4 RTP/AVP 111", f"a=rtpmap:111 {rtpmap}")
+    assert parse_sdp(sdp(*lines)).codecs == (codec,)
+    assert not is_known(codec)
+
+
+@pytest.mark.parametrize("text", ["x" * (PARAMETERS_CHARACTERS_MAX + 1), "caf\xe9", " ", "a\x07b"])
+def test_parameters_that_are_too_long_or_unprintable_are_none(text: str) -> None:
+    lines = ("c=IN IP4 192.0.2.5", "m=audio 4 RTP/AVP 111", "a=rtpmap:111 opus/48000/2")
+    [codec] = parse_sdp(sdp(*lines, f"a=fmtp:111 {text}")).codecs
+    assert codec.parameters == ""
+
+
 def test_endless_payload_types_are_cut() -> None:
     types = " ".join(["8"] * 1000)
     description = parse_sdp(sdp("c=IN IP4 192.0.2.5", f"m=audio 4000 RTP/AVP {types}"))
@@ -182,6 +239,16 @@ def test_answer_with_more_than_offered_is_restricted() -> None:
 def test_answer_within_the_offer_is_itself() -> None:
     given_answer = answer(PCMA, dtmf=TELEPHONE_EVENT)
     assert restrict_answer(given_answer, offer(PCMA, PCMU, dtmf=TELEPHONE_EVENT)) is given_answer
+
+
+def test_answer_of_a_dynamic_number_is_the_codec_that_was_offered() -> None:
+    ours = offer(OPUS, PCMA)
+    opus = Codec(96, "OPUS", 48_000, 2, "useinbandfec=1")
+    restricted = restrict_answer(answer(opus, PCMA), ours)
+    assert restricted is not None
+    assert restricted.codecs[0].parameters == "useinbandfec=1"
+    assert restrict_answer(answer(Codec(96, "ILBC")), ours) is None
+    assert restrict_answer(answer(Codec(96, "OPUS", 48_000)), ours) is None
 
 
 def test_answer_without_anything_offered_is_none() -> None:

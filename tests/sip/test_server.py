@@ -39,7 +39,9 @@ def test_options_is_answered_with_what_we_can() -> None:
     response = answer_to(create_request("OPTIONS"))
     assert summary(response) == "200 OPTIONS"
     assert header_lines(response, "Allow") == [ALLOWED_METHODS]
-    assert header_lines(response, "Accept") == ["application/sdp"]
+    assert header_lines(response, "Accept") == [
+        "application/sdp, application/dtmf-relay, application/dtmf"
+    ]
     assert read(response).to_tag
 
 

@@ -8,11 +8,16 @@ import pytest
 from sqlalchemy import Engine, text
 
 from clicktodial.control.port import StoreError
-from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.application import (
+    NO_LIMITS,
+    ApplicationStatus,
+    EnterpriseLimits,
+    EnterpriseStatus,
+)
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.plan import CallOptions, Ringback
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkCredentials, TrunkTls
+from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
+from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkCredentials, TrunkTls
 from clicktodial.storage import application_directory
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
@@ -23,8 +28,13 @@ from clicktodial.storage.error import (
     NotFound,
     ValueInvalid,
 )
+from clicktodial.storage.options_codec import (
+    CALLS_PER_SECOND_MAX,
+    LIVE_CALLS_MAX,
+    PRESENCE_TIMEOUT_S_MAX,
+)
 from clicktodial.storage.secret import SecretVault
-from clicktodial.storage.value import parse_target
+from clicktodial.storage.value import DURATION_S_MAX, parse_target
 
 VAULT = SecretVault(bytes(range(32)))
 # The promise is a second; what the check itself needs comes on top on a loaded machine.
@@ -133,6 +143,7 @@ async def test_every_change_counts_up_the_version(
         lambda: administration.set_notify_url("12345678", None, allow_private_addresses=False),
         lambda: administration.add_sponsor("12345678", "01052680001"),
         lambda: administration.remove_sponsor("12345678", "01052680001"),
+        lambda: administration.change_limits("default", lambda known: known),
         lambda: administration.add_trunk(trunk),
         lambda: administration.set_trunk_enabled("main", enabled=False),
         lambda: administration.remove_trunk("main"),
@@ -240,6 +251,10 @@ FULL_TRUNK = Trunk(
     charging_vector=True,
     signs_calls=False,
     privacy=("id", "critical"),
+    session_expires_s=90,
+    srtp=SrtpPolicy.REQUIRED,
+    codecs=("PCMA", "OPUS"),
+    cost_per_minute_micros=12_500,
 )
 
 
@@ -322,6 +337,10 @@ async def test_options_are_read_as_they_were_changed(
         warning_before_end_s=15,
         warning_to=frozenset(Side),
         ringback=Ringback.NETWORK,
+        presence=PresenceProof.KEY_AND_DETECTION,
+        presence_audio="press-a-key",
+        presence_timeout_s=20,
+        hold_audio="music",
     )
     assert administration.change_options("12345678", lambda _: options) == options
     await changes.directory.refresh()
@@ -333,6 +352,74 @@ async def test_options_are_read_as_they_were_changed(
             "12345678", lambda known: replace(known, shown_to_caller="+8613912345673")
         )
     assert administration.show_application("12345678").options == options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CallOptions(presence_timeout_s=0),
+        CallOptions(presence_timeout_s=PRESENCE_TIMEOUT_S_MAX + 1),
+        CallOptions(presence_audio="../secret"),
+        CallOptions(hold_audio=""),
+        CallOptions(hold_audio="a" * 33),
+        CallOptions(announcement="Notice"),
+        CallOptions(ringback_audio="a.wav"),
+        CallOptions(warning_audio="-a"),
+        CallOptions(warning_to=frozenset()),
+        CallOptions(announcement_to=frozenset()),
+    ],
+)
+async def test_options_that_make_no_sense_change_nothing(
+    administration: Administration, options: CallOptions
+) -> None:
+    administration.create_application(NEW)
+    with pytest.raises(ValueInvalid):
+        administration.change_options("12345678", lambda _: options)
+    assert administration.show_application("12345678").options == CallOptions()
+
+
+async def test_limits_of_an_enterprise_are_those_of_its_applications(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.create_application(NEW)
+    limits = EnterpriseLimits(
+        live_calls_max=LIVE_CALLS_MAX,
+        calls_per_second_max=CALLS_PER_SECOND_MAX,
+        max_duration_s=DURATION_S_MAX,
+        ring_timeout_s_max=1,
+    )
+    assert administration.show_enterprise("default").limits == NO_LIMITS
+    assert administration.change_limits("default", lambda _: limits) == limits
+    assert administration.show_enterprise("default").limits == limits
+    assert [each.limits for each in administration.list_enterprises()] == [limits]
+    await changes.directory.refresh()
+    application = await changes.directory.find(AppId("12345678"))
+    assert application is not None
+    assert application.limits == limits
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        EnterpriseLimits(live_calls_max=0),
+        EnterpriseLimits(live_calls_max=LIVE_CALLS_MAX + 1),
+        EnterpriseLimits(calls_per_second_max=0),
+        EnterpriseLimits(calls_per_second_max=CALLS_PER_SECOND_MAX + 1),
+        EnterpriseLimits(max_duration_s=DURATION_S_MAX + 1),
+        EnterpriseLimits(ring_timeout_s_max=-1),
+    ],
+)
+async def test_limits_that_make_no_sense_change_nothing(
+    administration: Administration, limits: EnterpriseLimits
+) -> None:
+    administration.create_application(NEW)
+    with pytest.raises(ValueInvalid):
+        administration.change_limits("default", lambda _: limits)
+    with pytest.raises(NotFound):
+        administration.change_limits("none", lambda known: known)
+    with pytest.raises(NotFound):
+        administration.show_enterprise("none")
+    assert administration.show_enterprise("default").limits == NO_LIMITS
 
 
 async def test_trunks_come_by_priority_and_only_enabled(

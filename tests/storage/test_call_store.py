@@ -13,13 +13,14 @@ from clicktodial.domain.call_input import CallStarted, LegEnded, ReleaseRequeste
 from clicktodial.domain.cause import LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.event_codec import decode_event, encode_event
-from clicktodial.storage.history import CallHistory
+from clicktodial.storage.history import CallHistory, CallPlace, calls_of_application
 from clicktodial.storage.table import DETAIL_CHARACTERS_MAX
 
 
@@ -61,6 +62,66 @@ async def test_updated_call_keeps_the_cause_of_its_end(
     assert len(record.sip_text) == DETAIL_CHARACTERS_MAX
     assert "\0" not in record.sip_text
     assert len(events) == 2
+
+
+async def test_legs_are_kept_with_each_step_of_the_call(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    call.legs.clear()
+    await store.create(call, [create_event(call)])
+    history = CallHistory(database.engine)
+    assert history.call(call.plan.call_id)[0].legs == {}
+    caller = LegRecord(
+        trunk="main", placed_at=at(0).utc, codec="PCMA", quality=SideQuality(50, 1, 0.5, 4.1, 20.0)
+    )
+    call.legs[Side.CALLER] = caller
+    await store.update(call, [])
+    call.legs[Side.CALLEE] = LegRecord(trunk="other", silence_s=3)
+    await store.update(call, [])
+    assert history.call(call.plan.call_id)[0].legs == {
+        Side.CALLER: caller,
+        Side.CALLEE: LegRecord(trunk="other", silence_s=3),
+    }
+
+
+async def test_legs_of_a_call_that_ended_are_changed_and_nothing_else(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    await store.create(call, [create_event(call)])
+    call.handle(ReleaseRequested(), at(1))
+    await store.update(call, [create_event(call, 2, CallStatus.DISCONNECTED)])
+    history = CallHistory(database.engine)
+    before, _ = history.call(call.plan.call_id)
+    caller = LegRecord(trunk="main", quality=SideQuality(50, 1, 0.5, 4.1, 20.0))
+    call.legs = {Side.CALLER: caller}
+    call.duration_s = 99
+    await store.update(call, [])
+    after, _ = history.call(call.plan.call_id)
+    assert after == replace(before, legs={Side.CALLER: caller})
+
+
+async def test_legs_of_another_nodes_call_are_left_alone(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call.handle(CallStarted(), at(0))
+    call.handle(ReleaseRequested(), at(1))
+    await SqlCallStore(database, node_id="another").create(call, [create_event(call)])
+    with pytest.raises(StoreConflict):
+        await store.update(call, [])
+
+
+async def test_call_without_legs_writes_no_text_of_them(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    await store.create(call, [])
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT legs FROM call")).scalar_one() is None
 
 
 async def test_what_the_row_says_is_taken_when_update_is_called(
@@ -124,6 +185,36 @@ async def test_recent_calls_come_newest_first_and_by_application(
     assert [record.call_id for record in history.recent_calls(limit=3)] == ids[:0:-1]
     of_app = history.recent_calls(limit=10, app_id="app-1")
     assert [record.call_id for record in of_app] == [ids[3], ids[1]]
+
+
+async def test_calls_of_an_application_are_read_page_after_page(
+    store: SqlCallStore, database: Database
+) -> None:
+    calls = [create_call() for _ in range(5)]
+    for number, call in enumerate(calls):
+        call.begun_at = at(number // 2).utc  # two at a time began together
+        await store.create(call, [])
+    await store.create(create_call(app_id=AppId("another")), [])
+    history = CallHistory(database.engine)
+    listed, before = [], None
+    while page := history.recent_calls(limit=2, app_id=APP_ID, before=before):
+        listed += [record.call_id for record in page]
+        before = page[-1].place
+    expected = sorted(calls, key=lambda call: (call.begun_at, call.plan.call_id), reverse=True)
+    assert listed == [call.plan.call_id for call in expected]
+
+
+def test_page_of_calls_is_found_by_its_index(migrated_file: Path) -> None:
+    engine = open_engine(f"sqlite:///{migrated_file}")
+    before = CallPlace(NOW, "0")
+    query = calls_of_application("a", before).limit(5)
+    sql = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+    with engine.connect() as connection:
+        plan = str(connection.execute(text(f"EXPLAIN QUERY PLAN {sql}")).all())
+    engine.dispose()
+    assert "call_by_application" in plan
+    assert "begun_at<?" in plan or "(begun_at,id)<" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_pending_events_are_found_by_their_index(migrated_file: Path) -> None:

@@ -12,6 +12,8 @@ from litestar.response import Redirect
 
 from clicktodial import __version__
 from clicktodial.api.health import IsReady, create_health_handlers
+from clicktodial.api.management.api import answer_http_error
+from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.page import create_document_handlers
 from clicktodial.api.v1.download import IsKnownCall, RecordingDownload
@@ -81,18 +83,27 @@ def _create_root_handler() -> HTTPRouteHandler:
     return root
 
 
-def _answer_http_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = getattr(error, "headers", None) or {}
+    if _is_management(request):
+        return answer_http_error(status, headers, error)
     refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
     if refusal is INTERNAL_SERVICE_ERROR:
         log.error("api.internal_error", status=status, exc_info=error)
     return _render(refusal, headers)
 
 
-def _answer_fault(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    if _is_management(request):
+        return answer_http_error(500, {}, error)
     log.error("api.internal_error", exc_info=error)
     return _render(INTERNAL_SERVICE_ERROR, {})
+
+
+def _is_management(request: Request[Any, Any, Any]) -> bool:
+    path = request.scope["path"]
+    return path == MANAGEMENT_PATH or path.startswith(f"{MANAGEMENT_PATH}/")
 
 
 def _render(refusal: Refusal, headers: dict[str, str]) -> Response[bytes]:

@@ -6,6 +6,7 @@ itself: no script, no font, no request to anybody, which its Content-Security-Po
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -31,18 +32,24 @@ def create_document_handlers(document: Json) -> list[HTTPRouteHandler]:
 
     @get("/docs")
     async def docs() -> Response[bytes]:
-        page, policy = render()
-        headers = {
-            "Content-Security-Policy": policy,
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return Response(page, media_type="text/html", headers=headers)
+        return respond_with_page(*render())
 
     return [openapi, docs]
 
 
-def render_page(document: Json) -> tuple[bytes, str]:
+def respond_with_page(page: bytes, policy: str) -> Response[bytes]:
+    """The page, and headers that keep a browser to it."""
+    headers = {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(page, media_type="text/html", headers=headers)
+
+
+def render_page(
+    document: Json, *, template: str = "page.html", errors: Sequence[Any] | None = None
+) -> tuple[bytes, str]:
     """The page and the Content-Security-Policy that it keeps."""
     environment = Environment(
         loader=PackageLoader("clicktodial.api", "template"),
@@ -53,11 +60,12 @@ def render_page(document: Json) -> tuple[bytes, str]:
     )
     environment.filters["pretty"] = _pretty
     environment.filters["schema_name"] = _schema_name
+    environment.filters["about"] = _about
     style = environment.get_template("page.css").render()
-    page = environment.get_template("page.html").render(
+    page = environment.get_template(template).render(
         document=document,
         style=style,
-        errors=create_error_table(),
+        errors=create_error_table() if errors is None else errors,
         credential=_EXAMPLE_CREDENTIAL,
         operations=_list_operations(document),
         schemas=document["components"]["schemas"],
@@ -72,7 +80,7 @@ def render_page(document: Json) -> tuple[bytes, str]:
 
 def _list_operations(document: Json) -> list[Json]:
     """The operations in the order of a call's life, then the rest."""
-    paths, webhooks = document["paths"], document["webhooks"]
+    paths, webhooks = document["paths"], document.get("webhooks", {})
     listed = [
         {
             "path": path,
@@ -82,7 +90,7 @@ def _list_operations(document: Json) -> list[Json]:
             **item[method],
         }
         for path, item in [*paths.items(), *webhooks.items()]
-        for method in ("get", "post")
+        for method in ("get", "post", "put", "patch", "delete")
         if method in item
     ]
     tags = [tag["name"] for tag in document["tags"]]
@@ -93,8 +101,20 @@ def _pretty(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
+def _about(schema: Json) -> str:
+    """What a property means, whichever of its alternatives says so."""
+    parts = [schema, *schema.get("anyOf", [])]
+    return next((str(part["description"]) for part in parts if "description" in part), "")
+
+
 def _schema_name(schema: Json) -> str:
     """What a property holds, in a few words."""
     if "enum" in schema:
         return ", ".join(msgspec.json.encode(value).decode() for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_schema_name(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    if "items" in schema:
+        return f"list of {_schema_name(schema['items'])}"
     return str(schema["type"])

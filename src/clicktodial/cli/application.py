@@ -14,7 +14,7 @@ from clicktodial.cli.session import open_administration
 if TYPE_CHECKING:
     from clicktodial.domain.application import ApplicationStatus
     from clicktodial.domain.cause import Side
-    from clicktodial.domain.plan import CallOptions, Ringback
+    from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
     from clicktodial.storage.administration import Administration, ApplicationDetail
 
 app = typer.Typer(no_args_is_help=True, help="Applications that may ask for calls.")
@@ -269,6 +269,26 @@ def set_options(
         str | None,
         typer.Option("--warning-audio", metavar="AUDIO", help="Empty: two beeps."),
     ] = None,
+    presence: Annotated[
+        str | None,
+        typer.Option(
+            "--presence",
+            metavar="none|key|machine-detection|key-and-detection",
+            help="What shows that a person answered, before the callee is rung.",
+        ),
+    ] = None,
+    presence_audio: Annotated[
+        str | None,
+        typer.Option("--presence-audio", metavar="AUDIO", help="Empty: three tones."),
+    ] = None,
+    presence_timeout_s: Annotated[
+        int | None,
+        typer.Option("--presence-timeout", metavar="SECONDS", help="For the proof."),
+    ] = None,
+    hold_audio: Annotated[
+        str | None,
+        typer.Option("--hold-audio", metavar="AUDIO", help="Empty: a quiet tone."),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -277,6 +297,8 @@ def set_options(
         "announcement": announcement,
         "ringback_audio": ringback_audio,
         "warning_audio": warning_audio,
+        "presence_audio": presence_audio,
+        "hold_audio": hold_audio,
     }
     _check_audios(audios, config)
     with open_administration(config) as administration:
@@ -309,6 +331,10 @@ def set_options(
             changes["announcement_to"] = _parse_sides(announcement_to)
         if ringback is not None:
             changes["ringback"] = _parse_ringback(ringback)
+        if presence is not None:
+            changes["presence"] = _parse_presence(presence)
+        if presence_timeout_s is not None:
+            changes["presence_timeout_s"] = presence_timeout_s
         options = administration.change_options(app_id, lambda known: replace(known, **changes))
     answer = {"app_id": app_id, "options": _options_answer(options)}
     tell(answer, format_fields(_options_fields(options)), as_json=as_json)
@@ -349,6 +375,15 @@ def _parse_ringback(text: str) -> "Ringback":
         raise typer.BadParameter(f"{text!r} is none of: {', '.join(Ringback)}") from error
 
 
+def _parse_presence(text: str) -> "PresenceProof":
+    from clicktodial.domain.plan import PresenceProof
+
+    try:
+        return PresenceProof(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is none of: {', '.join(PresenceProof)}") from error
+
+
 def _options_answer(options: "CallOptions") -> dict[str, object]:
     return {
         "shown_to_caller": options.shown_to_caller,
@@ -364,6 +399,10 @@ def _options_answer(options: "CallOptions") -> dict[str, object]:
         "announcement_to": sorted(options.announcement_to),
         "ringback_audio": options.ringback_audio,
         "warning_audio": options.warning_audio,
+        "presence": options.presence,
+        "presence_audio": options.presence_audio,
+        "presence_timeout_s": options.presence_timeout_s,
+        "hold_audio": options.hold_audio,
     }
 
 
@@ -382,6 +421,10 @@ def _options_fields(options: "CallOptions") -> list[tuple[str, object]]:
         ("Announced to", sorted(options.announcement_to)),
         ("Ringback audio", options.ringback_audio),
         ("Warning audio", options.warning_audio),
+        ("Presence shown by", options.presence),
+        ("Presence audio", options.presence_audio),
+        ("Presence within (s)", options.presence_timeout_s),
+        ("Hold audio", options.hold_audio),
     ]
 
 

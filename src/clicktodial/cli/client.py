@@ -1,4 +1,4 @@
-"""A client of the running server's v1 API, with an application's own credential."""
+"""A client of the running server's HTTP APIs, with an application's own credential."""
 
 import base64
 import binascii
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clicktodial.domain.application import Application
 
 BASE_PATH = "/clicktodial/v1"
+MANAGEMENT_PATH = "/management/v1"
 TIMEOUT_S = 30
 # An answer that is not a recording is far smaller.
 ANSWER_BYTES_MAX = 65_536
@@ -60,7 +61,7 @@ class Client:
 
     def begin(self, body: dict[str, object]) -> str:
         """Ask for a call; returns its callidentifier."""
-        with self._post("clicktodialbegin", body) as response:
+        with self._post_v1("clicktodialbegin", body) as response:
             answer = _decode(response.read(ANSWER_BYTES_MAX))
         result = answer.get("result")
         call_id = result.get("callidentifier") if isinstance(result, dict) else None
@@ -71,11 +72,30 @@ class Client:
     @contextmanager
     def download(self, call_id: str, recording_id: str) -> Generator[Iterator[bytes]]:
         """The recording, piece by piece."""
-        with self._post(f"recordingdownload/{call_id}", {"recordingId": recording_id}) as response:
+        operation = f"recordingdownload/{call_id}"
+        with self._post_v1(operation, {"recordingId": recording_id}) as response:
             yield _decode_filedata(response)
 
+    def forecast(self, body: dict[str, object]) -> dict[str, Any]:
+        """What would become of a call."""
+        with self._post(f"{MANAGEMENT_PATH}/calls/forecast", body) as response:
+            return _decode(response.read(ANSWER_BYTES_MAX))
+
+    def command(self, call_id: str, verb: str, body: dict[str, object]) -> None:
+        """Do something with a call that lives: `release`, `mute` ..."""
+        with self._post(f"{MANAGEMENT_PATH}/calls/{call_id}/{verb}", body):
+            pass
+
     @contextmanager
-    def _post(self, operation: str, body: dict[str, object]) -> Generator[http.client.HTTPResponse]:
+    def _post_v1(
+        self, operation: str, body: dict[str, object]
+    ) -> Generator[http.client.HTTPResponse]:
+        whole = {"APPID": self._application.app_id, **body}
+        with self._post(f"{BASE_PATH}/{operation}", whole) as response:
+            yield response
+
+    @contextmanager
+    def _post(self, path: str, body: dict[str, object]) -> Generator[http.client.HTTPResponse]:
         application = self._application
         credential = f"{application.app_id}:{application.secret}".encode()
         headers = {
@@ -85,11 +105,10 @@ class Client:
         host, port = self._address
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
         try:
-            content = msgspec.json.encode({"APPID": application.app_id, **body})
-            connection.request("POST", f"{BASE_PATH}/{operation}", content, headers)
+            connection.request("POST", path, msgspec.json.encode(body), headers)
             # Closed by itself: the socket lives on in an answer that was not read to its end.
             with connection.getresponse() as response:
-                if response.status != http.client.OK:
+                if response.status not in (http.client.OK, http.client.NO_CONTENT):
                     raise _refusal(response)
                 yield response
         except ConnectionRefusedError as error:
@@ -106,7 +125,9 @@ class Client:
 
 def _refusal(response: http.client.HTTPResponse) -> CommandError:
     answer = _decode(response.read(ANSWER_BYTES_MAX))
-    told = f"{answer.get('code', '')} {answer.get('description', '')}".strip()
+    # The words of v1, or those of problem details (RFC 9457).
+    words = answer.get("description") or answer.get("detail") or ""
+    told = f"{answer.get('code', '')} {words}".strip()
     return CommandError(f"the server refused: {response.status} {told}".strip(), kind="HttpError")
 
 

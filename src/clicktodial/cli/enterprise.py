@@ -1,16 +1,18 @@
 """`clicktodial enterprise`: who pays, and whether they may use the service."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clicktodial.cli.option import Config, Json
-from clicktodial.cli.output import format_table, tell
+from clicktodial.cli.output import format_fields, format_table, tell
 from clicktodial.cli.session import open_administration
 
 if TYPE_CHECKING:
     from clicktodial.domain.application import EnterpriseStatus
+    from clicktodial.storage.administration import EnterpriseDetail
 
 app = typer.Typer(no_args_is_help=True, help="Enterprises that own applications.")
 
@@ -42,6 +44,67 @@ def list_all(*, config: Config = None, as_json: Json = False) -> None:
     rows = [(each.enterprise_id, each.name, each.status) for each in details]
     text = format_table(("ENTERPRISE", "NAME", "STATUS"), rows, empty="There are no enterprises.")
     tell(details, text, as_json=as_json)
+
+
+@app.command("show")
+def show(enterprise: EnterpriseId, *, config: Config = None, as_json: Json = False) -> None:
+    """Show an enterprise and its limits."""
+    with open_administration(config) as administration:
+        detail = administration.show_enterprise(enterprise)
+    tell(detail, _describe(detail), as_json=as_json)
+
+
+@app.command("set-limits")
+def set_limits(
+    enterprise: EnterpriseId,
+    *,
+    live_calls_max: Annotated[
+        int | None,
+        typer.Option("--live-calls", metavar="N", help="Calls at a time; 0: any."),
+    ] = None,
+    calls_per_second_max: Annotated[
+        int | None,
+        typer.Option("--calls-per-second", metavar="N", help="New calls a second; 0: any."),
+    ] = None,
+    max_duration_s: Annotated[
+        int | None,
+        typer.Option("--max-duration", metavar="SECONDS", help="Of a conversation; 0: any."),
+    ] = None,
+    ring_timeout_s_max: Annotated[
+        int | None,
+        typer.Option("--ring-timeout", metavar="SECONDS", help="Of either side; 0: any."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Change the limits that are given, for the calls of all its applications to come."""
+    given = {
+        "live_calls_max": live_calls_max,
+        "calls_per_second_max": calls_per_second_max,
+        "max_duration_s": max_duration_s,
+        "ring_timeout_s_max": ring_timeout_s_max,
+    }
+    # A limit of nothing at all is what suspending is for: 0 takes the limit away.
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    with open_administration(config) as administration:
+        administration.change_limits(enterprise, lambda known: replace(known, **changes))
+        detail = administration.show_enterprise(enterprise)
+    tell(detail, _describe(detail), as_json=as_json)
+
+
+def _describe(detail: "EnterpriseDetail") -> str:
+    limits = detail.limits
+    return format_fields(
+        [
+            ("Enterprise", detail.enterprise_id),
+            ("Name", detail.name),
+            ("Status", detail.status),
+            ("Calls at a time", limits.live_calls_max),
+            ("Calls a second", limits.calls_per_second_max),
+            ("Maximum (s)", limits.max_duration_s),
+            ("Ringing at most (s)", limits.ring_timeout_s_max),
+        ]
+    )
 
 
 @app.command("suspend")

@@ -3,12 +3,16 @@
 from typing import assert_never
 
 from clicktodial.cli.output import format_fields, format_table
-from clicktodial.domain.call import EndedBy, EndStage
-from clicktodial.domain.cause import EndReason
+from clicktodial.domain.cause import Side
 from clicktodial.domain.event import CallStatus
+from clicktodial.domain.leg import LegRecord
+from clicktodial.storage.explanation import explain_end
 from clicktodial.storage.history import CallRecord, EventRecord
 from clicktodial.storage.outbox import DeliveryState
 
+_LEG_HEADINGS = (
+    "LEG", "TRUNK", "CODEC", "PACKETS", "LOSS", "JITTER (MS)", "RTT (MS)", "MOS", "SILENT (S)",
+)  # fmt: skip
 CALL_HEADINGS = ("CALL", "APPID", "BEGUN (UTC)", "STATE", "CALLER", "CALLEE", "SECONDS", "REASON")
 
 
@@ -34,7 +38,32 @@ def describe_call(call: CallRecord, events: list[EventRecord]) -> str:
         ("End", explain_end(call)),
         ("Recording", _describe_recording(call)),
     ]
-    return f"{format_fields(fields)}\n\n{describe_events(call, events)}"
+    parts = [format_fields(fields), describe_events(call, events)]
+    if call.legs:
+        parts.append(describe_legs(call))
+    return "\n\n".join(parts)
+
+
+def describe_legs(call: CallRecord) -> str:
+    """How each leg went, and what came from its side."""
+    rows = [_leg_row(side, call.legs[side]) for side in Side if side in call.legs]
+    return format_table(_LEG_HEADINGS, rows, empty="")
+
+
+def _leg_row(side: Side, leg: LegRecord) -> tuple[object, ...]:
+    codec = f"{leg.codec} (SRTP)" if leg.codec and leg.is_encrypted else leg.codec
+    quality = leg.quality
+    if quality is None:
+        heard: tuple[object, ...] = (None,) * 5
+    else:
+        heard = (
+            quality.packets,
+            f"{100 * quality.loss:.1f} %",
+            f"{quality.jitter_ms:.1f}",
+            None if quality.round_trip_ms is None else f"{quality.round_trip_ms:.0f}",
+            None if quality.mos is None else f"{quality.mos:.1f}",
+        )
+    return (side, leg.trunk, codec, *heard, leg.silence_s)
 
 
 def describe_events(call: CallRecord, events: list[EventRecord]) -> str:
@@ -65,55 +94,6 @@ def _explain_status(call: CallRecord, event: EventRecord) -> str:
             return explain_end(call) or ""
         case _:
             assert_never(event.status)
-
-
-def explain_end(call: CallRecord) -> str | None:
-    """Why the call ended, in words, then in the network's; None while it lives."""
-    if call.reason is None:
-        return None
-    words = _explain_reason(call.reason, call.ended_by)
-    if call.stage is EndStage.CONNECTED:
-        words += f" after {call.duration_s} s"
-    return f"{call.reason}: {words}{_network_words(call)}"
-
-
-def _explain_reason(reason: EndReason, by: EndedBy | None) -> str:
-    match reason:
-        case EndReason.HANG_UP if by is EndedBy.APPLICATION:
-            return "the application released the call"
-        case EndReason.HANG_UP:
-            return f"the {by or 'network'} hung up"
-        case EndReason.CALLER_BUSY:
-            return "the caller was busy or declined"
-        case EndReason.CALLER_NO_ANSWER:
-            return "the caller did not answer"
-        case EndReason.CALLER_FAILURE:
-            return "the caller could not be reached"
-        case EndReason.CALLER_ABANDON:
-            return "the caller hung up before the callee answered"
-        case EndReason.CALLEE_BUSY:
-            return "the callee was busy or declined"
-        case EndReason.CALLEE_NO_ANSWER:
-            return "the callee did not answer"
-        case EndReason.CALLEE_FAILURE:
-            return "the callee could not be reached"
-        case EndReason.OTHER if by is EndedBy.APPLICATION:
-            return "the application released the call before it was answered"
-        case EndReason.OTHER:
-            return "the platform ended the call"
-        case _:
-            assert_never(reason)
-
-
-def _network_words(call: CallRecord) -> str:
-    sip = f"SIP {call.sip_status} {call.sip_text or ''}".rstrip()
-    parts = [sip if call.sip_status else call.sip_text or ""]
-    if call.q850:
-        parts.append(f"Q.850 {call.q850}")
-    if call.reason_header:
-        parts.append(f"Reason: {call.reason_header}")
-    told = ", ".join(part for part in parts if part)
-    return f" ({told})" if told else ""
 
 
 def explain_delivery(event: EventRecord) -> str:

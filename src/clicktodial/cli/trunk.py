@@ -1,7 +1,9 @@
 """`clicktodial trunk`: the SIP peers through which calls leave."""
 
+import re
 import sys
 from dataclasses import asdict, replace
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from clicktodial.domain.trunk import Trunk, TrunkCredentials
 
 app = typer.Typer(no_args_is_help=True, help="SIP trunks through which calls leave.")
+
+_MICROS = 1_000_000
+_AMOUNT = re.compile(r"-?[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -131,6 +136,20 @@ SignsCalls = Annotated[
     bool | None,
     typer.Option("--sign/--no-sign", help="Sign calls, where there is a certificate (STIR)."),
 ]
+Srtp = Annotated[
+    str | None,
+    typer.Option("--srtp", metavar="never|required", help="Whether its audio is encrypted."),
+]
+Codecs = Annotated[
+    list[str] | None,
+    typer.Option("--codec", metavar="NAME", help="Only such audio; may be repeated."),
+]
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost-per-minute", metavar="DECIMAL", help="What a minute of a leg costs, in money."
+    ),
+]
 Privacy = Annotated[
     str | None,
     typer.Option("--privacy", metavar="id;...", help="What Privacy says of a hidden number."),
@@ -174,6 +193,9 @@ def add(
     charging_vector: ChargingVector = None,
     signs_calls: SignsCalls = None,
     privacy: Privacy = None,
+    srtp: Srtp = None,
+    codecs: Codecs = None,
+    cost_per_minute: Cost = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -207,6 +229,9 @@ def add(
             charging_vector=charging_vector,
             signs_calls=signs_calls,
             privacy=privacy,
+            srtp=srtp,
+            codecs=codecs,
+            cost_per_minute=cost_per_minute,
         )
         trunk = change(Trunk(name=name, host=target.host, port=target.port))
         administration.add_trunk(trunk)
@@ -254,6 +279,9 @@ def set_values(
     charging_vector: ChargingVector = None,
     signs_calls: SignsCalls = None,
     privacy: Privacy = None,
+    srtp: Srtp = None,
+    codecs: Codecs = None,
+    cost_per_minute: Cost = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -286,6 +314,9 @@ def set_values(
             charging_vector=charging_vector,
             signs_calls=signs_calls,
             privacy=privacy,
+            srtp=srtp,
+            codecs=codecs,
+            cost_per_minute=cost_per_minute,
         )
         trunk = administration.change_trunk(name, change)
     tell(_answer(trunk), _describe(trunk), as_json=as_json)
@@ -310,10 +341,13 @@ def _create_change(
     tls: dict[str, str | None],
     credentials: tuple[str | None, Path | None],
     privacy: str | None,
+    srtp: str | None,
+    codecs: list[str] | None,
+    cost_per_minute: str | None,
     **values: int | str | None,
 ) -> "Callable[[Trunk], Trunk]":
     """What the options that were given make of a trunk; an empty text or list takes away."""
-    from clicktodial.domain.trunk import NumberFormat, Transport
+    from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Transport
     from clicktodial.storage.trunk_row import parse_header
 
     changes: dict[str, Any] = {key: each for key, each in values.items() if each is not None}
@@ -331,6 +365,12 @@ def _create_change(
         changes["number_format"] = _parse_word(NumberFormat, number_format)
     if transport is not None:
         changes["transport"] = _parse_word(Transport, transport)
+    if srtp is not None:
+        changes["srtp"] = _parse_word(SrtpPolicy, srtp)
+    if codecs is not None:
+        changes["codecs"] = tuple(name.upper() for name in codecs if name)
+    if cost_per_minute is not None:
+        changes["cost_per_minute_micros"] = _parse_cost(cost_per_minute)
     tls_changes = {key: each or None for key, each in tls.items() if each is not None}
     username, password_file = credentials
     password = None if password_file is None else _read_password(password_file)
@@ -351,6 +391,18 @@ def _parse_word(kind: type[_Word], text: str) -> _Word:
         return kind(text.lower())
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is none of: {', '.join(kind)}") from error
+
+
+def _parse_cost(text: str) -> int:
+    """A decimal amount in millionths, exactly."""
+    amount = _AMOUNT.fullmatch(text)
+    if amount is None:
+        raise typer.BadParameter(f"{text!r} is no amount such as 0.0125, of six places at most")
+    return int(Decimal(text) * _MICROS)
+
+
+def _format_cost(micros: int) -> str:
+    return f"{(Decimal(micros) / _MICROS).normalize():f}"
 
 
 def _credentials(
@@ -465,6 +517,9 @@ def _answer(trunk: "Trunk", *, enabled: bool | None = None) -> dict[str, object]
         "charging_vector": trunk.charging_vector,
         "signs_calls": trunk.signs_calls,
         "privacy": ";".join(trunk.privacy),
+        "srtp": trunk.srtp,
+        "codecs": list(trunk.codecs),
+        "cost_per_minute_micros": trunk.cost_per_minute_micros,
     }
     return answer if enabled is None else answer | {"enabled": enabled}
 
@@ -495,6 +550,9 @@ def _describe(trunk: "Trunk", *, enabled: bool | None = None) -> str:
         ("Into an IMS", trunk.charging_vector),
         ("Signs calls", trunk.signs_calls),
         ("Privacy", ";".join(trunk.privacy)),
+        ("SRTP", trunk.srtp),
+        ("Codecs", trunk.codecs),
+        ("Cost a minute", _format_cost(trunk.cost_per_minute_micros)),
     ]
     if enabled is not None:
         fields.append(("Enabled", enabled))

@@ -8,59 +8,79 @@ leg that is hung up before its turn to be dialled is never dialled.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, assert_never
 
 import structlog
 
 from clicktodial.control.port import (
     Answered,
+    AnswerJudged,
     CallStore,
     Clock,
+    DigitHeard,
+    DigitReceived,
     EarlyMedia,
     Ended,
+    Heard,
     Leg,
     LegEvent,
     LegPlan,
     MediaChanged,
     Notifier,
+    OfferAnswered,
     Offered,
+    OfferRefused,
     Recorder,
     Relay,
     RelayError,
     RelaySession,
     Ringing,
     Telephony,
+    TrunkForecaster,
 )
+from clicktodial.control.renegotiation import MediaRenegotiation, MediaStep
 from clicktodial.domain.call import Call, CallPlan, CallState, CallStateError, Moment
 from clicktodial.domain.call_effect import (
     CloseMedia,
     Effect,
     EmitEvent,
     HangUpLeg,
+    Listen,
+    PauseRecording,
     PersistCall,
     PlaceLeg,
     Play,
+    ResumeRecording,
+    SetMuted,
+    SetPatient,
     SetRemoteMedia,
     StartRecording,
+    StopListening,
     StopPlaying,
 )
 from clicktodial.domain.call_input import (
     CallInput,
     CallStarted,
+    KeyPressed,
     LegAnswered,
     LegEarlyMedia,
     LegEnded,
     LegRinging,
+    LegRouted,
     MediaFailed,
     PromptEnded,
+    QualityMeasured,
     RecordingFinished,
+    VoiceJudged,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.leg import CallQuality, SideQuality
-from clicktodial.domain.media import UNSPECIFIED_HOST, MediaDescription
+from clicktodial.domain.media import MediaDescription
 
 log = structlog.get_logger()
 
@@ -71,22 +91,26 @@ class _OpenRelay:
 
 
 @dataclass(frozen=True, slots=True)
-class _ChangeMedia:
-    """A party's audio comes and goes elsewhere; `leg` waits for an answer, if any does."""
+class _RunStep:
+    """A step of a renegotiation."""
 
-    side: Side
-    media: MediaDescription
-    leg: Leg | None
+    run: MediaStep
 
 
 _RelayEffect: TypeAlias = (
     _OpenRelay
-    | _ChangeMedia
+    | _RunStep
     | PlaceLeg
     | SetRemoteMedia
     | Play
     | StopPlaying
+    | Listen
+    | StopListening
+    | SetMuted
+    | SetPatient
     | StartRecording
+    | PauseRecording
+    | ResumeRecording
     | CloseMedia
 )
 
@@ -101,6 +125,7 @@ class CallDependencies:
     recorder: Recorder
     store: CallStore
     notifier: Notifier
+    forecaster: TrunkForecaster
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
 
 
@@ -117,12 +142,13 @@ class CallController:
         "_on_over",
         "_queue",
         "_recording_failed",
-        "_session",
+        "_renegotiation",
         "_timer",
         "_timer_at",
         "_told_over",
         "_worker",
         "call",
+        "session",
     )
 
     def __init__(
@@ -133,7 +159,8 @@ class CallController:
         self._loop = asyncio.get_running_loop()
         self.call = Call(plan, begun_at=needs.clock.utc())
         self._legs: dict[Side, Leg | None] = {}
-        self._session: RelaySession | None = None
+        self.session: RelaySession | None = None
+        self._renegotiation: MediaRenegotiation | None = None
         self._queue: deque[_RelayEffect] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -167,12 +194,15 @@ class CallController:
     def feed(self, call_input: CallInput) -> None:
         """Hand an input to the state machine and carry out what follows."""
         try:
-            effects = self.call.handle(call_input, self._now())
+            self.request(call_input)
         except CallStateError:
             # A fault of ours or of an adapter; the call goes on as it was.
             log.exception("call.input_refused", call_id=self.call.plan.call_id)
-            return
-        self._carry_out(effects)
+
+    def request(self, call_input: CallInput) -> None:
+        """The same of an input that may come in any state; raises CallStateError, and the call
+        goes on as it was, where this state has no place for it."""
+        self._carry_out(self.call.handle(call_input, self._now()))
 
     @property
     def is_over(self) -> bool:
@@ -239,11 +269,10 @@ class CallController:
         saved = self._needs.store.update(self.call, events)
 
         def on_saved(done: asyncio.Future[None]) -> None:
-            if not done.cancelled() and done.exception() is None:
+            if not done.cancelled() and done.exception() is None and events:
                 self._needs.notifier.publish(events)
 
-        if events:
-            saved.add_done_callback(on_saved)
+        saved.add_done_callback(on_saved)
 
     def _log_end(self) -> None:
         call = self.call
@@ -261,6 +290,7 @@ class CallController:
     def _hang_up(self, side: Side) -> None:
         leg = self._legs.pop(side, None)
         if leg is not None:
+            self._note_route(side, leg)
             end = self.call.end
             leg.hang_up(q850=None if end is None or end.cause is None else end.cause.q850)
 
@@ -303,36 +333,79 @@ class CallController:
             case SetRemoteMedia():
                 session = await self._open_session()
                 await session.set_remote(effect.side, effect.media)
-            case Play() | StopPlaying():
+            case Play():
                 await self._play(effect)
-            case StartRecording():
-                await self._start_recording()
-            case _ChangeMedia():
-                await self._carry_out_change(effect)
+            case StopPlaying():
+                await self._stop_playing(effect)
+            case StartRecording() | PauseRecording() | ResumeRecording():
+                await self._record(effect)
+            case _RunStep():
+                await effect.run()
+            case Listen() | StopListening() | SetMuted() | SetPatient():
+                await self._attend(effect)
             case _:
                 assert_never(effect)
 
-    async def _play(self, effect: Play | StopPlaying) -> None:
+    async def _attend(self, effect: Listen | StopListening | SetMuted | SetPatient) -> None:
         session = await self._open_session()
+        match effect:
+            case Listen(side, judges_answer):
+                on_heard = partial(self._on_heard, side)
+                await session.listen(side, on_heard, judges_answer=judges_answer)
+            case SetMuted(side, muted):
+                await session.set_muted(side, muted=muted)
+            case StopListening(side):
+                with self._missed("listening.not_stopped"):
+                    await session.stop_listening(side)
+            case SetPatient(patient):
+                with self._missed("relay.not_patient"):
+                    await session.set_patient(patient=patient)
+            case _:
+                assert_never(effect)
+
+    @contextmanager
+    def _missed(self, event: str) -> Generator[None]:
+        """What the relay cannot do here is no reason to end a call."""
         try:
-            if isinstance(effect, StopPlaying):
-                await session.stop_playing(effect.side)
-            elif effect.is_announcement:
-                side = effect.side
-                await session.play(side, effect.prompt, lambda: self.feed(PromptEnded(side)))
-            else:
-                await session.play(effect.side, effect.prompt)
+            yield
         except RelayError:
-            if isinstance(effect, Play) and effect.is_announcement:
+            log.exception(event, call_id=self.call.plan.call_id)
+
+    def _on_heard(self, side: Side, heard: Heard) -> None:
+        match heard:
+            case DigitHeard(digit):
+                self.feed(KeyPressed(side, digit))
+            case AnswerJudged(verdict):
+                self.feed(VoiceJudged(side, verdict))
+            case _:
+                assert_never(heard)
+
+    async def _play(self, effect: Play) -> None:
+        session, side = await self._open_session(), effect.side
+        on_end = partial(self._on_prompt_ended, side) if effect.tells_end else None
+        try:
+            await session.play(side, effect.prompt, on_end)
+        except RelayError:
+            if effect.is_required:
                 # Nobody may talk who was not told what was to be told.
                 raise
             # A missing tone is no reason to end a call.
             log.exception("prompt.failed", call_id=self.call.plan.call_id)
+            if on_end is not None:
+                on_end()
+
+    async def _stop_playing(self, effect: StopPlaying) -> None:
+        session = await self._open_session()
+        with self._missed("prompt.failed"):
+            await session.stop_playing(effect.side)
+
+    def _on_prompt_ended(self, side: Side) -> None:
+        self.feed(PromptEnded(side))
 
     async def _open_session(self) -> RelaySession:
-        if self._session is None:
-            self._session = await self._needs.relay.open(self.call.plan.call_id, self._on_dead)
-        return self._session
+        if self.session is None:
+            self.session = await self._needs.relay.open(self.call.plan.call_id, self._on_dead)
+        return self.session
 
     def _on_dead(self, detail: str) -> None:
         self.feed(MediaFailed(detail))
@@ -342,19 +415,28 @@ class CallController:
             return
         session = await self._open_session()
         address = await session.local_address(effect.side)
+        crypto = await session.local_crypto(effect.side)
         if effect.side not in self._legs:  # hung up while we asked for the address
             return
         side, plan = effect.side, self.call.plan
         leg_plan = LegPlan(
             destination=plan.number(side).e164,
             shown=plan.shown(side),
-            offer=MediaDescription(address, effect.codecs, effect.dtmf),
+            offer=MediaDescription(address, effect.codecs, effect.dtmf, crypto=crypto),
             hides_number=plan.options.hides_number,
             ring_timeout_s=plan.ring_timeout_s(side),
         )
-        self._legs[side] = self._needs.telephony.place(
-            leg_plan, lambda event: self._on_leg_event(side, event)
-        )
+        leg = self._needs.telephony.place(leg_plan, lambda event: self._on_leg_event(side, event))
+        self._legs[side] = leg
+        self._note_route(side, leg)
+
+    def _note_route(self, side: Side, leg: Leg) -> None:
+        """Tell the machine where the leg is, or was last, if that is news."""
+        record = self.call.legs.get(side)
+        trunk, sip_call_id = leg.trunk_name, leg.sip_call_id
+        if record is None or record.sip_call_id != sip_call_id or record.trunk != trunk:
+            # Nothing follows from it, so that it may be told while effects are carried out.
+            self.call.handle(LegRouted(side, trunk, sip_call_id), self._now())
 
     def _on_leg_event(self, side: Side, event: LegEvent) -> None:
         match event:
@@ -363,50 +445,64 @@ class CallController:
             case EarlyMedia():
                 self.feed(LegEarlyMedia(side, event.media))
             case Answered():
-                self.feed(LegAnswered(side, event.media))
-            case Offered():
-                self._change_media(side, event.media, self._legs.get(side))
-            case MediaChanged():
-                self._change_media(side, event.media, None)
+                self._on_leg_answered(side, event)
             case Ended():
-                self._legs.pop(side, None)
+                leg = self._legs.pop(side, None)
+                if leg is not None:
+                    self._note_route(side, leg)
                 self.feed(LegEnded(side, event.cause))
+            case DigitReceived():
+                self.feed(KeyPressed(side, event.digit))
+            case Offered():
+                leg = self._legs.get(side)
+                if leg is not None:
+                    self._renegotiate().on_offered(side, leg, event)
+            case OfferAnswered():
+                self._renegotiate().on_reoffer_answered(side, event.media)
+            case OfferRefused():
+                self._renegotiate().on_reoffer_refused(side, event.sip_status)
+            case MediaChanged():
+                self._renegotiate().on_changed(side, event.media)
             case _:
                 assert_never(event)
 
-    def _change_media(self, side: Side, media: MediaDescription, leg: Leg | None) -> None:
-        # After whatever the relay was asked before; the state of the call is not touched.
-        self._queue.append(_ChangeMedia(side, media, leg))
+    def _on_leg_answered(self, side: Side, event: Answered) -> None:
+        leg = self._legs.get(side)
+        if leg is not None:
+            self._note_route(side, leg)
+        self.feed(LegAnswered(side, event.media))
+
+    # For the renegotiation
+
+    def find_leg(self, side: Side) -> Leg | None:
+        """The leg of that side while it lives."""
+        return self._legs.get(side)
+
+    def enqueue(self, step: MediaStep) -> None:
+        """Run it after whatever the relay was asked before."""
+        self._queue.append(_RunStep(step))
         self._start_worker()
 
-    async def _carry_out_change(self, change: _ChangeMedia) -> None:
-        """Let the relay follow, then answer: a party that was told yes is heard."""
-        try:
-            if change.media.address.host != UNSPECIFIED_HOST and self._session is not None:
-                await self._session.set_remote(change.side, change.media)
-        except RelayError as error:
-            log.warning(
-                "media.change_refused",
-                call_id=self.call.plan.call_id,
-                side=change.side.value,
-                detail=str(error),
-            )
-            if change.leg is not None:
-                change.leg.refuse_offer()
-            return
-        log.info(
-            "media.changed",
-            call_id=self.call.plan.call_id,
-            side=change.side.value,
-            direction=change.media.direction.value,
-        )
-        if change.leg is not None:
-            change.leg.answer_offer()
+    def _renegotiate(self) -> MediaRenegotiation:
+        if self._renegotiation is None:
+            self._renegotiation = MediaRenegotiation(self)
+        return self._renegotiation
 
-    async def _start_recording(self) -> None:
+    # Recording and the end
+
+    async def _record(self, effect: StartRecording | PauseRecording | ResumeRecording) -> None:
         session = await self._open_session()
+        if self._recording_failed:
+            return  # there is nothing to pause
+        if isinstance(effect, PauseRecording):
+            # What the parties were told is not recorded must not be: else the call ends.
+            await session.pause_recording()
+            return
         try:
-            await session.start_recording()
+            if isinstance(effect, StartRecording):
+                await session.start_recording()
+            else:
+                await session.resume_recording()
         except RelayError:
             # The parties go on talking; the application is told that the recording failed.
             log.exception("recording.not_started", call_id=self.call.plan.call_id)
@@ -421,6 +517,7 @@ class CallController:
             log.info("call.quality_unknown", call_id=call_id, detail=str(error))
             return
         self._needs.on_quality(quality)
+        self.feed(QualityMeasured(quality))
         log.info(
             "call.quality",
             call_id=call_id,
@@ -429,7 +526,9 @@ class CallController:
         )
 
     async def _close_media(self, finish_recording: bool) -> None:
-        session, self._session = self._session, None
+        session, self.session = self.session, None
+        if self._renegotiation is not None:
+            self._renegotiation.close()
         capture = None
         if session is not None:
             if self.call.connected_at is not None:
@@ -442,13 +541,14 @@ class CallController:
         if not finish_recording or plan.recording_id is None:
             return
         if capture is None or self._recording_failed:
-            result = RecordingResult.FAIL
-        else:
-            outcome = await self._needs.recorder.finish(
-                plan.recording_id, plan.call_id, plan.app_id, capture
-            )
-            result = outcome.result
-        self.feed(RecordingFinished(result))
+            self.feed(RecordingFinished(RecordingResult.FAIL))
+            return
+        outcome = await self._needs.recorder.finish(
+            plan.recording_id, plan.call_id, plan.app_id, capture
+        )
+        self.feed(
+            RecordingFinished(outcome.result, outcome.caller_silence_s, outcome.callee_silence_s)
+        )
 
 
 def _quality_fields(side: Side, quality: SideQuality) -> dict[str, float | None]:

@@ -6,23 +6,50 @@ import structlog
 
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallController, CallDependencies
+from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    ConditionNotMet,
+    NotConnected,
+    NotRecorded,
     NumberNotAuthorized,
     Overloaded,
 )
 from clicktodial.control.port import StoreError
-from clicktodial.control.service import BeginCall
+from clicktodial.control.service import (
+    UNCONDITIONAL,
+    BeginCall,
+    CallForecast,
+    LiveCall,
+    ReleaseCondition,
+)
 from clicktodial.domain.application import Application
-from clicktodial.domain.call import CallPlan, CallState
-from clicktodial.domain.call_input import ContinueRequested, PlatformStopping, ReleaseRequested
+from clicktodial.domain.call import (
+    CallPlan,
+    CallState,
+    CallStateError,
+    ReleaseConditionNotMet,
+)
+from clicktodial.domain.call_input import (
+    CallInput,
+    ContinueRequested,
+    HoldRequested,
+    MuteRequested,
+    PlatformStopping,
+    RecordingPauseRequested,
+    ReleaseRequested,
+)
+from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
+from clicktodial.domain.media import Codec
+from clicktodial.domain.plan import CallOptions
 
 log = structlog.get_logger()
 
 # After the last BYE: as long as a recording may take (RECORDING_DEADLINE_S), and a little.
 STOP_TIMEOUT_S = 6.0
+_FOREIGN_NUMBER = "A number to be shown is not the application's"
 _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 
@@ -33,6 +60,7 @@ class LiveCallService:
         self._needs = needs
         self._settings = settings
         self._live: dict[CallId, CallController] = {}
+        self._gate = EnterpriseGate(needs.clock.monotonic_s)
         self._stopping = False
         self._all_over = asyncio.Event()
         self._all_over.set()
@@ -48,15 +76,17 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized or Overloaded.
+        Raises NumberNotAuthorized, LimitReached or Overloaded.
         """
-        options = application.options
-        shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
-        if not shown <= application.sponsors:
+        if not _may_show(application, request):
             raise NumberNotAuthorized
-        self._check_room()
-        controller = CallController(self._plan(application, request), self._needs, self._on_over)
-        call_id = controller.call.plan.call_id
+        if self._find_shortage() is not None:
+            raise Overloaded
+        plan = self._plan(application, request)
+        call_id = plan.call_id
+        # Last, so that a call which is refused for something else uses nothing up.
+        self._gate.enter(call_id, application.enterprise_id, application.limits)
+        controller = CallController(plan, self._needs, self._on_over)
         self._live[call_id] = controller
         self._all_over.clear()
         try:
@@ -67,9 +97,76 @@ class LiveCallService:
             raise Overloaded from error
         return call_id
 
-    async def release(self, application: Application, call_id: CallId) -> None:
-        """End the call in whatever state. Raises CallNotFound or CallHasEnded."""
-        (await self._find(application, call_id)).feed(ReleaseRequested())
+    async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
+        """What `begin` would come to, without any call. Raises nothing of its own."""
+        caller = self._needs.forecaster.forecast(request.caller.e164)
+        callee = self._needs.forecaster.forecast(request.callee.e164)
+        obstacles = [
+            None if _may_show(application, request) else _FOREIGN_NUMBER,
+            self._find_shortage(),
+            self._gate.find_obstacle(application.enterprise_id, application.limits),
+            f"The caller: {caller.obstacle}" if caller.obstacle else None,
+            f"The callee: {callee.obstacle}" if callee.obstacle else None,
+        ]
+        plan = self._plan(application, request)
+        return CallForecast(
+            obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
+            caller=caller,
+            callee=callee,
+            max_duration_s=min(
+                plan.max_duration_s, plan.application_max_duration_s or plan.max_duration_s
+            ),
+            cost_per_minute_micros=caller.cost_per_minute_micros + callee.cost_per_minute_micros,
+        )
+
+    async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
+        """A live call. Raises CallNotFound or CallHasEnded."""
+        call = (await self._find(application, call_id)).call
+        conversation = call.conversation
+        return LiveCall(
+            state=call.state,
+            muted=conversation.muted,
+            held=conversation.held,
+            is_recording_paused=conversation.is_recording_paused,
+        )
+
+    async def release(
+        self,
+        application: Application,
+        call_id: CallId,
+        condition: ReleaseCondition = UNCONDITIONAL,
+    ) -> None:
+        """End the call. Raises CallNotFound, CallHasEnded, or ConditionNotMet, and then the call
+        goes on."""
+        controller = await self._find(application, call_id)
+        # The machine decides, in the state in which it acts.
+        asked = ReleaseRequested(condition.only_unconnected, condition.after_s)
+        try:
+            controller.request(asked)
+        except ReleaseConditionNotMet as error:
+            raise ConditionNotMet(str(error)) from error
+
+    async def set_muted(
+        self, application: Application, call_id: CallId, side: Side, *, muted: bool
+    ) -> None:
+        """Keep what that side says from the other and from the recording, or no longer. Raises
+        CallNotFound, CallHasEnded or NotConnected."""
+        await self._ask_connected(application, call_id, MuteRequested(side, muted))
+
+    async def set_held(
+        self, application: Application, call_id: CallId, side: Side, *, held: bool
+    ) -> None:
+        """Let that side wait, or no longer. Raises as `set_muted`."""
+        await self._ask_connected(application, call_id, HoldRequested(side, held))
+
+    async def set_recording_paused(
+        self, application: Application, call_id: CallId, *, paused: bool
+    ) -> None:
+        """Capture nothing for a while, or again. Raises as `set_muted`, and NotRecorded."""
+        controller = await self._find(application, call_id)
+        if controller.call.plan.recording_id is None:
+            raise NotRecorded
+        _ask_connected(controller, RecordingPauseRequested(paused))
 
     async def continue_call(self, application: Application, call_id: CallId) -> None:
         """Lift the application's own maximum duration. Raises CallNotFound or CallHasEnded."""
@@ -92,13 +189,24 @@ class LiveCallService:
             return False
         return True
 
-    def _check_room(self) -> None:
-        full = len(self._live) >= self._settings.live_max or not self._needs.relay.has_room()
-        if self._stopping or full:
-            raise Overloaded
+    async def _ask_connected(
+        self, application: Application, call_id: CallId, asked: CallInput
+    ) -> None:
+        _ask_connected(await self._find(application, call_id), asked)
+
+    def _find_shortage(self) -> str | None:
+        """Why this node takes no call now, or None."""
+        if self._stopping:
+            return "The platform is stopping"
+        if len(self._live) >= self._settings.live_max:
+            return "The platform has no room for another call"
+        if not self._needs.relay.has_room():
+            return "The relay has no room for another call"
+        return None
 
     def _plan(self, application: Application, request: BeginCall) -> CallPlan:
-        settings, options = self._settings, application.options
+        settings, limits = self._settings, application.limits
+        options = _options(application, request)
         return CallPlan(
             call_id=create_call_id(),
             app_id=application.app_id,
@@ -107,14 +215,31 @@ class LiveCallService:
             callee=request.callee,
             recording_id=create_recording_id() if request.record else None,
             send_direction=request.send_direction,
-            caller_ring_timeout_s=options.caller_ring_timeout_s or settings.caller_ring_timeout_s,
-            callee_ring_timeout_s=options.callee_ring_timeout_s or settings.callee_ring_timeout_s,
-            max_duration_s=min(
-                settings.max_duration_s, options.max_duration_s or settings.max_duration_s
+            caller_ring_timeout_s=_cap(
+                options.caller_ring_timeout_s or settings.caller_ring_timeout_s,
+                limits.ring_timeout_s_max,
+            ),
+            callee_ring_timeout_s=_cap(
+                options.callee_ring_timeout_s or settings.callee_ring_timeout_s,
+                limits.ring_timeout_s_max,
+            ),
+            max_duration_s=_cap(
+                min(settings.max_duration_s, options.max_duration_s or settings.max_duration_s),
+                limits.max_duration_s,
             ),
             application_max_duration_s=application.max_duration_s,
             options=options,
+            codecs=self._codecs(options),
+            transcodes=self._needs.relay.can_transcode,
         )
+
+    def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
+        """Those in which what must be heard can be played; where there is none, the call ends as
+        soon as it comes to that."""
+        relay = self._needs.relay
+        if options.plays_what_must_be_heard:
+            return relay.playable_codecs or relay.codecs
+        return relay.codecs
 
     async def _find(self, application: Application, call_id: CallId) -> CallController:
         controller = self._live.get(call_id)
@@ -129,6 +254,31 @@ class LiveCallService:
         return controller
 
     def _on_over(self, controller: CallController) -> None:
-        self._live.pop(controller.call.plan.call_id, None)
+        call_id = controller.call.plan.call_id
+        self._live.pop(call_id, None)
+        self._gate.leave(call_id)
         if not self._live:
             self._all_over.set()
+
+
+def _options(application: Application, request: BeginCall) -> CallOptions:
+    return application.options if request.options is None else request.options
+
+
+def _may_show(application: Application, request: BeginCall) -> bool:
+    """Whether all numbers that anybody would see are the application's."""
+    options = _options(application, request)
+    shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
+    return shown <= application.sponsors
+
+
+def _cap(value: int, limit: int | None) -> int:
+    return value if limit is None else min(value, limit)
+
+
+def _ask_connected(controller: CallController, asked: CallInput) -> None:
+    """For what only joined parties may be asked. Raises NotConnected."""
+    try:
+        controller.request(asked)
+    except CallStateError as error:
+        raise NotConnected from error

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
@@ -18,8 +17,10 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.recording import Recording
+from clicktodial.domain.trunk import Trunk
 
 # Telephony
 
@@ -170,15 +171,28 @@ class TrunkForecaster(Protocol):
         """For an E.164 number with plus. Never waits."""
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkState:
+    """How a trunk fares on this node. `channels` are its legs now.
+
+    One that `is_down` does not answer when it is asked; others go before one that `is_resting`,
+    since it failed lately or does not know us. `is_registered` is None where it does not register.
+    """
+
+    channels: int
+    is_down: bool
+    is_resting: bool
+    is_registered: bool | None
+
+
+class TrunkMonitor(Protocol):
+    """Knows how trunks fare."""
+
+    def state(self, trunk: Trunk) -> TrunkState:
+        """Of a trunk, whether or not it is used. Never waits."""
+
+
 # Media
-
-
-class AnswerVerdict(StrEnum):
-    """Who seems to have answered a phone."""
-
-    HUMAN = "human"
-    MACHINE = "machine"
-    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +378,9 @@ class CallStore(Protocol):
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
-        say is taken from `call` before this returns. Retried until it succeeds."""
+        say is taken from `call` before this returns. Retried until it succeeds.
+
+        Without events, after the terminal one, it changes what is kept of the legs."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from clicktodial.domain.call import CallState, EndedBy, EndStage
+from clicktodial.domain.call import STAGE_OF_STATE, CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
@@ -58,16 +58,6 @@ class ReapedCall:
 # What became of the recording of a call whose process died.
 RecordingFate: TypeAlias = Callable[[OpenCall], Awaitable[RecordingResult]]
 
-_STAGE_OF_STATE = {
-    CallState.INITIATING: EndStage.CALLING_CALLER,
-    CallState.CALLING_CALLER: EndStage.CALLING_CALLER,
-    CallState.CALLING_CALLEE: EndStage.CALLING_CALLEE,
-    CallState.ANNOUNCING: EndStage.CALLING_CALLEE,
-    CallState.CONNECTED: EndStage.CONNECTED,
-    CallState.FINISHING: EndStage.CONNECTED,
-    CallState.ENDED: EndStage.CONNECTED,
-}
-
 
 def may_have_recording(call: OpenCall) -> bool:
     """Whether anything can have been captured: recording begins when the parties are joined."""
@@ -103,7 +93,7 @@ def end_open_call(
         call=call,
         reason=reason,
         ended_by=call.ended_by or EndedBy.PLATFORM,
-        stage=call.stage or _STAGE_OF_STATE[call.state],
+        stage=call.stage or STAGE_OF_STATE[call.state],
         ended_at=ended_at,
         duration_s=duration_s,
         recording_result=result,

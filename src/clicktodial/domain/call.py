@@ -7,13 +7,16 @@ effects that come back, in their order. The machine reads no clock and does no I
 race is a sequence of inputs that a test can write down.
 
     INITIATING --start--> CALLING_CALLER --answer--> CALLING_CALLEE --answer--> CONNECTED
-                               |                          |  |                     ^ |
-                               |                          |  +--> ANNOUNCING ------+ |
+                               |  |                    ^  |  |                     ^ |
+                               |  +-> PROVING_PRESENCE-+  |  +--> ANNOUNCING ------+ |
+                               |             |            |           |              |
                                +------ any ending --------+-----------+--------------+
                                                           |
                                        recorded after CONNECTED? -> FINISHING -> ENDED
                                                     otherwise ------------------> ENDED
 
+PROVING_PRESENCE is passed through where the options want to know that a person answered the
+caller's phone: the callee is not rung, and nobody is told that it is, before that is shown.
 ANNOUNCING is passed through where the options name an announcement: both have answered, and hear
 it before they hear each other. Nobody is charged before CONNECTED.
 
@@ -22,6 +25,9 @@ emits the one terminal event; a recorded call emits it from FINISHING, when the 
 result is known or RECORDING_DEADLINE_S has passed. A pair (state, input) that the table does
 not name raises CallStateError and changes nothing; inputs that may arrive late by design (a leg
 that ends after we hung it up) are named and ignored.
+
+What may be done to the parties while they talk (muting, holding) moves no state and stands in
+conversation.py; what is kept of each leg is noted here, and written with the call's next change.
 """
 
 from collections.abc import Callable
@@ -35,27 +41,38 @@ from clicktodial.domain.call_effect import (
     Effect,
     EmitEvent,
     HangUpLeg,
+    Listen,
     PersistCall,
     PlaceLeg,
     Play,
     SetRemoteMedia,
     StartRecording,
+    StopListening,
     StopPlaying,
 )
 from clicktodial.domain.call_input import (
     CallInput,
     CallStarted,
     ContinueRequested,
+    HoldRequested,
+    KeyPressed,
     LegAnswered,
     LegEarlyMedia,
     LegEnded,
+    LegMediaChanged,
     LegRinging,
+    LegRouted,
     MediaFailed,
+    MuteRequested,
     PlatformStopping,
     PromptEnded,
+    QualityMeasured,
     RecordingFinished,
+    RecordingPauseRequested,
     ReleaseRequested,
+    VoiceJudged,
 )
+from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
 from clicktodial.domain.cause import (
     HANG_UP_CAUSE,
     RING_TIMEOUT_CAUSE,
@@ -65,23 +82,46 @@ from clicktodial.domain.cause import (
     Side,
     reason_of_unanswered,
 )
+from clicktodial.domain.conversation import Conversation
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
-from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import LegRecord
-from clicktodial.domain.media import OFFERED_CODECS, TELEPHONE_EVENT, Codec, MediaDescription
+from clicktodial.domain.media import (
+    TELEPHONE_EVENT,
+    UNSPECIFIED_HOST,
+    Codec,
+    MediaDescription,
+    MediaDirection,
+)
 from clicktodial.domain.media import chosen_codec as choose_codec
-from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import (
-    DEFAULT_OPTIONS,
-    CallOptions,
+    AnswerVerdict,
+    PresenceProof,
     Prompt,
     Ringback,
 )
+
+# All that is a call's, whichever module of the domain it stands in.
+__all__ = [
+    "STAGE_OF_STATE",
+    "Call",
+    "CallEnd",
+    "CallPlan",
+    "CallState",
+    "CallStateError",
+    "EndStage",
+    "EndedBy",
+    "Moment",
+    "ReleaseConditionNotMet",
+    "SendDirection",
+    "Timer",
+]
 
 # A callee that answers at once is never worth a tone; a person notices silence much later.
 RINGBACK_DELAY_S = 0.2
 # Longer than any audio of the library: it ends by itself, unless the relay has lost it.
 ANNOUNCEMENT_DEADLINE_S = 70.0
+# Q.850's "no answer from user": a phone that answers is not yet a person who does.
+_NO_PERSON_Q850 = 19
 # Disconnected is promised within 5 s of hang-up; the rest is for writing and sending it.
 RECORDING_DEADLINE_S = 4.5
 
@@ -90,75 +130,21 @@ class CallStateError(Exception):
     """The input has no meaning in the call's state."""
 
 
+class ReleaseConditionNotMet(CallStateError):
+    """The call is not in what its release was made to depend on."""
+
+
 class CallState(StrEnum):
     """Where a call stands."""
 
     INITIATING = "initiating"
     CALLING_CALLER = "callingCaller"
+    PROVING_PRESENCE = "provingPresence"
     CALLING_CALLEE = "callingCallee"
     ANNOUNCING = "announcing"
     CONNECTED = "connected"
     FINISHING = "finishing"
     ENDED = "ended"
-
-
-class SendDirection(StrEnum):
-    """To whom a message goes after the call (click-to-dial-v1 4.2)."""
-
-    MO = "MO"
-    MT = "MT"
-    BOTH = "BOTH"
-
-
-class EndStage(StrEnum):
-    """How far a call had come when it ended."""
-
-    CALLING_CALLER = "calling-caller"
-    CALLING_CALLEE = "calling-callee"
-    CONNECTED = "connected"
-
-
-class EndedBy(StrEnum):
-    """Who ended a call."""
-
-    CALLER = "caller"
-    CALLEE = "callee"
-    APPLICATION = "application"
-    PLATFORM = "platform"
-
-
-@dataclass(frozen=True, slots=True)
-class CallPlan:
-    """What was asked for, with the limits that hold for this call; fixed at begin.
-
-    `application_max_duration_s` is the application's own cut-off, which Continue lifts;
-    `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
-    """
-
-    call_id: CallId
-    app_id: AppId
-    sponsor: PhoneNumber
-    caller: PhoneNumber
-    callee: PhoneNumber
-    recording_id: RecordingId | None
-    send_direction: SendDirection | None
-    caller_ring_timeout_s: int
-    callee_ring_timeout_s: int
-    max_duration_s: int
-    application_max_duration_s: int | None = None
-    options: CallOptions = DEFAULT_OPTIONS
-
-    def shown(self, side: Side) -> str:
-        """The number that side is shown, E.164 with plus."""
-        return self.options.shown_to(side) or self.sponsor.e164
-
-    def number(self, side: Side) -> PhoneNumber:
-        """The number to dial on that side."""
-        return self.caller if side is Side.CALLER else self.callee
-
-    def ring_timeout_s(self, side: Side) -> int:
-        """How long that side may take from being dialled to answering."""
-        return self.caller_ring_timeout_s if side is Side.CALLER else self.callee_ring_timeout_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +155,12 @@ class Moment:
     utc: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnd:
-    """Why, by whom and how far: kept with every call that ended."""
-
-    reason: EndReason
-    by: EndedBy
-    stage: EndStage
-    cause: LegCause | None
-    at: datetime
-
-
 class Timer(StrEnum):
     """What a call can be waiting for."""
 
     RING = "ring"
     RINGBACK = "ringback"
+    PRESENCE = "presence"
     APPLICATION_MAX_DURATION = "application-max-duration"
     MAX_DURATION = "max-duration"
     WARNING = "warning"
@@ -194,7 +170,10 @@ class Timer(StrEnum):
 
 @dataclass(slots=True)
 class Call:
-    """One call. Fields are read by anyone and written by this module only."""
+    """One call. Fields are read by anyone and written by this module only.
+
+    `media` is what each answered side said last of its audio, `codecs` the one that it speaks.
+    """
 
     plan: CallPlan
     begun_at: datetime
@@ -204,8 +183,11 @@ class Call:
     duration_s: int = 0
     recording_result: RecordingResult | None = None
     event_count: int = 0
-    caller_media: MediaDescription | None = None
+    media: dict[Side, MediaDescription] = field(default_factory=dict)
+    codecs: dict[Side, Codec] = field(default_factory=dict)
     legs: dict[Side, LegRecord] = field(default_factory=dict)
+    conversation: Conversation = field(init=False)
+    _begun_monotonic_s: float = 0.0
     _connected_monotonic_s: float = 0.0
     _ringback_plays: bool = False
     _is_continued: bool = False
@@ -214,10 +196,14 @@ class Call:
     _deadlines: dict[Timer, float] = field(default_factory=dict)
     _effects: list[Effect] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.conversation = Conversation(self.plan.options.hold_prompt)
+
     def handle(self, call_input: CallInput, now: Moment) -> list[Effect]:
         """Take one input; returns what the shell must do, in order.
 
-        Raises CallStateError, and changes nothing, where the input has no meaning.
+        Raises CallStateError, and changes nothing, where the input has no meaning;
+        ReleaseConditionNotMet where a release was asked for on other conditions.
         """
         handler = _TRANSITIONS.get((self.state, type(call_input)))
         if handler is None:
@@ -255,26 +241,90 @@ class Call:
 
     def _on_started(self, _: CallStarted, now: Moment) -> None:
         self.state = CallState.CALLING_CALLER
-        self._place(Side.CALLER, OFFERED_CODECS, TELEPHONE_EVENT, now)
+        self._begun_monotonic_s = now.monotonic_s
+        self._place(Side.CALLER, self.plan.codecs, TELEPHONE_EVENT, now)
         self._emit(CallStatus.CALLING_CALLER, now)
 
     def _on_caller_answered(self, answered: LegAnswered, now: Moment) -> None:
         if answered.side is not Side.CALLER:
             raise CallStateError(f"{answered.side} answered in {self.state}")
-        codec = choose_codec(answered.media)
+        codec = choose_codec(answered.media, self.plan.codecs)
         if codec is None:
             self._end_for_codec(Side.CALLER, now)
             return
-        self.state = CallState.CALLING_CALLEE
-        self.caller_media = answered.media
+        self._note_answer(answered, codec, now)
         self._effects.append(SetRemoteMedia(Side.CALLER, answered.media))
-        self._place(Side.CALLEE, (codec,), answered.media.dtmf, now)
+        if self.plan.options.presence is PresenceProof.NONE:
+            self._call_callee(now)
+        else:
+            self._ask_for_proof(now)
+
+    def _call_callee(self, now: Moment) -> None:
+        self.state = CallState.CALLING_CALLEE
+        self._place(Side.CALLEE, self._codecs_for_callee(), self.media[Side.CALLER].dtmf, now)
         if self.plan.options.ringback is not Ringback.NETWORK:
             self._deadlines[Timer.RINGBACK] = now.monotonic_s + RINGBACK_DELAY_S
         self._emit(CallStatus.CALLING_CALLEE, now)
 
+    def _codecs_for_callee(self) -> tuple[Codec, ...]:
+        """What the caller speaks; what else the relay can turn into that, too."""
+        chosen = self.codecs[Side.CALLER]
+        if not self.plan.transcodes:
+            return (chosen,)
+        return (chosen, *(each for each in self.plan.codecs if each.name != chosen.name))
+
+    # Presence of the caller
+
+    def _ask_for_proof(self, now: Moment) -> None:
+        options = self.plan.options
+        self.state = CallState.PROVING_PRESENCE
+        self._deadlines.clear()
+        self._deadlines[Timer.PRESENCE] = now.monotonic_s + options.presence_timeout_s
+        # Whoever knows the prompt presses before it has begun.
+        self._effects.append(Listen(Side.CALLER, options.presence.detects_machines))
+        if options.presence.needs_key:
+            self._effects.append(Play(Side.CALLER, options.presence_prompt, is_required=True))
+
+    def _on_key_pressed(self, pressed: KeyPressed, now: Moment) -> None:
+        if pressed.side is Side.CALLER and self.plan.options.presence.needs_key:
+            self._take_proof(now)
+
+    def _on_voice_judged(self, judged: VoiceJudged, now: Moment) -> None:
+        presence = self.plan.options.presence
+        if judged.side is not Side.CALLER or not presence.detects_machines:
+            return
+        if judged.verdict is AnswerVerdict.MACHINE:
+            self._end_unproven("Answered by a machine", now)
+        elif presence.needs_key:
+            return  # a person, or one who says nothing: the key will tell
+        elif judged.verdict is AnswerVerdict.HUMAN:
+            self._take_proof(now)
+        else:
+            self._end_unproven("Answered, and nobody spoke", now)
+
+    def _take_proof(self, now: Moment) -> None:
+        self._deadlines.clear()
+        self._effects.append(StopListening(Side.CALLER))
+        if self.plan.options.presence.needs_key:
+            self._effects.append(StopPlaying(Side.CALLER))
+        self._call_callee(now)
+
+    def _on_presence_deadline(self, now: Moment) -> None:
+        if self.plan.options.presence.needs_key:
+            self._end_unproven("No key was pressed", now)
+        else:
+            self._end_unproven("Nobody can say who answered", now)
+
+    def _end_unproven(self, detail: str, now: Moment) -> None:
+        cause = LegCause(LegOutcome.NO_ANSWER, None, detail, _NO_PERSON_Q850)
+        self._end(EndReason.CALLER_NO_ANSWER, EndedBy.PLATFORM, cause, now)
+
+    # Progress of the callee
+
     def _on_callee_early_media(self, early: LegEarlyMedia, now: Moment) -> None:
-        if early.side is not Side.CALLEE or choose_codec(early.media) is None:
+        if early.side is not Side.CALLEE:
+            return
+        if choose_codec(early.media, self._codecs_for_callee()) is None:
             return
         if self.plan.options.ringback is Ringback.TONE:
             return
@@ -284,9 +334,11 @@ class Call:
     def _on_callee_answered(self, answered: LegAnswered, now: Moment) -> None:
         if answered.side is not Side.CALLEE:
             raise CallStateError(f"{answered.side} answered in {self.state}")
-        if choose_codec(answered.media) is None:
+        codec = choose_codec(answered.media, self._codecs_for_callee())
+        if codec is None:
             self._end_for_codec(Side.CALLEE, now)
             return
+        self._note_answer(answered, codec, now)
         self._silence_prompt()
         self._deadlines.clear()
         self._effects.append(SetRemoteMedia(Side.CALLEE, answered.media))
@@ -303,7 +355,7 @@ class Call:
         self._deadlines[Timer.ANNOUNCEMENT] = now.monotonic_s + ANNOUNCEMENT_DEADLINE_S
         for side in Side:
             if side in options.announcement_to:
-                self._effects.append(Play(side, Prompt(audio), is_announcement=True))
+                self._effects.append(Play(side, Prompt(audio), is_required=True, tells_end=True))
             else:
                 self._effects.append(Play(side, options.ringback_prompt))
 
@@ -361,6 +413,79 @@ class Call:
             self._ringback_plays = False
             self._effects.append(StopPlaying(Side.CALLER))
 
+    # While they talk
+
+    def _on_mute(self, asked: MuteRequested, now: Moment) -> None:
+        self._effects.extend(self.conversation.mute(asked.side, muted=asked.muted))
+
+    def _on_hold(self, asked: HoldRequested, now: Moment) -> None:
+        self._effects.extend(self.conversation.hold(asked.side, held=asked.held))
+
+    def _on_recording_pause(self, asked: RecordingPauseRequested, now: Moment) -> None:
+        if self.plan.recording_id is None:
+            raise CallStateError("the call is not recorded")
+        self._effects.extend(self.conversation.pause_recording(paused=asked.paused))
+
+    def _on_warning_due(self, now: Moment) -> None:
+        for side in Side:
+            if side in self.plan.options.warning_to:
+                prompt = self.plan.options.warning_prompt
+                self._effects.extend(self.conversation.warn(side, prompt))
+
+    def _on_prompt_ended_in_conversation(self, ended: PromptEnded, now: Moment) -> None:
+        self._effects.extend(self.conversation.on_prompt_ended(ended.side))
+
+    def _on_media_changed(self, changed: LegMediaChanged, now: Moment) -> None:
+        side, media = changed.side, changed.media
+        if side not in self._live_legs or not media.codecs:
+            return
+        self.media[side] = media
+        self.codecs[side] = media.codecs[0]
+        record = self._record(side)
+        record.codec = media.codecs[0].name
+        record.is_encrypted = bool(media.crypto)
+        holds = media.direction is not MediaDirection.BOTH or media.address.host == UNSPECIFIED_HOST
+        self._effects.extend(self.conversation.note_hold_by_party(side, holds=holds))
+
+    # What is kept of the legs
+
+    def _record(self, side: Side) -> LegRecord:
+        record = self.legs.get(side)
+        if record is None:
+            record = self.legs[side] = LegRecord()
+        return record
+
+    def _on_leg_routed(self, routed: LegRouted, now: Moment) -> None:
+        record = self._record(routed.side)
+        if record.placed_at is None:
+            record.placed_at = now.utc
+        record.trunk = routed.trunk
+        record.sip_call_id = routed.sip_call_id
+
+    def _on_leg_ringing(self, ringing: LegRinging, now: Moment) -> None:
+        if ringing.side not in self._live_legs:
+            return
+        record = self._record(ringing.side)
+        # A fork's, after another has answered, is no news.
+        if record.ringing_at is None and record.answered_at is None:
+            record.ringing_at = now.utc
+
+    def _note_answer(self, answered: LegAnswered, codec: Codec, now: Moment) -> None:
+        side = answered.side
+        self.media[side] = answered.media
+        self.codecs[side] = codec
+        record = self._record(side)
+        record.answered_at = now.utc
+        record.codec = codec.name
+        record.is_encrypted = bool(answered.media.crypto)
+
+    def _on_quality(self, measured: QualityMeasured, now: Moment) -> None:
+        """Told with the end where that is still to come; else written after it."""
+        self._record(Side.CALLER).quality = measured.quality.caller
+        self._record(Side.CALLEE).quality = measured.quality.callee
+        if self.state is CallState.ENDED:
+            self._effects.append(PersistCall())
+
     # Endings
 
     def _on_leg_ended(self, ended: LegEnded, now: Moment) -> None:
@@ -381,8 +506,14 @@ class Call:
         cause = LegCause(LegOutcome.FAILED, 488, "No codec in common", 65)
         self._end(reason, EndedBy(side.value), cause, now)
 
-    def _on_release(self, _: ReleaseRequested, now: Moment) -> None:
+    def _on_release(self, asked: ReleaseRequested, now: Moment) -> None:
         connected = self.state is CallState.CONNECTED
+        if asked.only_unconnected and connected:
+            raise ReleaseConditionNotMet("the parties are joined")
+        since = self._connected_monotonic_s if connected else self._begun_monotonic_s
+        elapsed_s = 0.0 if self.state is CallState.INITIATING else now.monotonic_s - since
+        if elapsed_s < asked.after_s:
+            raise ReleaseConditionNotMet(f"it is not {asked.after_s} s yet")
         reason = EndReason.HANG_UP if connected else EndReason.OTHER
         self._end(reason, EndedBy.APPLICATION, None, now)
 
@@ -406,19 +537,15 @@ class Call:
     def _on_announcement_deadline(self, now: Moment) -> None:
         self._on_media_failed(MediaFailed("the announcement did not end"), now)
 
-    def _on_warning_due(self, now: Moment) -> None:
-        for side in Side:
-            if side in self.plan.options.warning_to:
-                self._effects.append(Play(side, self.plan.options.warning_prompt))
-
     def _on_max_duration(self, now: Moment) -> None:
         cause = LegCause(LegOutcome.HUNG_UP, None, "Maximum duration reached", 16)
         self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
 
     def _end(self, reason: EndReason, by: EndedBy, cause: LegCause | None, now: Moment) -> None:
-        stage = _STAGE_OF_STATE[self.state]
+        stage = STAGE_OF_STATE[self.state]
         self.end = CallEnd(reason, by, stage, cause or HANG_UP_CAUSE, now.utc)
         self._deadlines.clear()
+        self.conversation.end()
         if stage is EndStage.CONNECTED:
             self.duration_s = round(now.monotonic_s - self._connected_monotonic_s)
         self._effects.extend(HangUpLeg(side) for side in self._live_legs)
@@ -434,6 +561,8 @@ class Call:
             self._finish(no_record, now)
 
     def _on_recording_finished(self, finished: RecordingFinished, now: Moment) -> None:
+        self._record(Side.CALLER).silence_s = finished.caller_silence_s
+        self._record(Side.CALLEE).silence_s = finished.callee_silence_s
         self._finish(finished.result, now)
 
     def _on_recording_deadline(self, now: Moment) -> None:
@@ -472,69 +601,97 @@ class Call:
         )
 
 
-_STAGE_OF_STATE = {
+STAGE_OF_STATE = {
     CallState.INITIATING: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLER: EndStage.CALLING_CALLER,
+    CallState.PROVING_PRESENCE: EndStage.CALLING_CALLER,
     CallState.CALLING_CALLEE: EndStage.CALLING_CALLEE,
     CallState.ANNOUNCING: EndStage.CALLING_CALLEE,
     CallState.CONNECTED: EndStage.CONNECTED,
+    CallState.FINISHING: EndStage.CONNECTED,
+    CallState.ENDED: EndStage.CONNECTED,
 }
 
 # Each handler takes its own input type, which the table's key guarantees.
 _Handler: TypeAlias = Callable[[Call, Any, Moment], None]
+_Rows: TypeAlias = dict[type, _Handler]
 
 _S = CallState
+# In every state of a call that is not over.
+_ANYTIME: _Rows = {
+    ContinueRequested: Call._on_continue,
+    ReleaseRequested: Call._on_release,
+    MediaFailed: Call._on_media_failed,
+    PlatformStopping: Call._on_platform_stopping,
+}
+# With a leg at least.
+_DIALLED: _Rows = {
+    **_ANYTIME,
+    LegRouted: Call._on_leg_routed,
+    LegEnded: Call._on_leg_ended,
+}
+# With a party that has answered, who may press keys and move at any moment.
+_ANSWERED: _Rows = {
+    **_DIALLED,
+    LegMediaChanged: Call._on_media_changed,
+    KeyPressed: Call._ignore,
+    VoiceJudged: Call._ignore,
+}
+# Late by design.
+_OVER: _Rows = {
+    LegRouted: Call._on_leg_routed,
+    LegMediaChanged: Call._ignore,
+    LegEnded: Call._ignore,
+    PromptEnded: Call._ignore,
+    KeyPressed: Call._ignore,
+    VoiceJudged: Call._ignore,
+    MediaFailed: Call._ignore,
+    PlatformStopping: Call._ignore,
+    QualityMeasured: Call._on_quality,
+}
+_ROWS: dict[CallState, _Rows] = {
+    _S.INITIATING: {**_ANYTIME, CallStarted: Call._on_started},
+    _S.CALLING_CALLER: {
+        **_DIALLED,
+        LegRinging: Call._on_leg_ringing,
+        LegEarlyMedia: Call._ignore,
+        LegAnswered: Call._on_caller_answered,
+    },
+    _S.PROVING_PRESENCE: {
+        **_ANSWERED,
+        KeyPressed: Call._on_key_pressed,
+        VoiceJudged: Call._on_voice_judged,
+    },
+    _S.CALLING_CALLEE: {
+        **_ANSWERED,
+        LegRinging: Call._on_leg_ringing,
+        LegEarlyMedia: Call._on_callee_early_media,
+        LegAnswered: Call._on_callee_answered,
+    },
+    _S.ANNOUNCING: {**_ANSWERED, PromptEnded: Call._on_prompt_ended},
+    _S.CONNECTED: {
+        **_ANSWERED,
+        PromptEnded: Call._on_prompt_ended_in_conversation,
+        MuteRequested: Call._on_mute,
+        HoldRequested: Call._on_hold,
+        RecordingPauseRequested: Call._on_recording_pause,
+    },
+    _S.FINISHING: {**_OVER, RecordingFinished: Call._on_recording_finished},
+    _S.ENDED: {
+        **_OVER,
+        LegRinging: Call._ignore,
+        LegEarlyMedia: Call._ignore,
+        RecordingFinished: Call._ignore,
+    },
+}
 _TRANSITIONS: dict[tuple[CallState, type], _Handler] = {
-    (_S.INITIATING, CallStarted): Call._on_started,
-    (_S.INITIATING, ContinueRequested): Call._on_continue,
-    (_S.INITIATING, ReleaseRequested): Call._on_release,
-    (_S.INITIATING, MediaFailed): Call._on_media_failed,
-    (_S.INITIATING, PlatformStopping): Call._on_platform_stopping,
-    (_S.CALLING_CALLER, LegRinging): Call._ignore,
-    (_S.CALLING_CALLER, LegEarlyMedia): Call._ignore,
-    (_S.CALLING_CALLER, LegAnswered): Call._on_caller_answered,
-    (_S.CALLING_CALLER, LegEnded): Call._on_leg_ended,
-    (_S.CALLING_CALLER, ContinueRequested): Call._on_continue,
-    (_S.CALLING_CALLER, ReleaseRequested): Call._on_release,
-    (_S.CALLING_CALLER, MediaFailed): Call._on_media_failed,
-    (_S.CALLING_CALLER, PlatformStopping): Call._on_platform_stopping,
-    (_S.CALLING_CALLEE, LegRinging): Call._ignore,
-    (_S.CALLING_CALLEE, LegEarlyMedia): Call._on_callee_early_media,
-    (_S.CALLING_CALLEE, LegAnswered): Call._on_callee_answered,
-    (_S.CALLING_CALLEE, LegEnded): Call._on_leg_ended,
-    (_S.CALLING_CALLEE, ContinueRequested): Call._on_continue,
-    (_S.CALLING_CALLEE, ReleaseRequested): Call._on_release,
-    (_S.CALLING_CALLEE, MediaFailed): Call._on_media_failed,
-    (_S.CALLING_CALLEE, PlatformStopping): Call._on_platform_stopping,
-    (_S.ANNOUNCING, PromptEnded): Call._on_prompt_ended,
-    (_S.ANNOUNCING, LegEnded): Call._on_leg_ended,
-    (_S.ANNOUNCING, ContinueRequested): Call._on_continue,
-    (_S.ANNOUNCING, ReleaseRequested): Call._on_release,
-    (_S.ANNOUNCING, MediaFailed): Call._on_media_failed,
-    (_S.ANNOUNCING, PlatformStopping): Call._on_platform_stopping,
-    (_S.CONNECTED, PromptEnded): Call._ignore,
-    (_S.CONNECTED, LegEnded): Call._on_leg_ended,
-    (_S.CONNECTED, ContinueRequested): Call._on_continue,
-    (_S.CONNECTED, ReleaseRequested): Call._on_release,
-    (_S.CONNECTED, MediaFailed): Call._on_media_failed,
-    (_S.CONNECTED, PlatformStopping): Call._on_platform_stopping,
-    (_S.FINISHING, RecordingFinished): Call._on_recording_finished,
-    (_S.FINISHING, PromptEnded): Call._ignore,
-    (_S.FINISHING, LegEnded): Call._ignore,
-    (_S.FINISHING, MediaFailed): Call._ignore,
-    (_S.FINISHING, PlatformStopping): Call._ignore,
-    (_S.ENDED, LegRinging): Call._ignore,
-    (_S.ENDED, LegEarlyMedia): Call._ignore,
-    (_S.ENDED, PromptEnded): Call._ignore,
-    (_S.ENDED, LegEnded): Call._ignore,
-    (_S.ENDED, MediaFailed): Call._ignore,
-    (_S.ENDED, PlatformStopping): Call._ignore,
-    (_S.ENDED, RecordingFinished): Call._ignore,
+    (state, kind): handler for state, rows in _ROWS.items() for kind, handler in rows.items()
 }
 
 _TIMEOUTS: dict[Timer, Callable[[Call, Moment], None]] = {
     Timer.RING: Call._on_ring_timeout,
     Timer.RINGBACK: Call._on_ringback_due,
+    Timer.PRESENCE: Call._on_presence_deadline,
     Timer.APPLICATION_MAX_DURATION: Call._on_max_duration,
     Timer.MAX_DURATION: Call._on_max_duration,
     Timer.WARNING: Call._on_warning_due,

@@ -37,13 +37,14 @@ class SetRemoteMedia:
 class Play:
     """Let that side hear this in place of the other.
 
-    Where it `is_announcement`, PromptEnded is owed to the machine, and MediaFailed where it cannot
-    be played; else a prompt that cannot be played is missed, and no more.
+    Where it `is_required` and cannot be played, MediaFailed is owed to the machine; else it is
+    missed, and no more. Where it `tells_end`, PromptEnded is owed, and at once where it is missed.
     """
 
     side: Side
     prompt: Prompt
-    is_announcement: bool = False
+    is_required: bool = False
+    tells_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,52 @@ class StopPlaying:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """Tell the machine of that side's keys and, where it `judges_answer`, of who seems to speak.
+
+    Where the relay cannot, MediaFailed is owed.
+    """
+
+    side: Side
+    judges_answer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Nobody wants to know more of that side."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class SetMuted:
+    """Whether the other side, and the recording, hear that side. MediaFailed is owed where the
+    relay cannot: whoever was told that nobody hears must not be heard."""
+
+    side: Side
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPatient:
+    """Whether the silence of both sides is to be expected."""
+
+    patient: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StartRecording:
     """Capture both directions from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Capture nothing. MediaFailed is owed where the relay cannot, as of SetMuted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRecording:
+    """Capture again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +128,13 @@ Effect: TypeAlias = (
     | SetRemoteMedia
     | Play
     | StopPlaying
+    | Listen
+    | StopListening
+    | SetMuted
+    | SetPatient
     | StartRecording
+    | PauseRecording
+    | ResumeRecording
     | CloseMedia
     | EmitEvent
     | PersistCall

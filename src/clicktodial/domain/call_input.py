@@ -5,12 +5,23 @@ from typing import TypeAlias
 
 from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult
+from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import MediaDescription
+from clicktodial.domain.plan import AnswerVerdict
 
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
     """The call is durable and its relay is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegRouted:
+    """The leg is dialled through that trunk, after others perhaps; None of what is not known."""
+
+    side: Side
+    trunk: str | None
+    sip_call_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,14 @@ class LegAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class LegMediaChanged:
+    """What the answered party does with its audio from now on; its first codec is in use."""
+
+    side: Side
+    media: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
 class LegEnded:
     """A leg is over, and not by our hand."""
 
@@ -46,12 +65,42 @@ class LegEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequested:
-    """The application sent EndCall."""
+    """The application wants the call to end, where what it says besides holds.
+
+    `only_unconnected`: the parties are not joined. `after_s`: so long since the joining, or since
+    begin in a call that is not joined.
+    """
+
+    only_unconnected: bool = False
+    after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ContinueRequested:
     """The application sent Continue."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteRequested:
+    """What that side says is to be kept from the other and from the recording, or no longer."""
+
+    side: Side
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequested:
+    """That side is to wait, hearing the hold prompt, or no longer."""
+
+    side: Side
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPauseRequested:
+    """Nothing is to be recorded for a while, or again."""
+
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +112,25 @@ class MediaFailed:
 
 @dataclass(frozen=True, slots=True)
 class PromptEnded:
-    """That side heard an announcement to its end."""
+    """That side heard a prompt of which this is told to its end."""
 
     side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """That side pressed a key, whichever way it was told: one of 0-9, *, #, A-D."""
+
+    side: Side
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceJudged:
+    """Who seems to speak on that side."""
+
+    side: Side
+    verdict: AnswerVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +139,42 @@ class PlatformStopping:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityMeasured:
+    """What the relay says of a conversation that is over."""
+
+    quality: CallQuality
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFinished:
-    """The recording of an ended call is known."""
+    """The recording of an ended call is known.
+
+    `*_silence_s` is how long that side said nothing in it; None where nobody measured.
+    """
 
     result: RecordingResult
+    caller_silence_s: int | None = None
+    callee_silence_s: int | None = None
 
 
 CallInput: TypeAlias = (
     CallStarted
+    | LegRouted
     | LegRinging
     | LegEarlyMedia
     | LegAnswered
+    | LegMediaChanged
     | LegEnded
     | ReleaseRequested
     | ContinueRequested
+    | MuteRequested
+    | HoldRequested
+    | RecordingPauseRequested
     | MediaFailed
     | PromptEnded
+    | KeyPressed
+    | VoiceJudged
     | PlatformStopping
+    | QualityMeasured
     | RecordingFinished
 )

@@ -19,6 +19,12 @@ class SideQuality:
     mos: float | None
     round_trip_ms: float | None = None
 
+    @property
+    def loss(self) -> float:
+        """The part of the packets that never came, 0-1."""
+        sent = self.packets + self.packets_lost
+        return self.packets_lost / sent if sent else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class CallQuality:
@@ -28,10 +34,12 @@ class CallQuality:
     callee: SideQuality
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LegRecord:
-    """One leg; None of what never was. `trunk` is the last that was tried, `sip_call_id` its
-    Call-ID there. `silence_s` is how long a recorded side said nothing."""
+    """One leg; None of what never was. Fields are read by anyone and written by the call alone.
+
+    `trunk` is the last that was tried, `sip_call_id` its Call-ID there. `silence_s` is how long a
+    recorded side said nothing."""
 
     trunk: str | None = None
     sip_call_id: str | None = None

@@ -87,17 +87,12 @@ def create_caller_offer(address: MediaAddress) -> MediaDescription:
     return MediaDescription(address, OFFERED_CODECS, TELEPHONE_EVENT)
 
 
-def chosen_codec(answer: MediaDescription) -> Codec | None:
-    """The codec that the answering side prefers of those we can carry, or None."""
-    names = {codec.name for codec in KNOWN_CODECS}
-    return next((codec for codec in answer.codecs if codec.name in names), None)
-
-
-def create_callee_offer(
-    address: MediaAddress, caller_answer: MediaDescription
-) -> MediaDescription | None:
-    """Only what the caller chose, so that the relay never has to transcode; None if nothing."""
-    codec = chosen_codec(caller_answer)
-    if codec is None:
-        return None
-    return MediaDescription(address, (codec,), caller_answer.dtmf)
+def chosen_codec(
+    answer: MediaDescription, carried: tuple[Codec, ...] = KNOWN_CODECS
+) -> Codec | None:
+    """The codec that the answering side prefers of those carried, as it numbers it; or None."""
+    names = [codec.name for codec in carried]
+    for codec in answer.codecs:
+        if codec.name in names:
+            return codec
+    return None

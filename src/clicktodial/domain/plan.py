@@ -51,6 +51,14 @@ class PresenceProof(StrEnum):
         return self in (PresenceProof.MACHINE_DETECTION, PresenceProof.KEY_AND_DETECTION)
 
 
+class AnswerVerdict(StrEnum):
+    """Who seems to have answered a phone."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    SILENCE = "silence"
+
+
 RINGBACK_PROMPT = Prompt("ringback", repeats=True)
 WARNING_PROMPT = Prompt("warning")
 # Three rising tones and a pause: something is wanted of whoever hears it.
@@ -115,6 +123,15 @@ class CallOptions:
     def hold_prompt(self) -> Prompt:
         """What a side on hold hears."""
         return HOLD_PROMPT if self.hold_audio is None else Prompt(self.hold_audio, repeats=True)
+
+    @property
+    def plays_what_must_be_heard(self) -> bool:
+        """Whether a side whose codec nothing can be played in would miss more than a tone."""
+        return (
+            self.announcement is not None
+            or self.presence.needs_key
+            or (self.warning_before_end_s > 0 and bool(self.warning_to))
+        )
 
     def shown_to(self, side: Side) -> str | None:
         """The number that this side is shown in place of the sponsor."""

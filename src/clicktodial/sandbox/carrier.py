@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from clicktodial.domain.media import Codec, MediaAddress, chosen_codec
+from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
 from clicktodial.domain.number import mask_number
 from clicktodial.sandbox.audio import AudioStream, open_rtp_socket
 from clicktodial.sandbox.behaviour import NumberingPlan, create_numbering_plan
@@ -33,6 +33,7 @@ log = structlog.get_logger()
 # E.164 has 15 digits, national prefixes add some; more is no number that anyone dials.
 _DIALLED = re.compile(r"\+?[0-9]{3,20}")
 _VISUAL_SEPARATORS = re.compile(r"[-.()]")
+_NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 _USER_AGENT = "clicktodial-sandbox"
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} sips?:([^@\s]{1,64})@")
 # Judging what was heard takes some milliseconds of one thread; when more than this wait, calls
@@ -71,9 +72,12 @@ class _SipLine:
     def hang_up(self) -> None:
         self._endpoint.hang_up(self._session)
 
-    def accept_offer(self) -> None:
-        """Take a change of the other side's audio."""
-        self._command(lambda: self._endpoint.accept_offer(self._session))
+    def decide_offer(self, offer: MediaDescription, codec: Codec) -> None:
+        """Take a change of the other side's audio that leaves the codec as it was."""
+        if codec in offer.codecs:
+            self._command(lambda: self._endpoint.accept_offer(self._session, codec))
+        else:
+            self._command(lambda: self._endpoint.refuse_offer(self._session, *_NOT_ACCEPTABLE))
 
     def _command(self, command: Callable[[], None]) -> None:
         try:
@@ -212,10 +216,10 @@ class Carrier:
             self.calls_refused += 1
             log.warning("carrier.full", calls=len(self._calls), phone=mask_number(number))
             return self._refuse(line, 503, "Service Unavailable")
-        codec = chosen_codec(invite.offer) if invite.offer else None
+        codec = _spoken_codec(invite.offer) if invite.offer else None
         # A delayed offer would need the answer of the ACK; phones here want to know before.
         if invite.offer is None or codec is None:
-            return self._refuse(line, 488, "Not Acceptable Here")
+            return self._refuse(line, *_NOT_ACCEPTABLE)
         call = PhoneCall(number, session.from_user, session.call_id, invite.offer, codec)
         phone = self._create_phone(call, line)
         # The endpoint must have taken the handler before it is given commands.
@@ -224,7 +228,7 @@ class Carrier:
 
         def on_event(event: SessionEvent) -> None:
             if isinstance(event, SessionOffered):
-                line.accept_offer()  # a phone talks on, whatever is offered
+                line.decide_offer(event.media, codec)  # a phone talks on with what it speaks
             else:
                 self._on_event(phone, event)
 
@@ -330,6 +334,13 @@ def _read_requested_number(datagram: bytes) -> str | None:
     """The number in a request's Request-URI, or None; no more of the message is looked at."""
     match = _REQUEST_LINE.match(datagram)
     return read_dialled_number(match[1].decode("ascii", "replace")) if match else None
+
+
+def _spoken_codec(offer: MediaDescription) -> Codec | None:
+    """What the phones here speak, of what is offered in the clear; the caller's preference."""
+    if offer.crypto:
+        return None
+    return next((codec for codec in offer.codecs if codec.name in (PCMA.name, PCMU.name)), None)
 
 
 def _ignore(_event: SessionEvent) -> None:

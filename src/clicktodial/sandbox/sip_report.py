@@ -2,6 +2,7 @@
 
 from clicktodial.sandbox.report import Report, Reporter, ReportKind
 from clicktodial.sip.aio.endpoint import MessageDirection
+from clicktodial.sip.crypto import hide_keys
 from clicktodial.sip.error import MalformedMessage
 from clicktodial.sip.message import SipMessage, parse_message
 from clicktodial.sip.user_agent import Address
@@ -27,7 +28,7 @@ def report_message(
         "status": message.status or None,
         "call": message.call_id,
         "sdp": message.get("Content-Type").lower().startswith("application/sdp"),
-        "message": data.decode("utf-8", "replace"),
+        "message": hide_keys(data).decode("utf-8", "replace"),
     }
     report(Report(ReportKind.SIP, details))
 

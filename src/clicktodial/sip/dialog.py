@@ -103,6 +103,10 @@ class Dialog:
         """The ACK of a refused re-INVITE: of the same transaction (RFC 3261 17.1.1.3)."""
         return self._create(context, "ACK", response.cseq, response.branch, "")[0]
 
+    def create_cancel(self, context: Context, branch: str, cseq: int, reason_lines: str) -> bytes:
+        """The CANCEL of a re-INVITE, which repeats its head (RFC 3261 9.1)."""
+        return self._create(context, "CANCEL", cseq, branch, reason_lines)[0]
+
     def _create(
         self,
         context: Context,

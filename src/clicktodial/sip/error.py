@@ -3,6 +3,7 @@
 SipError
 +-- MalformedMessage    a datagram that is no SIP message
 +-- SdpError            a body that describes no audio we can use
++-- BadInfo             an INFO that tells of no key
 +-- SessionStateError   a command without meaning in the session's state
 +-- RegistrationStateError  an input without meaning in the registration's state
 +-- PassportError       a PASSporT that cannot be made
@@ -22,6 +23,10 @@ class MalformedMessage(SipError):
 
 class SdpError(SipError):
     """The body describes no audio stream that we can use."""
+
+
+class BadInfo(SipError):
+    """The INFO's body tells of no key."""
 
 
 class SessionStateError(SipError):

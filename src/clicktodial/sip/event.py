@@ -52,15 +52,40 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class SessionOffered:
-    """The peer describes its audio anew: another address, or hold. `accept_offer` or
-    `refuse_offer` is owed; no second one comes before that."""
+    """The peer describes its audio anew: another address, other codecs, or hold. `accept_offer` or
+    `refuse_offer` is owed within `decide_within_s`; no second one comes before that.
+
+    `media` lists the codecs that some relay can carry, and the one key that would be taken.
+    """
+
+    media: MediaDescription
+    decide_within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOfferAnswered:
+    """What `reoffer` offered is answered, and holds from now on."""
 
     media: MediaDescription
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOfferRefused:
+    """It was refused, for good; the session is as it was."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDigit:
+    """The peer told of a key by INFO: one of 0-9, *, #, A-D."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionMediaChanged:
-    """The peer answered an offer of ours within the session; it holds from now on."""
+    """The peer answered a description of ours that was not `reoffer`'s; it holds from now on."""
 
     media: MediaDescription
 
@@ -73,6 +98,9 @@ SessionEvent: TypeAlias = (
     | SessionAnswered
     | SessionConfirmed
     | SessionOffered
+    | SessionOfferAnswered
+    | SessionOfferRefused
+    | SessionDigit
     | SessionMediaChanged
     | SessionEnded
 )

@@ -24,6 +24,7 @@ from clicktodial.sip.event import (
     SessionTrying,
 )
 from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
+from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
 from clicktodial.sip.reliable import ReliableResponses, is_reliable
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
@@ -32,7 +33,6 @@ from clicktodial.sip.session_timer import read_min_se_s
 from clicktodial.sip.uri import Hop
 
 NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
-NO_USABLE_ANSWER_CAUSE = LegCause(LegOutcome.FAILED, 488, "No usable answer", 65)
 # RFC 3398 7.2.4.1: incompatible destination, told to a peer whose answer we cannot use.
 _INCOMPATIBLE_Q850 = 88
 _RINGING = 180
@@ -256,6 +256,6 @@ def _media_of(response: SipMessage) -> MediaDescription | None:
     if content_type != "application/sdp" or not response.body:
         return None
     try:
-        return parse_sdp(response.body)
+        return parse_sdp(response.body, is_answer=True)
     except SdpError:
         return None

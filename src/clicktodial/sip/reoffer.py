@@ -2,7 +2,7 @@
 
     WAITING --accept: 200--> ANSWERED --ACK--> OVER      (an UPDATE has no ACK)
        |                        |  200 again; no ACK within 64*T1: the session ends
-       +--refuse, or nobody decides within DECISION_MAX_S--> OVER
+       +--refuse, CANCEL, or nobody decides in time--> OVER
 
 What it means for the media is for the session's owner to say; the session goes on as it was until
 then, and for good where the offer is refused.
@@ -17,15 +17,19 @@ from clicktodial.sip.response import ResponseTemplate, dialog_lines
 from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
 from clicktodial.sip.uri import Hop
 
-# The relay answers within milliseconds. A request that nobody decides on is not left open: its
-# sender may try again.
-DECISION_MAX_S = 4.0
+# What is carried through to the other party waits for that party's answer to a re-INVITE of ours,
+# which is seldom a person's. Well below the three minutes after which proxies give up (RFC 3261
+# 16.6), and the 32 s after which we give our own up.
+REINVITE_DECISION_MAX_S = 20.0
+# RFC 3311 5.2: an UPDATE waits for nobody. Enough for a relay and a quick party; with a repetition
+# of our answer it is well within its sender's 32 s.
+UPDATE_DECISION_MAX_S = 4.0
 
 
 class ReofferUser(Protocol):
     """The session of it."""
 
-    def on_reoffer_over(self, reoffer: "Reoffer") -> None:
+    def on_reoffer_over(self, reoffer: "Reoffer", now: float) -> None:
         """It is decided, and acknowledged where it must be."""
 
     def on_reoffer_unacknowledged(self, reoffer: "Reoffer", now: float) -> None:
@@ -80,7 +84,7 @@ class Reoffer:
         self.source = source
         self.deadline: float | None = None
         self.queued_at: float | None = None
-        context.deadlines.arm(self, now + DECISION_MAX_S)
+        context.deadlines.arm(self, now + self.decide_within_s)
 
     @property
     def is_undecided(self) -> bool:
@@ -91,6 +95,11 @@ class Reoffer:
     def is_invite(self) -> bool:
         """Whether it is a re-INVITE rather than an UPDATE."""
         return self._transaction is not None
+
+    @property
+    def decide_within_s(self) -> float:
+        """How long its sender is let wait."""
+        return REINVITE_DECISION_MAX_S if self.is_invite else UPDATE_DECISION_MAX_S
 
     @property
     def key(self) -> str:
@@ -124,26 +133,29 @@ class Reoffer:
             self._finish(response, now)
             return
         self._transaction.respond(status, response, now)
-        self._end()
+        self._end(now)
 
-    def receive_ack(self, request: SipMessage) -> bool:
-        """Take an ACK; whether it was the one that is waited for."""
-        if self._state is not _State.ANSWERED or request.cseq != self.request.cseq:
-            return False
-        self._end()
-        return True
+    def awaits_ack(self, request: SipMessage) -> bool:
+        """Whether an ACK is the one that is waited for."""
+        return self._state is _State.ANSWERED and request.cseq == self.request.cseq
+
+    def receive_ack(self, now: float) -> None:
+        """Take the ACK."""
+        self._end(now)
 
     def abandon(self, now: float) -> None:
         """The session ends with it."""
         if self.is_undecided:
             self.refuse(487, "Request Terminated", now)
         elif self._state is _State.ANSWERED:
-            self._end()
+            self._end(now)
 
     def handle_timeout(self, now: float) -> None:
         """Give up waiting for the owner, or for the ACK; else send the 200 again."""
-        if self._state is _State.WAITING:
+        if self._state is _State.WAITING and self.is_invite:
             self.refuse(500, "Server Internal Error", now, lines="Retry-After: 5\r\n")
+        elif self._state is _State.WAITING:
+            self.refuse(504, "Server Time-out", now)  # RFC 3311 5.2
         elif now < self._give_up_at:
             self._context.resend(self._response, self._template.destination)
             self._interval_s = self._context.timers.longer_interval_s(self._interval_s)
@@ -155,9 +167,9 @@ class Reoffer:
     def _finish(self, response: bytes, now: float) -> None:
         destination = self._template.destination
         ServerNonInviteTransaction(self._context, self._template.key, response, destination, now)
-        self._end()
+        self._end(now)
 
-    def _end(self) -> None:
+    def _end(self, now: float) -> None:
         self._state = _State.OVER
         self._context.deadlines.cancel(self)
-        self._user.on_reoffer_over(self)
+        self._user.on_reoffer_over(self, now)

@@ -1,14 +1,18 @@
 """SDP (RFC 8866) of one audio stream <-> MediaDescription.
 
-Read are the first audio stream that is not refused, its address, its codecs and its direction.
-Packet times, ICE and other streams are passed over: the relay learns where audio
-comes from by its packets. Written is nothing but our own address and codecs.
+Read are the first audio stream that is not refused, its address, its codecs, its keys and its
+direction. Packet times, ICE and other streams are passed over: the relay learns where audio
+comes from by its packets. Written are our own address, codecs and keys, and of the other streams
+of a peer's offer that they are refused.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from clicktodial.domain.media import (
+    G722,
+    KNOWN_CODECS,
     PCMA,
     PCMU,
     TELEPHONE_EVENT,
@@ -18,16 +22,24 @@ from clicktodial.domain.media import (
     MediaDescription,
     MediaDirection,
 )
+from clicktodial.sip.crypto import answer_key, crypto_lines, read_crypto
 from clicktodial.sip.error import SdpError
 
 SDP_BYTES_MAX = 16_384
 SDP_LINES_MAX = 512
 # RFC 3551: payload types are seven bits; a stream that lists more than this lists nonsense.
 PAYLOAD_TYPES_MAX = 64
+# Audio, video, slides, text and spares for each; every one is repeated in our answer.
+STREAMS_MAX = 16
+# Opus has a dozen parameters; longer ones are taken for none.
+PARAMETERS_CHARACTERS_MAX = 256
 _PAYLOAD_TYPE_MAX = 127
+_DYNAMIC_PAYLOAD_TYPE_MIN = 96
 _PORT_MAX = 65_535
 _TELEPHONE_EVENT: Final = "telephone-event"
 _TELEPHONE_EVENT_RATE = 8000
+# RFC 7587 7 writes it so. Case does not count, but for peers that compare letters.
+_WIRE_NAMES = {"OPUS": "opus"}
 
 # RFC 3551 table 4: payload types that need no rtpmap.
 _STATIC_CODECS = {
@@ -37,47 +49,120 @@ _STATIC_CODECS = {
         Codec(3, "GSM"),
         Codec(4, "G723"),
         PCMA,
-        Codec(9, "G722"),
+        G722,
         Codec(15, "G728"),
         Codec(18, "G729"),
     )
 }
 _AUDIO = re.compile(r"audio[ \t]+(\d{1,5})(?:/\d+)?[ \t]+(\S+)[ \t]+([0-9 \t]+)", re.ASCII)
+_STREAM = re.compile(
+    r"([!-~]{1,32})[ \t]+\d{1,5}(?:/\d+)?[ \t]+([!-~]{1,64})[ \t]+([!-~]{1,64})(?:[ \t].*)?",
+    re.ASCII,
+)
 _RTPMAP = re.compile(
-    r"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^\s/]{1,64})/(\d{1,6})(?:/\d+)?[ \t]*$",
+    r"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^\s/]{1,64})/(\d{1,6})(?:/(\d{1,2}))?[ \t]*$",
     re.ASCII | re.MULTILINE,
 )
+_FMTP = re.compile(r"^a=fmtp:[ \t]*(\d{1,3})[ \t]+([!-~][ -~\t]*)$", re.ASCII | re.MULTILINE)
 _DIRECTION = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)[ \t]*$", re.MULTILINE)
 _CONNECTION = re.compile(r"^c=(.*)$", re.MULTILINE)
 _IPV4 = re.compile(r"IN[ \t]+IP4[ \t]+(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})[ \t]*", re.ASCII)
-_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
+# Ours, in an offer that we wrote.
+_OWN_STREAM = re.compile(rb"m=audio [1-9][0-9]* (\S+) ([0-9 ]+)")
+_OWN_ORIGIN = re.compile(rb"o=\S+ ([0-9]{1,5}) [0-9]+ IN IP4 ([0-9.]+)")
+_PLAIN_PROFILES = frozenset({"RTP/AVP", "RTP/AVPF"})
+_SECURE_PROFILES = frozenset({"RTP/SAVP", "RTP/SAVPF"})
 _MULTICAST_FIRST_OCTET = 224
 _DIRECTIONS = {direction.value: direction for direction in MediaDirection}
 # What nearly every stream says of the codecs that we offer, so that it is not built anew.
-_USUAL_CODECS = {
-    (str(codec.payload_type), codec.name, str(codec.clock_rate)): codec
-    for codec in (PCMU, PCMA, TELEPHONE_EVENT)
+_USUAL_CODECS: dict[tuple[str, str, str, str | None], Codec] = {
+    (str(codec.payload_type), codec.name, str(codec.clock_rate), None): codec
+    for codec in (PCMU, PCMA, G722, TELEPHONE_EVENT)
 }
+_KNOWN_KINDS = frozenset((codec.name, codec.clock_rate, codec.channels) for codec in KNOWN_CODECS)
 
 
-def parse_sdp(body: bytes, *, may_be_held: bool = False) -> MediaDescription:
-    """The first active audio stream over RTP/AVP on IPv4. Raises SdpError.
+@dataclass(frozen=True, slots=True)
+class OtherStreams:
+    """The `m=` lines by which we refuse the streams before and after ours, with line ends."""
+
+    before: str = ""
+    after: str = ""
+
+
+NO_OTHER_STREAMS = OtherStreams()
+
+
+def is_known(codec: Codec) -> bool:
+    """Whether some relay can carry it."""
+    return (codec.name, codec.clock_rate, codec.channels) in _KNOWN_KINDS
+
+
+def parse_sdp(
+    body: bytes, *, may_be_held: bool = False, is_answer: bool = False
+) -> MediaDescription:
+    """The first active audio stream over RTP or SRTP on IPv4. Raises SdpError.
 
     Where it `may_be_held`, the address may be UNSPECIFIED_HOST, which is RFC 3264 8.4's older way
-    to hold.
+    to hold. A stream of SRTP needs a key that we can use; where it `is_answer`, exactly one.
     """
+    session, streams = _split(body)
+    for stream in streams:
+        audio = _match_audio(stream)
+        if audio is not None and (
+            audio[2] in _PLAIN_PROFILES or _has_keys(stream, audio, is_answer=is_answer)
+        ):
+            return _read_stream(session, stream, audio, may_be_held=may_be_held)
+    raise SdpError("no audio stream")
+
+
+def parse_offer(body: bytes, *, is_secure: bool) -> tuple[MediaDescription, OtherStreams]:
+    """A peer's offer within a session, which keeps its profile; and how its other streams are
+    refused, which an answer must not leave out (RFC 3264 6). Raises SdpError."""
+    session, streams = _split(body)
+    if len(streams) > STREAMS_MAX:
+        raise SdpError("too many streams")
+    for index, stream in enumerate(streams):
+        audio = _match_audio(stream)
+        if audio is None:
+            continue
+        if _has_keys(stream, audio, is_answer=False) if is_secure else audio[2] in _PLAIN_PROFILES:
+            media = _read_stream(session, stream, audio, may_be_held=True)
+            before, after = streams[:index], streams[index + 1 :]
+            return media, OtherStreams("".join(map(_refuse, before)), "".join(map(_refuse, after)))
+    raise SdpError("no audio stream")
+
+
+def _split(body: bytes) -> tuple[str, list[str]]:
     if len(body) > SDP_BYTES_MAX:
         raise SdpError("SDP is too long")
     text = body.decode("utf-8", "replace").replace("\r\n", "\n")
     if not text.startswith("v=") or text.count("\n") > SDP_LINES_MAX:
         raise SdpError("not SDP")
     session, *streams = text.split("\nm=")
-    for stream in streams:
-        audio = _AUDIO.fullmatch(stream.partition("\n")[0].strip())
-        # RFC 3264 6: port 0 refuses the stream.
-        if audio is not None and audio[2] in _PROFILES and 0 < int(audio[1]) <= _PORT_MAX:
-            return _read_stream(session, stream, audio, may_be_held=may_be_held)
-    raise SdpError("no audio stream")
+    return session, streams
+
+
+def _match_audio(stream: str) -> re.Match[str] | None:
+    """The words of an audio stream's first line, unless the stream is refused."""
+    audio = _AUDIO.fullmatch(stream.partition("\n")[0].strip())
+    # RFC 3264 6: port 0 refuses the stream.
+    return audio if audio is not None and 0 < int(audio[1]) <= _PORT_MAX else None
+
+
+def _has_keys(stream: str, audio: re.Match[str], *, is_answer: bool) -> bool:
+    if audio[2] not in _SECURE_PROFILES:
+        return False
+    keys, all_usable = read_crypto(stream)
+    # RFC 4568 5.1.3: an answer takes one of the offer's lines, and has no other.
+    return len(keys) == 1 and all_usable if is_answer else bool(keys)
+
+
+def _refuse(stream: str) -> str:
+    line = _STREAM.fullmatch(stream.partition("\n")[0].strip())
+    if line is None:
+        raise SdpError("a stream without a name")
+    return f"m={line[1]} 0 {line[2]} {line[3]}\r\n"
 
 
 def _read_stream(
@@ -98,7 +183,8 @@ def _read_stream(
     codecs, dtmf = _collect_codecs(stream, audio[3].split())
     if not codecs:
         raise SdpError("no codec")
-    return MediaDescription(address, codecs, dtmf, direction)
+    crypto = read_crypto(stream)[0] if audio[2] in _SECURE_PROFILES else ()
+    return MediaDescription(address, codecs, dtmf, direction, crypto)
 
 
 def _read_direction(session: str, stream: str) -> MediaDirection:
@@ -124,7 +210,9 @@ def _collect_codecs(
     dtmf: Codec | None = None
     for payload_type in payload_types[:PAYLOAD_TYPES_MAX]:
         mapping = mapped.get(payload_type)
-        codec = _STATIC_CODECS.get(payload_type) if mapping is None else _read_codec(mapping)
+        codec = (
+            _STATIC_CODECS.get(payload_type) if mapping is None else _read_codec(mapping, stream)
+        )
         if codec is None:
             continue
         if codec.name != _TELEPHONE_EVENT:
@@ -134,68 +222,126 @@ def _collect_codecs(
     return tuple(codecs), dtmf
 
 
-def _read_codec(mapping: re.Match[str]) -> Codec | None:
-    usual = _USUAL_CODECS.get((mapping[1], mapping[2], mapping[3]))
+def _read_codec(mapping: re.Match[str], stream: str) -> Codec | None:
+    usual = _USUAL_CODECS.get((mapping[1], mapping[2], mapping[3], mapping[4]))
     if usual is not None:
         return usual
-    payload_type = int(mapping[1])
+    payload_type, clock_rate, channels = int(mapping[1]), int(mapping[3]), int(mapping[4] or 1)
     if payload_type > _PAYLOAD_TYPE_MAX:
         return None
-    name = mapping[2]
-    name = _TELEPHONE_EVENT if name.lower() == _TELEPHONE_EVENT else name.upper()
-    return Codec(payload_type, name, int(mapping[3]))
+    if mapping[2].lower() == _TELEPHONE_EVENT:
+        return Codec(payload_type, _TELEPHONE_EVENT, clock_rate)
+    parameters = _read_parameters(stream, mapping[1])
+    return Codec(payload_type, mapping[2].upper(), clock_rate, channels, parameters)
 
 
-def serialize_sdp(media: MediaDescription, *, version: int = 1) -> bytes:
-    """The description as SDP; `version` grows when an offer is changed (RFC 3264 8).
+def _read_parameters(stream: str, payload_type: str) -> str:
+    """The fmtp of a payload type, or ""."""
+    for match in _FMTP.finditer(stream):
+        if match[1] == payload_type:
+            text = match[2].strip()
+            return text if len(text) <= PARAMETERS_CHARACTERS_MAX else ""
+    return ""
+
+
+def serialize_sdp(
+    media: MediaDescription,
+    *,
+    version: int = 1,
+    origin: MediaAddress | None = None,
+    others: OtherStreams = NO_OTHER_STREAMS,
+) -> bytes:
+    """The description as SDP; `version` grows when an offer is changed, and `origin` stays what
+    the session's first description said (RFC 3264 8).
 
     The port serves as session identifier: it is ours alone while the session lives, and tells
     nothing that the stream does not tell.
     """
     host, port = media.address.host, media.address.port
+    source = origin or media.address
     codecs = media.codecs if media.dtmf is None else (*media.codecs, media.dtmf)
     types = " ".join(str(codec.payload_type) for codec in codecs)
-    maps = "".join(
-        f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}\r\n" for codec in codecs
-    )
-    events = "" if media.dtmf is None else f"a=fmtp:{media.dtmf.payload_type} 0-15\r\n"
+    profile = "RTP/SAVP" if media.crypto else "RTP/AVP"
     return (
-        f"v=0\r\no=- {port} {version} IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {types}\r\n{maps}{events}a=ptime:20\r\n"
-        f"a={media.direction.value}\r\n"
+        f"v=0\r\no=- {source.port} {version} IN IP4 {source.host}\r\n"
+        f"s=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n{others.before}"
+        f"m=audio {port} {profile} {types}\r\n{_codec_lines(media)}a=ptime:20\r\n"
+        f"{crypto_lines(media.crypto)}a={media.direction.value}\r\n{others.after}"
     ).encode()
 
 
+def _codec_lines(media: MediaDescription) -> str:
+    lines = "".join(_codec_line(codec) for codec in media.codecs)
+    if media.dtmf is None:
+        return lines
+    payload_type = media.dtmf.payload_type
+    return f"{lines}{_codec_line(media.dtmf)}a=fmtp:{payload_type} 0-15\r\n"
+
+
+def _codec_line(codec: Codec) -> str:
+    name = _WIRE_NAMES.get(codec.name, codec.name)
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    line = f"a=rtpmap:{codec.payload_type} {name}/{codec.clock_rate}{channels}\r\n"
+    if codec.parameters:
+        line += f"a=fmtp:{codec.payload_type} {codec.parameters}\r\n"
+    return line
+
+
+def read_origin(sdp: bytes) -> MediaAddress:
+    """Who described a session first, of SDP that we wrote."""
+    match = _OWN_ORIGIN.search(sdp)
+    assert match is not None
+    return MediaAddress(match[2].decode(), int(match[1]))
+
+
 def restrict_answer(answer: MediaDescription, offer: bytes) -> MediaDescription | None:
-    """The answer without what our offer did not list (RFC 3264 6.1); None if nothing is left.
+    """The answer without what our offer did not list (RFC 3264 6.1); None if nothing is left, or
+    it is not of the offer's profile, or its key does not answer one of ours.
 
     `offer` is SDP that we wrote. Payload types must be the offer's own: the relay passes packets
     on without changing them.
     """
-    line = offer[offer.find(b"m=audio ") :].partition(b"\r\n")[0]
-    offered = {int(word) for word in line.split()[3:]}
-    codecs = tuple(codec for codec in answer.codecs if codec.payload_type in offered)
+    stream = _OWN_STREAM.search(offer)
+    assert stream is not None
+    if not _is_of_profile(answer, offer, is_secure=stream[1] == b"RTP/SAVP"):
+        return None
+    offered = {int(word) for word in stream[2].split()}
+    codecs = tuple(codec for codec in answer.codecs if _is_offered(codec, offered, offer))
     if not codecs:
         return None
     dtmf = answer.dtmf
-    if dtmf is not None and dtmf.payload_type not in offered:
+    if dtmf is not None and b"a=rtpmap:%d telephone-event/" % dtmf.payload_type not in offer:
         dtmf = None
     if len(codecs) == len(answer.codecs) and dtmf is answer.dtmf:
         return answer
-    return MediaDescription(answer.address, codecs, dtmf, answer.direction)
+    return MediaDescription(answer.address, codecs, dtmf, answer.direction, answer.crypto)
+
+
+def _is_offered(codec: Codec, payload_types: set[int], offer: bytes) -> bool:
+    if codec.payload_type not in payload_types:
+        return False
+    if codec.payload_type < _DYNAMIC_PAYLOAD_TYPE_MIN:
+        return True
+    return any(codec == each for each in parse_sdp(offer).codecs)
+
+
+def _is_of_profile(answer: MediaDescription, offer: bytes, *, is_secure: bool) -> bool:
+    if not is_secure:
+        return not answer.crypto
+    if len(answer.crypto) != 1:
+        return False
+    [key] = answer.crypto
+    ours = parse_sdp(offer).crypto
+    return any((each.tag, each.suite) == (key.tag, key.suite) for each in ours)
 
 
 def answer_offer(
     offer: MediaDescription, local: MediaDescription, codec: Codec
-) -> MediaDescription | None:
-    """Our answer to an offer within a session, which goes on with `codec`; None where it cannot.
+) -> MediaDescription:
+    """Our answer to an offer within a session, which goes on with `codec` of it.
 
-    The payload type must be the same as before: the relay passes packets on without changing
-    them, and the other party was told that one.
+    Where the offer has a key, `local` has one of its suite.
     """
-    if codec not in offer.codecs:
-        return None
-    dtmf = local.dtmf
-    if dtmf is not None and offer.dtmf != dtmf:
-        dtmf = None
-    return MediaDescription(local.address, (codec,), dtmf, offer.direction.mirrored)
+    dtmf = local.dtmf if offer.dtmf == local.dtmf else None
+    crypto = tuple(answer_key(key, local.crypto) for key in offer.crypto)
+    return MediaDescription(local.address, (codec,), dtmf, offer.direction.mirrored, crypto)

@@ -1,14 +1,15 @@
 """What a UAS does with each request before, within and outside of a dialog (RFC 3261 8.2, 12.2.2).
 
-Within a dialog, BYE ends it, INFO and OPTIONS are answered 200 without effect, and re-INVITE and
+Within a dialog, BYE ends it, OPTIONS is answered, INFO tells of keys (info.py), and re-INVITE and
 UPDATE go to the session (midcall.py). Whatever else is known is 405, REFER among it, since Allow
 does not name it; unknown methods are 501.
 """
 
 from clicktodial.sip.context import ALLOWED_METHODS, Context
-from clicktodial.sip.error import SdpError
+from clicktodial.sip.error import BadInfo, SdpError
 from clicktodial.sip.event import IncomingInvite
 from clicktodial.sip.incoming import IncomingSession
+from clicktodial.sip.info import ACCEPTED_TYPES, read_digit
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.midcall import MidCall
 from clicktodial.sip.reoffer import Reoffer
@@ -20,7 +21,8 @@ from clicktodial.sip.uri import Hop
 
 _ALLOW = f"Allow: {ALLOWED_METHODS}\r\n"
 _OPTIONS_LINES = (
-    f"{_ALLOW}Accept: application/sdp\r\nAccept-Encoding: identity\r\nSupported: timer\r\n"
+    f"{_ALLOW}Accept: application/sdp, {ACCEPTED_TYPES}\r\nAccept-Encoding: identity\r\n"
+    "Supported: timer\r\n"
 )
 _ACCEPTED_TYPE = "application/sdp"
 _SUPPORTED = frozenset({"timer"})
@@ -130,7 +132,9 @@ class _Exchange:
             return
         session = self._context.sessions.get(transaction.session_tag)
         self._respond(200, "OK", to_tag=transaction.session_tag)
-        if isinstance(session, IncomingSession):
+        if session is not None and session.midcall is not None:
+            session.midcall.receive_cancel(key, self._now)
+        elif isinstance(session, IncomingSession):
             session.receive_cancel(self._request, self._now)
 
     def _handle_within(self, session: Session) -> None:
@@ -144,13 +148,37 @@ class _Exchange:
         elif request.method == "BYE":
             self._respond(200, "OK")
             session.receive_bye(request, self._now)
+        elif request.method == "INFO":
+            self._handle_info(session)
         else:
-            self._respond(200, "OK", lines=_OPTIONS_LINES if request.method == "OPTIONS" else "")
+            self._respond(200, "OK", lines=_OPTIONS_LINES)
+
+    def _handle_info(self, session: Session) -> None:
+        """Before the answer and after the end nobody listens to keys."""
+        request = self._request
+        if request.get("Info-Package"):
+            # RFC 6086 4.2.2: we want none, and say so.
+            self._refuse(469, "Bad Info Package", "Recv-Info: \r\n")
+            return
+        if not request.body:
+            self._respond(200, "OK")
+            return
+        try:
+            digit = read_digit(request)
+        except BadInfo:
+            self._refuse(400, "Bad DTMF")
+            return
+        if digit is None:
+            self._refuse(415, "Unsupported Media Type", f"Accept: {ACCEPTED_TYPES}\r\n")
+            return
+        self._respond(200, "OK")
+        if session.midcall is not None:
+            session.midcall.receive_digit(digit)
 
     def _handle_reoffer(self, session: Session) -> None:
         midcall = session.midcall
         if midcall is not None:
-            self._hand_over(midcall)
+            self._hand_over(session, midcall)
         elif session.state in (SessionState.ENDING, SessionState.ENDED):
             self._refuse(481, "Call/Transaction Does Not Exist")
         elif session.direction is Direction.OUTGOING:
@@ -159,7 +187,7 @@ class _Exchange:
             # RFC 3261 14.2: the first INVITE has no final answer yet, or no ACK.
             self._refuse(500, "Server Internal Error", f"Retry-After: {_RETRY_AFTER_S}\r\n")
 
-    def _hand_over(self, midcall: MidCall) -> None:
+    def _hand_over(self, session: Session, midcall: MidCall) -> None:
         """Let the session have an offer, or a mere refresh."""
         request, template = self._request, self._template
         if midcall.is_repeated(template.key):
@@ -175,6 +203,7 @@ class _Exchange:
         transaction = None
         if request.method == "INVITE":
             transaction = self._create_invite_transaction()
+            transaction.session_tag = session.local_tag
             trying = template.create(self._context, 100, "Trying")
             transaction.respond(100, trying, self._now)
         reoffer = Reoffer(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from clicktodial.domain.cause import HANG_UP_CAUSE, LegCause, LegOutcome
-from clicktodial.domain.media import Codec
+from clicktodial.domain.media import Codec, MediaDescription
 from clicktodial.sip.auth import (
     PROXY_AUTHENTICATION_REQUIRED,
     UNAUTHORIZED,
@@ -93,13 +93,19 @@ class Session:
         """Incoming: send this final status of 300-699. Raises SessionStateError once answered."""
         raise SessionStateError("an outgoing session cannot be rejected")
 
-    def accept_offer(self, now: float) -> None:
-        """Take what SessionOffered told. Raises SessionStateError where nothing is open."""
-        self._require_midcall().accept_offer(now)
+    def accept_offer(self, codec: Codec, now: float) -> None:
+        """Take what SessionOffered told, with that codec of it. Raises SessionStateError where
+        nothing is open, ValueError where the codec was not offered."""
+        self._require_midcall().accept_offer(codec, now)
 
     def refuse_offer(self, status: int, phrase: str, now: float) -> None:
         """Refuse it; the session stays as it was. Raises SessionStateError."""
         self._require_midcall().refuse_offer(status, phrase, now)
+
+    def reoffer(self, media: MediaDescription, now: float) -> None:
+        """Offer other audio to the peer, after whatever offer is open; SessionOfferAnswered or
+        SessionOfferRefused follows, unless the session ends. Raises SessionStateError."""
+        self._require_midcall().reoffer(media, now)
 
     # From the user agent
 
@@ -121,7 +127,7 @@ class Session:
     def receive_ack(self, request: SipMessage, now: float) -> None:
         """An ACK came within the dialog: of a re-INVITE, if of anything."""
         if self.midcall is not None:
-            self.midcall.receive_ack(request)
+            self.midcall.receive_ack(request, now)
         else:
             self._context.counters.stray += 1
 

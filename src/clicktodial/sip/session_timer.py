@@ -65,11 +65,46 @@ def answer_session_expires(request: SipMessage) -> tuple[SessionExpires | None, 
     return answered, f"{answered}{require}"
 
 
-def refresh_after_s(interval_s: int) -> float:
-    """When the refresher asks anew."""
-    return interval_s / 2
+class SessionTimer:
+    """What was agreed on in one session, and when that is due. Times are monotonic seconds.
 
+    `refresh_at` is None where the peer refreshes.
+    """
 
-def end_after_s(interval_s: int) -> float:
-    """When the other side hangs up."""
-    return interval_s - min(_MARGIN_S_MAX, interval_s / 3)
+    __slots__ = ("_interval_s", "_min_se_s", "ends_at", "is_refresher", "refresh_at")
+
+    def __init__(self, interval_s: int, *, is_refresher: bool, now: float) -> None:
+        self._min_se_s = MIN_SE_S
+        # RFC 4028 4: below the minimum nobody may go, whatever a peer says.
+        self._interval_s = max(interval_s, MIN_SE_S)
+        self.is_refresher = is_refresher
+        self.ends_at = 0.0
+        self.refresh_at: float | None = None
+        self.restart(now)
+
+    def restart(self, now: float) -> None:
+        """Both sides have heard of each other. Who refreshes does at half of the interval; the
+        other side hangs up shortly before its end (RFC 4028 10)."""
+        margin_s = min(_MARGIN_S_MAX, self._interval_s / 3)
+        self.ends_at = now + self._interval_s - margin_s
+        self.refresh_at = now + self._interval_s / 2 if self.is_refresher else None
+
+    def agree(self, interval_s: int, *, is_refresher: bool, now: float) -> None:
+        """Another interval, or another refresher."""
+        self._interval_s = max(interval_s, MIN_SE_S)
+        self.is_refresher = is_refresher
+        self.restart(now)
+
+    def raise_interval(self, response: SipMessage) -> bool:
+        """Take a 422; whether it asks for more than we asked for."""
+        least = read_min_se_s(response)
+        if least is None or least <= self._min_se_s:
+            return False
+        self._min_se_s = least
+        return True
+
+    def refresh_lines(self) -> str:
+        """Header lines of a request of ours that refreshes; who does so stays (RFC 4028 7.4)."""
+        refresher = "uac" if self.is_refresher else "uas"
+        expires = SessionExpires(max(self._interval_s, self._min_se_s), refresher)
+        return f"{expires}Min-SE: {self._min_se_s}\r\n"

@@ -15,12 +15,13 @@ TRUNK_REST_S = 10.0
 
 
 def order_trunks(
-    trunks: Sequence[Trunk], destination: str, random: random_module.Random
+    trunks: Sequence[Trunk], destination: str, random: random_module.Random | None
 ) -> list[Trunk]:
     """Those that carry the number (E.164 with plus), the one to try first in front.
 
     A lower priority goes first; within one the longest prefix that fits; among equal ones chance
-    decides by weight (RFC 2782's way), and a weight of 0 comes last.
+    decides by weight (RFC 2782's way), and a weight of 0 comes last. Without `random` the heavier
+    comes first.
     """
     candidates = [(trunk, trunk.match_length(destination)) for trunk in trunks]
     fitting = [(trunk, length) for trunk, length in candidates if length is not None]
@@ -32,13 +33,15 @@ def order_trunks(
     return [trunk for _, trunk in sorted(keyed, key=lambda entry: (entry[0], entry[1].name))]
 
 
-def _draw(weight: int, random: random_module.Random) -> float:
+def _draw(weight: int, random: random_module.Random | None) -> float:
     """A key by which sorting puts the heavier first, as often as its weight says.
 
     The least of exponential draws with these rates is each one's with the chance of its rate
     (Efraimidis and Spirakis, 2006).
     """
-    return random.expovariate(weight) if weight else float("inf")
+    if not weight:
+        return float("inf")
+    return 1 / weight if random is None else random.expovariate(weight)
 
 
 @dataclass(slots=True)
@@ -70,12 +73,24 @@ class TrunkStates:
     def take(self, trunk: Trunk) -> bool:
         """Count a leg on the trunk, unless that were too many; `release` it when it is over."""
         state = self._of(trunk)
-        if trunk.channels_max and state.channels >= trunk.channels_max:
+        if not self.has_channel(trunk):
             return False
         if trunk.calls_per_second_max and not self._take_token(state, trunk.calls_per_second_max):
             return False
         state.channels += 1
         return True
+
+    def has_channel(self, trunk: Trunk) -> bool:
+        """Whether the trunk carries fewer legs than it may."""
+        state = self._states.get(trunk.name)
+        return state is None or not trunk.channels_max or state.channels < trunk.channels_max
+
+    def has_token(self, trunk: Trunk) -> bool:
+        """Whether the trunk may take another leg in this second. Takes none."""
+        state, rate = self._states.get(trunk.name), trunk.calls_per_second_max
+        if state is None or state.refilled_at is None or not rate:
+            return True
+        return state.tokens + (self._now() - state.refilled_at) * rate >= 1
 
     def release(self, trunk: Trunk) -> None:
         """A leg left the trunk."""
@@ -128,6 +143,11 @@ class TrunkStates:
         """Whether the trunk does not answer when it is asked."""
         state = self._states.get(trunk.name)
         return state is not None and state.is_down
+
+    def is_registered(self, trunk: Trunk) -> bool:
+        """Whether the trunk knows us, or need not."""
+        state = self._states.get(trunk.name)
+        return state is None or state.is_registered
 
     def set_down(self, name: str, *, down: bool) -> None:
         """The trunk was found gone, or back."""

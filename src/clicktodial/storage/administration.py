@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
-from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.application import ApplicationStatus, EnterpriseLimits, EnterpriseStatus
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage import table, value
@@ -27,9 +27,12 @@ from clicktodial.storage.engine import FOR_WRITING, open_engine
 from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, NotFound
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.options_codec import (
+    check_limits,
     check_options,
     decode_call_options,
+    decode_limits,
     encode_call_options,
+    encode_limits,
 )
 from clicktodial.storage.secret import (
     SecretVault,
@@ -57,6 +60,7 @@ class EnterpriseDetail:
     enterprise_id: str
     name: str
     status: EnterpriseStatus
+    limits: EnterpriseLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +161,30 @@ class Administration:
         """All enterprises, by identifier."""
         query = select(table.enterprise).order_by(table.enterprise.c.id).limit(LISTED_MAX)
         with self._read() as connection:
-            return [
-                EnterpriseDetail(row.id, row.name, EnterpriseStatus(row.status))
-                for row in connection.execute(query)
-            ]
+            return [_enterprise_detail(row) for row in connection.execute(query)]
+
+    def show_enterprise(self, enterprise_id: str) -> EnterpriseDetail:
+        """One enterprise."""
+        query = select(table.enterprise).where(table.enterprise.c.id == enterprise_id)
+        with self._read() as connection:
+            return _enterprise_detail(_found(connection.execute(query).first(), enterprise_id))
+
+    def change_limits(
+        self, enterprise_id: str, change: Callable[[EnterpriseLimits], EnterpriseLimits]
+    ) -> EnterpriseLimits:
+        """Change what it may use, for its calls to come; returns the limits as they are now."""
+        columns = table.enterprise.c
+        with self._change() as connection:
+            query = select(columns.limits).where(columns.id == enterprise_id)
+            row = _found(connection.execute(query).first(), enterprise_id)
+            limits = change(decode_limits(row.limits))
+            check_limits(limits)
+            connection.execute(
+                update(table.enterprise)
+                .where(columns.id == enterprise_id)
+                .values(limits=encode_limits(limits))
+            )
+        return limits
 
     # Applications
 
@@ -441,6 +465,18 @@ def _require_application(connection: Connection, app_id: str) -> None:
 def _insert_sponsors(connection: Connection, app_id: str, sponsors: Iterable[str]) -> None:
     for e164 in sorted(sponsors):
         connection.execute(insert(table.application_number).values(app_id=app_id, e164=e164))
+
+
+def _found(row: Row[Any] | None, enterprise_id: str) -> Row[Any]:
+    if row is None:
+        raise NotFound(f"there is no enterprise {enterprise_id}")
+    return row
+
+
+def _enterprise_detail(row: Row[Any]) -> EnterpriseDetail:
+    return EnterpriseDetail(
+        row.id, row.name, EnterpriseStatus(row.status), decode_limits(row.limits)
+    )
 
 
 def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDetail:

@@ -10,7 +10,11 @@ from clicktodial.domain.identifier import AppId
 from clicktodial.domain.trunk import Transport, Trunk, TrunkCredentials
 from clicktodial.storage import table
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
-from clicktodial.storage.options_codec import decode_call_options, decode_trunk_settings
+from clicktodial.storage.options_codec import (
+    decode_call_options,
+    decode_limits,
+    decode_trunk_settings,
+)
 from clicktodial.storage.secret import (
     SecretVault,
     secret_place,
@@ -26,7 +30,11 @@ def read_application(
 ) -> Application | None:
     """The application with its secrets in clear. Raises SecretUnreadable."""
     query = (
-        select(table.application, table.enterprise.c.status.label("enterprise_status"))
+        select(
+            table.application,
+            table.enterprise.c.status.label("enterprise_status"),
+            table.enterprise.c.limits,
+        )
         .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
         .where(table.application.c.app_id == app_id)
     )
@@ -45,6 +53,7 @@ def read_application(
         allow_private_addresses=row.allow_private_addresses,
         max_duration_s=row.max_duration_s,
         options=decode_call_options(row.options),
+        limits=decode_limits(row.limits),
     )
 
 
@@ -118,4 +127,7 @@ def trunk_of_row(row: Row[Any], password: str = "") -> Trunk:
         signs_calls=settings.signs_calls,
         privacy=settings.privacy,
         session_expires_s=settings.session_expires_s,
+        srtp=settings.srtp,
+        codecs=settings.codecs,
+        cost_per_minute_micros=settings.cost_per_minute_micros,
     )

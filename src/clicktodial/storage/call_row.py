@@ -2,6 +2,7 @@
 
 from clicktodial.domain.call import Call
 from clicktodial.storage.instant import to_millis, to_millis_or_none
+from clicktodial.storage.leg_codec import encode_legs
 from clicktodial.storage.statement import Parameters
 from clicktodial.storage.table import DETAIL_CHARACTERS_MAX
 
@@ -36,6 +37,7 @@ PROGRESS_COLUMNS = (
     "recording_result",
     "event_count",
     "reason_header",
+    "legs",
 )
 
 
@@ -86,6 +88,7 @@ def progress_parameters(call: Call) -> Parameters:
         result,
         call.event_count,
         reason_header,
+        encode_legs(call.legs) if call.legs else None,
     )
 
 

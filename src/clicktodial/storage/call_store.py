@@ -17,6 +17,7 @@ from clicktodial.storage.call_row import (
 )
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import EVENT_COLUMNS, event_parameters
+from clicktodial.storage.leg_codec import encode_legs
 from clicktodial.storage.statement import Statement, compile_statement
 from clicktodial.storage.writer import Write
 
@@ -37,6 +38,7 @@ class SqlCallStore:
             insert(table.call), dialect, PLAN_COLUMNS + PROGRESS_COLUMNS, rank=0
         )
         self._update_call = _compile_update(dialect)
+        self._update_legs = _compile_legs_update(dialect)
         self._insert_event = compile_event_insert(dialect)
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
@@ -49,7 +51,14 @@ class SqlCallStore:
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call and append the events. Fails only with StoreConflict, when another
-        process has ended the call: it told the terminal event, and these must not be told."""
+        process has ended the call: it told the terminal event, and these must not be told.
+
+        Of a call whose terminal event was appended before, only what is kept of its legs changes.
+        """
+        if call.state is CallState.ENDED and not events:
+            legs = encode_legs(call.legs) if call.legs else None
+            writes = [(self._update_legs, (legs, call.plan.call_id, self._node_id))]
+            return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
         parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
@@ -66,6 +75,16 @@ class SqlCallStore:
 def compile_event_insert(dialect: Dialect) -> Statement:
     """Appends an event; takes EVENT_COLUMNS."""
     return compile_statement(insert(table.call_event), dialect, EVENT_COLUMNS, rank=3)
+
+
+def _compile_legs_update(dialect: Dialect) -> Statement:
+    # Whoever ended the call, its legs were this node's.
+    statement = (
+        update(table.call)
+        .where(table.call.c.id == bindparam("call_id"), table.call.c.node_id == bindparam("node"))
+        .values(legs=bindparam("new_legs"))
+    )
+    return compile_statement(statement, dialect, ["new_legs", "call_id", "node"], rank=2)
 
 
 def _compile_update(dialect: Dialect) -> Statement:

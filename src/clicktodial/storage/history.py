@@ -2,19 +2,29 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, Row, Select, literal, select, tuple_
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
-from clicktodial.domain.cause import EndReason, LegOutcome
+from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
+from clicktodial.domain.leg import LegRecord
 from clicktodial.storage import table
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
+from clicktodial.storage.instant import UtcMillis
+from clicktodial.storage.leg_codec import decode_legs
 
 RECENT_MAX = 1_000
+
+
+class CallPlace(NamedTuple):
+    """Where a call stands among those of its application."""
+
+    begun_at: datetime
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,11 @@ class CallRecord:
     reason_header: str | None
     recording_id: str | None
     recording_result: str | None
+    legs: dict[Side, LegRecord]
+
+    @property
+    def place(self) -> CallPlace:
+        return CallPlace(self.begun_at, self.call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +73,30 @@ class EventRecord:
     last_error: str | None
 
 
+def calls_of_application(app_id: str, before: CallPlace | None) -> Select[Any]:
+    """By time within the application, which its index gives without sorting."""
+    columns = table.call.c
+    query = select(table.call).where(columns.app_id == app_id)
+    if before is not None:
+        place = tuple_(columns.begun_at, columns.id)
+        query = query.where(place < tuple_(literal(before.begun_at, UtcMillis), before.call_id))
+    return query.order_by(columns.begun_at.desc(), columns.id.desc())
+
+
 class CallHistory:
-    """Blocking reads, for the command line. All raise DatabaseUnavailable."""
+    """Blocking reads, for the operator. All raise DatabaseUnavailable."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def recent_calls(self, *, limit: int, app_id: str | None = None) -> list[CallRecord]:
-        """The newest calls first, at most RECENT_MAX."""
+    def recent_calls(
+        self, *, limit: int, app_id: str | None = None, before: CallPlace | None = None
+    ) -> list[CallRecord]:
+        """The newest calls first, at most RECENT_MAX; of an application, those `before` a place
+        in that order."""
         query = select(table.call).order_by(table.call.c.id.desc())
         if app_id is not None:
-            # By time within the application, which its index gives without sorting.
-            query = (
-                select(table.call)
-                .where(table.call.c.app_id == app_id)
-                .order_by(table.call.c.begun_at.desc())
-            )
+            query = calls_of_application(app_id, before)
         try:
             with self._engine.connect() as connection:
                 rows = connection.execute(query.limit(min(limit, RECENT_MAX)))
@@ -122,6 +145,7 @@ def _call_record(row: Row[Any]) -> CallRecord:
         reason_header=row.reason_header,
         recording_id=row.recording_id,
         recording_result=row.recording_result,
+        legs=decode_legs(row.legs),
     )
 
 

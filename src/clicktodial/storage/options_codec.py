@@ -1,6 +1,6 @@
-"""Options of trunks and applications as the JSON of one column each.
+"""Options of trunks, applications and enterprises as the JSON of one column each.
 
-They are read with their application or trunk and never searched for, and new ones come with
+They are read with what they belong to and never searched for, and new ones come with
 every version: a column each would make a migration of each.
 """
 
@@ -8,10 +8,18 @@ from typing import TypeVar
 
 import msgspec
 
+from clicktodial.domain.application import EnterpriseLimits
 from clicktodial.domain.plan import CallOptions
-from clicktodial.domain.trunk import NumberFormat, Trunk, TrunkTls
+from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkTls
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
-from clicktodial.storage.value import DURATION_S_MAX, check_range
+from clicktodial.storage.value import DURATION_S_MAX, check_audio_name, check_range
+
+# From the caller's answer on. Whoever has pressed no key by then is not there, and the caller's
+# leg costs money meanwhile.
+PRESENCE_TIMEOUT_S_MAX = 120
+# Above what one node places and carries; a typing error must not read as "no limit".
+LIVE_CALLS_MAX = 100_000
+CALLS_PER_SECOND_MAX = 10_000
 
 
 class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,11 +41,15 @@ class TrunkSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     signs_calls: bool = True
     privacy: tuple[str, ...] = ("id",)
     session_expires_s: int = 1_800
+    srtp: SrtpPolicy = SrtpPolicy.NEVER
+    codecs: tuple[str, ...] = ()
+    cost_per_minute_micros: int = 0
 
 
 _T = TypeVar("_T")
 _trunk_decoder = msgspec.json.Decoder(TrunkSettings)
 _options_decoder = msgspec.json.Decoder(CallOptions)
+_limits_decoder = msgspec.json.Decoder(EnterpriseLimits)
 
 
 def encode_trunk_settings(trunk: Trunk) -> str:
@@ -59,6 +71,9 @@ def encode_trunk_settings(trunk: Trunk) -> str:
         signs_calls=trunk.signs_calls,
         privacy=trunk.privacy,
         session_expires_s=trunk.session_expires_s,
+        srtp=trunk.srtp,
+        codecs=trunk.codecs,
+        cost_per_minute_micros=trunk.cost_per_minute_micros,
     )
     return msgspec.json.encode(settings).decode()
 
@@ -82,6 +97,37 @@ def check_options(options: CallOptions, sponsors: frozenset[str]) -> None:
         if seconds is not None:
             check_range(seconds, what, low=1, high=DURATION_S_MAX)
     check_range(options.warning_before_end_s, "the warning's seconds", low=0, high=DURATION_S_MAX)
+    check_range(
+        options.presence_timeout_s, "the presence timeout", low=1, high=PRESENCE_TIMEOUT_S_MAX
+    )
+    for audio in audios_of(options):
+        check_audio_name(audio)
+    if not options.announcement_to or not options.warning_to:
+        raise ValueInvalid("an announcement and a warning need a side that hears them")
+
+
+def audios_of(options: CallOptions) -> list[str]:
+    """The names of the operator's own audio that the options play."""
+    named = (
+        options.announcement,
+        options.ringback_audio,
+        options.warning_audio,
+        options.presence_audio,
+        options.hold_audio,
+    )
+    return [name for name in named if name is not None]
+
+
+def check_limits(limits: EnterpriseLimits) -> None:
+    """Raises ValueInvalid."""
+    for limit, what, high in (
+        (limits.live_calls_max, "the calls at a time", LIVE_CALLS_MAX),
+        (limits.calls_per_second_max, "the calls per second", CALLS_PER_SECOND_MAX),
+        (limits.max_duration_s, "the maximum duration", DURATION_S_MAX),
+        (limits.ring_timeout_s_max, "the ring timeout", DURATION_S_MAX),
+    ):
+        if limit is not None:
+            check_range(limit, what, low=1, high=high)
 
 
 def encode_call_options(options: CallOptions) -> str:
@@ -93,6 +139,16 @@ def encode_call_options(options: CallOptions) -> str:
 def decode_call_options(text: str) -> CallOptions:
     """The inverse, as for trunks."""
     return _decode(_options_decoder, text)
+
+
+def encode_limits(limits: EnterpriseLimits) -> str:
+    """The column's text."""
+    return msgspec.json.encode(limits).decode()
+
+
+def decode_limits(text: str) -> EnterpriseLimits:
+    """The inverse, as for trunks."""
+    return _decode(_limits_decoder, text)
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], text: str) -> _T:

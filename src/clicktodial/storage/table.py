@@ -36,6 +36,7 @@ enterprise = Table(
     Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
     Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("limits", Text, nullable=False, server_default="{}"),
 )
 
 application = Table(
@@ -114,6 +115,7 @@ call = Table(
     Column("recording_result", String(WORD_CHARACTERS_MAX)),
     Column("event_count", Integer, nullable=False),
     Column("reason_header", String(DETAIL_CHARACTERS_MAX)),
+    Column("legs", Text),
     Index("call_open", "node_id", sqlite_where=OPEN_CALL, postgresql_where=OPEN_CALL),
     Index("call_by_application", "app_id", "begun_at"),
     sqlite_with_rowid=False,

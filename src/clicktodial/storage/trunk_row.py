@@ -5,7 +5,15 @@ from typing import Any
 
 import phonenumbers
 
-from clicktodial.domain.trunk import PRIVACY_VALUES, NumberFormat, Transport, Trunk, TrunkTls
+from clicktodial.domain.media import KNOWN_CODECS
+from clicktodial.domain.trunk import (
+    PRIVACY_VALUES,
+    NumberFormat,
+    SrtpPolicy,
+    Transport,
+    Trunk,
+    TrunkTls,
+)
 from clicktodial.storage import value
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.options_codec import encode_trunk_settings
@@ -24,6 +32,8 @@ REGISTRATION_EXPIRES_S_MIN = 60
 REGISTRATION_EXPIRES_S_MAX = 86_400
 OPTIONS_INTERVAL_S_MAX = 3_600
 SESSION_EXPIRES_S_MAX = 86_400
+# A hundred units of whatever currency a minute: satellites cost less.
+COST_PER_MINUTE_MICROS_MAX = 100_000_000
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
@@ -82,10 +92,25 @@ def _check_settings(trunk: Trunk) -> None:
         raise ValueInvalid("a prefix must be the beginning of a number in E.164, such as +8613")
     _check_headers(trunk.headers)
     _check_tls(trunk.tls)
+    _check_media(trunk)
     _check_exchange(trunk)
     if trunk.credentials is not None:
         _check_credential(trunk.credentials.username, "the user name")
         _check_credential(trunk.credentials.password, "the password")
+
+
+def _check_media(trunk: Trunk) -> None:
+    """What audio it is offered, and what that costs."""
+    SrtpPolicy(trunk.srtp)
+    known = [codec.name for codec in KNOWN_CODECS]
+    if not set(trunk.codecs) <= set(known) or len(set(trunk.codecs)) != len(trunk.codecs):
+        raise ValueInvalid(f"a codec must be one of: {', '.join(known)}")
+    value.check_range(
+        trunk.cost_per_minute_micros,
+        "the cost of a minute in millionths",
+        low=0,
+        high=COST_PER_MINUTE_MICROS_MAX,
+    )
 
 
 def _check_exchange(trunk: Trunk) -> None:

@@ -17,6 +17,7 @@ SIP_PORT = 5060
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECRET = re.compile(rf"[\x21-\x7e]{{1,{SECRET_CHARACTERS_MAX}}}")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,200}|\[?[0-9A-Fa-f:.]{2,45}\]?")
+_AUDIO_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -31,6 +32,13 @@ def check_name(text: str) -> str:
     """A name for people."""
     if not 0 < len(text) <= NAME_CHARACTERS_MAX or not text.isprintable():
         raise ValueInvalid(f"the name must be 1-{NAME_CHARACTERS_MAX} printable characters")
+    return text
+
+
+def check_audio_name(text: str) -> str:
+    """What may be a name in the audio library; whether it is there is the library's to say."""
+    if not _AUDIO_NAME.fullmatch(text):
+        raise ValueInvalid("the name of an audio is 1-32 small letters, digits and hyphens")
     return text
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.api.support import Conformance
 
+from clicktodial.api.authentication import HEADER_BYTES_MAX
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S, CONNECTIONS_MAX, HEAD_BYTES_MAX
-from clicktodial.api.v1.authentication import HEADER_BYTES_MAX
 from clicktodial.api.v1.download import DOWNLOADS_MAX
 from clicktodial.api.v1.error import REFUSALS
 from clicktodial.config import HttpSettings

@@ -38,7 +38,9 @@ async def pass_time(seconds: float) -> None:
 class Log(Generic[T]):
     """Things as they happen, and a wait for the next one that is wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wait_s: float = WAIT_S) -> None:
+        """`wait_s` is by the loop's own clock."""
+        self._wait_s = wait_s
         self.items: list[T] = []
         self._changed = asyncio.Event()
 
@@ -47,8 +49,8 @@ class Log(Generic[T]):
         self._changed.set()
 
     async def wait_for(self, wanted: Callable[[T], bool]) -> T:
-        """The first item that is wanted, past or future; TimeoutError after WAIT_S."""
-        async with asyncio.timeout(WAIT_S):
+        """The first item that is wanted, past or future; TimeoutError after a while."""
+        async with asyncio.timeout(self._wait_s):
             while True:
                 for item in self.items:
                     if wanted(item):

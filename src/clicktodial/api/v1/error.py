@@ -13,6 +13,7 @@ from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
     ControlError,
+    LimitReached,
     NumberNotAuthorized,
     Overloaded,
 )
@@ -147,6 +148,13 @@ SERVICE_UNAVAILABLE = Refusal(
     "Service unavailable",
     "The platform takes no more for the moment; Retry-After says when to ask again.",
 )
+LIMIT_REACHED = Refusal(
+    503,
+    "0000002",
+    "Service unavailable: the enterprise's limit of calls is reached",
+    "The enterprise has as many calls as it may have, or begins them faster than it may; "
+    "Retry-After says when to ask again.",
+)
 
 REFUSALS = (
     *MISSING_PROPERTY.values(),
@@ -168,6 +176,7 @@ REFUSALS = (
     METHOD_NOT_ALLOWED,
     INTERNAL_SERVICE_ERROR,
     SERVICE_UNAVAILABLE,
+    LIMIT_REACHED,
 )
 
 _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
@@ -175,6 +184,7 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CallNotFound: CALL_ID_ERROR,
     CallHasEnded: OPERATION_ERROR,
     Overloaded: SERVICE_UNAVAILABLE,
+    LimitReached: LIMIT_REACHED,
     StoreError: SERVICE_UNAVAILABLE,
 }
 
@@ -187,6 +197,6 @@ def refused_by(error: ControlError | StoreError) -> Refused:
     refusal = _REFUSAL_BY_ERROR.get(type(error))
     if refusal is None:
         raise error
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | LimitReached):
         return Refused(refusal, retry_after_s=error.retry_after_s)
     return Refused(refusal)

@@ -16,9 +16,9 @@ from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
+from clicktodial.api.authentication import authenticate
 from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.api.response import send_json
-from clicktodial.api.v1.authentication import authenticate
 from clicktodial.api.v1.body import BeginBody, BodyT, DownloadBody, ReleaseBody, decode_body
 from clicktodial.api.v1.download import RecordingDownload
 from clicktodial.api.v1.error import (

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from clicktodial.api.authentication import APP_ID_CHARACTERS_MAX
 from clicktodial.api.v1 import error
-from clicktodial.api.v1.authentication import APP_ID_CHARACTERS_MAX
 from clicktodial.api.v1.error import REFUSALS, Refusal
 from clicktodial.api.v1.mapping import (
     IDENTIFIER_PATTERN,
@@ -45,6 +45,7 @@ _BEGIN_REFUSALS = (
     error.USER_IN_BLACKLIST,
     error.TRAFFIC_CONTROL_FAILURE,
     *_ALWAYS,
+    error.LIMIT_REACHED,
 )
 _RELEASE_REFUSALS = (
     *(error.MISSING_PROPERTY[name] for name in ("APPID", "operation")),

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import structlog
 
+from clicktodial.domain.media import Codec, MediaDescription
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.trunk import Transport
 from clicktodial.sip.aio.datagram import address_of, open_datagram_socket, send_datagram
@@ -268,14 +269,20 @@ class SipEndpoint:
         session.answer(sdp, self._now())
         self._flush()
 
-    def accept_offer(self, session: Session) -> None:
-        """Answer what SessionOffered told. Raises SessionStateError where nothing is open."""
-        session.accept_offer(self._now())
+    def accept_offer(self, session: Session, codec: Codec) -> None:
+        """Answer what SessionOffered told, with that codec of it. Raises SessionStateError where
+        nothing is open, ValueError where the codec was not offered."""
+        session.accept_offer(codec, self._now())
         self._flush()
 
     def refuse_offer(self, session: Session, status: int, phrase: str) -> None:
         """Refuse it; the session stays as it was. Raises SessionStateError."""
         session.refuse_offer(status, phrase, self._now())
+        self._flush()
+
+    def reoffer(self, session: Session, media: MediaDescription) -> None:
+        """Offer other audio. Raises SessionStateError where the session is not in conversation."""
+        session.reoffer(media, self._now())
         self._flush()
 
     def reject(self, session: Session, status: int, phrase: str) -> None:

@@ -4,6 +4,7 @@ A leg is tried on one trunk after the other until one says something about the p
 trunk is tried where a trunk
 
 - carries as many legs, or as many a second, as it may, or
+- takes none of the codecs that are offered, or wants SRTP where there are no keys to offer, or
 - sent no response at all within its `answer_timeout_s` (the last one is waited for as long as
   RFC 3261 does, 64*T1), or its name has no address, or
 - failed before any sign of ringing, early media or an answer, by its own fault (trunk_fault.py).
@@ -26,16 +27,21 @@ import structlog
 
 from clicktodial.control.port import (
     Answered,
+    DigitReceived,
     EarlyMedia,
     Ended,
     Leg,
     LegEvent,
     LegPlan,
     MediaChanged,
+    OfferAnswered,
     Offered,
+    OfferRefused,
     Ringing,
+    TrunkForecast,
 )
 from clicktodial.domain.cause import LegCause, LegOutcome
+from clicktodial.domain.media import Codec, MediaDescription
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.trunk import Transport, Trunk
 from clicktodial.sip.aio.endpoint import SipEndpoint
@@ -43,11 +49,14 @@ from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.event import (
     SessionAnswered,
+    SessionDigit,
     SessionEarlyMedia,
     SessionEnded,
     SessionEvent,
     SessionMediaChanged,
+    SessionOfferAnswered,
     SessionOffered,
+    SessionOfferRefused,
     SessionRinging,
     SessionTrying,
 )
@@ -56,6 +65,7 @@ from clicktodial.sip.location import Location, Target, order_locations
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
 from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.trunk_fault import is_trunk_fault
+from clicktodial.sip.trunk_media import create_offer, trunk_codecs
 from clicktodial.sip.trunk_selection import TrunkStates, order_trunks
 from clicktodial.sip.uri import DEFAULT_PORT, DEFAULT_TLS_PORT, bracket_host, is_ip_literal
 from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session, SessionStateError
@@ -63,6 +73,8 @@ from clicktodial.sip.user_agent import Flow, Hop, Invitation, Session, SessionSt
 log = structlog.get_logger()
 
 _SERVICE_UNAVAILABLE = 503
+# So many trunks are named in an obstacle; who has more looks at their list.
+_NAMED_MAX = 8
 _NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 NO_TRUNK_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "No trunk", 38)
 FULL_CAUSE = LegCause(LegOutcome.FAILED, _SERVICE_UNAVAILABLE, "Trunk limit reached", 42)
@@ -87,6 +99,30 @@ class TrunkTelephony:
         self._resolver = resolver or TargetResolver(DnsNames(speaks=endpoint.speaks))
         self._random = random or random_module.Random()
         self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
+
+    def forecast(self, destination: str) -> TrunkForecast:
+        """The trunk that a leg to that number would take now; takes no channel and no token.
+
+        Of trunks that share calls by weight it is the heaviest. Whether one that wants SRTP is
+        given keys is not known before there is a relay.
+        """
+        trunks = order_trunks(self._trunks(), destination, None)
+        if not trunks:
+            return TrunkForecast(None, obstacle="no trunk carries the number")
+        ordered = sorted(trunks, key=self.states.is_resting)
+        obstacles = [self._obstacle_of(trunk) for trunk in ordered]
+        for trunk, obstacle in zip(ordered, obstacles, strict=True):
+            if not obstacle:
+                return TrunkForecast(trunk.name, trunk.cost_per_minute_micros)
+        each = [f"{trunk.name} {what}" for trunk, what in zip(ordered, obstacles, strict=True)]
+        return TrunkForecast(None, obstacle=f"no trunk is free: {', '.join(each[:_NAMED_MAX])}")
+
+    def _obstacle_of(self, trunk: Trunk) -> str:
+        if self.states.is_down(trunk):
+            return "is down"
+        if not self.states.has_channel(trunk):
+            return "is full"
+        return "" if self.states.has_token(trunk) else "takes no more calls in this second"
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg:
         """Dial; never raises for what a trunk does. Without any trunk the leg ends with 503."""
@@ -158,6 +194,7 @@ class _Attempt:
     session: Session | None = None
     responded: bool = False
     is_counted: bool = False
+    sdp: bytes = b""
 
 
 class TrunkLeg:
@@ -170,7 +207,6 @@ class TrunkLeg:
         "_on_event",
         "_plan",
         "_progressed",
-        "_sdp",
         "_silence_timer",
         "_telephony",
         "_untried",
@@ -182,7 +218,6 @@ class TrunkLeg:
         self._telephony = telephony
         self._plan = plan
         self._on_event = on_event
-        self._sdp = serialize_sdp(plan.offer)
         self._untried = telephony.select_trunks(plan.destination)
         self._untried.reverse()
         self._attempt: _Attempt | None = None
@@ -208,25 +243,43 @@ class TrunkLeg:
         self._give_up_attempt(q850)
         self._leave_trunk()
 
-    def answer_offer(self) -> None:
+    def reoffer(self, media: MediaDescription) -> None:
+        """See control.port.Leg. The trunk's codecs bound this offer too; the session keeps its
+        profile, so that no trunk is needed to say which keys go into it."""
+        attempt = self._attempt
+        if attempt is None:
+            return
+        codecs = trunk_codecs(attempt.trunk, media)
+        if codecs:
+            offer = replace(media, codecs=codecs)
+            self._command(lambda session: self._telephony.endpoint.reoffer(session, offer))
+        else:
+            # Later, as whatever a peer says.
+            refused = SessionOfferRefused(_NOT_ACCEPTABLE[0])
+            asyncio.get_running_loop().call_soon(self._on_session_event, attempt, refused)
+
+    def answer_offer(self, codec: Codec) -> bool:
         """See control.port.Leg."""
-        self._decide(self._telephony.endpoint.accept_offer)
+        return self._command(lambda session: self._telephony.endpoint.accept_offer(session, codec))
 
     def refuse_offer(self) -> None:
         """See control.port.Leg."""
-        self._decide(
+        self._command(
             lambda session: self._telephony.endpoint.refuse_offer(session, *_NOT_ACCEPTABLE)
         )
 
-    def _decide(self, decide: Callable[[Session], None]) -> None:
+    def _command(self, command: Callable[[Session], None]) -> bool:
+        """Whether the session was in a state to obey."""
         attempt = self._attempt
         if self._is_over or attempt is None or attempt.session is None:
-            return
+            return False
         try:
-            decide(attempt.session)
+            command(attempt.session)
         except SessionStateError:
-            # The peer hung up, or was answered for us since the relay took too long.
+            # The peer hung up, or was answered for us since whoever decides took too long.
             log.info("sip.offer_not_open", trunk=attempt.trunk.name)
+            return False
+        return True
 
     def try_next(self) -> None:
         """Dial on the next trunk, or end the leg where there is none."""
@@ -237,10 +290,15 @@ class TrunkLeg:
         trunk = self._untried.pop()
         self._leave_trunk()
         self._attempt = attempt = _Attempt(trunk, is_last=not self._untried)
+        offer = create_offer(self._plan.offer, trunk)
+        if isinstance(offer, LegCause):
+            self._fail_over(offer)
+            return
         attempt.is_counted = self._telephony.states.take(trunk)
         if not attempt.is_counted:
             self._fail_over(FULL_CAUSE)
             return
+        attempt.sdp = serialize_sdp(offer)
         self._telephony.resolve(attempt.trunk, lambda hops: self._dial(attempt, hops))
 
     def _dial(self, attempt: _Attempt, hops: list[Hop]) -> None:
@@ -253,7 +311,9 @@ class TrunkLeg:
             return
         attempt.hop, *attempt.hops = hops
         identity = self._telephony.identities.create(self._plan, attempt.trunk)
-        invitation = create_invitation(self._plan, attempt.trunk, attempt.hop, self._sdp, identity)
+        invitation = create_invitation(
+            self._plan, attempt.trunk, attempt.hop, attempt.sdp, identity
+        )
         attempt.session = self._telephony.endpoint.invite(
             invitation, lambda event: self._on_session_event(attempt, event)
         )
@@ -301,10 +361,16 @@ class TrunkLeg:
                 self._on_event(EarlyMedia(media))
             case SessionAnswered(media):
                 self._progress(attempt)
-                self._sdp = b""
+                attempt.sdp = b""
                 self._on_event(Answered(media))
-            case SessionOffered(media):
-                self._on_event(Offered(media))
+            case SessionOffered(media, decide_within_s):
+                self._on_event(Offered(media, decide_within_s))
+            case SessionOfferAnswered(media):
+                self._on_event(OfferAnswered(media))
+            case SessionOfferRefused(status):
+                self._on_event(OfferRefused(status))
+            case SessionDigit(digit):
+                self._on_event(DigitReceived(digit))
             case SessionMediaChanged(media):
                 self._on_event(MediaChanged(media))
             case SessionEnded(cause):

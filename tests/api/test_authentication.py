@@ -5,7 +5,7 @@ import base64
 import pytest
 from tests.api.support import APP_ID, SECRET, FakeApplications, basic, create_application
 
-from clicktodial.api.v1.authentication import (
+from clicktodial.api.authentication import (
     APP_ID_CHARACTERS_MAX,
     HEADER_BYTES_MAX,
     authenticate,

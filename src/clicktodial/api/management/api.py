@@ -1,0 +1,108 @@
+"""The management API as a whole: its resources, their routes, its document and its page."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from clicktodial import __version__
+from clicktodial.api.management.audio import AudioResource
+from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.call import CallResource
+from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.problem import (
+    BASE_PATH,
+    DOCS_PATH,
+    INTERNAL_ERROR,
+    PROBLEM_BY_STATUS,
+    PROBLEMS,
+    Refused,
+)
+from clicktodial.api.management.route import Route, create_route_handlers, render_refused
+from clicktodial.api.management.trunk import TrunkResource
+from clicktodial.api.management.worker import Worker
+from clicktodial.api.page import render_page, respond_with_page
+from clicktodial.control.port import Applications, TrunkMonitor
+from clicktodial.control.service import CallService
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.storage.administration import Administration
+from clicktodial.storage.history import CallHistory
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementNeeds:
+    """What the API works with. `token` is the operator's; None: there is no operator."""
+
+    service: CallService
+    applications: Applications
+    administration: Administration
+    history: CallHistory
+    library: AudioLibrary
+    monitor: TrunkMonitor
+    worker: Worker
+    token: str | None
+    body_bytes_max: int
+    default_region: str
+
+
+def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
+    """Every route below BASE_PATH."""
+    routes = create_routes(needs)
+    authenticator = Authenticator(needs.applications, needs.token)
+    return [
+        *create_route_handlers(routes, authenticator, body_bytes_max=needs.body_bytes_max),
+        *_create_document_handlers(routes, needs.body_bytes_max),
+    ]
+
+
+def create_routes(needs: ManagementNeeds) -> list[Route]:
+    """The rows of all resources, in the order of the document."""
+    administration, library, worker = needs.administration, needs.library, needs.worker
+    region = needs.default_region
+    return [
+        *CallResource(needs.service, needs.history, library, worker, region=region).routes(),
+        *TrunkResource(administration, needs.monitor, worker).routes(),
+        *OptionResource(administration, library, worker, region=region).routes(),
+        *LimitResource(administration, worker).routes(),
+        *AudioResource(library, worker).routes(),
+    ]
+
+
+def answer_http_error(status: int, headers: dict[str, str], error: Exception) -> Response[bytes]:
+    """What is answered below BASE_PATH to an error that comes from outside a handler."""
+    problem = PROBLEM_BY_STATUS.get(status, INTERNAL_ERROR)
+    if problem is INTERNAL_ERROR:
+        log.error("api.internal_error", status=status, exc_info=error)
+    allow = next((each for name, each in headers.items() if name.lower() == "allow"), "")
+    return render_refused(Refused(problem, allow=allow), "none")
+
+
+def _create_document_handlers(
+    routes: Sequence[Route], body_bytes_max: int
+) -> list[HTTPRouteHandler]:
+    @functools.cache
+    def document() -> dict[str, object]:
+        # When it is first asked for, as most servers never are.
+        return create_document(routes, body_bytes_max=body_bytes_max, version=__version__)
+
+    @functools.cache
+    def page() -> tuple[bytes, str]:
+        return render_page(document(), template="management.html", errors=PROBLEMS)
+
+    @get(f"{BASE_PATH}/openapi.json", name="managementDocument")
+    async def openapi() -> Response[bytes]:
+        return Response(msgspec.json.encode(document()), media_type="application/json")
+
+    @get(DOCS_PATH, name="managementPage")
+    async def docs() -> Response[bytes]:
+        return respond_with_page(*page())
+
+    return [openapi, docs]

@@ -1,0 +1,86 @@
+"""Reading what a request says: its JSON body, strictly, and its query parameters."""
+
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from clicktodial.api.management.problem import (
+    INVALID_PARAMETER,
+    INVALID_VALUE,
+    MALFORMED_BODY,
+    MISSING_PROPERTY,
+    UNKNOWN_PROPERTY,
+    Refused,
+)
+
+T = TypeVar("T")
+
+QUERY_PARAMETERS_MAX = 16
+
+# What msgspec says: "Expected `int` - at `$.options.max_duration_s`".
+_PLACE = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `([^`]*)`")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+
+
+def decode_body(body: bytes, kind: type[T]) -> T:
+    """The body as that type; of a property given twice the last counts. Raises Refused."""
+    try:
+        # msgspec checks the encoding only of the strings that it keeps.
+        return msgspec.json.decode(body.decode(), type=kind)
+    except msgspec.ValidationError as error:
+        raise _refused(str(error)) from error
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise Refused(MALFORMED_BODY) from error
+
+
+def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:
+    """The parameters, each known and given once. Raises Refused."""
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(query),
+            errors="strict",
+            max_num_fields=QUERY_PARAMETERS_MAX,
+        )
+    except ValueError as error:
+        raise Refused(INVALID_PARAMETER, "the parameters cannot be read") from error
+    names = [name for name, _ in pairs]
+    for name in names:
+        if name not in known:
+            raise Refused(INVALID_PARAMETER, "there is a parameter that this request has not")
+        if names.count(name) > 1:
+            raise Refused(INVALID_PARAMETER, f"{name} is given twice")
+    return dict(pairs)
+
+
+def _refused(message: str) -> Refused:
+    """What is wrong, in words, and where: msgspec's message, taken apart."""
+    place = _PLACE.search(message)
+    pointer = "" if place is None else _pointer(place[1])
+    words = message if place is None else message[: place.start()]
+    if unknown := _UNKNOWN.match(words):
+        return Refused(
+            UNKNOWN_PROPERTY,
+            "there is no such property here",
+            pointer=f"{pointer}/{_escape(unknown[1])}",
+        )
+    if missing := _MISSING.match(words):
+        return Refused(
+            MISSING_PROPERTY, f"{missing[1]} is required", pointer=f"{pointer}/{missing[1]}"
+        )
+    return Refused(INVALID_VALUE, words[:1].lower() + words[1:], pointer=pointer)
+
+
+def _pointer(path: str) -> str:
+    """msgspec's `.a.b[0]` as the JSON Pointer `/a/b/0`."""
+    return "".join(f"/{_escape(name or index)}" for name, index in _STEP.findall(path))
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,400 @@
+"""`/calls`: an application's own calls, with all that may be wished for one and done with it."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from clicktodial.api.management.call_view import (
+    BegunCall,
+    CallPage,
+    CallView,
+    Forecast,
+    render_call,
+    render_forecast,
+    render_summary,
+)
+from clicktodial.api.management.option import OptionsChange, check_audios, parse_options
+from clicktodial.api.management.paging import (
+    PAGE_PARAMETERS,
+    parse_cursor,
+    parse_limit,
+    render_cursor,
+)
+from clicktodial.api.management.problem import (
+    CALL_ENDED,
+    CONDITION_NOT_MET,
+    INVALID_PARAMETER,
+    INVALID_VALUE,
+    LIMIT_REACHED,
+    NOT_CONNECTED,
+    NOT_FOUND,
+    NOT_RECORDED,
+    NUMBER_NOT_AUTHORIZED,
+    Refused,
+)
+from clicktodial.api.management.route import Ask, Created, Parameter, Role, Route
+from clicktodial.api.management.schema import Strict, WrittenNumber
+from clicktodial.api.management.worker import Worker
+from clicktodial.api.v1.mapping import IDENTIFIER_PATTERN, parse_call_id
+from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
+from clicktodial.domain.application import Application
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import CallId
+from clicktodial.domain.number import NumberError, PhoneNumber, parse_number
+from clicktodial.domain.plan import CallOptions
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.storage.error import NotFound
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.options_codec import audios_of, check_options
+from clicktodial.storage.value import DURATION_S_MAX
+
+
+class BeginBody(Strict, frozen=True):
+    """A call that is wished. Of `options`, those that are not given are the application's own."""
+
+    caller: Annotated[WrittenNumber, Meta(description="Who is rung first.")]
+    callee: Annotated[WrittenNumber, Meta(description="Who is rung then; another number.")]
+    sponsor: Annotated[
+        WrittenNumber, Meta(description="What both see; one that the application may show.")
+    ]
+    record: Annotated[bool, Meta(description="Whether the conversation is recorded.")] = False
+    options: OptionsChange | UnsetType = UNSET
+
+
+class ReleaseBody(Strict, frozen=True):
+    """The call is released only where all of it holds, and else goes on as it was."""
+
+    only_unconnected: Annotated[bool, Meta(description="The parties are not joined.")] = False
+    after_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=DURATION_S_MAX,
+            description="So many seconds have passed since the joining, or since begin in a call "
+            "that is not joined.",
+        ),
+    ] = 0
+
+
+class SideBody(Strict, frozen=True):
+    """Which party is meant."""
+
+    side: Side
+
+
+class CallResource:
+    """Calls of the application that asks."""
+
+    def __init__(
+        self,
+        service: CallService,
+        history: CallHistory,
+        library: AudioLibrary,
+        worker: Worker,
+        *,
+        region: str,
+    ) -> None:
+        self._service = service
+        self._history = history
+        self._library = library
+        self._worker = worker
+        self._region = region
+
+    async def begin(self, ask: Ask) -> Created:
+        """POST"""
+        request = await self._read_request(ask)
+        call_id = await self._service.begin(ask.application, request)
+        return Created(BegunCall(call_id=call_id), f"/calls/{call_id}")
+
+    async def forecast(self, ask: Ask) -> Forecast:
+        """POST .../forecast"""
+        request = await self._read_request(ask)
+        return render_forecast(await self._service.forecast(ask.application, request))
+
+    async def list_all(self, ask: Ask) -> CallPage:
+        """GET of all"""
+        limit, before = parse_limit(ask.query), parse_cursor(ask.query)
+        app_id = ask.application.app_id
+        # One more than is shown tells whether there is another page.
+        calls = await self._worker.run(
+            lambda: self._history.recent_calls(limit=limit + 1, app_id=app_id, before=before)
+        )
+        has_more = len(calls) > limit
+        return CallPage(
+            calls=[render_summary(call) for call in calls[:limit]],
+            next=render_cursor(calls[limit - 1].place) if has_more else None,
+        )
+
+    async def show(self, ask: Ask) -> CallView:
+        """GET of one"""
+        call_id = _call_id(ask)
+        try:
+            call, events = await self._worker.run(lambda: self._history.call(call_id))
+        except NotFound as error:
+            raise CallNotFound from error
+        if call.app_id != ask.application.app_id:
+            raise CallNotFound
+        return render_call(call, events, await self._inspect(ask.application, call_id))
+
+    async def release(self, ask: Ask) -> None:
+        """POST .../release"""
+        body = await ask.read(ReleaseBody, or_empty=ReleaseBody())
+        condition = ReleaseCondition(only_unconnected=body.only_unconnected, after_s=body.after_s)
+        await self._service.release(ask.application, _call_id(ask), condition)
+
+    async def proceed(self, ask: Ask) -> None:
+        """POST .../continue"""
+        await self._service.continue_call(ask.application, _call_id(ask))
+
+    async def mute(self, ask: Ask) -> None:
+        """POST .../mute"""
+        await self._set_muted(ask, muted=True)
+
+    async def unmute(self, ask: Ask) -> None:
+        """POST .../unmute"""
+        await self._set_muted(ask, muted=False)
+
+    async def hold(self, ask: Ask) -> None:
+        """POST .../hold"""
+        await self._set_held(ask, held=True)
+
+    async def resume(self, ask: Ask) -> None:
+        """POST .../resume"""
+        await self._set_held(ask, held=False)
+
+    async def pause_recording(self, ask: Ask) -> None:
+        """POST .../pause-recording"""
+        await self._service.set_recording_paused(ask.application, _call_id(ask), paused=True)
+
+    async def resume_recording(self, ask: Ask) -> None:
+        """POST .../resume-recording"""
+        await self._service.set_recording_paused(ask.application, _call_id(ask), paused=False)
+
+    async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
+        side = (await ask.read(SideBody)).side
+        await self._service.set_muted(ask.application, _call_id(ask), side, muted=muted)
+
+    async def _set_held(self, ask: Ask, *, held: bool) -> None:
+        side = (await ask.read(SideBody)).side
+        await self._service.set_held(ask.application, _call_id(ask), side, held=held)
+
+    async def _inspect(self, application: Application, call_id: CallId) -> LiveCall | None:
+        try:
+            return await self._service.inspect(application, call_id)
+        except (CallHasEnded, CallNotFound):
+            # It ended, just now perhaps, or lives on another node.
+            return None
+
+    async def _read_request(self, ask: Ask) -> BeginCall:
+        body = await ask.read(BeginBody)
+        caller = self._parse_number(body.caller, "/caller")
+        callee = self._parse_number(body.callee, "/callee")
+        # However the two are written: a phone cannot be joined with itself.
+        if caller.e164 == callee.e164:
+            raise Refused(INVALID_VALUE, "it is the caller's number too", pointer="/callee")
+        return BeginCall(
+            sponsor=self._parse_number(body.sponsor, "/sponsor"),
+            caller=caller,
+            callee=callee,
+            record=body.record,
+            options=await self._merge(ask.application, body.options),
+        )
+
+    async def _merge(
+        self, application: Application, change: OptionsChange | UnsetType
+    ) -> CallOptions | None:
+        """The application's options with those of the request over them."""
+        if isinstance(change, UnsetType):
+            return None
+        given = parse_options(change, region=self._region, pointer="/options")
+        options = replace(application.options, **given)
+        for name in ("shown_to_caller", "shown_to_callee"):
+            if given.get(name) is not None and given[name] not in application.sponsors:
+                raise Refused(NUMBER_NOT_AUTHORIZED, pointer=f"/options/{name}")
+        check_options(options, application.sponsors)
+        new = set(audios_of(options)) - set(audios_of(application.options))
+        if new:
+            await self._worker.run(lambda: check_audios(self._library, sorted(new)))
+        return options
+
+    def _parse_number(self, written: str, pointer: str) -> PhoneNumber:
+        try:
+            return parse_number(written, self._region)
+        except NumberError as error:
+            raise Refused(INVALID_VALUE, "it is not a telephone number", pointer=pointer) from error
+
+    def routes(self) -> list[Route]:
+        """The rows of this resource."""
+        return [*self._begin_routes(), *self._read_routes(), *self._command_routes()]
+
+    def _begin_routes(self) -> list[Route]:
+        problems = (INVALID_VALUE, NUMBER_NOT_AUTHORIZED)
+        return [
+            Route(
+                name="beginCall",
+                method="POST",
+                path="/calls",
+                summary="Begin a call",
+                about="The caller's phone rings, then the callee's, and the two are joined. The "
+                "answer comes when the call is stored, before any phone rings; what becomes of it "
+                "is told by the notifications of v1.",
+                handle=self.begin,
+                body=BeginBody,
+                body_example=_BEGIN | {"record": True, "options": {"presence": "key"}},
+                answer=BegunCall,
+                answer_example=BegunCall(call_id=_EXAMPLE_ID),
+                status=201,
+                problems=(*problems, LIMIT_REACHED),
+                **_SHARED,
+            ),
+            Route(
+                name="forecastCall",
+                method="POST",
+                path="/calls/forecast",
+                summary="Ask what would become of a call",
+                about="A dry run: whether the two may be called now, through which trunks, at "
+                "what cost, and if not, why. Nothing is stored, and no phone rings.",
+                handle=self.forecast,
+                body=BeginBody,
+                body_example=_BEGIN,
+                answer=Forecast,
+                answer_example=_FORECAST,
+                problems=problems,
+                **_SHARED,
+            ),
+        ]
+
+    def _read_routes(self) -> list[Route]:
+        return [
+            Route(
+                name="listCalls",
+                method="GET",
+                path="/calls",
+                summary="List calls",
+                about="The application's own, the newest first.",
+                handle=self.list_all,
+                answer=CallPage,
+                query=PAGE_PARAMETERS,
+                problems=(INVALID_PARAMETER,),
+                **_SHARED,
+            ),
+            Route(
+                name="showCall",
+                method="GET",
+                path="/calls/{call_id}",
+                summary="Read a call",
+                about="Everything that is known of it: its state, its events and what became of "
+                "their notifications, why it ended, and how each leg went.",
+                handle=self.show,
+                answer=CallView,
+                parameters=_OF_CALL,
+                problems=(NOT_FOUND,),
+                **_SHARED,
+            ),
+        ]
+
+    def _command_routes(self) -> list[Route]:
+        joined: dict[str, Any] = _COMMAND | {"problems": (NOT_FOUND, CALL_ENDED, NOT_CONNECTED)}
+        of_side = joined | {"body": SideBody, "body_example": {"side": "caller"}}
+        recorded = joined | {"problems": (NOT_FOUND, CALL_ENDED, NOT_CONNECTED, NOT_RECORDED)}
+        return [
+            Route(
+                name="releaseCall",
+                path="/calls/{call_id}/release",
+                summary="Release a call",
+                about="In whatever state it is, or only under a condition.",
+                handle=self.release,
+                body=ReleaseBody,
+                is_body_optional=True,
+                body_example={"only_unconnected": True},
+                problems=(NOT_FOUND, CALL_ENDED, CONDITION_NOT_MET),
+                **_COMMAND,
+            ),
+            Route(
+                name="continueCall",
+                path="/calls/{call_id}/continue",
+                summary="Let a call go on",
+                about="Lifts the application's own maximum duration, and nothing else.",
+                handle=self.proceed,
+                problems=(NOT_FOUND, CALL_ENDED),
+                **_COMMAND,
+            ),
+            Route(
+                name="muteSide",
+                path="/calls/{call_id}/mute",
+                summary="Mute a side",
+                about="What it says is kept from the other and from the recording.",
+                handle=self.mute,
+                **of_side,
+            ),
+            Route(
+                name="unmuteSide",
+                path="/calls/{call_id}/unmute",
+                summary="Mute a side no longer",
+                about="It is heard and recorded again.",
+                handle=self.unmute,
+                **of_side,
+            ),
+            Route(
+                name="holdSide",
+                path="/calls/{call_id}/hold",
+                summary="Put a side on hold",
+                about="It hears `hold_audio`, and neither hears the other.",
+                handle=self.hold,
+                **of_side,
+            ),
+            Route(
+                name="resumeSide",
+                path="/calls/{call_id}/resume",
+                summary="Take a side off hold",
+                about="The two hear each other again.",
+                handle=self.resume,
+                **of_side,
+            ),
+            Route(
+                name="pauseRecording",
+                path="/calls/{call_id}/pause-recording",
+                summary="Pause the recording",
+                about="Nothing is captured meanwhile; the recording has silence there.",
+                handle=self.pause_recording,
+                **recorded,
+            ),
+            Route(
+                name="resumeRecording",
+                path="/calls/{call_id}/resume-recording",
+                summary="Resume the recording",
+                about="Captures again.",
+                handle=self.resume_recording,
+                **recorded,
+            ),
+        ]
+
+
+def _call_id(ask: Ask) -> CallId:
+    call_id = parse_call_id(ask.path["call_id"])
+    if call_id is None:
+        raise CallNotFound
+    return call_id
+
+
+_EXAMPLE_ID = "019a3f6e8b5c7d2e9f00112233445566"
+_BEGIN = {"caller": "8613912345673", "callee": "8613810268653", "sponsor": "01052680000"}
+_FORECAST = {
+    "is_possible": True,
+    "obstacles": [],
+    "caller": {"trunk": "main", "cost_per_minute_micros": 20_000, "obstacle": None},
+    "callee": {"trunk": "main", "cost_per_minute_micros": 20_000, "obstacle": None},
+    "max_duration_s": 14_400,
+    "cost_per_minute_micros": 40_000,
+}
+_OF_CALL = (
+    Parameter(
+        "call_id",
+        "What the begin was answered with.",
+        {"type": "string", "pattern": IDENTIFIER_PATTERN},
+    ),
+)
+_SHARED: dict[str, Any] = {"tag": "Calls", "roles": frozenset({Role.APPLICATION})}
+_COMMAND: dict[str, Any] = _SHARED | {"method": "POST", "status": 204, "parameters": _OF_CALL}

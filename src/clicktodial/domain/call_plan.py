@@ -1,0 +1,84 @@
+"""What a call is to be, fixed at its begin, and what is kept of its end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from clicktodial.domain.cause import EndReason, LegCause, Side
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.media import OFFERED_CODECS, Codec
+from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+
+
+class SendDirection(StrEnum):
+    """To whom a message goes after the call (click-to-dial-v1 4.2)."""
+
+    MO = "MO"
+    MT = "MT"
+    BOTH = "BOTH"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """What was asked for, with the limits that hold for this call; fixed at begin.
+
+    `application_max_duration_s` is the application's own cut-off, which Continue lifts;
+    `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
+    `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
+    """
+
+    call_id: CallId
+    app_id: AppId
+    sponsor: PhoneNumber
+    caller: PhoneNumber
+    callee: PhoneNumber
+    recording_id: RecordingId | None
+    send_direction: SendDirection | None
+    caller_ring_timeout_s: int
+    callee_ring_timeout_s: int
+    max_duration_s: int
+    application_max_duration_s: int | None = None
+    options: CallOptions = DEFAULT_OPTIONS
+    codecs: tuple[Codec, ...] = OFFERED_CODECS
+    transcodes: bool = False
+
+    def shown(self, side: Side) -> str:
+        """The number that side is shown, E.164 with plus."""
+        return self.options.shown_to(side) or self.sponsor.e164
+
+    def number(self, side: Side) -> PhoneNumber:
+        """The number to dial on that side."""
+        return self.caller if side is Side.CALLER else self.callee
+
+    def ring_timeout_s(self, side: Side) -> int:
+        """How long that side may take from being dialled to answering."""
+        return self.caller_ring_timeout_s if side is Side.CALLER else self.callee_ring_timeout_s
+
+
+class EndStage(StrEnum):
+    """How far a call had come when it ended."""
+
+    CALLING_CALLER = "calling-caller"
+    CALLING_CALLEE = "calling-callee"
+    CONNECTED = "connected"
+
+
+class EndedBy(StrEnum):
+    """Who ended a call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+    APPLICATION = "application"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """Why, by whom and how far: kept with every call that ended."""
+
+    reason: EndReason
+    by: EndedBy
+    stage: EndStage
+    cause: LegCause | None
+    at: datetime

@@ -1,0 +1,211 @@
+"""The management API of a running node: what is done with a call is heard on its phones."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+from tests.harness.address import format_address
+from tests.harness.client import CALLEE, CALLER, SPONSOR, PlacedCall
+from tests.harness.phone import Phone, PhoneState
+from tests.harness.sink import EVENT_TIMEOUT_S, basic_credential
+from tests.harness.stage import ANSWERED, Stage, open_stage
+from tests.harness.tone import decode_alaw, dominant_frequency_hz
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TOKEN = "a-token-for-this-test"
+CALLER_HZ = 440
+CALLEE_HZ = 1_000
+HOLD_HZ = 620
+TOLERANCE_HZ = 10.0
+SPOKEN_S = 0.6
+LISTENED_PACKETS = 25
+POLL_S = 0.05
+BODY = {"caller": CALLER, "callee": CALLEE, "sponsor": SPONSOR}
+
+
+class Management:
+    """Both kinds of users of the API of one node."""
+
+    def __init__(self, stage: Stage, http: aiohttp.ClientSession) -> None:
+        self._stage = stage
+        self._http = http
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, as_operator: bool = False
+    ) -> tuple[int, Any]:
+        """Status and body of the answer."""
+        application = self._stage.application
+        credential = basic_credential(application.app_id, application.secret)
+        headers = {"Authorization": f"Bearer {TOKEN}" if as_operator else credential}
+        url = f"http://{format_address(self._stage.platform.http)}/management/v1{path}"
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        async with self._http.request(method, url, headers=headers, **content) as answer:
+            return answer.status, await answer.json(
+                content_type=None
+            ) if answer.status != 204 else None
+
+    async def begin(self, body: dict[str, Any]) -> PlacedCall:
+        """A call that was begun."""
+        status, answer = await self.ask("POST", "/calls", body)
+        assert status == 201, answer
+        return PlacedCall(self._stage.application, answer["call_id"])
+
+    async def read(self, call: PlacedCall) -> dict[str, Any]:
+        """All of a call."""
+        status, answer = await self.ask("GET", f"/calls/{call.call_id}")
+        assert status == 200, answer
+        return dict(answer)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    tables = {"management": {"token": TOKEN}}
+    async with open_stage(tmp_path_factory.mktemp("platform"), tables) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def management(stage: Stage) -> AsyncIterator[Management]:
+    async with aiohttp.ClientSession() as http:
+        yield Management(stage, http)
+
+
+async def _until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(EVENT_TIMEOUT_S):
+        # Another process does it.
+        while not await is_so():  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+
+async def _listen(listener: Phone, speaker: Phone | None, frequency_hz: int) -> float:
+    """The strongest frequency that comes while the speaker, where there is one, speaks."""
+    before, packets = len(listener.heard()), len(listener.rtp_received)
+    if speaker is not None:
+        await speaker.speak(frequency_hz, SPOKEN_S)
+    else:
+        await listener.wait_for_audio(packets + LISTENED_PACKETS)
+    return dominant_frequency_hz(decode_alaw(listener.heard()[before:]))
+
+
+async def _hears(listener: Phone, speaker: Phone | None, frequency_hz: int) -> bool:
+    return abs(await _listen(listener, speaker, frequency_hz) - frequency_hz) < TOLERANCE_HZ
+
+
+def _render_wav(frequency_hz: int) -> bytes:
+    file = io.BytesIO()
+    instants = np.arange(2 * 16_000) / 16_000
+    soundfile.write(file, 0.4 * np.sin(2 * np.pi * frequency_hz * instants), 16_000, format="WAV")
+    return file.getvalue()
+
+
+async def test_call_is_muted_held_paused_and_released_on_a_condition(
+    stage: Stage, management: Management
+) -> None:
+    status, _ = await management.ask("PUT", "/audio/music", _render_wav(HOLD_HZ), as_operator=True)
+    assert status == 200
+    status, forecast = await management.ask("POST", "/calls/forecast", BODY)
+    assert (status, forecast["is_possible"], forecast["obstacles"]) == (200, True, [])
+    assert forecast["callee"]["trunk"] == "main"
+    caller = await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    options = {"max_duration_s": 120, "hides_number": True, "hold_audio": "music"}
+    call = await management.begin(BODY | {"record": True, "options": options})
+    await call.wait_for("Connected")
+    await callee.wait_for(PhoneState.TALKING)
+    assert b"Anonymous" in caller.sip_received[0].data
+    path = f"/calls/{call.call_id}"
+
+    status, problem = await management.ask("POST", f"{path}/release", {"only_unconnected": True})
+    assert (status, problem["code"]) == (409, "condition-not-met")
+    assert await _hears(callee, caller, CALLER_HZ)
+    _, trunks = await management.ask("GET", "/trunks", as_operator=True)
+    assert [trunk["live"]["channels"] for trunk in trunks["trunks"]] == [2]
+
+    assert await management.ask("POST", f"{path}/mute", {"side": "caller"}) == (204, None)
+    assert not await _hears(callee, caller, CALLER_HZ)
+    assert await _hears(caller, callee, CALLEE_HZ)
+    assert await management.ask("POST", f"{path}/pause-recording") == (204, None)
+    url = f"http://{format_address(stage.platform.http)}"
+    await stage.platform.command("calls", "hold", call.call_id, "callee", "--url", url)
+    assert await _hears(callee, None, HOLD_HZ)
+    live = {"muted": ["caller"], "held": ["callee"], "is_recording_paused": True}
+    assert (await management.read(call))["live"] == live
+    assert not await _hears(caller, callee, CALLEE_HZ)
+
+    for command, body in (
+        ("resume", {"side": "callee"}),
+        ("unmute", {"side": "caller"}),
+        ("resume-recording", None),
+    ):
+        assert await management.ask("POST", f"{path}/{command}", body) == (204, None)
+    assert (await management.read(call))["live"] == {
+        "muted": [],
+        "held": [],
+        "is_recording_paused": False,
+    }
+    assert await _hears(caller, callee, CALLEE_HZ)
+    assert await management.ask("POST", f"{path}/release", {"after_s": 1}) == (204, None)
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"], end["recordingResult"]) == (
+        ANSWERED,
+        "HangUp",
+        "Success",
+    )
+
+    async def is_all_told() -> bool:
+        events = (await management.read(call))["events"]
+        return all(event["delivery"] == "delivered" for event in events)
+
+    await _until(is_all_told)
+    told = await management.read(call)
+    assert (told["state"], told["live"]) == ("ended", None)
+    assert [event["status"] for event in told["events"]] == ANSWERED
+    assert (told["end"]["reason"], told["end"]["by"]) == ("HangUp", "application")
+    assert "the application released the call after" in told["end"]["explanation"]
+    for side in ("caller", "callee"):
+        leg = told["legs"][side]
+        assert (leg["trunk"], leg["codec"], leg["is_encrypted"]) == ("main", "PCMA", False)
+        assert leg["sip_call_id"]
+        assert leg["placed_at"] < leg["answered_at"]
+        assert leg["quality"]["packets"] > 0
+    status, page = await management.ask("GET", "/calls?limit=1")
+    assert (status, page["calls"][0]["call_id"]) == (200, call.call_id)
+    shown = await stage.platform.command("calls", "show", call.call_id)
+    assert shown["call"]["legs"]["callee"]["trunk"] == "main"
+
+
+async def test_limit_of_the_enterprise_holds_within_a_second_for_both_apis(
+    stage: Stage, management: Management
+) -> None:
+    limits = "/enterprises/default/limits"
+    caller = await stage.phone(CALLER, answers=False)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.RINGING)
+    try:
+        body = {"live_calls_max": 1}
+        assert (await management.ask("PATCH", limits, body, as_operator=True))[0] == 200
+
+        async def is_limited() -> bool:
+            status, answer = await management.ask("POST", "/calls/forecast", BODY)
+            return status == 200 and not answer["is_possible"]
+
+        await _until(is_limited)
+        status, problem = await management.ask("POST", "/calls", BODY)
+        assert (status, problem["code"]) == (503, "limit-reached")
+        refused = await stage.application.post(
+            "clicktodialbegin", BODY | {"APPID": stage.application.app_id}
+        )
+        assert (refused.status, refused.body["code"]) == (503, "0000002")
+        assert "limit" in refused.body["description"]
+    finally:
+        unlimited = {"live_calls_max": None}
+        await management.ask("PATCH", limits, unlimited, as_operator=True)
+        await call.release()
+    await call.wait_for_end()

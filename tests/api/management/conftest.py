@@ -1,0 +1,133 @@
+"""Fixtures of the management API's tests."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import pytest_asyncio
+from tests.api.management.support import (
+    BODY_BYTES_MAX,
+    OTHER_APP_ID,
+    TOKEN,
+    FakeMonitor,
+    Management,
+    ManagementConformance,
+)
+from tests.api.support import (
+    APP_ID,
+    SECRET,
+    FakeApplications,
+    FakeCatalog,
+    FakeService,
+    create_application,
+)
+
+from clicktodial.api.app import create_http_app
+from clicktodial.api.management.api import (
+    ManagementNeeds,
+    create_management_handlers,
+    create_routes,
+)
+from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.worker import Worker
+from clicktodial.config import HttpSettings
+from clicktodial.domain.identifier import AppId
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.storage.administration import Administration, NewApplication
+from clicktodial.storage.engine import open_engine
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.migration import migrate
+from clicktodial.storage.secret import SecretVault
+
+CreateManagement: TypeAlias = Callable[..., Management]
+
+
+@pytest.fixture(scope="session")
+def managed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one application, to be copied."""
+    path = tmp_path_factory.mktemp("managed") / "clicktodial.db"
+    url = f"sqlite:///{path}"
+    migrate(url)
+    engine = open_engine(url)
+    administration = Administration(engine, SecretVault(bytes(32)), region="CN")
+    for app_id in (APP_ID, OTHER_APP_ID):
+        administration.create_application(
+            NewApplication(app_id=app_id, secret=SECRET, sponsors=("01052680000",))
+        )
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def conformances() -> list[ManagementConformance]:
+    """The document, made of the routes of the first platform: all have the same."""
+    return []
+
+
+@pytest_asyncio.fixture
+async def create_management(
+    managed_file: Path, tmp_path: Path, conformances: list[ManagementConformance]
+) -> AsyncIterator[CreateManagement]:
+    """Makes a platform of which the one application has these properties."""
+    shutil.copy(managed_file, tmp_path / "clicktodial.db")
+    engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
+    worker = Worker()
+
+    def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
+        service, monitor = FakeService(), FakeMonitor()
+        other = create_application(app_id=AppId(OTHER_APP_ID))
+        applications = FakeApplications(create_application(**changes), other)
+        needs = ManagementNeeds(
+            service=service,
+            applications=applications,
+            administration=Administration(engine, SecretVault(bytes(32)), region="CN"),
+            history=CallHistory(engine),
+            library=AudioLibrary(tmp_path / "audio"),
+            monitor=monitor,
+            worker=worker,
+            token=token,
+            body_bytes_max=BODY_BYTES_MAX,
+            default_region="CN",
+        )
+
+        async def is_ready() -> bool:
+            return True
+
+        app = create_http_app(
+            service=service,
+            applications=applications,
+            recordings=FakeCatalog(),
+            is_known_call=service.is_known,
+            recordings_root=tmp_path,
+            settings=HttpSettings(body_bytes_max=BODY_BYTES_MAX),
+            default_region="CN",
+            is_ready=is_ready,
+            further_handlers=create_management_handlers(needs),
+        )
+        if not conformances:
+            document = create_document(
+                create_routes(needs), body_bytes_max=BODY_BYTES_MAX, version="0"
+            )
+            conformances.append(ManagementConformance(document))
+        return Management(
+            app,
+            service,
+            applications,
+            needs.administration,
+            engine,
+            needs.library,
+            monitor,
+            conformances[0],
+        )
+
+    yield create
+    await worker.close()
+    engine.dispose()
+
+
+@pytest.fixture
+def management(create_management: CreateManagement) -> Management:
+    """A platform whose application may do everything."""
+    return create_management()

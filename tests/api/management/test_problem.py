@@ -1,0 +1,49 @@
+"""The table of problems, and what leads to them."""
+
+import pytest
+
+from clicktodial.api.management.body import decode_body
+from clicktodial.api.management.call import BeginBody
+from clicktodial.api.management.problem import INTERNAL_ERROR, PROBLEMS, Refused, refused_by
+from clicktodial.control.error import ControlError
+from clicktodial.control.port import StoreError
+from clicktodial.storage.error import AdministrationError, StoreConflict
+
+
+def test_every_error_of_the_use_cases_has_a_row() -> None:
+    for error in (*ControlError.__subclasses__(), *AdministrationError.__subclasses__()):
+        assert isinstance(refused_by(error()), Refused)
+    for stored in (StoreError(), StoreConflict()):
+        refused = refused_by(stored)
+        assert refused is not None
+        assert refused.problem.code == "unavailable"
+
+
+def test_error_without_a_row_is_a_fault_of_ours() -> None:
+    assert refused_by(ControlError("new")) is None
+    assert refused_by(RuntimeError()) is None
+
+
+def test_codes_are_unique_and_lead_to_their_explanation() -> None:
+    assert len({row.code for row in PROBLEMS}) == len(PROBLEMS)
+    for row in PROBLEMS:
+        assert row.type == f"/management/v1/docs#{row.code}"
+        assert row.about
+    assert INTERNAL_ERROR in PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        (b"", "malformed-body", None),
+        (b"\xef\xbb\xbf{}", "malformed-body", None),
+        (b"[]", "invalid-value", ""),
+        (b"null", "invalid-value", ""),
+        (b'{"x~/y":1}', "unknown-property", "/x~0~1y"),
+        (b'{"options":{"x":1}}', "unknown-property", "/options/x"),
+    ],
+)
+def test_body_that_is_wrong_says_where(body: bytes, code: str, pointer: str | None) -> None:
+    with pytest.raises(Refused) as caught:
+        decode_body(body, BeginBody)
+    assert (caught.value.problem.code, caught.value.pointer) == (code, pointer)
