@@ -135,7 +135,16 @@ async def test_callee_behind_a_trunk_of_srtp_speaks_to_a_caller_in_clear(
     stage: Stage, start_phone: StartPhone
 ) -> None:
     target = format_address(stage.switch.address)
-    options = ("--target", target, "--priority", "0", "--prefix", f"+{CALLEE}", "--srtp", "required")
+    options = (
+        "--target",
+        target,
+        "--priority",
+        "0",
+        "--prefix",
+        f"+{CALLEE}",
+        "--srtp",
+        "required",
+    )
     await stage.platform.command("trunk", "add", "secure", *options)
     try:
         caller = await start_phone(CALLER, CALLER_HZ)

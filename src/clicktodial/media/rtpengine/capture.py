@@ -28,6 +28,8 @@ log = structlog.get_logger()
 SPLIT_TIMEOUT_S = 300.0
 _CLOSE_TIMEOUT_S = 5.0
 _NOTE_SUFFIX = ".json"
+# Of audio of the operator's own, as opposed to the tones.
+COPY_PREFIX = "library-"
 
 
 class CaptureNote(msgspec.Struct):
@@ -101,7 +103,7 @@ class CaptureStore:
 
     def __init__(self, directory: Path, spool: Spool, owner: str) -> None:
         self._directory = directory
-        self._note_dir = directory / "clicktodial"
+        self._note_dir = directory / "clicktodial" / owner
         self.prompt_dir = self._note_dir / "prompt"
         self._spool = spool
         self._owner = owner
@@ -113,6 +115,8 @@ class CaptureStore:
         self._spool.create()
         # rtpengine, which may run as another user, reads prompts here.
         self.prompt_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for path in self.prompt_dir.glob(f"{COPY_PREFIX}*"):
+            path.unlink(missing_ok=True)  # of audio that may have been replaced since
 
     def name(self, call_id: CallId) -> str:
         """What the call is named at rtpengine, and its files by it."""
@@ -143,7 +147,7 @@ class CaptureStore:
     async def recover(self, live: Iterable[CallId]) -> None:
         """Take apart what earlier processes left, so that `captures` tells of it."""
         names = {str(call_id) for call_id in live}
-        for path in sorted(self._note_dir.glob(f"{self._owner}.*{_NOTE_SUFFIX}")):
+        for path in sorted(self._note_dir.glob(f"*{_NOTE_SUFFIX}")):
             try:
                 note = msgspec.json.decode(path.read_bytes(), type=CaptureNote)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -180,7 +184,7 @@ class CaptureStore:
         return Capture(found[Side.CALLER], found[Side.CALLEE], name.started_at)
 
     def _note_path(self, call_id: str) -> Path:
-        return self._note_dir / f"{self._owner}.{call_id}{_NOTE_SUFFIX}"
+        return self._note_dir / f"{call_id}{_NOTE_SUFFIX}"
 
 
 def is_shared(directory: Path) -> bool:

@@ -15,7 +15,7 @@ from clicktodial.domain.media import KNOWN_CODECS, Codec, MediaAddress
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.g711 import SAMPLE_RATE_HZ
 from clicktodial.media.prompt import BUILT_IN, create_tone
-from clicktodial.media.rtpengine.capture import CaptureStore, is_shared
+from clicktodial.media.rtpengine.capture import COPY_PREFIX, CaptureStore, is_shared
 from clicktodial.media.rtpengine.listening import Listening
 from clicktodial.media.rtpengine.node import RelayNode
 from clicktodial.media.rtpengine.session import RtpengineSession
@@ -65,10 +65,10 @@ class RtpengineFleet:
             self._nodes = [RelayNode(node, self) for node in nodes]
             await asyncio.gather(*(node.start() for node in self._nodes))
         except (OSError, ValueError) as error:
+            await self.close()
             raise RelayError(f"the relay cannot start: {error}") from error
         up = [node for node in self._nodes if node.is_up]
-        for node in up:
-            await node.delete_leftovers()
+        await asyncio.gather(*(node.tidy() for node in up))
         await self.captures.recover(self._live())
         if up and not is_shared(self._shared_dir):
             log.error("relay.directory_not_shared", directory=str(self._shared_dir))
@@ -91,7 +91,7 @@ class RtpengineFleet:
         if call_id in self._live() or not _is_safe(call_id):
             raise RelayError("the relay cannot name this session")
         candidates = sorted(
-            (node for node in self._nodes if node.takes_calls), key=lambda node: node.load
+            (node for node in self._nodes if node.takes_calls), key=lambda node: node.rank
         )
         failure = RelayError("no relay takes calls")
         for node in candidates[:OPEN_TRIES_MAX]:
@@ -190,7 +190,7 @@ class RtpengineFleet:
 def _copy_audio(library: Path, prompt_dir: Path, name: str) -> Path:
     """Where rtpengine finds an audio of the library; copied when it is new there."""
     source = library / f"{name}.wav"
-    target = prompt_dir / f"library-{name}-{source.stat().st_mtime_ns}.wav"
+    target = prompt_dir / f"{COPY_PREFIX}{name}-{source.stat().st_mtime_ns}.wav"
     if not target.exists():
         part = target.with_suffix(".part")
         shutil.copyfile(source, part)

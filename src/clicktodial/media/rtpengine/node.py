@@ -59,6 +59,11 @@ class RelayNode:
         return max(len(self.sessions), self._carried + since) / self.settings.weight
 
     @property
+    def rank(self) -> tuple[bool, float]:
+        """The lower, the better a place for a call: one that did not answer last is a poor one."""
+        return self._missed > 0, self.load
+
+    @property
     def takes_calls(self) -> bool:
         return self.is_up and not self.settings.is_drained
 
@@ -123,9 +128,10 @@ class RelayNode:
             was_up = self.is_up
             await self._look(asks_more=not was_up or rounds % STATISTICS_ROUNDS == 0)
             if self.is_up and not was_up:
-                await self._tidy()
+                await self.tidy()
 
-    async def _tidy(self) -> None:
+    async def tidy(self) -> None:
+        """`delete_leftovers`, which may also be done later."""
         try:
             await self.delete_leftovers()
         except RelayError as error:
@@ -150,11 +156,12 @@ class RelayNode:
             log.info("relay.node_up", node=self.name)
 
     def _take_statistics(self, reply: StatisticsReply) -> None:
-        born_at = asyncio.get_running_loop().time() - reply.uptime_s
-        if self._born_at is not None and born_at - self._born_at > _UPTIME_SLACK_S:
-            # It was started anew in between, faster than anybody missed it.
-            self._end_sessions("the relay was restarted")
-        self._born_at = born_at
+        if reply.uptime_s is not None:
+            born_at = asyncio.get_running_loop().time() - reply.uptime_s
+            if self._born_at is not None and born_at - self._born_at > _UPTIME_SLACK_S:
+                # It was started anew in between, faster than anybody missed it.
+                self._end_sessions("the relay was restarted")
+            self._born_at = born_at
         self._carried, self._own_then = reply.sessions, len(self.sessions)
 
     def _miss(self) -> None:
@@ -172,4 +179,4 @@ class RelayNode:
 
     def _end_sessions(self, reason: str) -> None:
         for session in list(self.sessions.values()):
-            session.tell_dead(reason)
+            session.tell_lost(reason)

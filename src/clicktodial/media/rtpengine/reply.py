@@ -4,6 +4,8 @@ import msgspec
 
 # Microseconds in which it tells round trips.
 _US_PER_MS = 1_000
+# Three centuries, in seconds.
+_UPTIME_DIGITS_MAX = 10
 # RFC 3550 6.4.1: the count of lost packets is a signed number of 24 bits; more duplicates than
 # losses make it negative.
 _LOST_NEGATIVE = 1 << 23
@@ -27,7 +29,7 @@ class _Current(msgspec.Struct, frozen=True):
 
 class _Total(msgspec.Struct, frozen=True):
     # Seconds, written as text.
-    uptime: str = "0"
+    uptime: str = ""
 
 
 class _Statistics(msgspec.Struct, frozen=True):
@@ -46,10 +48,11 @@ class StatisticsReply(msgspec.Struct, frozen=True):
         return self.statistics.current.sessions
 
     @property
-    def uptime_s(self) -> int:
-        """Since it started; 0 for what cannot be read."""
+    def uptime_s(self) -> int | None:
+        """Since it started; None where that cannot be read."""
         text = self.statistics.total.uptime
-        return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
+        is_count = text.isascii() and text.isdecimal() and len(text) <= _UPTIME_DIGITS_MAX
+        return int(text) if is_count else None
 
 
 class _Counts(msgspec.Struct, frozen=True):

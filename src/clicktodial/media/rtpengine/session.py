@@ -141,6 +141,7 @@ class RtpengineSession:
         self._packets_seen = -1
         self._is_patient = False
         self._is_dead = False
+        self._is_lost = False
         self._is_closed = False
 
     async def create(self) -> None:
@@ -341,6 +342,11 @@ class RtpengineSession:
 
     # For the node
 
+    def tell_lost(self, detail: str) -> None:
+        """The node is gone, and the session with it: there is nobody to ask to delete it."""
+        self._is_lost = True
+        self.tell_dead(detail)
+
     def tell_dead(self, detail: str) -> None:
         """No audio passes any more."""
         if self._is_dead or self._is_closed:
@@ -482,10 +488,12 @@ class RtpengineSession:
 
     async def _delete(self) -> None:
         """rtpengine completes its files before it answers."""
+        if self._is_lost:
+            return
         try:
             await self._command("delete", {"from-tag": "", "delete delay": 0})
         except RelayError as error:
-            # One that rtpengine lost, or that died with it, needs no deletion.
+            # One that rtpengine lost needs no deletion.
             if not self._is_dead:
                 log.warning("relay.session_not_deleted", call_id=self.call_id, error=str(error))
 
