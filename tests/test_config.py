@@ -88,7 +88,10 @@ def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) ->
         ("[sip]\nt1_ms = 9\n", ["sip.t1_ms", "10"]),
         ("[sip]\nt1_ms = 5001\n", ["sip.t1_ms", "5000"]),
         ("[media]\nport_min = 0\n", ["media.port_min", "1"]),
-        ("[media]\nport_min = 30000\nport_max = 30020\n", ["media.port_max", "media.port_min"]),
+        ("[media]\nport_min = 30000\nport_max = 30022\n", ["media.port_max", "media.port_min"]),
+        ("[media]\ncodecs = []\n", ["media.codecs", "1"]),
+        ('[media]\ncodecs = ["G729"]\n', ["media.codecs", "G729"]),
+        ('[media]\ncodecs = ["PCMA", "PCMA"]\n', ["media.codecs", "twice"]),
         ("[media]\nsessions_max = 0\n", ["media.sessions_max", "1"]),
         ("[media]\ndead_after_s = 4\n", ["media.dead_after_s", "5"]),
         ('[media]\ndriver = "other"\n', ["media.driver", "other"]),
@@ -176,8 +179,8 @@ def test_secret_in_a_refused_value_is_not_repeated() -> None:
 
 
 def test_four_ports_are_enough_for_one_call(tmp_path: Path) -> None:
-    settings = load(tmp_path, "[media]\nport_min = 30000\nport_max = 30021\n")
-    assert settings.media.port_max == 30021
+    settings = load(tmp_path, "[media]\nport_min = 30000\nport_max = 30023\n")
+    assert settings.media.port_max == 30023
 
 
 def test_database_lies_in_the_data_directory_unless_named(tmp_path: Path) -> None:

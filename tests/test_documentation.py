@@ -1,5 +1,6 @@
 """Every setting and every command is documented, and nothing that is not there."""
 
+import json
 import re
 import typing
 from pathlib import Path
@@ -71,7 +72,7 @@ def spell_default(value: object) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return f"`{list(value)}`"
+        return f"`{json.dumps(value)}`"
     return f"`{value}`"
 
 

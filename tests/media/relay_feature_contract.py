@@ -532,6 +532,8 @@ class RelayFeatureContract:
         await stage.session.set_patient(patient=False)
         async with asyncio.timeout(DEAD_AFTER_S + DEAD_SLACK_S):
             await stage.deaths.get()
+        with pytest.raises(RelayError):
+            await stage.session.set_patient(patient=True)
         assert deaths.empty()
         await patient.close()
         phone.close()

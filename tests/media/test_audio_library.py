@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from clicktodial.audio.g722 import G722Decoder
 from clicktodial.media.audio_library import (
     AUDIO_SECONDS_MAX,
     AUDIOS_MAX,
@@ -101,7 +102,31 @@ def test_replaced_and_removed_audio(tmp_path: Path) -> None:
     assert library.remove("b")
     assert not library.remove("b")
     assert not library.has("b")
-    assert sorted(path.name for path in (tmp_path / "audio").iterdir()) == ["a.0", "a.8", "a.wav"]
+    left = sorted(path.name for path in (tmp_path / "audio").iterdir())
+    assert left == ["a.0", "a.8", "a.9", "a.wav"]
+
+
+def test_audio_added_before_a_codec_could_be_played_is_completed(tmp_path: Path) -> None:
+    library = AudioLibrary(tmp_path / "audio")
+    library.add("notice", write_tone(tmp_path / "tone.wav"))
+    library.add("broken", write_tone(tmp_path / "tone.wav"))
+    for name in ("notice", "broken"):
+        (tmp_path / f"audio/{name}.9").unlink()
+    (tmp_path / "audio/broken.wav").write_bytes(b"no audio")
+    assert list(library.complete()) == ["broken"]
+    coded = (tmp_path / "audio/notice.9").read_bytes()
+    assert len(coded) == 8_000
+    assert strongest_hz(G722Decoder(8_000).decode([coded])) == 700
+    assert library.complete().keys() == {"broken"}
+
+
+def test_wideband_audio_is_wideband_in_g722(tmp_path: Path) -> None:
+    time_s = np.arange(16_000) / 16_000
+    source = tmp_path / "wide.wav"
+    soundfile.write(source, 0.3 * np.sin(2 * np.pi * 5_000 * time_s), 16_000)
+    AudioLibrary(tmp_path / "audio").add("wide", source)
+    pcm = G722Decoder(16_000).decode([(tmp_path / "audio/wide.9").read_bytes()])
+    assert 2 * strongest_hz(pcm) == 5_000
 
 
 def test_library_does_not_grow_without_end(tmp_path: Path) -> None:

@@ -5,8 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clicktodial.audio.g722 import G722Decoder
+from clicktodial.domain.plan import HOLD_PROMPT, PRESENCE_PROMPT, RINGBACK_PROMPT, WARNING_PROMPT
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, decode_g711, encode_g711
-from clicktodial.media.prompt import RINGBACK, create_tone, write_prompt
+from clicktodial.media.prompt import (
+    BUILT_IN,
+    HOLD,
+    HUSH,
+    PRESENCE,
+    RINGBACK,
+    create_tone,
+    encode_prompt,
+    write_prompt,
+)
 
 
 def test_ringback_is_450_hz_for_one_second_of_five() -> None:
@@ -27,6 +38,46 @@ def test_prompt_files_hold_the_tone_in_each_codec(tmp_path: Path, suffix: str, c
     heard = decode_g711((tmp_path / f"tone.{suffix}").read_bytes(), codec)
     assert len(heard) == len(pcm)
     assert np.abs(heard.astype(int) - pcm).max() < 300
+
+
+def test_prompt_file_of_g722_holds_the_tone(tmp_path: Path) -> None:
+    write_prompt(tmp_path, "tone", create_tone(RINGBACK))
+    coded = (tmp_path / "tone.9").read_bytes()
+    assert len(coded) == 5 * SAMPLE_RATE_HZ
+    heard = G722Decoder(16_000).decode([coded])[: 2 * SAMPLE_RATE_HZ]
+    assert np.argmax(np.abs(np.fft.rfft(heard))) == 450
+
+
+def test_presence_is_three_rising_tones_and_a_pause() -> None:
+    pcm = create_tone(PRESENCE)
+    assert len(pcm) == round(PRESENCE.duration_s * SAMPLE_RATE_HZ) == 2 * SAMPLE_RATE_HZ
+    size = round(PRESENCE.on_s * SAMPLE_RATE_HZ)
+    tones = [
+        float(np.argmax(np.abs(np.fft.rfft(pcm[n * size : (n + 1) * size])))) / PRESENCE.on_s
+        for n in range(3)
+    ]
+    assert tones == pytest.approx([660, 880, 1_100], abs=9)
+    assert not pcm[3 * size :].any()
+
+
+def test_hold_is_quiet_and_seldom() -> None:
+    pcm = create_tone(HOLD)
+    assert 0 < np.abs(pcm).max() <= 1_000 < np.abs(create_tone(RINGBACK)).max()
+    assert np.count_nonzero(np.abs(pcm) > 10) < len(pcm) / 10
+
+
+def test_hush_is_silence_in_every_codec() -> None:
+    pcm = create_tone(HUSH)
+    assert len(pcm) == SAMPLE_RATE_HZ and not pcm.any()
+    coded = encode_prompt(pcm)
+    assert set(coded) == {"0", "8", "9"}
+    assert np.abs(decode_g711(coded["8"], "PCMA")).max() <= 8
+    assert np.abs(G722Decoder(16_000).decode([coded["9"]])).max() <= 16
+
+
+def test_every_built_in_prompt_of_the_plan_is_there() -> None:
+    for prompt in (RINGBACK_PROMPT, WARNING_PROMPT, PRESENCE_PROMPT, HOLD_PROMPT):
+        assert prompt.audio in BUILT_IN
 
 
 @pytest.mark.parametrize("codec", ["PCMA", "PCMU"])

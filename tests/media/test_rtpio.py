@@ -1,11 +1,13 @@
 """The embedded relay: the contract, and what is its own."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import soundfile
@@ -19,13 +21,17 @@ from tests.media.relay_contract import (
     count_open_files,
     read_payloads,
 )
-from tests.media.relay_feature_contract import RelayFeatureContract
+from tests.media.relay_feature_contract import SECRET, RelayFeatureContract
 from tests.media.rtp_phone import RtpPhone
 
 from clicktodial.config import MediaSettings
-from clicktodial.control.port import RelayError
+from clicktodial.control.port import DigitHeard, Heard, RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.media import G722, OPUS, PCMA, MediaAddress
+from clicktodial.domain.plan import Prompt
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.channel import CommandChannel
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.g711 import decode_g711
 from clicktodial.media.rtpio import (
@@ -69,6 +75,13 @@ class TestRtpioRelayFeatures(RelayFeatureContract):
 def test_spool_of_relay_not_started_is_not_made(tmp_path: Path) -> None:
     RtpioRelay(create_settings(), tmp_path / "spool")
     assert not (tmp_path / "spool").exists()
+
+
+def test_codecs_are_those_of_the_settings_in_their_order(tmp_path: Path) -> None:
+    relay = RtpioRelay(create_settings(codecs=("OPUS", "G722", "PCMA")), tmp_path)
+    assert relay.codecs == (OPUS, G722, PCMA)
+    assert relay.playable_codecs == (G722, PCMA)
+    assert not relay.can_transcode
 
 
 @pytest.mark.asyncio(loop_scope="function")
@@ -129,6 +142,199 @@ class TestOneRelay:
         assert capture.caller_path is not None and capture.callee_path is None
         assert capture.started_at == pytest.approx(time.time(), abs=30)
         assert read_payloads(capture.caller_path) == [CALLER_AUDIO]
+
+    async def test_paused_capture_of_a_session_never_closed_is_recoverable_in_parts(
+        self, tmp_path: Path
+    ) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        call_id = create_call_id()
+        session = await relay.open(call_id, print)
+        await session.set_remote(Side.CALLER, phone.describe())
+        await session.set_remote(Side.CALLEE, phone.describe())
+        await session.start_recording()
+        to = await session.local_address(Side.CALLER)
+        for audio in (CALLER_AUDIO, SECRET, CALLEE_AUDIO):
+            if audio is SECRET:
+                await session.pause_recording()
+            elif audio is CALLEE_AUDIO:
+                await session.resume_recording()
+            phone.send(to, audio)
+            await phone.hear_payload(audio)
+        await relay.close()
+        phone.close()
+
+        capture = RtpioRelay(create_settings(), tmp_path).recoverable_captures()[call_id]
+        assert [read_payloads(path) for path in capture.caller_paths] == [
+            [CALLER_AUDIO],
+            [CALLEE_AUDIO],
+        ]
+        assert capture.callee_paths == ()
+
+    async def test_listeners_take_the_places_of_sessions(self, tmp_path: Path) -> None:
+        # Two places; the sessions' own limit is not what holds.
+        port_max = 20_000 + 2 * PORTS_PER_SESSION + DOORBELL_PORTS + PORTS_SPARE - 1
+        relay = RtpioRelay(create_settings(port_min=20_000, port_max=port_max), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        session = await relay.open(create_call_id(), print)
+        for side in Side:
+            await session.set_remote(side, phone.describe())
+        await session.listen(Side.CALLER, print, judges_answer=False)
+        assert not relay.has_room()
+        with pytest.raises(RelayError, match="room"):
+            await session.listen(Side.CALLEE, print, judges_answer=False)
+        # In its own place again, with its ports, as often as it likes.
+        for _ in range(5):
+            await session.listen(Side.CALLER, print, judges_answer=True)
+        await session.stop_listening(Side.CALLER)
+        assert relay.has_room()
+        await session.listen(Side.CALLEE, print, judges_answer=False)
+        await session.close()
+        await relay.open(create_call_id(), print)
+        assert relay.has_room()
+        await relay.close()
+        phone.close()
+
+    async def test_relay_closed_while_somebody_listens_leaves_nothing_open(
+        self, tmp_path: Path
+    ) -> None:
+        phone = await RtpPhone(1).open()
+        files = count_open_files()
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        session = await relay.open(create_call_id(), print)
+        await session.set_remote(Side.CALLER, phone.describe())
+        await session.listen(Side.CALLER, print, judges_answer=True)
+        await session.set_muted(Side.CALLER, muted=True)
+        await relay.close()
+        assert count_open_files() <= files
+        phone.close()
+
+    async def test_only_the_relay_is_listened_to(self, tmp_path: Path) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        session = await relay.open(create_call_id(), print)
+        await session.set_remote(Side.CALLER, phone.describe())
+        heard: asyncio.Queue[Heard] = asyncio.Queue()
+        await session.listen(Side.CALLER, heard.put_nowait, judges_answer=False)
+        # Whoever else finds our socket, the kernel turns away.
+        host, port = session._taps[Side.CALLER]._socket.getsockname()
+        phone.send(MediaAddress(host, port), b"\x05\x8a\x03\x20", 101, timestamp=1)
+        to = await session.local_address(Side.CALLER)
+        phone.send(to, b"\x06\x8a\x03\x20", 101, timestamp=9)
+        assert await asyncio.wait_for(heard.get(), 5) == DigitHeard("6")
+        assert heard.empty()
+        await relay.close()
+        phone.close()
+
+    async def test_prompt_cut_short_by_a_pause_is_told_as_ended(self, tmp_path: Path) -> None:
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        session = await relay.open(create_call_id(), print)
+        for side in Side:
+            await session.set_remote(side, phone.describe())
+        await session.start_recording()
+        ends: asyncio.Queue[str] = asyncio.Queue()
+        await session.play(Side.CALLER, Prompt("warning"), lambda: ends.put_nowait("caller"))
+        await session.pause_recording()
+        assert await asyncio.wait_for(ends.get(), 5) == "caller"
+        phone.send(await session.local_address(Side.CALLEE), CALLEE_AUDIO)
+        await phone.hear_payload(CALLEE_AUDIO)
+        await session.close()
+        assert ends.empty()
+        await relay.close()
+        phone.close()
+
+    async def test_prompt_that_cannot_be_played_leaves_the_mute(self, tmp_path: Path) -> None:
+        library = AudioLibrary(tmp_path / "audio")
+        source = tmp_path / "tone.wav"
+        soundfile.write(source, np.full(8_000, 0.1), 8_000)
+        library.add("notice", source)
+        relay = RtpioRelay(create_settings(), tmp_path / "spool", library)
+        await relay.start()
+        (tmp_path / "audio/notice.9").unlink()
+        caller, callee = await RtpPhone(1).open(), await RtpPhone(2).open()
+        session = await relay.open(create_call_id(), print)
+        await session.set_remote(Side.CALLER, caller.describe(G722))
+        await session.set_remote(Side.CALLEE, callee.describe(G722))
+        await session.set_muted(Side.CALLER, muted=True)
+        with pytest.raises(RelayError):
+            await session.play(Side.CALLEE, Prompt("notice"))
+        to = await session.local_address(Side.CALLER)
+        caller.send(to, SECRET, 9)
+        while True:
+            if (await session.quality()).caller.packets:
+                break
+            await asyncio.sleep(0.005)
+        await session.set_muted(Side.CALLER, muted=False)
+        caller.send(to, CALLER_AUDIO, 9)
+        while (packet := await callee.hear()).payload != CALLER_AUDIO:
+            assert packet.payload != SECRET
+        await relay.close()
+        caller.close()
+        callee.close()
+
+    async def test_recording_paused_too_often_is_refused_and_kept(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("clicktodial.media.rtpio_session.CAPTURES_MAX", 3)
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        session = await relay.open(create_call_id(), print)
+        for side in Side:
+            await session.set_remote(side, phone.describe())
+        await session.start_recording()
+        to = await session.local_address(Side.CALLER)
+        for number in range(3):
+            phone.send(to, CALLER_AUDIO)
+            await phone.hear_payload(CALLER_AUDIO)
+            await session.pause_recording()
+            if number < 2:
+                await session.resume_recording()
+        with pytest.raises(RelayError, match="too often"):
+            await session.resume_recording()
+        capture = await session.close()
+        assert capture is not None and len(capture.caller_paths) == 3
+        await relay.close()
+        phone.close()
+
+    async def test_capture_is_ended_only_when_nothing_can_be_written_to_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An N while a packet is being captured ends this process, once in some ten thousand
+        times; so it is the order of the commands that is held here."""
+        relay = RtpioRelay(create_settings(), tmp_path)
+        await relay.start()
+        phone = await RtpPhone(1).open()
+        session = await relay.open(create_call_id(), print)
+        for side in Side:
+            await session.set_remote(side, phone.describe())
+        await session.start_recording()
+        commands: list[str] = []
+        request = CommandChannel.request
+
+        def note(channel: CommandChannel, command: str) -> asyncio.Future[str]:
+            reply = request(channel, command)
+            reply.add_done_callback(lambda done: commands.append(f"{command} -> {done.result()}"))
+            return reply
+
+        monkeypatch.setattr(CommandChannel, "request", note)
+        await session.pause_recording()
+        await session.quality()
+        monkeypatch.undo()
+        kinds = [command.split()[0] for command in commands]
+        counts = [command.split()[-1] for command in commands if "doorbell" in command]
+        assert kinds[:2] == ["P-1", "P-1"]
+        assert kinds[2:-6] == ["Q"] * len(counts)
+        assert counts[-1] != counts[0]
+        assert kinds[-6:] == ["N", "N", "S", "S", "Q", "Q"]
+        await relay.close()
+        phone.close()
 
     async def test_capture_becomes_a_recording_with_each_side_in_its_channel(
         self, tmp_path: Path

@@ -30,6 +30,23 @@ def test_captures_finished_and_not_are_recovered(spool: Spool) -> None:
     assert capture.started_at == 1_700_000_000.25
 
 
+def test_capture_that_was_paused_is_recovered_in_order(spool: Spool) -> None:
+    expected = []
+    for started_us, side, directory in (
+        (1_700_000_000_000_009, Side.CALLER, spool.recorded_dir),
+        (1_700_000_100_000_000, Side.CALLEE, spool.recorded_dir),
+        (1_700_000_200_000_000, Side.CALLER, spool.recording_dir),
+    ):
+        name = create_capture_name(CALL, started_us / 1e6)
+        path = directory / f"{name.stem(side)}.rtp"
+        path.write_bytes(HEADER + b"packets")
+        expected.append((side, str(path)))
+    capture = spool.recover(frozenset())[CALL]
+    assert capture.started_at == pytest.approx(1_700_000_000, abs=1e-4)
+    assert capture.caller_paths == tuple(path for side, path in expected if side is Side.CALLER)
+    assert capture.callee_paths == tuple(path for side, path in expected if side is Side.CALLEE)
+
+
 def test_captures_of_live_calls_are_left_alone(spool: Spool) -> None:
     name = create_capture_name(CALL, 5)
     (spool.recording_dir / f"{name.stem(Side.CALLER)}.rtp").write_bytes(HEADER)

@@ -20,7 +20,8 @@ CLOCK_HZ = 48_000
 # RFC 6716 3.2.1: a frame has at most 1,275 bytes, and a packet 120 ms.
 PACKET_SAMPLES_MAX = 5_760
 PACKET_BYTES_MAX = 48 * 1_275
-# RFC 7845 4.6 has 80 ms for what sounds alike; after half a second it is alike, to the sample.
+# RFC 7845 4.6: after 80 ms it sounds alike; after half a second it is alike, to the sample.
+PREROLL_SAMPLES_MIN = 3_840
 PREROLL_SAMPLES = 24_000
 _MAGIC = b"OpusHead"
 _TAGS = struct.pack("<8sI4sI", b"OpusTags", 4, b"none", 0)
@@ -89,8 +90,12 @@ def _create_file(packets: Sequence[bytes], lengths: Sequence[int], rate_hz: int)
 class OpusDecoder:
     """Decodes one stream as it comes, some packets at a time."""
 
-    def __init__(self, rate_hz: Literal[8_000, 16_000]) -> None:
+    def __init__(
+        self, rate_hz: Literal[8_000, 16_000], preroll_samples: int = PREROLL_SAMPLES
+    ) -> None:
+        """What was decoded last is decoded again before what is new, for so long."""
         self._rate_hz: Literal[8_000, 16_000] = rate_hz
+        self._preroll_samples = preroll_samples
         self._before: deque[bytes] = deque()
         self._before_samples = 0
 
@@ -103,7 +108,7 @@ class OpusDecoder:
             self._before_samples += packet_samples(packet)
         while self._before:
             first = packet_samples(self._before[0])
-            if self._before_samples - first < PREROLL_SAMPLES:
+            if self._before_samples - first < self._preroll_samples:
                 break
             self._before_samples -= first
             self._before.popleft()

@@ -69,9 +69,10 @@ class AudioLibrary:
             raise AudioError(f"it cannot be written: {error.strerror}") from error
         return Audio(name, len(pcm) / SAMPLE_RATE_HZ)
 
-    def complete(self) -> None:
-        """Make what is missing of audio that was added when fewer codecs could be played. Raises
-        AudioError."""
+    def complete(self) -> dict[str, AudioError]:
+        """Make what is missing of audio that was added when fewer codecs could be played; what
+        went wrong, by name."""
+        faults = {}
         for audio in self.list():
             paths = [self._directory / f"{audio.name}.{each}" for each in _SUFFIXES]
             if all(path.exists() for path in paths):
@@ -80,7 +81,8 @@ class AudioLibrary:
                 pcm, _ = soundfile.read(self._directory / f"{audio.name}.wav", dtype="int16")
                 self._write(audio.name, encode_prompt(pcm))
             except (OSError, soundfile.SoundFileError) as error:
-                raise AudioError(f"{audio.name} cannot be converted: {error}") from error
+                faults[audio.name] = AudioError(f"it cannot be converted: {error}")
+        return faults
 
     def has(self, name: str) -> bool:
         """Whether there is one of that name."""

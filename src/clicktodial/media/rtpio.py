@@ -37,7 +37,7 @@ from clicktodial.control.port import Capture, RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.media import KNOWN_CODECS, Codec
-from clicktodial.media.audio_library import AudioError, AudioLibrary
+from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.channel import CommandChannel
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.doorbell import RING_SETTLE_S, Doorbell
@@ -109,10 +109,13 @@ class RtpioRelay:
             self._prompt_dir_fd = os.open(self._spool.prompt_dir, os.O_PATH | os.O_DIRECTORY)
             if self._library is not None:
                 self._library.directory.mkdir(parents=True, exist_ok=True)
-                self._library.complete()
                 self._library_dir_fd = os.open(self._library.directory, os.O_PATH | os.O_DIRECTORY)
-        except (OSError, ValueError, AudioError) as error:
+        except (OSError, ValueError) as error:
             raise RelayError(f"the relay cannot start: {error}") from error
+        if self._library is not None:
+            faults = await asyncio.to_thread(self._library.complete)
+            for name, fault in faults.items():
+                log.error("audio.not_converted", name=name, error=str(fault))
         self._places_max = _capacity(self._settings)
         self._sessions_max = min(self._settings.sessions_max, self._places_max)
         # Without its optional modules, one of which would write a CSV line a call into whatever
@@ -226,7 +229,12 @@ class RtpioRelay:
         tap = RtpioTap(self._channel, name, self._own_host, self._on_tap_closed)
         self._tap_count += 1
         try:
-            await tap.open(source)
+            tap.bind()
+            try:
+                await tap.open(source)
+            except RelayError:
+                await self.free_ports()
+                await tap.open(source)
         except (RelayError, asyncio.CancelledError):
             tap.close()
             raise

@@ -155,7 +155,15 @@ class RtpioSession:
         async with self._turn:
             playing = _Playing(on_end=on_end)
             command = "P-1" if prompt.repeats else "P1"
-            await asyncio.gather(*self._start_playing(side, playing, command, path, payload_type))
+            replies = self._start_playing(side, playing, command, path, payload_type)
+            try:
+                await asyncio.gather(*replies)
+            except RelayError:
+                # Without it the other side would be heard again, muted or not.
+                if self._playing.get(side) is playing:
+                    del self._playing[side]
+                    await asyncio.gather(*self._hush_or_not(side))
+                raise
             if not prompt.repeats and self._playing.get(side) is playing:
                 # RTPProxy does not tell when it has come to the end; it plays in real time.
                 loop = asyncio.get_running_loop()
@@ -194,6 +202,7 @@ class RtpioSession:
         tap = self._taps.pop(side, None)
         if tap is not None:
             tap.close()
+            await tap.wait_closed()
 
     async def set_muted(self, side: Side, *, muted: bool) -> None:
         """See control.port.RelaySession."""

@@ -46,18 +46,26 @@ class RtpioTap:
         self._on_heard: Callable[[Heard], None] | None = None
         self._is_deaf: Callable[[], bool] = bool
         self._timer: asyncio.TimerHandle | None = None
+        self._deletion: asyncio.Future[str] | None = None
         self._is_open = True
 
-    async def open(self, source: str) -> None:
-        """Ask for the copy of `source`, a call and its tags. Raises RelayError."""
+    def bind(self) -> None:
+        """Take a port. Raises RelayError."""
         try:
             self._socket.bind((self._host, 0))
-            _, port = self._socket.getsockname()
-            command = f"U {self._name} {self._host} {port} {_TAGS} && L 0 0 && C {source}"
-            reply = await self._channel.request(command)
+        except OSError as error:
+            raise RelayError(f"there is no port to listen at: {error.strerror}") from error
+
+    async def open(self, source: str) -> None:
+        """Ask for the copy of `source`, a call and its tags. Raises RelayError, and may be asked
+        again."""
+        _, port = self._socket.getsockname()
+        command = f"U {self._name} {self._host} {port} {_TAGS} && L 0 0 && C {source}"
+        reply = await self._channel.request(command)
+        try:
             self._socket.connect((self._host, _read_second_port(reply)))
         except OSError as error:
-            raise RelayError(f"there is no socket to listen with: {error.strerror}") from error
+            raise RelayError(f"the relay cannot be listened to: {error.strerror}") from error
 
     def start(
         self,
@@ -94,6 +102,12 @@ class RtpioTap:
             self._on_closed()  # without a channel there is no session either
             return
         deletion.add_done_callback(self._on_deleted)
+        self._deletion = deletion
+
+    async def wait_closed(self) -> None:
+        """Return when the copying was ended, after `close`."""
+        if self._deletion is not None:
+            await asyncio.wait([self._deletion])
 
     def _on_deleted(self, deletion: "asyncio.Future[str]") -> None:
         if not deletion.cancelled() and deletion.exception() is not None:

@@ -8,12 +8,12 @@ silence or for ever; then time alone tells of silence, in steps of STALL_S, and 
 timestamp says was missing has been told already by so much.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from clicktodial.audio.g722 import NARROWBAND_HZ, G722Decoder
-from clicktodial.audio.opus import OpusDecoder
+from clicktodial.audio.opus import CLOCK_HZ, PREROLL_SAMPLES_MIN, OpusDecoder, packet_samples
 from clicktodial.control.port import AnswerJudged, DigitHeard, Heard
 from clicktodial.domain.media import G722, OPUS, PCMA, PCMU, Codec, MediaDescription
 from clicktodial.media.answer_detection import AnswerDetector
@@ -28,8 +28,21 @@ JUMP_SECONDS_MAX = 2.0
 # 200 ms of G.711, and more than fits an Ethernet frame.
 PAYLOAD_BYTES_MAX = 1_600
 
+# 200 ms: each run of Opus costs as much again for what goes before it.
+_OPUS_RUN_PACKETS = 10
 _STATIC_CODECS = (PCMA, PCMU, G722)
-_Decode = Callable[[bytes], Pcm]
+_NOTHING: Pcm = np.zeros(0, dtype=np.int16)
+
+
+class _Decoder(Protocol):
+    """Of one codec, to samples of 8 kHz; it may keep some back until `flush`."""
+
+    def decode(self, payload: bytes) -> Pcm: ...
+
+    def flush(self) -> Pcm: ...
+
+    def measure(self, payload: bytes) -> int:
+        """How long it plays, in samples of 8 kHz."""
 
 
 class Tap:
@@ -39,7 +52,7 @@ class Tap:
         self._keys: KeyDetector | None = None
         self._codecs: dict[int, Codec] = {}
         self._detector = AnswerDetector() if judges_answer else None
-        self._decoders: dict[str, _Decode] = {}
+        self._decoder: tuple[str, _Decoder] = ("", _NullDecoder())
         self._stream: tuple[int, int] | None = None
         self._expected = 0
         self._told_samples = 0
@@ -82,7 +95,7 @@ class Tap:
         self._heard_until = now
         count = round(seconds * SAMPLE_RATE_HZ)
         self._told_samples += count
-        return self._judge(self._detector, np.zeros(count, dtype=np.int16))
+        return self._judge(self._detector, self._flush_and_wait(count))
 
     def _listen(
         self, detector: AnswerDetector, packet: RtpPacket, codec: Codec, now: float
@@ -91,10 +104,18 @@ class Tap:
         if missing is None:
             return []
         self._heard_until = now
-        pcm = self._decode(packet.payload, codec)
-        duration = len(pcm) * codec.clock_rate // SAMPLE_RATE_HZ
+        before = self._flush_and_wait(missing) if missing else _NOTHING
+        if self._decoder[0] != codec.name:
+            before = np.concatenate([self._flush_and_wait(0), before])
+            self._decoder = codec.name, _create_decoder(codec)
+        decoder = self._decoder[1]
+        duration = decoder.measure(packet.payload) * codec.clock_rate // SAMPLE_RATE_HZ
         self._expected = (packet.timestamp + duration) % 2**32
-        return self._judge(detector, np.concatenate([np.zeros(missing, dtype=np.int16), pcm]))
+        return self._judge(detector, np.concatenate([before, decoder.decode(packet.payload)]))
+
+    def _flush_and_wait(self, count: int) -> Pcm:
+        """What was kept back, and so much silence."""
+        return np.concatenate([self._decoder[1].flush(), np.zeros(count, dtype=np.int16)])
 
     def _find_missing(self, packet: RtpPacket, codec: Codec) -> int | None:
         """How many samples of silence lie before the packet; None where it came too late."""
@@ -112,12 +133,6 @@ class Tap:
             return None
         return max(0, round(seconds * SAMPLE_RATE_HZ) - told)
 
-    def _decode(self, payload: bytes, codec: Codec) -> Pcm:
-        decode = self._decoders.get(codec.name)
-        if decode is None:
-            decode = self._decoders[codec.name] = _create_decoder(codec)
-        return decode(payload)
-
     def _judge(self, detector: AnswerDetector, pcm: Pcm) -> list[Heard]:
         verdict = detector.receive(pcm)
         if verdict is None:
@@ -126,14 +141,65 @@ class Tap:
         return [AnswerJudged(verdict)]
 
 
-def _create_decoder(codec: Codec) -> _Decode:
-    """To samples of 8 kHz; nothing comes of a codec that is none of ours."""
+class _NullDecoder:
+    """Of a codec that is none of ours."""
+
+    def decode(self, payload: bytes) -> Pcm:
+        return _NOTHING
+
+    def flush(self) -> Pcm:
+        return _NOTHING
+
+    def measure(self, payload: bytes) -> int:
+        return 0
+
+
+class _G711Decoder(_NullDecoder):
+    def __init__(self, codec_name: str) -> None:
+        self._table = decode_g711(bytes(range(256)), codec_name)
+
+    def decode(self, payload: bytes) -> Pcm:
+        return self._table[np.frombuffer(payload, dtype=np.uint8)]
+
+    def measure(self, payload: bytes) -> int:
+        return len(payload)
+
+
+class _G722Decoder(_NullDecoder):
+    def __init__(self) -> None:
+        self._decoder = G722Decoder(NARROWBAND_HZ)
+
+    def decode(self, payload: bytes) -> Pcm:
+        return self._decoder.decode([payload])
+
+    def measure(self, payload: bytes) -> int:
+        return len(payload)
+
+
+class _OpusDecoder:
+    """Decodes some packets at a time."""
+
+    def __init__(self) -> None:
+        self._decoder = OpusDecoder(NARROWBAND_HZ, PREROLL_SAMPLES_MIN)
+        self._kept: list[bytes] = []
+
+    def decode(self, payload: bytes) -> Pcm:
+        self._kept.append(payload)
+        return self.flush() if len(self._kept) >= _OPUS_RUN_PACKETS else _NOTHING
+
+    def flush(self) -> Pcm:
+        kept, self._kept = self._kept, []
+        return self._decoder.decode(kept) if kept else _NOTHING
+
+    def measure(self, payload: bytes) -> int:
+        return packet_samples(payload) * SAMPLE_RATE_HZ // CLOCK_HZ
+
+
+def _create_decoder(codec: Codec) -> _Decoder:
     if codec.name == G722.name:
-        g722 = G722Decoder(NARROWBAND_HZ)
-        return lambda payload: g722.decode([payload])
+        return _G722Decoder()
     if codec.name == OPUS.name:
-        opus = OpusDecoder(NARROWBAND_HZ)
-        return lambda payload: opus.decode([payload])
+        return _OpusDecoder()
     if codec.name in (PCMA.name, PCMU.name):
-        return lambda payload: decode_g711(payload, codec.name)
-    return lambda payload: np.zeros(0, dtype=np.int16)
+        return _G711Decoder(codec.name)
+    return _NullDecoder()

@@ -73,6 +73,10 @@ class SessionHost(Protocol):
     @property
     def captures(self) -> CaptureStore: ...
 
+    @property
+    def hush_path(self) -> str:
+        """Silence, for rtpengine to play."""
+
     async def find_audio(self, name: str) -> tuple[str, float]:
         """The path of a file that rtpengine can read, and how long it plays in seconds."""
 
@@ -100,6 +104,7 @@ class _Party:
     has_spoken: bool = False
     is_muted: bool = False
     is_blocked: bool = False
+    is_hushed: bool = False
     playing: _Playing | None = None
     listening: Listening | None = None
 
@@ -191,6 +196,8 @@ class RtpengineSession:
             except RelayError:
                 party.said, party.has_spoken = before
                 raise
+            if is_first:
+                await self._update_block(_other(side))
             if is_first and side is Side.CALLEE:
                 self._alive_at = self._loop.time()
                 self._arm(self._host.dead_after_s)
@@ -210,14 +217,7 @@ class RtpengineSession:
             playing = party.playing = _Playing()
             try:
                 await self._update_block(_other(side))
-                await self._command(
-                    "play media",
-                    {
-                        "from-tag": side.value,
-                        "file": path,
-                        "repeat-times": REPEAT_TIMES if prompt.repeats else 1,
-                    },
-                )
+                await self._play(side, path, REPEAT_TIMES if prompt.repeats else 1)
             except RelayError:
                 await self._stop_playing(side)
                 raise
@@ -431,13 +431,28 @@ class RtpengineSession:
             on_end()
 
     async def _update_block(self, side: Side) -> None:
-        """Keep what that side says from the other, or no longer. Keys pass all the same."""
-        party = self._parties[side]
-        is_blocked = party.is_muted or self._parties[_other(side)].playing is not None
+        """Keep what that side says from the other, or no longer. Keys pass all the same.
+
+        Where it is muted the other hears silence instead: there are phones that hang up when
+        nothing comes.
+        """
+        party, other = self._parties[side], self._parties[_other(side)]
+        is_blocked = party.is_muted or other.playing is not None
         if is_blocked is not party.is_blocked:
             command = "block media" if is_blocked else "unblock media"
             await self._command(command, {"from-tag": side.value})
             party.is_blocked = is_blocked
+        is_hushed = party.is_muted and other.playing is None and other.has_spoken
+        if is_hushed is not other.is_hushed:
+            other.is_hushed = is_hushed
+            if is_hushed:
+                await self._play(_other(side), self._host.hush_path, REPEAT_TIMES)
+            elif other.playing is None:
+                await self._command("stop media", {"from-tag": _other(side).value})
+
+    def _play(self, side: Side, path: str, times: int) -> Coroutine[Any, Any, None]:
+        arguments = {"from-tag": side.value, "file": path, "repeat-times": times}
+        return self._command("play media", arguments)
 
     async def _subscribe(self, side: Side, media: MediaDescription, to: MediaAddress) -> int:
         """Returns the port that the copy comes from."""
