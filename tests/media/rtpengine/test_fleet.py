@@ -22,7 +22,13 @@ from tests.media.relay_contract import (
     read_payloads,
     strongest_frequency_hz,
 )
-from tests.media.relay_feature_contract import RelayFeatureContract
+from tests.media.relay_feature_contract import (
+    MARK,
+    SECRET,
+    SILENCE,
+    FeatureStage,
+    RelayFeatureContract,
+)
 from tests.media.rtp_phone import RtpPhone
 from tests.media.rtpengine.rtcp import RtcpPhone
 from tests.media.rtpengine.support import OWNER, create_settings
@@ -31,6 +37,7 @@ from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id
 from clicktodial.domain.leg import CallQuality
+from clicktodial.domain.media import OPUS, PCMA, Codec
 from clicktodial.domain.plan import Prompt
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
@@ -103,6 +110,22 @@ class TestRtpengineFleetDeath(RelayDeathContract):
 
 class TestRtpengineFleetFeatures(RelayFeatureContract):
     """The further contract, over rtpengine."""
+
+    @pytest.mark.parametrize("codec", [PCMA, OPUS], ids=lambda codec: codec.name)
+    async def test_silence_comes_to_the_other_side_of_a_muted_one(
+        self, stage: FeatureStage, codec: Codec
+    ) -> None:
+        await stage.connect(codec)
+        await stage.session.set_muted(Side.CALLER, muted=True)
+        packets = [await stage.callee.hear() for _ in range(20)]
+        assert {packet.payload_type for packet in packets} == {codec.payload_type}
+        if codec is PCMA:
+            assert {packet.payload for packet in packets} == {SILENCE}
+        await stage.session.set_muted(Side.CALLER, muted=False)
+        await stage.hears_nothing_of(Side.CALLEE, SECRET, MARK)
+        # What came after it is nothing at all.
+        await stage.speak(Side.CALLER, CALLER_AUDIO)
+        assert (await stage.callee.hear()).payload == CALLER_AUDIO
 
 
 async def wait_until_up(relay: RtpengineFleet, count: int) -> None:
