@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clicktodial.config import ConfigError, Settings, load_settings
+from clicktodial.config import ConfigError, Settings, load_settings, parse_relay_node
 
 
 def load(tmp_path: Path, toml: str, **environment: str) -> Settings:
@@ -94,6 +94,20 @@ def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) ->
         ('[media]\ncodecs = ["PCMA", "PCMA"]\n', ["media.codecs", "twice"]),
         ("[media]\nsessions_max = 0\n", ["media.sessions_max", "1"]),
         ("[media]\ndead_after_s = 4\n", ["media.dead_after_s", "5"]),
+        ('[media]\ndriver = "other"\n', ["media.driver", "other"]),
+        ('[media]\ndriver = "rtpengine"\n', ["media.rtpengine", "media.driver"]),
+        ('[media]\nrtpengine = ["192.0.2.1"]\n', ["media.rtpengine", "PORT"]),
+        ('[media]\nrtpengine = ["relay.example.com:2223"]\n', ["media.rtpengine", "ADDRESS"]),
+        ('[media]\nrtpengine = ["192.0.2.1:0"]\n', ["media.rtpengine", "out of range"]),
+        ('[media]\nrtpengine = ["192.0.2.1:65536"]\n', ["media.rtpengine", "out of range"]),
+        ('[media]\nrtpengine = ["192.0.2.1:2223;weight=0"]\n', ["media.rtpengine", "weight"]),
+        ('[media]\nrtpengine = ["192.0.2.1:2223;weight=101"]\n', ["media.rtpengine", "weight"]),
+        ('[media]\nrtpengine = ["192.0.2.1:2223;heavy"]\n', ["media.rtpengine", "drained"]),
+        (
+            '[media]\nrtpengine = ["192.0.2.1:2223", "192.0.2.1:2223;drained"]\n',
+            ["media.rtpengine", "twice"],
+        ),
+        (f"[media]\nrtpengine = {['192.0.2.1:1'] * 65}\n", ["media.rtpengine", "64"]),
         ('[database]\ndurability = "some"\n', ["database.durability", "some"]),
         ("[calls]\nmax_duration_s = 0\n", ["calls.max_duration_s", "1"]),
         ("[calls]\nmax_duration_s = 86401\n", ["calls.max_duration_s", "86400"]),
@@ -186,3 +200,10 @@ def test_settings_cannot_be_changed() -> None:
 def test_half_a_certificate_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(ConfigError, match=r"stir\.key_file and stir\.certificate_url"):
         load(tmp_path, f"[stir]\n{line}\n")
+
+
+def test_relay_node_is_an_address_with_options_in_any_order() -> None:
+    node = parse_relay_node("192.0.2.1:2223;drained;weight=100")
+    assert (node.address, node.weight, node.is_drained) == (("192.0.2.1", 2223), 100, True)
+    plain = parse_relay_node("192.0.2.1:2223")
+    assert (plain.name, plain.weight, plain.is_drained) == ("192.0.2.1:2223", 1, False)

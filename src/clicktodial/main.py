@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 import uvloop
@@ -32,6 +32,7 @@ from clicktodial.control.reaper import OpenCall, RecordingFate
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
@@ -68,6 +69,9 @@ _DATA_DIR_MODE = 0o700
 _SWITCH_INTERVAL_S = 0.0005
 # Objects of live calls are many and not cyclic: collect rarely, or every call pays for it.
 _GC_THRESHOLDS = (20_000, 20, 100)
+
+
+AnyRelay: TypeAlias = RtpioRelay | RtpengineFleet
 
 
 class SystemClock:
@@ -152,7 +156,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await recorder.start()
         stack.push_async_callback(recorder.close)
         library = AudioLibrary(settings.audio_dir.absolute())
-        relay = RtpioRelay(settings.media, settings.data_dir / "spool", library)
+        relay = create_relay(settings, library, node_id)
         await relay.start()
         stack.push_async_callback(relay.close)
 
@@ -192,6 +196,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         _add_readings(metrics, service, endpoint, database)
         _add_trunk_readings(metrics, watch)
+        _add_relay_readings(metrics, relay)
         # Whatever goes wrong from here on, no phone is left ringing.
         stack.push_async_callback(service.stop)
 
@@ -258,6 +263,14 @@ async def _open_telephony(
     watch.start()
     stack.push_async_callback(watch.close)
     return endpoint, telephony, watch
+
+
+def create_relay(settings: Settings, library: AudioLibrary, node_id: str) -> AnyRelay:
+    """The driver that the settings name, not started yet."""
+    spool_dir = settings.data_dir / "spool"
+    if settings.media.driver == "rtpio":
+        return RtpioRelay(settings.media, spool_dir, library)
+    return RtpengineFleet(settings.media, spool_dir, settings.rtpengine_dir, library, owner=node_id)
 
 
 def create_signer(settings: StirSettings) -> PassportSigner | None:
@@ -357,6 +370,23 @@ def _add_trunk_readings(metrics: Metrics, watch: TrunkWatch) -> None:
     )
 
 
+def _add_relay_readings(metrics: Metrics, relay: AnyRelay) -> None:
+    """The embedded relay has no nodes."""
+    fleet = relay if isinstance(relay, RtpengineFleet) else None
+    metrics.add_labelled_gauge(
+        "clicktodial_relay_node_up",
+        "1 for each node of the relay fleet that answers, 0 for one that does not.",
+        "node",
+        lambda: {} if fleet is None else fleet.up_by_node(),
+    )
+    metrics.add_labelled_gauge(
+        "clicktodial_relay_sessions",
+        "Sessions of this platform at each node of the relay fleet.",
+        "node",
+        lambda: {} if fleet is None else fleet.sessions_by_node(),
+    )
+
+
 def _own_task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run the coroutine for as long as the stack is open."""
     task = asyncio.create_task(work)
@@ -369,7 +399,7 @@ def _own_task(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     stack.push_async_callback(end)
 
 
-def _create_recording_fate(relay: RtpioRelay, recorder: FileRecorder) -> RecordingFate:
+def _create_recording_fate(relay: AnyRelay, recorder: FileRecorder) -> RecordingFate:
     """Finishes, from what the relay had captured, the recordings of a process that died."""
     captures = relay.recoverable_captures()
 

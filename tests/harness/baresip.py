@@ -134,10 +134,13 @@ class Baresip:
         self, tone_hz: int, codecs: Sequence[str], srtp: str, *, answers: bool
     ) -> None:
         host, port = self.address
-        rate = 8000
+        # baresip plays a file as it is, or not at all: it has to be of the codec's own form.
+        _, *form = codecs[0].split("/")
+        rate, channels = map(int, form)
         instants = np.arange(SPOKEN_S * rate) / rate
         tone = self._directory / "spoken.wav"
-        soundfile.write(tone, AMPLITUDE * np.sin(2 * np.pi * tone_hz * instants), rate)
+        wave = AMPLITUDE * np.sin(2 * np.pi * tone_hz * instants)
+        soundfile.write(tone, np.column_stack([wave] * channels), rate)
         first_port = free_port(host) & ~1
         modules = [*_CODEC_MODULES, *(["srtp"] if srtp else []), "aufile", "aubridge"]
         lines = [

@@ -1,7 +1,8 @@
 """What every driver of control.port.Relay must do, shown with real RTP over real sockets.
 
 A driver's test module subclasses RelayContract and provides the fixture `relay`: started, with
-`DEAD_AFTER_S` and `SESSIONS_MAX` as its limits.
+`DEAD_AFTER_S` and `SESSIONS_MAX` as its limits. One that can count silence in less subclasses the
+two halves of it, each with a relay of its own.
 """
 
 import asyncio
@@ -97,8 +98,8 @@ def strongest_frequency_hz(payloads: list[bytes], codec_name: str) -> float:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-class RelayContract:
-    """The tests."""
+class _StageContract:
+    """Tests of one session each."""
 
     @pytest_asyncio.fixture(loop_scope="module")
     async def stage(self, relay: Relay) -> AsyncIterator[Stage]:
@@ -110,6 +111,10 @@ class RelayContract:
         await session.close()
         stage.caller.close()
         stage.callee.close()
+
+
+class RelayConversationContract(_StageContract):
+    """All but how a conversation dies of silence."""
 
     async def test_local_address_asked_again_is_stable(self, stage: Stage) -> None:
         first = await stage.session.local_address(Side.CALLER)
@@ -350,57 +355,6 @@ class RelayContract:
         with pytest.raises(RelayError):
             await stage.session.set_remote(Side.CALLER, media)
 
-    async def test_silence_when_connected_is_told_once(self, stage: Stage) -> None:
-        await stage.connect()
-        async with asyncio.timeout(DEAD_AFTER_S + DEAD_SLACK_S):
-            detail = await stage.deaths.get()
-        assert str(DEAD_AFTER_S) in detail
-        with pytest.raises(RelayError):
-            await stage.connect()
-        assert await stage.session.close() is None
-        assert stage.deaths.empty()
-
-    async def test_silence_of_a_recorded_session_keeps_its_capture(self, stage: Stage) -> None:
-        await stage.connect()
-        await stage.session.start_recording()
-        await stage.speak(Side.CALLER, CALLER_AUDIO)
-        async with asyncio.timeout(DEAD_AFTER_S + DEAD_SLACK_S):
-            await stage.deaths.get()
-        capture = await stage.session.close()
-        assert capture is not None and capture.caller_path is not None
-
-    async def test_silence_while_ringing_or_of_one_side_is_no_death(self, relay: Relay) -> None:
-        """Two sessions side by side, watched until a third, silent one has died twice over."""
-        deaths: asyncio.Queue[str] = asyncio.Queue()
-        phones = [await RtpPhone(number).open() for number in range(4)]
-        ringing = await relay.open(create_call_id(), deaths.put_nowait)
-        await ringing.set_remote(Side.CALLER, phones[0].describe())
-        one_way = await relay.open(create_call_id(), deaths.put_nowait)
-        await one_way.set_remote(Side.CALLER, phones[1].describe())
-        await one_way.set_remote(Side.CALLEE, phones[2].describe())
-        to = await one_way.local_address(Side.CALLER)
-
-        async def speak() -> None:
-            while True:
-                phones[1].send(to, CALLER_AUDIO)
-                await asyncio.sleep(0.5)
-
-        speaking = asyncio.create_task(speak())
-        silent_deaths: asyncio.Queue[str] = asyncio.Queue()
-        for _ in range(2):
-            silent = await relay.open(create_call_id(), silent_deaths.put_nowait)
-            await silent.set_remote(Side.CALLER, phones[3].describe())
-            await silent.set_remote(Side.CALLEE, phones[3].describe())
-            await asyncio.wait_for(silent_deaths.get(), DEAD_AFTER_S + DEAD_SLACK_S)
-            await silent.close()
-        speaking.cancel()
-        assert deaths.empty()
-        assert ringing.local_address is not None
-        await ringing.close()
-        await one_way.close()
-        for phone in phones:
-            phone.close()
-
     async def test_open_same_call_twice_is_refused(self, relay: Relay) -> None:
         call_id = create_call_id()
         session = await relay.open(call_id, print)
@@ -451,3 +405,64 @@ class RelayContract:
             if count_open_files() <= limit:
                 return
             await asyncio.sleep(0.05)  # the kernel tells nobody that a file was closed
+
+
+class RelayDeathContract(_StageContract):
+    """How a conversation dies of silence, and what does not."""
+
+    dead_after_s = DEAD_AFTER_S
+
+    async def test_silence_when_connected_is_told_once(self, stage: Stage) -> None:
+        await stage.connect()
+        async with asyncio.timeout(self.dead_after_s + DEAD_SLACK_S):
+            detail = await stage.deaths.get()
+        assert str(self.dead_after_s) in detail
+        with pytest.raises(RelayError):
+            await stage.connect()
+        assert await stage.session.close() is None
+        assert stage.deaths.empty()
+
+    async def test_silence_of_a_recorded_session_keeps_its_capture(self, stage: Stage) -> None:
+        await stage.connect()
+        await stage.session.start_recording()
+        await stage.speak(Side.CALLER, CALLER_AUDIO)
+        async with asyncio.timeout(self.dead_after_s + DEAD_SLACK_S):
+            await stage.deaths.get()
+        capture = await stage.session.close()
+        assert capture is not None and capture.caller_path is not None
+
+    async def test_silence_while_ringing_or_of_one_side_is_no_death(self, relay: Relay) -> None:
+        """Two sessions side by side, watched until a third, silent one has died twice over."""
+        deaths: asyncio.Queue[str] = asyncio.Queue()
+        phones = [await RtpPhone(number).open() for number in range(4)]
+        ringing = await relay.open(create_call_id(), deaths.put_nowait)
+        await ringing.set_remote(Side.CALLER, phones[0].describe())
+        one_way = await relay.open(create_call_id(), deaths.put_nowait)
+        await one_way.set_remote(Side.CALLER, phones[1].describe())
+        await one_way.set_remote(Side.CALLEE, phones[2].describe())
+        to = await one_way.local_address(Side.CALLER)
+
+        async def speak() -> None:
+            while True:
+                phones[1].send(to, CALLER_AUDIO)
+                await asyncio.sleep(self.dead_after_s / 10)
+
+        speaking = asyncio.create_task(speak())
+        silent_deaths: asyncio.Queue[str] = asyncio.Queue()
+        for _ in range(2):
+            silent = await relay.open(create_call_id(), silent_deaths.put_nowait)
+            await silent.set_remote(Side.CALLER, phones[3].describe())
+            await silent.set_remote(Side.CALLEE, phones[3].describe())
+            await asyncio.wait_for(silent_deaths.get(), self.dead_after_s + DEAD_SLACK_S)
+            await silent.close()
+        speaking.cancel()
+        assert deaths.empty()
+        assert ringing.local_address is not None
+        await ringing.close()
+        await one_way.close()
+        for phone in phones:
+            phone.close()
+
+
+class RelayContract(RelayConversationContract, RelayDeathContract):
+    """All of it."""

@@ -79,7 +79,6 @@ class RtpPhone(asyncio.DatagramProtocol):
         marker: bool = False,
     ) -> None:
         """Send one packet of 20 ms, at the stream's own timestamp or at that one."""
-        assert self._transport is not None
         header = struct.pack(
             ">BBHII",
             0x80,
@@ -89,7 +88,12 @@ class RtpPhone(asyncio.DatagramProtocol):
             self._ssrc,
         )
         self._sequence += 1
-        self._transport.sendto(header + payload, (to.host, to.port))
+        self.transmit(header + payload, (to.host, to.port))
+
+    def transmit(self, packet: bytes, to: tuple[str, int]) -> None:
+        """Send it as it is."""
+        assert self._transport is not None
+        self._transport.sendto(packet, to)
 
     @property
     def timestamp(self) -> int:

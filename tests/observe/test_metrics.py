@@ -124,3 +124,14 @@ def test_readings_are_taken_when_asked_for() -> None:
     level[0] = 7.0
     values = read(metrics)
     assert (values["clicktodial_level"], values["clicktodial_grown_total"]) == (7.0, 7.0)
+
+
+def test_labelled_readings_are_those_of_the_moment() -> None:
+    metrics = Metrics()
+    levels = {"left": 1, "right": 2}
+    metrics.add_labelled_gauge("clicktodial_levels", "Levels.", "place", lambda: levels)
+    assert read(metrics)["clicktodial_levels left"] == 1
+    levels = {"right": 3}
+    values = read(metrics)
+    assert values["clicktodial_levels right"] == 3
+    assert "clicktodial_levels left" not in values

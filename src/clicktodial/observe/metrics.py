@@ -6,7 +6,7 @@ moment (live calls, SIP counters) is read when somebody asks, and costs calls no
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,7 +16,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clicktodial.control.port import CallStore
@@ -125,6 +125,12 @@ class Metrics:
         """A value that `read` tells at any moment, on the loop, without waiting."""
         Gauge(name, about, registry=self._registry).set_function(read)
 
+    def add_labelled_gauge(
+        self, name: str, about: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Values that `read` tells in the same way, by what tells them apart."""
+        self._registry.register(_ReadGauge(name, about, label, read))
+
     def add_counter(self, name: str, about: str, read: Callable[[], float]) -> None:
         """The same, of a value that only grows; `name` without its `_total`."""
         self._registry.register(_ReadCounter(name, about, read))
@@ -144,6 +150,24 @@ class _ReadCounter(Collector):
 
     def collect(self) -> list[CounterMetricFamily]:
         return [CounterMetricFamily(self._name, self._about, value=self._read())]
+
+
+class _ReadGauge(Collector):
+    """Gauges that something else keeps, told apart by one label."""
+
+    def __init__(
+        self, name: str, about: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name = name
+        self._about = about
+        self._label = label
+        self._read = read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._about, labels=(self._label,))
+        for name, value in self._read().items():
+            family.add_metric((name,), value)
+        return [family]
 
 
 class MeteredCallStore:

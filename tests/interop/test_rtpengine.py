@@ -1,0 +1,167 @@
+"""Whole calls whose audio rtpengine relays, between phones of baresip."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+from tests.harness.address import format_address
+from tests.harness.baresip import Baresip
+from tests.harness.client import CALLEE, CALLER
+from tests.harness.rtpengine import Rtpengine
+from tests.harness.stage import ANSWERED, Stage, lend, open_stage
+from tests.harness.tone import Samples, dominant_frequency_hz
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CALLER_HZ = 700
+CALLEE_HZ = 1100
+TOLERANCE_HZ = 10.0
+TALK_S = 2.0
+# Disconnected is sent at most 5 s after hang-up, and then has to arrive.
+RESULT_WITHIN_S = 10.0
+TOKEN = "a-token-for-this-test"
+
+StartPhone = Callable[..., Awaitable[Baresip]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rtpengine]:
+    logs = tmp_path_factory.mktemp("rtpengine")
+    daemon = Rtpengine(logs / "shared", logs)
+    try:
+        yield await daemon.start()
+    finally:
+        daemon.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def relayed_stage(
+    daemon: Rtpengine, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """A platform with that daemon as its relay, which offers every codec."""
+    tables = {
+        "media": {
+            "driver": "rtpengine",
+            "rtpengine": [daemon.name],
+            "rtpengine_dir": str(daemon.directory),
+            "codecs": ["PCMA", "PCMU", "G722", "OPUS"],
+        },
+        "metrics": {"token": TOKEN},
+    }
+    async with open_stage(tmp_path_factory.mktemp("platform"), tables) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(relayed_stage: Stage, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with lend(relayed_stage, tmp_path) as lent:
+        yield lent
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def start_phone(stage: Stage, tmp_path: Path) -> AsyncIterator[StartPhone]:
+    """Starts phones behind the stage's switch, and ends them."""
+    phones: list[Baresip] = []
+
+    async def start(number: str, tone_hz: int, **settings: object) -> Baresip:
+        phone = Baresip(tmp_path, number, tone_hz=tone_hz, **settings)  # type: ignore[arg-type]
+        phones.append(phone)
+        await phone.start()
+        await stage.switch.connect(number, phone.address)
+        return phone
+
+    yield start
+    for phone in phones:
+        await phone.close()
+
+
+def measure_hz(samples: Samples, rate: int) -> float:
+    """Of a second away from either end, where a call has settled."""
+    channel = samples if samples.ndim == 1 else samples[:, 0]
+    start = max(0, len(channel) // 2 - rate // 2)
+    return dominant_frequency_hz(channel[start : start + rate], rate)
+
+
+async def talk(stage: Stage, caller: Baresip, callee: Baresip) -> tuple[Samples, int]:
+    """A recorded call that the callee ends: each heard the other. Returns the recording."""
+    call = await stage.begin(record=1)
+    await call.wait_for("Connected")
+    await callee.wait_for("CALL_ESTABLISHED")
+    await asyncio.sleep(TALK_S)  # the conversation
+    await callee.command("hangup")
+    end = await call.wait_for_end(RESULT_WITHIN_S)
+    await caller.wait_for("CALL_CLOSED")
+    assert call.statuses == ANSWERED
+    assert (end["reason"], end["recordingResult"]) == ("HangUp", "Success")
+    for phone, other_hz in ((caller, CALLEE_HZ), (callee, CALLER_HZ)):
+        samples, rate = phone.heard()
+        assert len(samples) > TALK_S * rate * 0.8
+        assert abs(measure_hz(samples, rate) - other_hz) < TOLERANCE_HZ
+    recording, rate = soundfile.read(io.BytesIO(await call.download(end["recordingId"])))
+    return np.asarray(recording), rate
+
+
+def check_recording(recording: Samples, rate: int) -> None:
+    """The caller left, the callee right, for as long as they talked."""
+    for channel, spoken_hz in ((0, CALLER_HZ), (1, CALLEE_HZ)):
+        assert abs(measure_hz(recording[:, [channel]], rate) - spoken_hz) < TOLERANCE_HZ
+    assert len(recording) / rate == pytest.approx(TALK_S, abs=0.7)
+
+
+@pytest.mark.parametrize(
+    ("caller_codec", "callee_codec"),
+    [
+        ("PCMA/8000/1", "PCMA/8000/1"),
+        ("PCMA/8000/1", "opus/48000/2"),
+        ("G722/16000/1", "PCMU/8000/1"),
+    ],
+    ids=lambda codec: codec.partition("/")[0],
+)
+async def test_both_hear_the_other_and_are_recorded_whatever_each_speaks(
+    stage: Stage, start_phone: StartPhone, caller_codec: str, callee_codec: str
+) -> None:
+    caller = await start_phone(CALLER, CALLER_HZ, codecs=(caller_codec,))
+    callee = await start_phone(CALLEE, CALLEE_HZ, codecs=(callee_codec,))
+    check_recording(*await talk(stage, caller, callee))
+
+
+async def test_callee_behind_a_trunk_of_srtp_speaks_to_a_caller_in_clear(
+    stage: Stage, start_phone: StartPhone
+) -> None:
+    target = format_address(stage.switch.address)
+    options = (
+        "--target",
+        target,
+        "--priority",
+        "0",
+        "--prefix",
+        f"+{CALLEE}",
+        "--srtp",
+        "required",
+    )
+    await stage.platform.command("trunk", "add", "secure", *options)
+    try:
+        caller = await start_phone(CALLER, CALLER_HZ)
+        callee = await start_phone(CALLEE, CALLEE_HZ, srtp="srtp-mand")
+        check_recording(*await talk(stage, caller, callee))
+    finally:
+        await stage.platform.command("trunk", "remove", "secure")
+
+
+async def test_fleet_shows_in_the_metrics_and_leaves_nothing_behind(
+    stage: Stage, daemon: Rtpengine
+) -> None:
+    url = f"http://{format_address(stage.platform.http)}/metrics"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as answer:
+        page = await answer.text()
+    assert f'clicktodial_relay_node_up{{node="{daemon.name}"}} 1.0' in page
+    assert f'clicktodial_relay_sessions{{node="{daemon.name}"}} 0.0' in page
+    for folder in ("pcaps", "metadata", "tmp"):
+        assert list((daemon.directory / folder).iterdir()) == []

@@ -1,0 +1,311 @@
+"""Sessions and nodes against something that answers as no rtpengine should."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from tests.media.relay_contract import WARNING
+from tests.media.rtpengine.fake_node import Answer, FakeNode
+from tests.media.rtpengine.support import create_settings
+
+from clicktodial.control.port import RelayError
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.media.rtpengine.fleet import RtpengineFleet
+from clicktodial.media.rtpengine.node import LISTED_MAX
+from clicktodial.media.rtpengine.reply import StatisticsReply
+from clicktodial.media.rtpengine.session import SEGMENTS_PER_RECORDING_MAX
+
+DEAD_AFTER_S = 2
+MEDIA = MediaDescription(MediaAddress("127.0.0.1", 4_000), (PCMA,), TELEPHONE_EVENT)
+_CRYPTO = re.compile(r"a=crypto:\d+ (\S+) (\S+)")
+
+
+class Impostor:
+    """Answers as rtpengine does, but for what `replace` holds: an answer by command."""
+
+    def __init__(self) -> None:
+        self.node = FakeNode(self.answer)
+        self.replace: dict[str, Answer] = {}
+        self.calls: list[str] = []
+        self.ports = {"offer": 30_000, "answer": 30_010}
+        self.key = ""
+        self.started_at = time.monotonic()
+
+    def answer(self, request: dict[str, Any]) -> Answer:
+        command = request["command"]
+        if command in self.replace:
+            return self.replace[command]
+        match command:
+            case "ping":
+                return {"result": "pong"}
+            case "statistics":
+                uptime_s = int(time.monotonic() - self.started_at)
+                totals = {"uptime": str(uptime_s)}
+                return {"result": "ok", "statistics": {"totalstatistics": totals}}
+            case "list":
+                return {"result": "ok", "calls": self.calls[: request["limit"]]}
+            case "delete":
+                if request["call-id"] in self.calls:
+                    self.calls.remove(request["call-id"])
+                return {"result": "ok"}
+            case "query":
+                return {"result": "ok", "created": 1_700_000_000, "tags": {}}
+            case "offer" | "answer":
+                return {"result": "ok", "sdp": self.describe(command, request)}
+        return {"result": "ok"}
+
+    def describe(self, command: str, request: dict[str, Any]) -> str:
+        """Towards the caller every key that the callee offered, towards the callee the first that
+        it ever took from the caller."""
+        keys = _CRYPTO.findall(request["sdp"])
+        if command == "answer" and keys and not self.key:
+            self.key = keys[0][1]
+        if command == "answer":
+            keys = [("AES_CM_128_HMAC_SHA1_80", self.key)]
+        lines = [f"a=crypto:{n} {suite} {key}" for n, (suite, key) in enumerate(keys, 1)]
+        port = self.ports[command]
+        return "\r\n".join(["c=IN IP4 127.0.0.1", f"m=audio {port} RTP/AVP 8", *lines, ""])
+
+    def commands(self, name: str) -> list[dict[str, Any]]:
+        return [request for _, request in self.node.received if request["command"] == name]
+
+
+@pytest_asyncio.fixture
+async def impostor() -> AsyncIterator[Impostor]:
+    impostor = Impostor()
+    await impostor.node.start()
+    yield impostor
+    impostor.node.close()
+
+
+@pytest_asyncio.fixture
+async def relay(impostor: Impostor, tmp_path: Path) -> AsyncIterator[RtpengineFleet]:
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",), dead_after_s=DEAD_AFTER_S)
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    yield relay
+    await relay.close()
+
+
+UNUSABLE: list[Answer] = [
+    {"result": "error", "error-reason": "no"},
+    {"result": "load limit", "message": "full"},
+    {"result": "ok"},
+    {"result": "ok", "sdp": 5},
+    {"result": "ok", "sdp": ""},
+    {"result": "ok", "sdp": "c=IN IP4 127.0.0.1\r\nm=audio 0 RTP/AVP 8\r\n"},
+    {"result": "ok", "sdp": "c=IN IP4 127.0.0.1\r\nm=audio 30000 RTP/SAVP 8\r\n"},
+    b"not json",
+]
+
+
+@pytest.mark.parametrize("command", ["offer", "answer"])
+@pytest.mark.parametrize("answer", UNUSABLE, ids=range(len(UNUSABLE)))
+async def test_session_that_cannot_be_made_is_refused_and_deleted(
+    relay: RtpengineFleet, impostor: Impostor, command: str, answer: Answer
+) -> None:
+    impostor.replace[command] = answer
+    with pytest.raises(RelayError):
+        await relay.open(create_call_id(), print)
+    assert relay.session_count == 0
+    async with asyncio.timeout(5):
+        while not impostor.commands("delete"):  # noqa: ASYNC110 - the node tells of nothing
+            await asyncio.sleep(0.01)
+    impostor.replace.clear()
+    await (await relay.open(create_call_id(), print)).close()
+
+
+@pytest.mark.parametrize("command", ["offer", "answer"])
+async def test_port_that_moves_is_refused_and_the_side_stays_as_it_was(
+    relay: RtpengineFleet, impostor: Impostor, command: str
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    before = [await session.local_address(side) for side in Side]
+    impostor.ports[command] += 2
+    with pytest.raises(RelayError, match="port"):
+        await session.set_remote(Side.CALLER, MEDIA)
+    assert [await session.local_address(side) for side in Side] == before
+    with pytest.raises(RelayError, match="codec"):
+        await session.play(Side.CALLER, WARNING)
+    impostor.ports[command] -= 2
+    await session.set_remote(Side.CALLER, MEDIA)
+    await session.play(Side.CALLER, WARNING)
+
+
+async def test_key_that_changes_is_refused(relay: RtpengineFleet, impostor: Impostor) -> None:
+    session = await relay.open(create_call_id(), print)
+    impostor.key = "inline:" + "Z" * 40
+    with pytest.raises(RelayError, match="key"):
+        await session.set_remote(Side.CALLER, MEDIA)
+
+
+QUERIES: list[Answer] = [
+    {"result": "ok"},
+    {"result": "ok", "created": "now", "tags": {}},
+    {"result": "ok", "created": 1, "tags": []},
+    {"result": "ok", "created": 1, "tags": {"caller": {"medias": [{"streams": [{"stats": 5}]}]}}},
+    {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"cumulative loss": "many"}}},
+    b"{",
+]
+
+
+@pytest.mark.parametrize("answer", QUERIES, ids=range(len(QUERIES)))
+async def test_statistics_that_cannot_be_read_are_an_error(
+    relay: RtpengineFleet, impostor: Impostor, answer: Answer
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    impostor.replace["query"] = answer
+    with pytest.raises(RelayError):
+        await session.quality()
+    with pytest.raises(RelayError):
+        await session.start_recording()
+    assert await session.close() is None
+
+
+def tell_of(packets: int, ssrc: int, **report: Any) -> dict[str, Any]:
+    """A query's answer: so many packets of the caller, and what the callee tells of them."""
+    streams = [{"stats": {"packets": packets}, "SSRC": 1}]
+    heard = [{"stats": {"packets": 10}, "SSRC": ssrc}]
+    tags = {
+        "caller": {"medias": [{"streams": streams}]},
+        "callee": {"medias": [{"streams": heard}]},
+    }
+    return {"result": "ok", "created": 1, "tags": tags, "SSRC": {str(ssrc): report}}
+
+
+async def test_quality_of_a_side_is_what_the_other_tells_of_it(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    await session.set_remote(Side.CALLER, MEDIA)
+    average = {"round-trip time leg": 30_500, "jitter": 7}
+    impostor.replace["query"] = tell_of(90, 2, **{"cumulative loss": 10, "average MOS": average})
+    quality = await session.quality()
+    assert (quality.caller.packets, quality.caller.packets_lost) == (90, 10)
+    assert (quality.caller.jitter_ms, quality.caller.round_trip_ms) == (7.0, None)
+    assert quality.caller.mos is not None and 1.0 <= quality.caller.mos <= 3.5
+    # Too little came of the callee, and nobody tells what became of it.
+    assert (quality.callee.packets, quality.callee.mos) == (10, None)
+    assert quality.callee.round_trip_ms == 30.5
+
+
+@pytest.mark.parametrize("loss", [-5, 2**23, 2**24 - 1, 2**40])
+async def test_loss_that_is_negative_or_nonsense_counts_as_none(
+    relay: RtpengineFleet, impostor: Impostor, loss: int
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    await session.set_remote(Side.CALLER, MEDIA)
+    impostor.replace["query"] = tell_of(90, 2, **{"cumulative loss": loss})
+    assert (await session.quality()).caller.packets_lost == 0
+
+
+async def test_session_that_rtpengine_lost_is_told_dead(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    deaths: asyncio.Queue[str] = asyncio.Queue()
+    session = await relay.open(create_call_id(), deaths.put_nowait)
+    for side in Side:
+        await session.set_remote(side, MEDIA)
+    impostor.replace["query"] = {"result": "error", "error-reason": "Unknown call-id"}
+    detail = await asyncio.wait_for(deaths.get(), 10 * DEAD_AFTER_S)
+    assert "lost" in detail
+    assert await session.close() is None
+
+
+@pytest.mark.parametrize(
+    ("uptime", "seconds"),
+    [("0", 0), ("86400", 86_400), ("", None), ("-5", None), ("soon", None), ("9" * 30, None)],
+)
+def test_uptime_is_a_count_of_seconds_or_unknown(uptime: str, seconds: int | None) -> None:
+    answer = {"result": "ok", "statistics": {"totalstatistics": {"uptime": uptime}}}
+    assert msgspec.convert(answer, StatisticsReply).uptime_s == seconds
+
+
+async def test_session_in_which_packets_come_is_asked_about_no_more_than_needed(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    deaths: asyncio.Queue[str] = asyncio.Queue()
+    session = await relay.open(create_call_id(), deaths.put_nowait)
+    for side in Side:
+        await session.set_remote(side, MEDIA)
+    packets = 0
+
+    def answer(request: dict[str, Any]) -> Answer:
+        nonlocal packets
+        if request["command"] != "query":
+            return impostor.answer(request)
+        packets += 50
+        # A clock that stands still: only the packets tell that somebody speaks.
+        return tell_of(packets, 2)
+
+    impostor.node.answer = answer
+    await asyncio.sleep(3 * DEAD_AFTER_S)
+    assert deaths.empty()
+    assert 2 <= len(impostor.commands("query")) <= 3 * DEAD_AFTER_S + 1
+    await session.close()
+
+
+async def test_recording_that_is_interrupted_too_often_is_refused(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    await session.start_recording()
+    for _ in range(SEGMENTS_PER_RECORDING_MAX - 1):
+        await session.pause_recording()
+        await session.resume_recording()
+    await session.pause_recording()
+    with pytest.raises(RelayError, match="too often"):
+        await session.resume_recording()
+    capture = await session.close()
+    assert capture is not None and capture.caller_path is None
+    assert impostor.commands("start recording")[0]["metadata"] == "clicktodial-segment-0"
+
+
+async def test_leftovers_are_deleted_however_many_and_strangers_kept(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    strangers = [f"other.{number}" for number in range(10)]
+    impostor.calls = [*strangers, *(f"owner.{number}" for number in range(LISTED_MAX + 5))]
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    assert impostor.calls == strangers
+    await relay.close()
+
+
+async def test_leftovers_that_cannot_be_listed_keep_nobody_from_starting(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    impostor.replace["list"] = {"result": "ok", "calls": "all"}
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    assert relay.has_room()
+    await relay.close()
+
+
+@pytest.mark.parametrize("note", [b"", b"{}", b"[]", b'{"call_id": 1}', b"\xff"])
+async def test_note_that_cannot_be_read_is_left_where_it_is(
+    impostor: Impostor, tmp_path: Path, note: bytes
+) -> None:
+    path = tmp_path / "shared/clicktodial/owner/call.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(note)
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    assert relay.recoverable_captures() == {}
+    assert path.exists()
+    await relay.close()
