@@ -262,5 +262,5 @@ class CallMachine(RuleBasedStateMachine):
         assert sum(event.is_terminal for event in self.events) == 1
 
 
-CallMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+CallMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
 TestCallInvariants = CallMachine.TestCase
