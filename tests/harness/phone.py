@@ -107,6 +107,8 @@ class Phone:
         self._invite: Request | None = None
         self._peer: Address = ("", 0)
         self._speaking: asyncio.Task[None] | None = None
+        # By the loop's clock; 0 while nothing was said.
+        self.spoke_from = 0.0
 
     async def start(self) -> Self:
         """Bind the SIP and the RTP socket."""
@@ -301,7 +303,7 @@ class Phone:
     async def _send_tone(self, tone: bytes) -> None:
         assert self._rtp is not None
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start = self.spoke_from = loop.time()
         for number in range(len(tone) // PACKET_SAMPLES):
             at = number * PACKET_SAMPLES
             header = _RTP_HEADER.pack(0x80, _PCMA_TYPE, number & 0xFFFF, at, id(self) & 0xFFFFFFFF)
