@@ -12,6 +12,9 @@ from clicktodial.bench.error import BenchError
 from clicktodial.bench.export import render_json
 from clicktodial.bench.measurement import Options, measure, profile_path
 from clicktodial.bench.profiler import find_costliest, require_profiler
+from clicktodial.bench.relay_cost import RelayOptions, measure_relays
+from clicktodial.bench.relay_server import DRIVERS
+from clicktodial.bench.relay_table import show_relays
 from clicktodial.bench.table import show
 
 RATES_DEFAULT = "20,50,100,150,200,300"
@@ -20,6 +23,8 @@ RATE_MAX = 5_000.0
 DURATION_S_MAX = 600.0
 HOLD_S_MAX = 60.0
 MEMORY_CALLS_MAX = 4_000
+# Two sockets each, of this process; and four ports of the relay's.
+RELAY_CALLS_MAX = 400
 _FUNCTIONS_SHOWN = 25
 
 
@@ -34,7 +39,12 @@ def parse_rates(text: str) -> tuple[float, ...]:
     return rates
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     rates: Annotated[
         str, typer.Option(help="Calls a second, one measurement each.")
     ] = RATES_DEFAULT,
@@ -62,6 +72,8 @@ def main(
     platform: Annotated[Path | None, typer.Option(help="The program that is measured.")] = None,
 ) -> None:
     """Offer calls to a platform of its own at rising rates, and print what each costs."""
+    if context.invoked_subcommand is not None:
+        return
     program = platform or Path(sys.executable).with_name("clicktodial")
     options = Options(
         command=(str(program),),
@@ -80,11 +92,44 @@ def main(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def relay(
+    drivers: Annotated[str, typer.Option(help="The relays to measure.")] = ",".join(DRIVERS),
+    calls: Annotated[
+        int, typer.Option(min=1, max=RELAY_CALLS_MAX, help="Calls that talk at once.")
+    ] = 100,
+    duration: Annotated[
+        float, typer.Option(min=0.5, max=DURATION_S_MAX, help="Seconds of each measurement.")
+    ] = 10.0,
+    pin: Annotated[bool, typer.Option(help="Give the relay a core of its own.")] = True,
+    directory: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where captures lie meanwhile."),
+    ] = None,
+) -> None:
+    """Let phones talk through each relay, plain and recorded, and print what that costs."""
+    options = RelayOptions(parse_drivers(drivers), calls, duration, pin, directory)
+    report = uvloop.run(measure_relays(options, _tell))
+    show_relays(report, Console())
+    if report.errors:
+        typer.echo("bench: not everything could be measured", err=True)
+        raise typer.Exit(1)
+
+
+def parse_drivers(text: str) -> tuple[str, ...]:
+    """Names as written on the command line. Raises typer.BadParameter."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in DRIVERS]
+    if unknown or not names:
+        raise typer.BadParameter(f"relays are {', '.join(DRIVERS)}; not: {', '.join(unknown)}")
+    return names
+
+
 def run(options: Options, json: Path | None) -> None:
     """Measure and show. Raises BenchError."""
     if options.profile is not None:
         require_profiler()
-    report = uvloop.run(measure(options, lambda text: typer.echo(f"bench: {text}", err=True)))
+    report = uvloop.run(measure(options, _tell))
     show(report, Console())
     if json is not None:
         json.write_bytes(render_json(report))
@@ -95,6 +140,10 @@ def run(options: Options, json: Path | None) -> None:
         raise BenchError("not everything could be measured")
 
 
+def _tell(text: str) -> None:
+    typer.echo(f"bench: {text}", err=True)
+
+
 def _show_profile(path: Path) -> None:
     typer.echo(f"{path}: functions by their own time (then with what they call)")
     for name, own, inclusive in find_costliest(path, count=_FUNCTIONS_SHOWN):
@@ -102,4 +151,4 @@ def _show_profile(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
