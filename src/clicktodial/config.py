@@ -7,7 +7,8 @@ unit and bounds stand beside it here and in `docs/settings.md`; a test holds the
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,11 @@ ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 Port = Annotated[int, Meta(ge=0, le=65535)]
 FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
-# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 18 for itself.
-MEDIA_PORTS_MIN = 22
+# Two parties, RTP and RTCP each, make four ports a call; the relay keeps 20 for itself.
+MEDIA_PORTS_MIN = 24
+# A machine of a hundred times another's strength is no fleet any more.
+NODE_WEIGHT_MAX = 100
+_PORT_MAX = 65_535
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -77,6 +81,14 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    # What parties are offered, preferred first.
+    codecs: Annotated[
+        tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
+    ] = ("PCMA", "PCMU")
+    driver: Literal["rtpio", "rtpengine"] = "rtpio"  # rtpio is embedded, rtpengine a daemon
+    # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
+    rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
 
 
 class DatabaseSettings(_Table, frozen=True):
@@ -220,8 +232,15 @@ def _list_or_text(name: str, value: str) -> Any:
 def _check(settings: Settings) -> None:
     _check_sip(settings.sip)
     media = settings.media
+    nodes = [parse_relay_node(node) for node in media.rtpengine]
+    if media.driver == "rtpengine" and not nodes:
+        raise ConfigError("media.rtpengine must name a node where media.driver is rtpengine")
+    if len({node.address for node in nodes}) != len(nodes):
+        raise ConfigError("media.rtpengine names a node twice")
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
+    if len(set(media.codecs)) < len(media.codecs):
+        raise ConfigError("media.codecs lists one twice")
     if (settings.stir.key_file is None) != (settings.stir.certificate_url is None):
         raise ConfigError("stir.key_file and stir.certificate_url are needed together")
     for name, host, advertised in (
@@ -242,6 +261,40 @@ def _check_sip(sip: SipSettings) -> None:
         raise ConfigError("sip.v6_advertised_host is needed where sip.v6_host is ::")
     for server in sip.name_servers:
         parse_name_server(server)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayNodeSettings:
+    """One rtpengine of the fleet."""
+
+    address: tuple[str, int]
+    weight: int = 1
+    is_drained: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.address[0]}:{self.address[1]}"
+
+
+def parse_relay_node(text: str) -> RelayNodeSettings:
+    """`ADDRESS:PORT`, perhaps with `;weight=N` and `;drained`. Raises ConfigError."""
+    address, *options = text.split(";")
+    host, _, port = address.rpartition(":")
+    weight, is_drained = 1, False
+    try:
+        for option in options:
+            if option == "drained":
+                is_drained = True
+            elif option.startswith("weight="):
+                weight = int(option.removeprefix("weight="))
+            else:
+                raise ValueError(option)
+        node = RelayNodeSettings((str(IPv4Address(host)), int(port)), weight, is_drained)
+    except ValueError as error:
+        raise ConfigError("media.rtpengine is ADDRESS:PORT[;weight=N][;drained]") from error
+    if not 1 <= node.address[1] <= _PORT_MAX or not 1 <= weight <= NODE_WEIGHT_MAX:
+        raise ConfigError("media.rtpengine: a port or a weight is out of range")
+    return node
 
 
 def parse_name_server(text: str) -> tuple[str, int]:

@@ -353,7 +353,8 @@ def _create_recording_fate(relay: RtpioRelay, recorder: FileRecorder) -> Recordi
         capture = captures.get(call.call_id)
         if capture is None or call.recording_id is None:
             return RecordingResult.NO_RECORD
-        return await recorder.finish(call.recording_id, call.call_id, call.app_id, capture)
+        outcome = await recorder.finish(call.recording_id, call.call_id, call.app_id, capture)
+        return outcome.result
 
     return finish
 

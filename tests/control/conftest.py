@@ -11,7 +11,7 @@ from tests.harness.virtual_time import VirtualTimeLoop
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
-from clicktodial.control.port import Capture, LegEvent, LegPlan, RelayError
+from clicktodial.control.port import Capture, LegEvent, LegPlan, RecordingOutcome, RelayError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
@@ -136,10 +136,10 @@ class FakeRecorder:
 
     async def finish(
         self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
-    ) -> RecordingResult:
+    ) -> RecordingOutcome:
         await asyncio.sleep(self.delay_s)
         self.finished.append(recording_id)
-        return self.result
+        return RecordingOutcome(self.result)
 
 
 @dataclass

@@ -67,19 +67,36 @@ class RtpPhone(asyncio.DatagramProtocol):
         """Leave a packet out, as if the network had lost it."""
         self._sequence += 1
 
-    def send(self, to: MediaAddress, payload: bytes, payload_type: int = 8) -> None:
-        """Send one packet of 20 ms."""
-        assert self._transport is not None
+    def send(
+        self,
+        to: MediaAddress,
+        payload: bytes,
+        payload_type: int = 8,
+        *,
+        timestamp: int | None = None,
+        marker: bool = False,
+    ) -> None:
+        """Send one packet of 20 ms, at the stream's own timestamp or at that one."""
         header = struct.pack(
             ">BBHII",
             0x80,
-            payload_type,
-            self._sequence,
-            self._sequence * SAMPLES_PER_PACKET,
+            payload_type | (0x80 if marker else 0),
+            self._sequence % 2**16,
+            self.timestamp if timestamp is None else timestamp,
             self._ssrc,
         )
         self._sequence += 1
-        self._transport.sendto(header + payload, (to.host, to.port))
+        self.transmit(header + payload, (to.host, to.port))
+
+    def transmit(self, packet: bytes, to: tuple[str, int]) -> None:
+        """Send it as it is."""
+        assert self._transport is not None
+        self._transport.sendto(packet, to)
+
+    @property
+    def timestamp(self) -> int:
+        """That of the next packet."""
+        return self._sequence * SAMPLES_PER_PACKET
 
     async def hear(self) -> RtpPacket:
         """The next packet; TimeoutError where none comes."""

@@ -19,6 +19,7 @@ from tests.media.relay_contract import (
     count_open_files,
     read_payloads,
 )
+from tests.media.relay_feature_contract import RelayFeatureContract
 from tests.media.rtp_phone import RtpPhone
 
 from clicktodial.config import MediaSettings
@@ -36,7 +37,7 @@ from clicktodial.media.rtpio import (
 from clicktodial.recordings.render import RenderJob, render_recording
 
 
-def create_settings(**changes: int | str) -> MediaSettings:
+def create_settings(**changes: int | str | tuple[str, ...]) -> MediaSettings:
     values = {
         "host": allocate_host(),
         "port_min": 20_000,
@@ -50,7 +51,8 @@ def create_settings(**changes: int | str) -> MediaSettings:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def relay(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RtpioRelay]:
     # The blank shows that no path reaches the control protocol, which has no quoting.
-    relay = RtpioRelay(create_settings(), tmp_path_factory.mktemp("sp ool"))
+    settings = create_settings(codecs=("PCMA", "PCMU", "G722", "OPUS"))
+    relay = RtpioRelay(settings, tmp_path_factory.mktemp("sp ool"))
     await relay.start()
     yield relay
     await relay.close()
@@ -58,6 +60,10 @@ async def relay(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rtpio
 
 class TestRtpioRelay(RelayContract):
     """The contract, over rtp.io."""
+
+
+class TestRtpioRelayFeatures(RelayFeatureContract):
+    """What is beyond relaying."""
 
 
 def test_spool_of_relay_not_started_is_not_made(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def test_capture_that_never_appears_is_told_as_missing(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clicktodial.media.spool._MOVE_TIMEOUT_S", 0.01)
-    capture = await spool.collect(create_capture_name(CALL, 5))
+    capture = await spool.collect([create_capture_name(CALL, 5)])
     assert (capture.caller_path, capture.callee_path) == (None, None)
 
 

@@ -78,8 +78,8 @@ def capture(tmp_path: Path) -> Capture:
 
 async def finish(recorder: FileRecorder, capture: Capture) -> tuple[RecordingId, RecordingResult]:
     recording_id = create_recording_id()
-    result = await recorder.finish(recording_id, create_call_id(), APP_ID, capture)
-    return recording_id, result
+    outcome = await recorder.finish(recording_id, create_call_id(), APP_ID, capture)
+    return recording_id, outcome.result
 
 
 def published(root: Path) -> list[Path]:
@@ -179,11 +179,11 @@ async def test_catalog_that_fails_then_works_again_gives_the_recording(
     recording_id = create_recording_id()
     call_id = create_call_id()
     first = await recorder.finish(recording_id, call_id, APP_ID, capture)
-    assert first is RecordingResult.FAIL
+    assert first.result is RecordingResult.FAIL
     assert exists(capture.caller_path)
     catalog.is_failing = False
     second = await recorder.finish(recording_id, call_id, APP_ID, capture)
-    assert second is RecordingResult.SUCCESS
+    assert second.result is RecordingResult.SUCCESS
     assert published(tmp_path) == [tmp_path / "recordings" / catalog.recordings[recording_id].key]
 
 
@@ -191,8 +191,8 @@ async def test_catalog_that_fails_then_works_again_gives_the_recording(
 async def test_identifier_that_is_no_file_name_fails(
     recorder: FileRecorder, capture: Capture, tmp_path: Path, recording_id: str
 ) -> None:
-    result = await recorder.finish(RecordingId(recording_id), create_call_id(), APP_ID, capture)
-    assert result is RecordingResult.FAIL
+    outcome = await recorder.finish(RecordingId(recording_id), create_call_id(), APP_ID, capture)
+    assert outcome.result is RecordingResult.FAIL
     assert not published(tmp_path)
 
 
@@ -235,7 +235,7 @@ async def test_worker_killed_in_the_middle_publishes_nothing_and_another_does_it
     else:
         pytest.fail("the worker was never met in the middle")
     os.kill(pid, signal.SIGKILL)
-    assert await finishing is RecordingResult.SUCCESS
+    assert (await finishing).result is RecordingResult.SUCCESS
     assert published(tmp_path) == [target]
     assert catalog.recordings[recording_id].size_bytes == target.stat().st_size
 

@@ -206,9 +206,9 @@ def test_packets_that_are_no_audio_are_not_heard(tmp_path: Path) -> None:
     network = Network()
     packets = sender.create_packets(network)
     noise = [
-        Packet(p.arrival_us + 1, p.sequence, p.timestamp, b"\x2a" * 160, payload_type=kind)
+        Packet(p.arrival_us + 1, p.sequence, p.timestamp, payload, payload_type=kind)
         for p in packets
-        for kind in (101, 13, 18)
+        for kind, payload in ((101, b"\x05\x8a\x03\x20"), (13, b"\x2a" * 160), (18, b"\x2a" * 160))
     ]
     mixed = sorted(packets + noise, key=lambda packet: packet.arrival_us)
     _, pcm = render(tmp_path, mixed, None)

@@ -444,9 +444,10 @@ class CallController:
         if capture is None or self._recording_failed:
             result = RecordingResult.FAIL
         else:
-            result = await self._needs.recorder.finish(
+            outcome = await self._needs.recorder.finish(
                 plan.recording_id, plan.call_id, plan.app_id, capture
             )
+            result = outcome.result
         self.feed(RecordingFinished(result))
 
 

@@ -277,6 +277,11 @@ class Relay(Protocol):
         """What it carries by its settings, preferred first."""
 
     @property
+    def playable_codecs(self) -> tuple[Codec, ...]:
+        """Those of `codecs` in which a side can be played to; the others are for calls of which
+        no side needs to hear a prompt."""
+
+    @property
     def can_transcode(self) -> bool:
         """Whether the two sides may speak different codecs."""
 
@@ -289,12 +294,38 @@ class Capture:
     """What the relay wrote of one call: a capture file per side; None where no packet came.
 
     `started_at` is when the capture began, in seconds since 1970; None where nobody knows, and
-    then the earliest packet counts.
+    then the earliest packet counts. A capture that was paused may go on in other files, each
+    `continued` by none.
     """
 
     caller_path: str | None
     callee_path: str | None
     started_at: float | None = None
+    continued: tuple["Capture", ...] = ()
+
+    @property
+    def caller_paths(self) -> tuple[str, ...]:
+        """The caller's files, in order."""
+        return tuple(each.caller_path for each in self._parts if each.caller_path is not None)
+
+    @property
+    def callee_paths(self) -> tuple[str, ...]:
+        """The callee's files, in order."""
+        return tuple(each.callee_path for each in self._parts if each.callee_path is not None)
+
+    @property
+    def _parts(self) -> tuple["Capture", ...]:
+        return (self, *self.continued)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOutcome:
+    """What became of a recording, and for how many whole seconds of it each side said nothing;
+    None where there is no recording."""
+
+    result: RecordingResult
+    caller_silence_s: int | None = None
+    callee_silence_s: int | None = None
 
 
 class Recorder(Protocol):
@@ -302,7 +333,7 @@ class Recorder(Protocol):
 
     async def finish(
         self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
-    ) -> RecordingResult:
+    ) -> RecordingOutcome:
         """Runs in the background until published; never raises for a bad capture."""
 
 

@@ -1,7 +1,7 @@
 """Audio files of the operator's own, kept in the form that the relay plays.
 
-Each is converted once, when it is added: to one channel of 8 kHz, in every codec that we offer,
-and as WAV for people to listen to. Files are written whole or not at all, and under one name.
+Each is converted once, when it is added: to one channel, in every codec that can be played, and as
+WAV for people to listen to. Files are written whole or not at all, and under one name.
 """
 
 import re
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from clicktodial.domain.media import OFFERED_CODECS
+from clicktodial.audio.g722 import WIDEBAND_HZ
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm
-from clicktodial.media.prompt import BUILT_IN, encode_prompt
+from clicktodial.media.prompt import BUILT_IN, PLAYABLE_CODECS, encode_prompt
 
 # Nobody waits longer before a conversation, and no ringing tone needs more to repeat.
 AUDIO_SECONDS_MAX = 60
@@ -23,6 +23,9 @@ FILE_BYTES_MAX = 20 * 1024 * 1024
 AUDIOS_MAX = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _FULL_SCALE = 32_767.0
+_SUFFIXES = tuple(str(codec.payload_type) for codec in PLAYABLE_CODECS)
+
+Floats = npt.NDArray[np.float64]
 
 
 class AudioError(Exception):
@@ -53,19 +56,31 @@ class AudioLibrary:
         check_audio_name(name)
         if not self.has(name) and len(self.list()) >= AUDIOS_MAX:
             raise AudioError(f"there can be at most {AUDIOS_MAX} audio files")
-        pcm = _read(source)
+        samples, rate_hz = _read(source)
+        pcm = _quantize(_resample(samples, rate_hz, SAMPLE_RATE_HZ))
+        wideband = _quantize(_resample(samples, rate_hz, WIDEBAND_HZ))
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             wav = self._directory / f"{name}.wav.part"
             soundfile.write(wav, pcm, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-            for suffix, data in encode_prompt(pcm).items():
-                part = self._directory / f"{name}.{suffix}.part"
-                part.write_bytes(data)
-                part.replace(self._directory / f"{name}.{suffix}")
+            self._write(name, encode_prompt(pcm, wideband))
             wav.replace(self._directory / f"{name}.wav")
         except OSError as error:
             raise AudioError(f"it cannot be written: {error.strerror}") from error
         return Audio(name, len(pcm) / SAMPLE_RATE_HZ)
+
+    def complete(self) -> None:
+        """Make what is missing of audio that was added when fewer codecs could be played. Raises
+        AudioError."""
+        for audio in self.list():
+            paths = [self._directory / f"{audio.name}.{each}" for each in _SUFFIXES]
+            if all(path.exists() for path in paths):
+                continue
+            try:
+                pcm, _ = soundfile.read(self._directory / f"{audio.name}.wav", dtype="int16")
+                self._write(audio.name, encode_prompt(pcm))
+            except (OSError, soundfile.SoundFileError) as error:
+                raise AudioError(f"{audio.name} cannot be converted: {error}") from error
 
     def has(self, name: str) -> bool:
         """Whether there is one of that name."""
@@ -75,7 +90,7 @@ class AudioLibrary:
         """The audio of that name, or None."""
         if not _NAME.fullmatch(name):
             return None
-        path = self._directory / f"{name}.{OFFERED_CODECS[0].payload_type}"
+        path = self._directory / f"{name}.{_SUFFIXES[0]}"
         try:
             return Audio(name, path.stat().st_size / SAMPLE_RATE_HZ)
         except OSError:
@@ -97,6 +112,12 @@ class AudioLibrary:
             raise AudioError(f"it cannot be removed: {error.strerror}") from error
         return True
 
+    def _write(self, name: str, coded: dict[str, bytes]) -> None:
+        for suffix, data in coded.items():
+            part = self._directory / f"{name}.{suffix}.part"
+            part.write_bytes(data)
+            part.replace(self._directory / f"{name}.{suffix}")
+
 
 def check_audio_name(name: str) -> None:
     """Raises AudioError for what is no name of an audio of one's own."""
@@ -106,13 +127,13 @@ def check_audio_name(name: str) -> None:
         raise AudioError(f"{name} is built in")
 
 
-def _read(source: Path) -> Pcm:
-    """The file as one channel of 8 kHz. Raises AudioError."""
+def _read(source: Path) -> tuple[Floats, int]:
+    """The file as one channel, and its rate. Raises AudioError."""
     try:
         if source.stat().st_size > FILE_BYTES_MAX:
             raise AudioError(f"a file has at most {FILE_BYTES_MAX} bytes")
         with soundfile.SoundFile(source) as file:
-            rate_hz = file.samplerate
+            rate_hz: int = file.samplerate
             frames_max = AUDIO_SECONDS_MAX * rate_hz
             samples = file.read(frames_max + 1, dtype="float64", always_2d=True)
     except OSError as error:
@@ -123,15 +144,18 @@ def _read(source: Path) -> Pcm:
         raise AudioError(f"it is longer than {AUDIO_SECONDS_MAX} seconds")
     if len(samples) < rate_hz // 10:
         raise AudioError("it is shorter than a tenth of a second")
-    resampled = _resample(samples.mean(axis=1), rate_hz)
-    return np.asarray(np.clip(np.round(resampled * _FULL_SCALE), -32_768, 32_767), dtype=np.int16)
+    return samples.mean(axis=1), rate_hz
 
 
-def _resample(samples: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
-    """To 8 kHz, by its spectrum: exact below 4 kHz, and nothing of what is above folds back."""
-    if rate_hz == SAMPLE_RATE_HZ:
+def _quantize(samples: Floats) -> Pcm:
+    return np.asarray(np.clip(np.round(samples * _FULL_SCALE), -32_768, 32_767), dtype=np.int16)
+
+
+def _resample(samples: Floats, rate_hz: int, wanted_hz: int) -> Floats:
+    """By its spectrum: exact below half the rate, and nothing of what is above folds back."""
+    if rate_hz == wanted_hz:
         return samples
-    count = round(len(samples) * SAMPLE_RATE_HZ / rate_hz)
+    count = round(len(samples) * wanted_hz / rate_hz)
     spectrum = np.fft.rfft(samples)
     kept = np.zeros(count // 2 + 1, dtype=np.complex128)
     shared = min(len(kept), len(spectrum))

@@ -4,6 +4,9 @@ Its two packet threads let go of a deleted session's sockets only when they next
 packet or a new session makes them do. On a quiet machine that is hours later, and with the whole
 port range so occupied no new session could be made to wake them. So one session of ours is never
 deleted, and a datagram to its RTP and its RTCP port wakes both threads.
+
+It tells, too, when a packet thread is done with what it was at: the thread takes one packet after
+the other, and counts those of the doorbell as it does those of calls.
 """
 
 import asyncio
@@ -16,7 +19,11 @@ from clicktodial.media.channel import CommandChannel
 RING_DELAY_S = 0.02
 # Both threads have closed what they held well within this.
 RING_SETTLE_S = 0.01
-PORTS = 2
+# Packets are counted of sessions that are complete alone: RTP and RTCP of two sides.
+PORTS = 4
+# The thread comes to a packet within a millisecond, unless the machine stalls.
+ANSWER_TIMEOUT_S = 5.0
+_ANSWER_POLL_S = 0.001
 _NAME = "doorbell"
 # The longest that RTPProxy can count: 68 years.
 _TTL_S = 2**31 - 1
@@ -40,6 +47,7 @@ class Doorbell:
         if not word.isdecimal():
             raise RelayError("the relay gave no port")
         self._port = int(word)
+        await channel.request(f"L {_NAME} 0 0 b a && S ttl={_TTL_S}")
 
     def schedule(self) -> None:
         """Ring within RING_DELAY_S."""
@@ -57,6 +65,23 @@ class Doorbell:
             except OSError:
                 # A full buffer means that the threads are awake.
                 continue
+
+    async def answer(self, channel: CommandChannel) -> None:
+        """Return when the RTP thread has taken a packet that came after this was called. Raises
+        RelayError."""
+        loop = asyncio.get_running_loop()
+        before = await self._count(channel)
+        deadline = loop.time() + ANSWER_TIMEOUT_S
+        self.ring()
+        while await self._count(channel) == before:
+            if loop.time() >= deadline:
+                raise RelayError("the relay's packets do not move")
+            await asyncio.sleep(_ANSWER_POLL_S)
+
+    async def _count(self, channel: CommandChannel) -> str:
+        """What the RTP thread has dropped of the doorbell's packets, as RTPProxy writes it."""
+        reply = await channel.request(f"Q {_NAME} b a")
+        return reply.rsplit(" ", 1)[-1]
 
     def close(self) -> None:
         """Never ring again."""

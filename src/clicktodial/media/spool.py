@@ -2,13 +2,15 @@
 
 A capture is written below `recording/` and moved to `recorded/` when it is complete. Its file
 name says whose it is: `<call id>.<start, microseconds since 1970>.<side>.rtp`, so that what a
-killed process left behind can still be made a recording.
+killed process left behind can still be made a recording. A capture that was paused goes on in
+files of another start.
 """
 
 import asyncio
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -67,10 +69,14 @@ class Spool:
         for directory in (self.recording_dir, self.recorded_dir, self.prompt_dir):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    async def collect(self, name: CaptureName) -> Capture:
-        """The files of a capture whose session was deleted, waiting until they are complete."""
-        paths = {side: await self._collect_side(name, side) for side in Side}
-        return Capture(paths[Side.CALLER], paths[Side.CALLEE], name.started_at)
+    async def collect(self, names: Sequence[CaptureName]) -> Capture:
+        """The files of a capture whose session was deleted, waiting until they are complete; of
+        one that was paused there are several, in order."""
+        parts = []
+        for name in names:
+            paths = {side: await self._collect_side(name, side) for side in Side}
+            parts.append(Capture(paths[Side.CALLER], paths[Side.CALLEE], name.started_at))
+        return _join(parts)
 
     def recover(self, live: frozenset[CallId]) -> dict[CallId, Capture]:
         """What earlier processes captured and nobody finished; leaves out the calls in `live`.
@@ -85,10 +91,11 @@ class Spool:
                     continue
                 name = CaptureName(CallId(match[1]), int(match[2]))
                 names.setdefault(name, {})[Side(match[3])] = _keep_if_filled(path)
-        return {
-            name.call_id: Capture(sides.get(Side.CALLER), sides.get(Side.CALLEE), name.started_at)
-            for name, sides in names.items()
-        }
+        parts: dict[CallId, list[Capture]] = {}
+        for name, sides in sorted(names.items(), key=lambda item: item[0].started_us):
+            part = Capture(sides.get(Side.CALLER), sides.get(Side.CALLEE), name.started_at)
+            parts.setdefault(name.call_id, []).append(part)
+        return {call_id: _join(captures) for call_id, captures in parts.items()}
 
     async def _collect_side(self, name: CaptureName, side: Side) -> str | None:
         file_name = name.stem(side) + ".rtp"
@@ -101,6 +108,11 @@ class Spool:
                 return None
             await asyncio.sleep(_MOVE_POLL_S)
         return _keep_if_filled(finished)
+
+
+def _join(parts: list[Capture]) -> Capture:
+    """The first, continued by the others."""
+    return replace(parts[0], continued=tuple(parts[1:]))
 
 
 def _keep_if_filled(path: Path) -> str | None:

@@ -1,5 +1,9 @@
 """Reads the voice packets of a capture file: pcap, Ethernet or bare IP, UDP, RTP.
 
+A capture does not say which codec a payload type stands for, and need not: PCMU, PCMA and G.722
+have types of their own (RFC 3551 table 4), and of those that are given by and by a relay carries
+two, Opus and telephone-event, whose payloads are of four bytes.
+
 What is in a capture came from strangers. Every length is checked before it is followed, and what
 does not hold is left out. A file that was cut short, as a killed process leaves it, is read up to
 there; one that is broken in its middle is refused, since what follows would be lost in silence.
@@ -7,11 +11,14 @@ there; one that is broken in its middle is refused, since what follows would be 
 
 import struct
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from clicktodial.audio.opus import CLOCK_HZ, measure_packets
 
 # A day at 20 ms a packet, the longest call that the settings allow.
 PACKETS_MAX = 4_500_000
@@ -19,9 +26,19 @@ PACKETS_MAX = 4_500_000
 CAPTURE_BYTES_MAX = 2 * 1024**3
 # 200 ms in one packet; phones use 10-60 ms.
 PAYLOAD_BYTES_MAX = 1_600
-SAMPLE_US = 125
+TICK_US = 125
+TICK_HZ = 8_000
 PCMU_PAYLOAD_TYPE = 0
 PCMA_PAYLOAD_TYPE = 8
+G722_PAYLOAD_TYPE = 9
+# What stands for Opus in a table, whichever type it had in the packets.
+OPUS_PAYLOAD_TYPE = 96
+WIDEBAND_PAYLOAD_TYPES = (G722_PAYLOAD_TYPE, OPUS_PAYLOAD_TYPE)
+OPUS_TICKS = CLOCK_HZ // TICK_HZ
+_DYNAMIC_PAYLOAD_TYPE_MIN = 96
+# Twice what an event has, and less than any word in Opus.
+_EVENT_BYTES_MAX = 8
+_NO_VOICE_PAYLOAD_TYPE = 127
 
 _FILE_HEADER_BYTES = 24
 _RECORD_HEADER_BYTES = 16
@@ -49,7 +66,7 @@ class PacketTable:
     """Voice packets in the order of their arrival: arrays of one length, a row a packet.
 
     `arrival_us` is microseconds since 1970; `offset` and `length` say where in `data` the
-    payload is, one byte a sample.
+    payload is. It plays for `duration` ticks of 8 kHz, and `timestamp` counts `clock` to a tick.
     """
 
     data: Bytes
@@ -60,18 +77,60 @@ class PacketTable:
     payload_type: Bytes
     offset: Integers
     length: Integers
+    duration: Integers
 
     @property
     def spoken_us(self) -> Integers:
         """When each packet's first sample was spoken, had the network taken no time."""
-        return self.arrival_us - self.length * SAMPLE_US
+        return self.arrival_us - self.duration * TICK_US
+
+    @property
+    def clock(self) -> Integers:
+        """How much the timestamp grows in a tick."""
+        return np.where(self.payload_type == OPUS_PAYLOAD_TYPE, OPUS_TICKS, 1)
+
+    @property
+    def is_wideband(self) -> bool:
+        """Whether any of it was spoken in more than a telephone's band."""
+        return bool(np.isin(self.payload_type, WIDEBAND_PAYLOAD_TYPES).any())
+
+    def payloads(self, rows: Integers) -> list[bytes]:
+        """Those of these rows."""
+        places = zip(self.offset[rows].tolist(), self.length[rows].tolist(), strict=True)
+        return [self.data[offset : offset + length].tobytes() for offset, length in places]
 
     def __len__(self) -> int:
         return len(self.offset)
 
 
+def read_captures(paths: Sequence[Path]) -> PacketTable:
+    """The packets of several files that continue one another; of one it stays mapped, not loaded.
+
+    Raises as `read_capture`.
+    """
+    tables = [read_capture(path) for path in paths]
+    if len(tables) == 1:
+        return tables[0]
+    if sum(len(table.data) for table in tables) > CAPTURE_BYTES_MAX:
+        raise CaptureError("the captures are too long")
+    begins = np.cumsum([0, *(len(table.data) for table in tables[:-1])])
+    return PacketTable(
+        data=np.concatenate([table.data for table in tables]),
+        arrival_us=np.concatenate([table.arrival_us for table in tables]),
+        ssrc=np.concatenate([table.ssrc for table in tables]),
+        sequence=np.concatenate([table.sequence for table in tables]),
+        timestamp=np.concatenate([table.timestamp for table in tables]),
+        payload_type=np.concatenate([table.payload_type for table in tables]),
+        offset=np.concatenate(
+            [table.offset + begin for table, begin in zip(tables, begins, strict=True)]
+        ),
+        length=np.concatenate([table.length for table in tables]),
+        duration=np.concatenate([table.duration for table in tables]),
+    )
+
+
 def read_capture(path: Path) -> PacketTable:
-    """Index the voice packets (PCMA and PCMU) of a file, which stays mapped, not loaded.
+    """Index the voice packets of a file, which stays mapped, not loaded.
 
     Raises CaptureError, or OSError where the file cannot be opened.
     """
@@ -132,7 +191,7 @@ def _parse_voice(
     rows = np.arange(len(start), dtype=np.int64)
     rows, rtp, end = _find_rtp(data, rows, start + link_bytes, end)
     first = data[rtp].astype(np.int64)
-    payload_type = data[rtp + 1] & 0x7F
+    wire_type = data[rtp + 1] & 0x7F
     header = _RTP_HEADER_BYTES + 4 * (first & 0x0F)
     # RFC 3550 5.3.1: the extension's length is in words, after its own four bytes.
     extended = ((first & 0x10) != 0) & (rtp + header + 4 <= end)
@@ -140,19 +199,46 @@ def _parse_voice(
     # RFC 3550 5.1: the last byte of a padded packet counts the padding.
     padding = np.where((first & 0x20) != 0, data[end - 1], 0)
     length = end - rtp - header - padding
-    voice = (payload_type == PCMA_PAYLOAD_TYPE) | (payload_type == PCMU_PAYLOAD_TYPE)
-    keep = (first >> 6 == 2) & voice & (length >= 1) & (length <= PAYLOAD_BYTES_MAX)
-    rtp = rtp[keep]
+    keep = (first >> 6 == 2) & (length >= 1) & (length <= PAYLOAD_BYTES_MAX)
+    rtp, header, length, rows = rtp[keep], header[keep], length[keep], rows[keep]
+    payload_type = _find_codecs(wire_type[keep], length)
+    duration = _measure_durations(data, rtp + header, length, payload_type)
+    voice = duration > 0
+    rtp = rtp[voice]
     return PacketTable(
         data=data,
-        arrival_us=arrival_us[rows[keep]],
+        arrival_us=arrival_us[rows[voice]],
         ssrc=_read_word(data, rtp + 8, 4).astype(np.uint32),
         sequence=_read_word(data, rtp + 2, 2).astype(np.uint16),
         timestamp=_read_word(data, rtp + 4, 4).astype(np.uint32),
-        payload_type=payload_type[keep],
-        offset=rtp + header[keep],
-        length=length[keep],
+        payload_type=payload_type[voice],
+        offset=rtp + header[voice],
+        length=length[voice],
+        duration=duration[voice],
     )
+
+
+def _find_codecs(payload_type: Bytes, length: Integers) -> Bytes:
+    """The types with those that stand for Opus made one; see the module's text."""
+    found = payload_type.copy()
+    for value in np.unique(payload_type[payload_type >= _DYNAMIC_PAYLOAD_TYPE_MIN]):
+        these = payload_type == value
+        is_opus = int(length[these].max()) > _EVENT_BYTES_MAX
+        found[these] = OPUS_PAYLOAD_TYPE if is_opus else _NO_VOICE_PAYLOAD_TYPE
+    return found
+
+
+def _measure_durations(
+    data: Bytes, offset: Integers, length: Integers, payload_type: Bytes
+) -> Integers:
+    """In ticks; 0 for what is no voice."""
+    octets = np.isin(payload_type, (PCMU_PAYLOAD_TYPE, PCMA_PAYLOAD_TYPE, G722_PAYLOAD_TYPE))
+    duration = np.where(octets, length, 0)
+    opus = np.flatnonzero(payload_type == OPUS_PAYLOAD_TYPE)
+    at = offset[opus]
+    second = np.where(length[opus] > 1, data[np.minimum(at + 1, len(data) - 1)], 0)
+    duration[opus] = measure_packets(data[at], second.astype(np.uint8)) // OPUS_TICKS
+    return duration
 
 
 def _find_rtp(

@@ -8,10 +8,16 @@ of the packets of any ten seconds, the one that the network held up least belong
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from clicktodial.recordings.capture import Integers, PacketTable
 from clicktodial.recordings.timeline import SAMPLE_RATE_HZ, Placement
 
+# -50 dBFS: a voice is louder, and what phones send for silence is not.
+SPEECH_RMS_MIN = 100.0
+# Shorter pauses are part of speaking.
+SILENCE_WINDOW_TICKS = SAMPLE_RATE_HZ // 2
+_FRAME_TICKS = SAMPLE_RATE_HZ // 50
 # -72 dBFS: below what the coarsest step of G.711 around zero makes of a microphone's noise.
 SILENT_PEAK = 8
 # As long as the time line's own window.
@@ -27,6 +33,32 @@ class Finding:
     """What is wrong with a recording. `detail` is for the operator's log."""
 
     detail: str
+
+
+class Meter:
+    """Measures one side of a recording as it is made, block by block."""
+
+    def __init__(self, scale: int) -> None:
+        """`scale` is samples to a tick of 8 kHz."""
+        self.peak = 0
+        self.silence_s = 0.0
+        self._frame = _FRAME_TICKS * scale
+        self._window = SILENCE_WINDOW_TICKS * scale
+        self._rate_hz = SAMPLE_RATE_HZ * scale
+
+    def receive(self, block: npt.NDArray[np.int16]) -> None:
+        """Blocks but the last are of whole windows."""
+        samples = block.astype(np.float64)
+        self.peak = max(self.peak, int(np.abs(samples).max(initial=0)))
+        for begin in range(0, len(samples), self._window):
+            window = samples[begin : begin + self._window]
+            if not self._has_speech(window):
+                self.silence_s += len(window) / self._rate_hz
+
+    def _has_speech(self, window: npt.NDArray[np.float64]) -> bool:
+        whole = len(window) // self._frame * self._frame
+        power = np.mean(window[:whole].reshape(-1, self._frame) ** 2, axis=1)
+        return bool((power > SPEECH_RMS_MIN**2).any())
 
 
 def find_silence(peak: int) -> Finding | None:

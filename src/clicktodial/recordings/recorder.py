@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from clicktodial.config import RecordingSettings
-from clicktodial.control.port import Capture, RecordingCatalog, StoreError
+from clicktodial.control.port import Capture, RecordingCatalog, RecordingOutcome, StoreError
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.recording import Recording
@@ -21,7 +21,7 @@ _SAFE_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 class FileRecorder:
     """Implements control.port.Recorder: `<root>/YYYY/MM/DD/<recording id>.<format>`, stereo at
-    8 kHz, caller left, callee right; WAV is PCM of 16 bits.
+    8 kHz, or 16 where a side spoke wideband; caller left, callee right; WAV is PCM of 16 bits.
 
     A capture is deleted once its recording is in the catalog, or when it holds no audio. One
     that failed stays where it is, and `finish` may be asked for it again.
@@ -44,18 +44,18 @@ class FileRecorder:
 
     async def finish(
         self, recording_id: RecordingId, call_id: CallId, app_id: AppId, capture: Capture
-    ) -> RecordingResult:
+    ) -> RecordingOutcome:
         """See control.port.Recorder."""
-        if capture.caller_path is None and capture.callee_path is None:
-            return RecordingResult.NO_RECORD
+        if not capture.caller_paths and not capture.callee_paths:
+            return RecordingOutcome(RecordingResult.NO_RECORD)
         bound = log.bind(recording_id=recording_id, call_id=call_id)
         if _SAFE_IDENTIFIER.fullmatch(recording_id) is None:
             bound.error("recording.failed", error="the identifier cannot be a file's name")
-            return RecordingResult.FAIL
+            return RecordingOutcome(RecordingResult.FAIL)
         created_at = datetime.now(UTC)
         key = _create_key(recording_id, capture.started_at, created_at, self._format)
         try:
-            rendered = await self._pool.run(self._create_job(capture, key))
+            rendered = await self._pool.run(RenderJob.of(capture, str(self._root / key)))
             if rendered.size_bytes:
                 recording = _create_recording(
                     recording_id, call_id, app_id, key=key, rendered=rendered, at=created_at
@@ -65,27 +65,23 @@ class FileRecorder:
             bound.error(
                 "recording.failed",
                 error=str(error),
-                caller_path=capture.caller_path,
-                callee_path=capture.callee_path,
+                caller_paths=capture.caller_paths,
+                callee_paths=capture.callee_paths,
             )
-            return RecordingResult.FAIL
+            return RecordingOutcome(RecordingResult.FAIL)
         if rendered.findings:
             # The file is kept, and so are the captures, for whoever has to find out why.
             bound.error("recording.doubtful", findings=rendered.findings)
-            return RecordingResult.FAIL
+            return _create_outcome(RecordingResult.FAIL, rendered)
         _delete_capture(capture)
         if not rendered.size_bytes:
-            return RecordingResult.NO_RECORD
+            return RecordingOutcome(RecordingResult.NO_RECORD)
         bound.info("recording.published", duration_ms=rendered.duration_ms)
-        return RecordingResult.SUCCESS
+        return _create_outcome(RecordingResult.SUCCESS, rendered)
 
-    def _create_job(self, capture: Capture, key: str) -> RenderJob:
-        return RenderJob(
-            caller_path=capture.caller_path,
-            callee_path=capture.callee_path,
-            started_at=capture.started_at,
-            target_path=str(self._root / key),
-        )
+
+def _create_outcome(result: RecordingResult, rendered: Rendered) -> RecordingOutcome:
+    return RecordingOutcome(result, rendered.caller_silence_s, rendered.callee_silence_s)
 
 
 def _create_key(
@@ -118,9 +114,7 @@ def _create_recording(
 
 
 def _delete_capture(capture: Capture) -> None:
-    for path in (capture.caller_path, capture.callee_path):
-        if path is None:
-            continue
+    for path in (*capture.caller_paths, *capture.callee_paths):
         try:
             Path(path).unlink(missing_ok=True)
         except OSError as error:

@@ -12,8 +12,10 @@ The minima remove jitter and stalls; the greater of the two follows, without lag
 direction (a sender that paused without counting the pause, a new route) and a slope (a phone whose
 clock is fast or slow), and is not moved by one packet that lies out of line.
 
-A new SSRC is a sender of its own. A timestamp that jumps, where neither the sequence numbers nor
-the clock explain it, begins a new segment, which is anchored by its arrival.
+All is counted in ticks of 8 kHz, whatever the codec's clock. A new SSRC is a sender of its own. A
+timestamp that jumps, where neither the sequence numbers nor the clock explain it, begins a new
+segment, which is anchored by its arrival; so does a change to a codec of another clock, over which
+timestamps say nothing (RFC 7160 4.1).
 
 The envelope moves by fractions of a sample all the time; audio must not. So packets keep one
 offset until the envelope has moved by SLIP_SOFT_SAMPLES, and slip then at the quietest packet
@@ -56,7 +58,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where packets begin, in samples since the recording's start, in order of position.
+    """Where packets begin, in ticks since the recording's start, in order of position.
 
     `row` is each one's row in the packet table. A packet may begin before the start by less
     than its length.
@@ -69,7 +71,7 @@ class Placement:
         """The first sample after the last packet."""
         if not len(self.row):
             return 0
-        return int(np.max(self.position + packets.length[self.row]))
+        return int(np.max(self.position + packets.duration[self.row]))
 
 
 def place_packets(packets: PacketTable, start_us: int, decoder: npt.NDArray[np.int16]) -> Placement:
@@ -83,7 +85,7 @@ def place_packets(packets: PacketTable, start_us: int, decoder: npt.NDArray[np.i
     if not rows:
         return Placement(np.zeros(0, np.int64), np.zeros(0, np.int64))
     row, position = np.concatenate(rows), np.concatenate(positions)
-    inside = (position + packets.length[row] > 0) & (position < RECORDING_SAMPLES_MAX)
+    inside = (position + packets.duration[row] > 0) & (position < RECORDING_SAMPLES_MAX)
     row, position = row[inside], position[inside]
     order = np.argsort(position, kind="stable")
     return Placement(row[order], position[order])
@@ -115,14 +117,15 @@ def _place_source(
 def _unwrap(packets: PacketTable, rows: Integers, arrival: Integers) -> tuple[Integers, Integers]:
     """Timestamps as they continue from the first packet's arrival, and the rows that jump."""
     timestamp, sequence = packets.timestamp[rows], packets.sequence[rows]
-    step = (timestamp[1:] - timestamp[:-1]).view(np.int32).astype(np.int64)
+    clock = packets.clock[rows]
+    step = (timestamp[1:] - timestamp[:-1]).view(np.int32).astype(np.int64) // clock[1:]
     sequence_step = (sequence[1:] - sequence[:-1]).view(np.int16).astype(np.int64)
     arrival_step = np.diff(arrival)
     # Loss, reordering and stalls: as many packets as were counted, each as long as the last.
-    counted = np.abs(step - sequence_step * packets.length[rows][:-1]) <= JUMP_SAMPLES
+    counted = np.abs(step - sequence_step * packets.duration[rows][:-1]) <= JUMP_SAMPLES
     # Silence that was not sent: the clock moved on by as much.
     timed = np.abs(step - arrival_step) <= JUMP_SAMPLES
-    jump = ~(counted | timed)
+    jump = ~(counted | timed) | (clock[1:] != clock[:-1])
     step[jump] = arrival_step[jump]
     return arrival[0] + np.concatenate([[0], np.cumsum(step)]), np.flatnonzero(jump) + 1
 
@@ -193,7 +196,12 @@ def _find_deviation(envelope: Integers, begin: int, held: int, limit: int) -> in
 def _measure_loudness(
     packets: PacketTable, rows: Integers, decoder: npt.NDArray[np.int16]
 ) -> Floats:
-    probes = np.arange(_LOUDNESS_PROBES) * packets.length[rows][:, None] // _LOUDNESS_PROBES
-    samples = packets.data[packets.offset[rows][:, None] + probes]
-    linear = decoder[packets.payload_type[rows][:, None], samples].astype(np.float64)
-    return np.asarray(np.abs(linear).mean(axis=1))
+    """Of G.711 how loud it is; of the others how long, for Opus spends less on what is quiet."""
+    loudness = packets.length[rows].astype(np.float64)
+    linear = np.flatnonzero(packets.payload_type[rows] < len(decoder))
+    chosen = rows[linear]
+    probes = np.arange(_LOUDNESS_PROBES) * packets.length[chosen][:, None] // _LOUDNESS_PROBES
+    samples = packets.data[packets.offset[chosen][:, None] + probes]
+    values = decoder[packets.payload_type[chosen][:, None], samples].astype(np.float64)
+    loudness[linear] = np.abs(values).mean(axis=1)
+    return loudness

@@ -11,8 +11,13 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _PCM = 1
 _FORMAT_BYTES = 16
 _SAMPLE_BYTES = 2
-# What RIFF counts in 32 bits; a day of stereo at 8 kHz is 2.8 GB.
+# What RIFF counts in 32 bits; a day of stereo at 8 kHz is 2.8 GB, at 16 kHz it is more.
 WAV_BYTES_MAX = 2**32 - 1
+
+
+def wav_bytes(frames: int, channels: int) -> int:
+    """How long the file of so many frames is."""
+    return _HEADER.size + frames * channels * _SAMPLE_BYTES
 
 
 class WavWriter:
@@ -23,7 +28,7 @@ class WavWriter:
         """Write the header. Raises ValueError for more than a WAV file holds."""
         frame_bytes = channels * _SAMPLE_BYTES
         data_bytes = frames * frame_bytes
-        if data_bytes + _HEADER.size > WAV_BYTES_MAX:
+        if wav_bytes(frames, channels) > WAV_BYTES_MAX:
             raise ValueError("too long for a WAV file")
         self._file = file
         self._digest = hashlib.sha256()

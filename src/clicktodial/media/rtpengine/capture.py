@@ -1,0 +1,221 @@
+"""Captures of recorded sessions: where rtpengine writes, what we note of it, what comes of it.
+
+rtpengine and this process see one directory under one path. A note per recorded session says
+whose ports are whose and which side was muted in which file, so that what a killed process left
+can still be taken apart.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from clicktodial.control.port import Capture
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import CallId
+from clicktodial.media.rtpengine.split import PCAP_DIR, SEGMENTS_MAX
+from clicktodial.media.spool import CaptureName, Spool
+
+log = structlog.get_logger()
+
+# A day's capture takes half a minute; one that takes longer will never end.
+SPLIT_TIMEOUT_S = 300.0
+_CLOSE_TIMEOUT_S = 5.0
+_NOTE_SUFFIX = ".json"
+
+
+class CaptureNote(msgspec.Struct):
+    """What we know of a capture that rtpengine writes. `muted` has an entry for each file."""
+
+    call_id: str
+    started_us: int
+    ports: dict[str, int]
+    muted: list[list[str]]
+
+    @property
+    def capture_name(self) -> CaptureName:
+        return CaptureName(CallId(self.call_id), self.started_us)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    has_packets: dict[str, bool] = {}
+    error: str = ""
+
+
+class Splitter:
+    """Runs jobs one after the other in a process of its own, started when first needed."""
+
+    def __init__(self, timeout_s: float = SPLIT_TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._lock = asyncio.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The one that is at work, or was last."""
+        return self._process
+
+    async def run(self, job: dict[str, object]) -> dict[str, bool]:
+        """Which sides have packets. Raises OSError where the job could not be done."""
+        async with self._lock:
+            return await self._run(job)
+
+    async def close(self) -> None:
+        """End the process, which finishes the job that it is at."""
+        async with self._lock:
+            process, self._process = self._process, None
+            if process is not None:
+                await asyncio.to_thread(_end, process)
+
+    async def _run(self, job: dict[str, object]) -> dict[str, bool]:
+        process = self._process
+        if process is not None and process.poll() is not None:
+            await asyncio.to_thread(_end, process)
+            process = None
+        if process is None:
+            process = self._process = await asyncio.to_thread(_start)
+        # It reads and writes within one thread, which the loop ends by ending the process.
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, process.kill)
+        try:
+            line = await asyncio.to_thread(_ask, process, msgspec.json.encode(job) + b"\n")
+        finally:
+            timer.cancel()
+        if not line.endswith(b"\n"):
+            self._process = None
+            await asyncio.to_thread(_end, process)
+            raise OSError("the process that takes captures apart died of one")
+        answer = msgspec.json.decode(line, type=_Answer)
+        if answer.error:
+            raise OSError(answer.error)
+        return answer.has_packets
+
+
+class CaptureStore:
+    """The shared directory, and the node's own spool where results go."""
+
+    def __init__(self, directory: Path, spool: Spool, owner: str) -> None:
+        self._directory = directory
+        self._note_dir = directory / "clicktodial"
+        self.prompt_dir = self._note_dir / "prompt"
+        self._spool = spool
+        self._owner = owner
+        self._splitter = Splitter()
+        self._empty: dict[CallId, Capture] = {}
+
+    def create(self) -> None:
+        """Make the directories. Raises OSError, ValueError."""
+        self._spool.create()
+        # rtpengine, which may run as another user, reads prompts here.
+        self.prompt_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+
+    def name(self, call_id: CallId) -> str:
+        """What the call is named at rtpengine, and its files by it."""
+        return f"{self._owner}.{call_id}"
+
+    def is_own(self, name: str) -> bool:
+        """Whether a call of that name was opened by this node, now or in an earlier life."""
+        return name.startswith(f"{self._owner}.")
+
+    def note(self, note: CaptureNote) -> None:
+        """Write down what is known by now; whole or not at all. Raises OSError."""
+        if len(note.muted) > SEGMENTS_MAX:
+            raise OSError("the recording was interrupted too often")
+        path = self._note_path(note.call_id)
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(note))
+        part.replace(path)
+
+    async def collect(self, note: CaptureNote) -> Capture:
+        """Take apart what rtpengine wrote of a session that is closed. What cannot be is left
+        where it is, for the next start."""
+        try:
+            return await self._split(note)
+        except OSError as error:
+            log.error("capture.not_collected", call_id=note.call_id, error=str(error))
+            return Capture(None, None, note.capture_name.started_at)
+
+    async def recover(self, live: Iterable[CallId]) -> None:
+        """Take apart what earlier processes left, so that `captures` tells of it."""
+        names = {str(call_id) for call_id in live}
+        for path in sorted(self._note_dir.glob(f"{self._owner}.*{_NOTE_SUFFIX}")):
+            try:
+                note = msgspec.json.decode(path.read_bytes(), type=CaptureNote)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                log.error("capture.note_unreadable", path=str(path), error=str(error))
+                continue
+            if note.call_id not in names:
+                capture = await self.collect(note)
+                if capture.caller_path is None and capture.callee_path is None:
+                    self._empty[CallId(note.call_id)] = capture
+
+    def captures(self, live: frozenset[CallId]) -> dict[CallId, Capture]:
+        """What was recovered; a capture without a packet is told once."""
+        empty, self._empty = self._empty, {}
+        return {**empty, **self._spool.recover(live)}
+
+    async def close(self) -> None:
+        """End the helper process."""
+        await self._splitter.close()
+
+    async def _split(self, note: CaptureNote) -> Capture:
+        name = note.capture_name
+        targets = {side: str(self._spool.recorded_dir / f"{name.stem(side)}.rtp") for side in Side}
+        has_packets = await self._splitter.run(
+            {
+                "directory": str(self._directory),
+                "name": self.name(name.call_id),
+                "ports": note.ports,
+                "muted": note.muted,
+                "targets": {side.value: target for side, target in targets.items()},
+            }
+        )
+        self._note_path(note.call_id).unlink(missing_ok=True)
+        found = {side: targets[side] if has_packets.get(side) else None for side in Side}
+        return Capture(found[Side.CALLER], found[Side.CALLEE], name.started_at)
+
+    def _note_path(self, call_id: str) -> Path:
+        return self._note_dir / f"{self._owner}.{call_id}{_NOTE_SUFFIX}"
+
+
+def is_shared(directory: Path) -> bool:
+    """Whether rtpengine writes there: it makes its folders when it starts."""
+    return os.access(directory / PCAP_DIR, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    # By the standard library and not by the loop: uvloop lets a child inherit sockets.
+    return subprocess.Popen(
+        [sys.executable, "-m", "clicktodial.media.rtpengine.split"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        close_fds=True,
+    )
+
+
+def _ask(process: subprocess.Popen[bytes], line: bytes) -> bytes:
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(line)
+        process.stdin.flush()
+    except BrokenPipeError:
+        return b""
+    return process.stdout.readline()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            # What a dead process was not told any more matters to nobody.
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    try:
+        process.wait(_CLOSE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

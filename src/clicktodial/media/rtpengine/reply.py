@@ -1,0 +1,126 @@
+"""What rtpengine answers, as far as we read it, and what it says of quality."""
+
+import msgspec
+
+# Microseconds in which it tells round trips.
+_US_PER_MS = 1_000
+# RFC 3550 6.4.1: the count of lost packets is a signed number of 24 bits; more duplicates than
+# losses make it negative.
+_LOST_NEGATIVE = 1 << 23
+
+
+class SdpReply(msgspec.Struct, frozen=True):
+    """Of offer, answer and subscribe request."""
+
+    sdp: str
+
+
+class ListReply(msgspec.Struct, frozen=True):
+    """The call ids that it knows, or some of them."""
+
+    calls: list[str] = []
+
+
+class _Current(msgspec.Struct, frozen=True):
+    sessions: int = msgspec.field(default=0, name="sessionstotal")
+
+
+class _Total(msgspec.Struct, frozen=True):
+    # Seconds, written as text.
+    uptime: str = "0"
+
+
+class _Statistics(msgspec.Struct, frozen=True):
+    current: _Current = msgspec.field(default=_Current(), name="currentstatistics")
+    total: _Total = msgspec.field(default=_Total(), name="totalstatistics")
+
+
+class StatisticsReply(msgspec.Struct, frozen=True):
+    """How it does."""
+
+    statistics: _Statistics
+
+    @property
+    def sessions(self) -> int:
+        """Calls that it carries, whoever opened them."""
+        return self.statistics.current.sessions
+
+    @property
+    def uptime_s(self) -> int:
+        """Since it started; 0 for what cannot be read."""
+        text = self.statistics.total.uptime
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
+
+
+class _Counts(msgspec.Struct, frozen=True):
+    packets: int = 0
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """One socket of a side: of RTP the first, of RTCP the second."""
+
+    last_packet: int = msgspec.field(default=0, name="last packet")
+    ssrc: int | None = msgspec.field(default=None, name="SSRC")
+    counts: _Counts = msgspec.field(default=_Counts(), name="stats")
+
+
+class _Media(msgspec.Struct, frozen=True):
+    streams: list[Stream] = []
+
+
+class _Monologue(msgspec.Struct, frozen=True):
+    medias: list[_Media] = []
+
+
+class _Average(msgspec.Struct, frozen=True):
+    round_trip_us: int = msgspec.field(default=0, name="round-trip time leg")
+    jitter_ms: int = msgspec.field(default=0, name="jitter")
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a side told by RTCP of what it hears."""
+
+    lost_count: int = msgspec.field(default=0, name="cumulative loss")
+    average: _Average = msgspec.field(default=_Average(), name="average MOS")
+
+    @property
+    def packets_lost(self) -> int:
+        """Of what was sent to it, since the stream began."""
+        return self.lost_count if 0 <= self.lost_count < _LOST_NEGATIVE else 0
+
+    @property
+    def jitter_ms(self) -> float:
+        return float(max(0, self.average.jitter_ms))
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Between the relay and that side; None where it could not be told."""
+        if self.average.round_trip_us <= 0:
+            return None
+        return self.average.round_trip_us / _US_PER_MS
+
+
+class QueryReply(msgspec.Struct, frozen=True):
+    """A call. Its clock is that of rtpengine's machine."""
+
+    created_s: int = msgspec.field(name="created")
+    tags: dict[str, _Monologue]
+    created_us: int = 0
+    reports: dict[str, Report] = msgspec.field(default_factory=dict, name="SSRC")
+
+    @property
+    def created_at(self) -> float:
+        """When it was opened, in seconds since 1970."""
+        return self.created_s + self.created_us / 1_000_000
+
+    def stream(self, tag: str) -> Stream:
+        """The RTP that came from that side; an empty one where it is unknown."""
+        monologue = self.tags.get(tag)
+        for media in monologue.medias if monologue is not None else ():
+            for stream in media.streams:
+                return stream
+        return Stream()
+
+    def report_of(self, tag: str) -> Report | None:
+        """What that side told by RTCP last."""
+        return self.reports.get(str(self.stream(tag).ssrc))

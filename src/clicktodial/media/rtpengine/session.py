@@ -1,0 +1,643 @@
+"""One call at one rtpengine. See the package for the theory of operation."""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from clicktodial.control.port import Capture, Heard, RelayError
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import CallId
+from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.media import (
+    TELEPHONE_EVENT,
+    Codec,
+    MediaAddress,
+    MediaDescription,
+    SrtpKey,
+    chosen_codec,
+)
+from clicktodial.domain.plan import Prompt
+from clicktodial.media.quality import estimate_mos
+from clicktodial.media.rtpengine.capture import CaptureNote, CaptureStore
+from clicktodial.media.rtpengine.channel import NgChannel, NodeRefusedError, PlainReply
+from clicktodial.media.rtpengine.listening import Listening
+from clicktodial.media.rtpengine.reply import QueryReply, SdpReply
+from clicktodial.media.rtpengine.sdp import (
+    FURTHER_SUITES,
+    Facing,
+    check_formats,
+    create_key,
+    create_placeholder,
+    name_codec,
+    read_sdp,
+    write_sdp,
+)
+from clicktodial.media.rtpengine.split import SEGMENT_PREFIX
+from clicktodial.media.rtpio import is_sendable
+from clicktodial.media.spool import create_capture_name
+
+log = structlog.get_logger()
+
+# rtpengine has no "for ever"; ringing that lasts for a year has been forgotten.
+REPEAT_TIMES = 10_000_000
+# Its player begins with a packet's delay and is late on a busy machine.
+PLAYER_LAG_S = 0.06
+# A second of speech: of less, one lost packet would be a verdict.
+JUDGED_PACKETS_MIN = 50
+# "last packet" is told in whole seconds, rounded down.
+_LAST_PACKET_STEP_S = 1.0
+# A question that failed is asked again so much later: the node's own watch tells of its death.
+_ASK_AGAIN_S = 1.0
+# A side that is muted back and forth begins a file each time; so many are a defect somewhere.
+SEGMENTS_PER_RECORDING_MAX = 1_000
+_PORT_MAX = 65_535
+_TAP_TAGS = {Side.CALLER: "tap-caller", Side.CALLEE: "tap-callee"}
+
+Reply = TypeVar("Reply")
+
+
+class SessionHost(Protocol):
+    """What a session asks of the node that it is at, and of the fleet."""
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]: ...
+
+    @property
+    def dead_after_s(self) -> int: ...
+
+    @property
+    def captures(self) -> CaptureStore: ...
+
+    async def find_audio(self, name: str) -> tuple[str, float]:
+        """The path of a file that rtpengine can read, and how long it plays in seconds."""
+
+    async def open_tap(self, listening: Listening) -> MediaAddress:
+        """Give it a socket that a copy of a stream may be sent to; returns its address."""
+
+    def forget(self, session: "RtpengineSession") -> None:
+        """The session is closed."""
+
+
+@dataclass(slots=True, eq=False)
+class _Playing:
+    """A prompt that plays; `end` is armed for one that does not repeat."""
+
+    end: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True)
+class _Party:
+    """What is known of a side. `said` is a placeholder until it `has_spoken`."""
+
+    said: MediaDescription
+    key: SrtpKey = field(default_factory=create_key)
+    facing: Facing | None = None
+    has_spoken: bool = False
+    is_muted: bool = False
+    is_blocked: bool = False
+    playing: _Playing | None = None
+    listening: Listening | None = None
+
+
+@dataclass(slots=True)
+class _Recording:
+    note: CaptureNote
+    is_paused: bool = False
+
+
+class RtpengineSession:
+    """Implements control.port.RelaySession."""
+
+    def __init__(
+        self,
+        host: SessionHost,
+        channel: NgChannel,
+        call_id: CallId,
+        on_dead: Callable[[str], None],
+    ) -> None:
+        self.call_id = call_id
+        self._host = host
+        self._channel = channel
+        self._on_dead = on_dead
+        self._loop = asyncio.get_running_loop()
+        self._name = host.captures.name(call_id)
+        # Requests may overtake each other on their way; the lock's queue is in the order given.
+        self._lock = asyncio.Lock()
+        callee = _Party(create_placeholder(host.codecs, TELEPHONE_EVENT, create_key()))
+        # rtpengine takes the first key that the caller tells for its own towards the callee.
+        caller = _Party(create_placeholder(host.codecs, TELEPHONE_EVENT, callee.key))
+        self._parties = {Side.CALLER: caller, Side.CALLEE: callee}
+        self._opened_at = self._loop.time()
+        self._opened_utc_s = time.time()
+        self._recording: _Recording | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.TimerHandle | None = None
+        self._alive_at = 0.0
+        self._packets_seen = -1
+        self._is_patient = False
+        self._is_dead = False
+        self._is_closed = False
+
+    async def create(self) -> None:
+        """Make rtpengine's call: the ports and the keys of both sides. Raises RelayError."""
+        async with self._lock:
+            await self._negotiate()
+
+    async def abandon(self) -> None:
+        """Delete the call at rtpengine; what was captured stays where it is."""
+        self._is_closed = True
+        self._drop_timers()
+        async with self._lock:
+            for party in self._parties.values():
+                if party.listening is not None:
+                    party.listening.close()
+            await self._delete()
+        self._host.forget(self)
+
+    # control.port.RelaySession
+
+    async def local_address(self, side: Side) -> MediaAddress:
+        """See control.port.RelaySession."""
+        self._check_open()
+        return self._facing(side).address
+
+    async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
+        """See control.port.RelaySession."""
+        self._check_open()
+        return (self._parties[side].key,)
+
+    async def set_remote(self, side: Side, media: MediaDescription) -> None:
+        """See control.port.RelaySession. Refuses names, and addresses that are nobody's."""
+        self._check_open()
+        check_formats(media)
+        self._check_address(media.address)
+        async with self._lock:
+            self._check_open()
+            party = self._parties[side]
+            is_first = not party.has_spoken
+            if is_first and side is Side.CALLEE:
+                # A prompt would drown what the callee says.
+                await self._stop_playing(Side.CALLER)
+            before = (party.said, party.has_spoken)
+            party.said, party.has_spoken = media, True
+            try:
+                await self._negotiate()
+            except RelayError:
+                party.said, party.has_spoken = before
+                raise
+            if is_first and side is Side.CALLEE:
+                self._alive_at = self._loop.time()
+                self._arm(self._host.dead_after_s)
+
+    async def play(
+        self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
+    ) -> None:
+        """See control.port.RelaySession."""
+        self._check_open()
+        path, duration_s = await self._host.find_audio(prompt.audio)
+        async with self._lock:
+            self._check_open()
+            party = self._parties[side]
+            if not party.has_spoken:
+                raise RelayError(f"the {side} has no codec to play a prompt in")
+            await self._stop_playing(side)
+            playing = party.playing = _Playing()
+            try:
+                await self._update_block(_other(side))
+                await self._command(
+                    "play media",
+                    {
+                        "from-tag": side.value,
+                        "file": path,
+                        "repeat-times": REPEAT_TIMES if prompt.repeats else 1,
+                    },
+                )
+            except RelayError:
+                await self._stop_playing(side)
+                raise
+            if not prompt.repeats:
+                # rtpengine does not tell when it has come to the end; it plays in real time.
+                playing.end = self._loop.call_later(
+                    duration_s + PLAYER_LAG_S, self._on_played, side, playing, on_end
+                )
+
+    async def stop_playing(self, side: Side) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            await self._stop_playing(side)
+
+    async def listen(
+        self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
+    ) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            party = self._parties[side]
+            if not party.has_spoken:
+                raise RelayError(f"the {side} has not answered")
+            await self._stop_listening(side)
+            listening = Listening(party.said, on_heard, judges_answer=judges_answer)
+            party.listening = listening
+            try:
+                address = await self._host.open_tap(listening)
+                listening.source_port = await self._subscribe(side, party.said, address)
+            except RelayError:
+                party.listening = None
+                listening.close()
+                raise
+
+    async def stop_listening(self, side: Side) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            await self._stop_listening(side)
+
+    async def set_muted(self, side: Side, *, muted: bool) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            party = self._parties[side]
+            if party.is_muted is muted:
+                return
+            party.is_muted = muted
+            await self._update_block(side)
+            recording = self._recording
+            if recording is not None and not recording.is_paused:
+                # rtpengine writes what it receives, blocked or not. Each file has its own list of
+                # sides that are left out, so no clock has to say when that was.
+                await self._end_segment()
+                await self._begin_segment(recording)
+
+    async def set_patient(self, *, patient: bool) -> None:
+        """See control.port.RelaySession."""
+        self._check_open()
+        if self._is_patient and not patient:
+            self._alive_at = self._loop.time()
+        self._is_patient = patient
+        if self._watch is not None:
+            self._arm(self._host.dead_after_s)
+
+    async def start_recording(self) -> None:
+        """See control.port.RelaySession. A second call changes nothing."""
+        async with self._lock:
+            self._check_open()
+            if self._recording is not None:
+                return
+            call = await self._query()
+            # The capture's times are those of rtpengine's clock.
+            started_at = time.time() + call.created_at - self._opened_utc_s
+            note = CaptureNote(
+                call_id=self.call_id,
+                started_us=create_capture_name(self.call_id, started_at).started_us,
+                ports={side.value: self._facing(side).address.port for side in Side},
+                muted=[],
+            )
+            recording = _Recording(note)
+            await self._begin_segment(recording)
+            self._recording = recording
+
+    async def pause_recording(self) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            if self._recording is None:
+                raise RelayError("nothing is recorded")
+            if not self._recording.is_paused:
+                await self._end_segment()
+                self._recording.is_paused = True
+
+    async def resume_recording(self) -> None:
+        """See control.port.RelaySession."""
+        async with self._lock:
+            self._check_open()
+            if self._recording is not None and self._recording.is_paused:
+                await self._begin_segment(self._recording)
+                self._recording.is_paused = False
+
+    async def quality(self) -> CallQuality:
+        """See control.port.RelaySession. Loss, jitter and round trip are as the sides tell by
+        RTCP; of a side whose listener tells nothing there is no estimate."""
+        async with self._lock:
+            self._check_open()
+            call = await self._query()
+        return CallQuality(
+            caller=self._judge(Side.CALLER, call), callee=self._judge(Side.CALLEE, call)
+        )
+
+    async def close(self) -> Capture | None:
+        """See control.port.RelaySession. The second time there is nothing to return."""
+        if self._is_closed:
+            return None
+        await self.abandon()
+        if self._recording is None:
+            return None
+        return await self._host.captures.collect(self._recording.note)
+
+    # For the node
+
+    def tell_dead(self, detail: str) -> None:
+        """No audio passes any more."""
+        if self._is_dead or self._is_closed:
+            return
+        self._is_dead = True
+        self._drop_timers()
+        self._on_dead(detail)
+
+    # Inside; all of these hold the lock
+
+    async def _negotiate(self) -> None:
+        """Say what both sides are by now. Raises RelayError where that moves a port or a key."""
+        caller, callee = self._parties[Side.CALLER], self._parties[Side.CALLEE]
+        offer = {"sdp": write_sdp(callee.said, self._keys_of_callee()), **_NEGOTIATION}
+        offer["transport-protocol"] = "RTP/SAVP" if caller.said.crypto else "RTP/AVP"
+        if caller.has_spoken and callee.has_spoken:
+            offer["codec"] = create_codec_lists(offering=callee.said, answering=caller.said)
+        offered = read_sdp((await self._request("offer", offer, SdpReply)).sdp)
+        answer = {"sdp": write_sdp(caller.said, self._keys_of_caller(offered)), **_NEGOTIATION}
+        answer["to-tag"] = Side.CALLER.value
+        answered = read_sdp((await self._request("answer", answer, SdpReply)).sdp)
+        if callee.said.crypto and answered.tag_of(callee.key) is None:
+            raise RelayError("the relay changed the callee's key")
+        for party, facing in ((caller, offered), (callee, answered)):
+            if party.facing is not None and party.facing.address != facing.address:
+                raise RelayError("the relay moved a port")
+            party.facing = facing
+
+    def _keys_of_callee(self) -> tuple[SrtpKey, ...]:
+        """rtpengine offers the caller whatever key of that suite the callee offers, so that it
+        might pass packets on as they are. What it is to offer is therefore offered as well, last:
+        only the first is used for what the callee sends."""
+        callee = self._parties[Side.CALLEE].said
+        if not callee.crypto:
+            return ()
+        own = self._parties[Side.CALLER].key
+        return (*_numbered(callee.crypto[:1], 1), *_numbered((own,), 2))
+
+    def _keys_of_caller(self, offered: Facing) -> tuple[SrtpKey, ...]:
+        """The caller's own key, under the tag of the one that it took."""
+        caller = self._parties[Side.CALLER]
+        if not caller.said.crypto:
+            return ()
+        tag = offered.tag_of(caller.key)
+        if tag is None:
+            raise RelayError("the relay changed the caller's key")
+        return _numbered(caller.said.crypto[:1], tag)
+
+    def _facing(self, side: Side) -> Facing:
+        facing = self._parties[side].facing
+        if facing is None:
+            raise RelayError("the relay session is not open")
+        return facing
+
+    async def _stop_playing(self, side: Side) -> None:
+        party = self._parties[side]
+        playing, party.playing = party.playing, None
+        if playing is None:
+            return
+        if playing.end is not None:
+            playing.end.cancel()
+        try:
+            await self._command("stop media", {"from-tag": side.value})
+        finally:
+            await self._update_block(_other(side))
+
+    def _on_played(self, side: Side, playing: _Playing, on_end: Callable[[], None] | None) -> None:
+        self._own(self._end_prompt(side, playing, on_end))
+
+    async def _end_prompt(
+        self, side: Side, playing: _Playing, on_end: Callable[[], None] | None
+    ) -> None:
+        """It was heard to its end: what the other side says is let through again."""
+        async with self._lock:
+            if self._is_closed or self._is_dead or self._parties[side].playing is not playing:
+                return
+            try:
+                await self._stop_playing(side)
+            except RelayError as error:
+                log.warning("prompt.not_stopped", call_id=self.call_id, error=str(error))
+        if on_end is not None and not self._is_closed:
+            on_end()
+
+    async def _update_block(self, side: Side) -> None:
+        """Keep what that side says from the other, or no longer. Keys pass all the same."""
+        party = self._parties[side]
+        is_blocked = party.is_muted or self._parties[_other(side)].playing is not None
+        if is_blocked is not party.is_blocked:
+            command = "block media" if is_blocked else "unblock media"
+            await self._command(command, {"from-tag": side.value})
+            party.is_blocked = is_blocked
+
+    async def _subscribe(self, side: Side, media: MediaDescription, to: MediaAddress) -> int:
+        """Returns the port that the copy comes from."""
+        offered = await self._request(
+            "subscribe request",
+            {
+                "from-tag": side.value,
+                "to-tag": _TAP_TAGS[side],
+                "transport-protocol": "RTP/AVP",
+                "ICE": "remove",
+            },
+            SdpReply,
+        )
+        answer = MediaDescription(to, media.codecs, media.dtmf)
+        await self._command(
+            "subscribe answer",
+            {
+                "to-tag": _TAP_TAGS[side],
+                "sdp": write_sdp(answer).replace("a=sendrecv", "a=recvonly"),
+                "flags": ["allow transcoding"],
+            },
+        )
+        return read_sdp(offered.sdp).address.port
+
+    async def _stop_listening(self, side: Side) -> None:
+        party = self._parties[side]
+        if party.listening is not None:
+            party.listening.close()
+            party.listening = None
+            await self._command("unsubscribe", {"to-tag": _TAP_TAGS[side]})
+
+    async def _begin_segment(self, recording: _Recording) -> None:
+        note = recording.note
+        if len(note.muted) >= SEGMENTS_PER_RECORDING_MAX:
+            raise RelayError("the recording was interrupted too often")
+        note.muted.append([side.value for side in Side if self._parties[side].is_muted])
+        try:
+            await asyncio.to_thread(self._host.captures.note, note)
+        except OSError as error:
+            note.muted.pop()
+            raise RelayError(f"the relay's directory cannot be written: {error}") from error
+        await self._command(
+            "start recording", {"metadata": f"{SEGMENT_PREFIX}{len(note.muted) - 1}"}
+        )
+
+    async def _end_segment(self) -> None:
+        await self._command("stop recording", {})
+
+    async def _delete(self) -> None:
+        """rtpengine completes its files before it answers."""
+        try:
+            await self._command("delete", {"from-tag": "", "delete delay": 0})
+        except RelayError as error:
+            # One that rtpengine lost, or that died with it, needs no deletion.
+            if not self._is_dead:
+                log.warning("relay.session_not_deleted", call_id=self.call_id, error=str(error))
+
+    def _query(self) -> Coroutine[Any, Any, QueryReply]:
+        return self._request("query", {}, QueryReply)
+
+    async def _command(self, command: str, arguments: dict[str, Any]) -> None:
+        await self._request(command, arguments, PlainReply)
+
+    def _request(
+        self, command: str, arguments: dict[str, Any], reply_type: type[Reply]
+    ) -> Coroutine[Any, Any, Reply]:
+        return self._channel.request(command, {"call-id": self._name, **arguments}, reply_type)
+
+    # Whether it lives
+
+    def _arm(self, delay_s: float) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = self._loop.call_later(delay_s, self._on_watch)
+
+    def _on_watch(self) -> None:
+        self._own(self._look())
+
+    async def _look(self) -> None:
+        """Ask when something came last, and come back when that would be too long ago: where
+        somebody speaks, a call is asked about once in `dead_after_s`."""
+        if self._is_closed or self._is_dead:
+            return
+        try:
+            call = await self._query()
+        except NodeRefusedError:
+            self.tell_dead("the relay has lost the session")
+            return
+        except RelayError:
+            self._arm(_ASK_AGAIN_S)
+            return
+        limit_s = self._host.dead_after_s
+        silent_s = self._measure_silence(call)
+        if silent_s < limit_s or self._is_patient:
+            self._arm(max(_ASK_AGAIN_S, limit_s - silent_s))
+        else:
+            self.tell_dead(f"no packet came from either side for {limit_s} s")
+
+    def _measure_silence(self, call: QueryReply) -> float:
+        """Seconds since anything came, or since silence began to count."""
+        streams = [call.stream(side.value) for side in Side]
+        packets = sum(stream.counts.packets for stream in streams)
+        now = self._loop.time()
+        silent_s = now - self._alive_at
+        if packets > 0:
+            # Both clocks ran as long since the call was opened, however they are set.
+            last = max(stream.last_packet for stream in streams if stream.counts.packets > 0)
+            age_s = call.created_at + (now - self._opened_at) - last - _LAST_PACKET_STEP_S
+            silent_s = min(silent_s, max(0.0, age_s))
+        if packets != self._packets_seen:
+            # A clock that was set meanwhile must not end a call in which somebody speaks.
+            self._packets_seen = packets
+            silent_s = min(silent_s, self._host.dead_after_s - _ASK_AGAIN_S)
+        return silent_s
+
+    # How it sounds
+
+    def _judge(self, side: Side, call: QueryReply) -> SideQuality:
+        """What a side sends is told of by the other, which hears it."""
+        packets = call.stream(side.value).counts.packets
+        own = call.report_of(side.value)
+        heard = call.report_of(_other(side).value)
+        round_trip_ms = None if own is None else own.round_trip_ms
+        if heard is None:
+            return SideQuality(packets, 0, 0.0, None, round_trip_ms)
+        mos, codec = None, chosen_codec(self._parties[side].said)
+        if codec is not None and packets >= JUDGED_PACKETS_MIN:
+            mos = estimate_mos(
+                codec_name=codec.name,
+                loss_ratio=heard.packets_lost / (packets + heard.packets_lost),
+                jitter_ms=heard.jitter_ms,
+                round_trip_ms=round_trip_ms,
+            )
+        return SideQuality(packets, heard.packets_lost, heard.jitter_ms, mos, round_trip_ms)
+
+    # Odds and ends
+
+    def _check_open(self) -> None:
+        if self._is_closed or self._is_dead:
+            raise RelayError("the relay session is closed")
+
+    def _check_address(self, address: MediaAddress) -> None:
+        if not 1 <= address.port <= _PORT_MAX:
+            raise RelayError("the media port is out of range")
+        try:
+            remote = ipaddress.IPv4Address(address.host)
+        except ValueError as error:
+            raise RelayError("the media address is not an IPv4 address") from error
+        local = ipaddress.IPv4Address(self._facing(Side.CALLER).address.host)
+        if not is_sendable(remote, local):
+            raise RelayError("the media address cannot be sent to")
+
+    def _drop_timers(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        for party in self._parties.values():
+            if party.playing is not None and party.playing.end is not None:
+                party.playing.end.cancel()
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def create_codec_lists(
+    *, offering: MediaDescription, answering: MediaDescription
+) -> dict[str, list[str]]:
+    """What of the two sides' codecs must be transcoded; nothing where both speak the same."""
+    offered, answered = (
+        {(codec.name, codec.clock_rate): codec for codec in media.codecs}
+        for media in (offering, answering)
+    )
+    missing = [name_codec(codec) for key, codec in answered.items() if key not in offered]
+    surplus = [name_codec(codec) for key, codec in offered.items() if key not in answered]
+    if not missing and not surplus:
+        return {}
+    # Without the last, keys would be made sounds.
+    return {"transcode": missing, "accept": [*surplus, TELEPHONE_EVENT.name]}
+
+
+def _numbered(keys: tuple[SrtpKey, ...], tag: int) -> tuple[SrtpKey, ...]:
+    return tuple(SrtpKey(tag, key.suite, key.key_params) for key in keys)
+
+
+def _other(side: Side) -> Side:
+    return Side.CALLEE if side is Side.CALLER else Side.CALLER
+
+
+# What each offer and each answer says besides its SDP.
+_NEGOTIATION: dict[str, Any] = {
+    "from-tag": Side.CALLEE.value,
+    "flags": [
+        "trust address",
+        # Ports are in the SDP of others by now: they stay, wherever a side moves.
+        "port latching",
+        # Once a side is known to send from there, nobody else may speak in its place.
+        "strict source",
+        "no rtcp attribute",
+    ],
+    "replace": ["origin", "session connection", "zero address"],
+    "endpoint-learning": "heuristic",
+    "ICE": "remove",
+    "DTLS": "off",
+    "SDES": [f"no-{suite}" for suite in FURTHER_SUITES],
+    "rtcp-mux": ["demux"],
+    # RTCP is answered by the relay: a side's own would tell its name and address to the other.
+    "generate RTCP": "on",
+}
