@@ -1,6 +1,9 @@
 """What a relay costs: CPU time of its processes while phones talk through it."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
@@ -175,13 +178,18 @@ async def _run_relay(
         yield process, ready
     finally:
         await end_process(process, grace_s=_END_TIMEOUT_S)
+        # What it started is of its session, and has ended with it unless it was killed.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _end(process: Process) -> RelayTold:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        return msgspec.json.decode(await _read_line(process, _END_TIMEOUT_S), type=RelayTold)
+        told = msgspec.json.decode(await _read_line(process, _END_TIMEOUT_S), type=RelayTold)
+        await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
+        return told
     except (TimeoutError, msgspec.DecodeError) as error:
         raise BenchError("the relay does not tell what it carried") from error
 

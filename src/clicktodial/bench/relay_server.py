@@ -5,8 +5,13 @@ are joined, and one when its standard input has ended and they are closed; both 
 """
 
 import asyncio
+import contextlib
 import os
+import shutil
+import signal
+import socket
 import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,11 +19,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from clicktodial.bench.subprocess_control import end_process
 from clicktodial.config import MediaSettings
 from clicktodial.control.port import Relay, RelaySession
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.domain.media import PCMA, MediaAddress, MediaDescription
+from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
 
 # Below the ports that Linux gives to outgoing connections; four a call.
@@ -28,6 +35,8 @@ _MEDIA_PORT_MAX = 32_000
 _DEAD_AFTER_S = 3_600
 # Commands given at once, within what a relay lets wait.
 _OPENED_AT_ONCE = 20
+_DAEMON_TIMEOUT_S = 30.0
+_POLL_S = 0.05
 
 Address = tuple[str, int]
 
@@ -74,8 +83,52 @@ async def run_rtpio(settings: MediaSettings, directory: Path) -> AsyncIterator[R
         await relay.close()
 
 
+@asynccontextmanager
+async def run_rtpengine(settings: MediaSettings, directory: Path) -> AsyncIterator[RunningRelay]:
+    """One rtpengine in user space, and this process, which steers it."""
+    program = shutil.which("rtpengine", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
+    if program is None:
+        raise FileNotFoundError("rtpengine is missing: apt-get install rtpengine-daemon")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((settings.host, 0))
+        node = f"{settings.host}:{probe.getsockname()[1]}"
+    shared_dir = directory / "rtpengine"
+    shared_dir.mkdir()
+    daemon = await asyncio.create_subprocess_exec(
+        program,
+        # Not what Debian's service is set up with, nor the kernel's module.
+        *("--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=4"),
+        *(f"--interface={settings.host}", f"--listen-ng={node}"),
+        *(f"--port-min={settings.port_min}", f"--port-max={settings.port_max}"),
+        *(f"--recording-dir={shared_dir}", "--recording-method=pcap"),
+        *(f"--timeout={settings.dead_after_s}", f"--silent-timeout={settings.dead_after_s}"),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+    )
+    settings = msgspec.structs.replace(settings, driver="rtpengine", rtpengine=(node,))
+    fleet = RtpengineFleet(settings, directory / "spool", shared_dir, owner="bench")
+    try:
+        await fleet.start()
+        async with asyncio.timeout(_DAEMON_TIMEOUT_S):
+            # The fleet goes on asking a node that does not listen yet, and tells nobody.
+            while not fleet.has_room():  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+        yield RunningRelay(fleet, [daemon.pid])
+    finally:
+        await fleet.close()
+        await end_process(daemon, grace_s=_DAEMON_TIMEOUT_S)
+
+
 Runner = Callable[[MediaSettings, Path], AbstractAsyncContextManager[RunningRelay]]
-DRIVERS: dict[str, Runner] = {"rtpio": run_rtpio}
+DRIVERS: dict[str, Runner] = {"rtpio": run_rtpio, "rtpengine": run_rtpengine}
+
+
+async def main(job: RelayJob) -> None:
+    """Serve; a SIGTERM ends what was started as well."""
+    serving = asyncio.create_task(serve(job))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
 
 
 async def serve(job: RelayJob) -> None:
@@ -97,7 +150,7 @@ async def serve(job: RelayJob) -> None:
                 sessions.append(session)
                 addresses.append(pair)
         _say(RelayReady(addresses, [os.getpid(), *running.pids]))
-        await asyncio.to_thread(sys.stdin.read)
+        await _end_of_input()
         _say(await _close(sessions))
 
 
@@ -124,6 +177,16 @@ async def _close(sessions: list[RelaySession]) -> RelayTold:
     return RelayTold(packets, lost)
 
 
+async def _end_of_input() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    await reader.read()
+    transport.close()
+
+
 def _say(what: msgspec.Struct) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
     sys.stdout.buffer.flush()
@@ -132,4 +195,4 @@ def _say(what: msgspec.Struct) -> None:
 if __name__ == "__main__":
     # Standard output is for what the job says.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    asyncio.run(serve(msgspec.json.decode(sys.argv[1], type=RelayJob)))
+    asyncio.run(main(msgspec.json.decode(sys.argv[1], type=RelayJob)))
