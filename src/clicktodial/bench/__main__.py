@@ -8,6 +8,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from clicktodial.bench.comparison import compare, show_comparison
 from clicktodial.bench.error import BenchError
 from clicktodial.bench.export import render_json
 from clicktodial.bench.measurement import Options, measure, profile_path
@@ -25,6 +26,7 @@ HOLD_S_MAX = 60.0
 MEMORY_CALLS_MAX = 4_000
 # Two sockets each, of this process; and four ports of the relay's.
 RELAY_CALLS_MAX = 400
+PAIRS_MAX = 100
 _FUNCTIONS_SHOWN = 25
 
 
@@ -114,6 +116,30 @@ def relay(
     if report.errors:
         typer.echo("bench: not everything could be measured", err=True)
         raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_checkouts(
+    other: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The checkout.")],
+    pairs: Annotated[int, typer.Option(min=1, max=PAIRS_MAX, help="How often both.")] = 6,
+    rate: Annotated[float, typer.Option(min=0.1, max=RATE_MAX, help="Calls a second.")] = 60.0,
+    duration: Annotated[
+        float, typer.Option(min=0.5, max=DURATION_S_MAX, help="Seconds of each measurement.")
+    ] = 8.0,
+    hold: Annotated[
+        float, typer.Option(min=0.0, max=HOLD_S_MAX, help="Seconds that each call lasts.")
+    ] = 1.0,
+    pin: Annotated[bool, typer.Option(help="Give the platform a core of its own.")] = True,
+) -> None:
+    """Measure what a call costs here against what it costs in another checkout."""
+    program = Path(sys.executable).with_name("clicktodial")
+    options = Options((), (rate,), duration, hold, memory_calls=0, is_pinned=pin)
+    try:
+        found = uvloop.run(compare(options, other, program, pairs=pairs, tell=_tell))
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(1) from error
+    show_comparison(found, Console())
 
 
 def parse_drivers(text: str) -> tuple[str, ...]:
