@@ -8,7 +8,7 @@ import asyncio
 import re
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -28,6 +28,8 @@ _KEY_PACKETS = 5
 _KEY_END_PACKETS = 3
 _RTP_HEADER = struct.Struct("!BBHII")
 _PACKET_S = 0.02
+# Where so many ports in a row are others', the kernel's choice of ports is not the reason.
+_BIND_ATTEMPTS_MAX = 100
 _SDP_HOST = re.compile(rb"^c=IN IP4 (\S+)", re.MULTILINE)
 _SDP_PORT = re.compile(rb"^m=audio (\d+)", re.MULTILINE)
 
@@ -99,6 +101,9 @@ class Phone:
     rings: bool = True
     answers: bool = True
     has_keys: bool = False
+    # Ports that others have on their hosts, and that this phone therefore does not bind on its
+    # own: whoever looks for its ports in what another phone was told finds no one else's.
+    foreign_ports: Container[int] = ()
     sip_received: list[Received] = field(default_factory=list)
     rtp_received: list[Received] = field(default_factory=list)
     state: PhoneState = PhoneState.IDLE
@@ -111,17 +116,27 @@ class Phone:
         self._invite: Request | None = None
         self._peer: Address = ("", 0)
         self._speaking: asyncio.Task[None] | None = None
+        # By the loop's clock; 0 while nothing was said.
+        self.spoke_from = 0.0
 
     async def start(self) -> Self:
         """Bind the SIP and the RTP socket."""
-        loop = asyncio.get_running_loop()
-        self._sip, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(self._on_sip), local_addr=(self.host, 0)
-        )
-        self._rtp, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(self._on_rtp), local_addr=(self.host, 0)
-        )
+        self._sip = await self._bind(self._on_sip)
+        self._rtp = await self._bind(self._on_rtp)
         return self
+
+    async def _bind(
+        self, on_datagram: Callable[[bytes, Address], None]
+    ) -> asyncio.DatagramTransport:
+        loop = asyncio.get_running_loop()
+        for _ in range(_BIND_ATTEMPTS_MAX):
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Socket(on_datagram), local_addr=(self.host, 0)
+            )
+            if transport.get_extra_info("sockname")[1] not in self.foreign_ports:
+                return transport
+            transport.close()
+        raise OSError(f"{self.host}: every port offered is another's")
 
     async def close(self) -> None:
         """Stop speaking and close the sockets."""
@@ -311,7 +326,7 @@ class Phone:
     async def _send_tone(self, tone: bytes) -> None:
         assert self._rtp is not None
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start = self.spoke_from = loop.time()
         for number in range(len(tone) // PACKET_SAMPLES):
             at = number * PACKET_SAMPLES
             header = _RTP_HEADER.pack(0x80, _PCMA_TYPE, number & 0xFFFF, at, id(self) & 0xFFFFFFFF)

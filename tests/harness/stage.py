@@ -11,7 +11,7 @@ import pytest
 from tests.harness.address import Address, format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
 from tests.harness.phone import Phone
-from tests.harness.platform import Platform, Tables
+from tests.harness.platform import MEDIA_PORTS, Platform, Tables
 from tests.harness.sink import Behaviour, Sink
 from tests.harness.sipp import Sipp
 from tests.harness.switch import Switch
@@ -107,6 +107,12 @@ class Stage:
             answers=answers,
             refuses_with=refuses_with,
             has_keys=has_keys,
+            foreign_ports={
+                *MEDIA_PORTS,
+                self.platform.sip[1],
+                self.switch.address[1],
+                self.backup.address[1],
+            },
         )
         self._phones.append(await phone.start())
         await self.switch.connect(number, phone.sip_address)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, Codec, MediaAddress, MediaDescription
 
-HEARD_TIMEOUT_S = 5.0
+HEARD_TIMEOUT_S = 15.0
 SAMPLES_PER_PACKET = 160
 
 

@@ -33,6 +33,8 @@ from clicktodial.sip.event import (
 from clicktodial.sip.sdp import serialize_sdp
 
 CALLEE = "8613810268653"
+# What a busy machine may take for all that a phone does besides waiting.
+LATE_S = 10
 
 
 async def ended(call: DialledCall) -> SessionEnded:
@@ -53,7 +55,7 @@ def between(first: Report, second: Report) -> float:
 
 def assert_waited(waited_s: float, wanted_s: float) -> None:
     """Never less; a busy machine may be late."""
-    assert wanted_s - 0.01 < waited_s < wanted_s + 1
+    assert wanted_s - 0.01 < waited_s < wanted_s + LATE_S
 
 
 @pytest.mark.parametrize("number", [CALLEE, "8613912345600", "+8613912345612", "10086"])
