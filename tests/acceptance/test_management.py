@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -53,9 +54,10 @@ class Management:
 
     async def begin(self, body: dict[str, Any]) -> PlacedCall:
         """A call that was begun."""
+        began_at = time.monotonic()
         status, answer = await self.ask("POST", "/calls", body)
         assert status == 201, answer
-        return PlacedCall(self._stage.application, answer["call_id"])
+        return PlacedCall(self._stage.application, answer["call_id"], began_at)
 
     async def read(self, call: PlacedCall) -> dict[str, Any]:
         """All of a call."""
