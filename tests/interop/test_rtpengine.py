@@ -13,6 +13,7 @@ import soundfile
 from tests.harness.address import format_address
 from tests.harness.baresip import Baresip
 from tests.harness.client import CALLEE, CALLER
+from tests.harness.platform import Tables
 from tests.harness.rtpengine import Rtpengine
 from tests.harness.stage import ANSWERED, Stage, lend, open_stage
 from tests.harness.tone import Samples, dominant_frequency_hz
@@ -45,7 +46,7 @@ async def relayed_stage(
     daemon: Rtpengine, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
     """A platform with that daemon as its relay, which offers every codec."""
-    tables = {
+    tables: Tables = {
         "media": {
             "driver": "rtpengine",
             "rtpengine": [daemon.name],
