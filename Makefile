@@ -57,8 +57,9 @@ format: setup ## write the code as ruff would
 	@$(BIN)/ruff check --fix
 
 .PHONY: bench
-bench: setup-test ## offer calls at rising rates, and print what each costs
+bench: setup-test ## offer calls at rising rates, and print what each and its relay cost
 	@$(BIN)/python -m clicktodial.bench
+	@$(BIN)/python -m clicktodial.bench relay
 
 .PHONY: docs
 docs: setup ## check that every setting and every command is documented

@@ -18,7 +18,7 @@ NOTICE_S = 1.5
 CALLER_HZ = 440
 CALLEE_HZ = 1000
 TOLERANCE_HZ = 10.0
-TAKEN_UP_WITHIN_S = 5.0
+TAKEN_UP_WITHIN_S = 20.0
 POLL_S = 0.05
 
 
@@ -54,4 +54,4 @@ async def test_both_hear_the_announcement_and_then_each_other(tmp_path: Path) ->
             assert abs(dominant_frequency_hz(first) - NOTICE_HZ) < TOLERANCE_HZ
             assert abs(dominant_frequency_hz(last) - other_hz) < TOLERANCE_HZ
         # What was said before the joining is not recorded, and not charged.
-        assert end["callDuration"] <= 3
+        assert end["callDuration"] <= round(call.took_s - NOTICE_S)

@@ -9,6 +9,7 @@ import asyncio
 import pytest
 from tests.harness.client import CALLEE, CALLER, PlacedCall
 from tests.harness.phone import Phone, PhoneState
+from tests.harness.platform import READY_TIMEOUT_S
 from tests.harness.sink import Behaviour, RefuseAll
 from tests.harness.stage import (
     ANSWERED,
@@ -176,7 +177,7 @@ async def test_start_again_during_first_run_is_refused(own_stage: Stage) -> None
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        assert await asyncio.wait_for(second.wait(), 15) != 0
+        assert await asyncio.wait_for(second.wait(), READY_TIMEOUT_S) != 0
     finally:
         if second.returncode is None:
             second.kill()

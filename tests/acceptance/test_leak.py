@@ -27,19 +27,24 @@ def spellings(number: str) -> list[bytes]:
 
 def find_leaks(datagrams: list[bytes], number: str, addresses: list[Address]) -> list[bytes]:
     """The lines that tell of a party with that number, at those addresses."""
-    wanted = [*spellings(number), *(host.encode() for host, _ in addresses)]
-    wanted_ports = [re.compile(rb"(?<!\d)%d(?!\d)" % port) for _, port in addresses]
+    numbers = spellings(number)
+    # Whole hosts and ports only: 127.64.0.2 is not told by 127.64.0.21, nor 34271 by the branch
+    # of a Via in which these digits stand among letters.
+    hosts = [re.compile(rb"(?<![\d.])%s(?!\d)" % re.escape(host.encode())) for host, _ in addresses]
+    ports = [re.compile(rb"(?<![0-9A-Za-z])%d(?![0-9A-Za-z])" % port) for _, port in addresses]
     return [
         line
         for datagram in datagrams
         for line in datagram.split(b"\r\n")
-        if _tells(line, wanted) or _tells_port(line, wanted_ports)
+        if _tells(line, numbers)
+        or any(host.search(line) for host in hosts)
+        or _tells_port(line, ports)
     ]
 
 
-def _tells(line: bytes, wanted: list[bytes]) -> bool:
+def _tells(line: bytes, numbers: list[bytes]) -> bool:
     plain = _SEPARATORS.sub(b"", line)
-    return any(text in line or text in plain for text in wanted)
+    return any(text in line or text in plain for text in numbers)
 
 
 def _tells_port(line: bytes, ports: list[re.Pattern[bytes]]) -> bool:
@@ -157,3 +162,12 @@ async def test_planted_trace_is_found(planted: bytes) -> None:
     addresses = [("127.99.1.2", 5070), ("127.99.1.2", 40404)]
     assert find_leaks([message], CALLEE, addresses) == [planted]
     assert not find_leaks([message], CALLER, [("127.99.1.3", 5071)])
+
+
+async def test_parts_of_hosts_and_of_branches_are_no_traces() -> None:
+    message = (
+        b"INVITE sip:x@y SIP/2.0\r\n"
+        b"Via: SIP/2.0/UDP 127.99.1.21:5061;branch=z9hG4bKa5070b40404c\r\n"
+        b"Contact: <sip:x@227.99.1.2:50700>\r\n\r\n"
+    )
+    assert not find_leaks([message], CALLEE, [("127.99.1.2", 5070), ("127.99.1.2", 40404)])

@@ -34,7 +34,8 @@ async def test_call_at_its_maximum_duration_is_ended(stage: Stage) -> None:
     call = await stage.begin()
     end = await call.wait_for_end()
     assert call.statuses == ANSWERED
-    assert (end["reason"], end["callDuration"]) == ("Other", MAX_DURATION_S)
+    assert end["reason"] == "Other"
+    assert MAX_DURATION_S <= end["callDuration"] <= round(call.took_s)
     await caller.wait_for(PhoneState.OVER)
     await callee.wait_for(PhoneState.OVER)
 

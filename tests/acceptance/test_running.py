@@ -14,7 +14,7 @@ from tests.harness.stage import Stage, open_stage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # A running server takes an administrative change up within a second; a loaded machine is late.
-EFFECTIVE_WITHIN_S = 5.0
+EFFECTIVE_WITHIN_S = 20.0
 _RETRY_S = 0.05
 
 _BEGIN = {"APPID": "12345678", "sponsor": SPONSOR, "caller": CALLER, "callee": CALLEE}

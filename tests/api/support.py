@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -335,11 +336,11 @@ async def call_app(
     method: str,
     path: str,
     headers: HeaderList,
-    chunks: list[bytes],
+    chunks: Sequence[bytes | None],
     *,
     query: str = "",
 ) -> Answer:
-    """One request over ASGI, as a server would drive it."""
+    """One request over ASGI, as a server would drive it; the client goes away at None."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -356,7 +357,9 @@ async def call_app(
         "state": {},
     }
     incoming: list[Any] = [
-        {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
+        {"type": "http.disconnect"}
+        if chunk is None
+        else {"type": "http.request", "body": chunk, "more_body": index + 1 < len(chunks)}
         for index, chunk in enumerate(chunks)
     ]
     sent: list[Any] = []

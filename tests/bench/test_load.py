@@ -14,7 +14,7 @@ from clicktodial.bench.http_client import HttpClient
 from clicktodial.bench.load import EXPECTED_STATUSES, Load, OfferedCall
 from clicktodial.bench.sink import Notification, NotificationSink
 
-_WAIT_S = 5.0
+_WAIT_S = 20.0
 Taken = TypeVar("Taken")
 
 

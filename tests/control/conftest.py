@@ -1,13 +1,13 @@
 """A platform whose outside is made of recorders of what was asked, on a virtual clock."""
 
 import asyncio
-import selectors
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.harness.virtual_time import VirtualTimeLoop
 
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
@@ -42,32 +42,6 @@ from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import CallOptions, Prompt
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop on which waiting costs no time: when nothing is ready, the clock jumps."""
-
-    def __init__(self) -> None:
-        self._now_s = 0.0
-        super().__init__(_JumpingSelector(self))
-
-    def time(self) -> float:
-        return self._now_s
-
-    def jump(self, seconds: float) -> None:
-        self._now_s += seconds
-
-
-class _JumpingSelector(selectors.SelectSelector):
-    def __init__(self, loop: VirtualTimeLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout:
-            self._loop.jump(timeout)
-        return ready
 
 
 def pytest_asyncio_loop_factories(

@@ -126,6 +126,17 @@ async def test_call_in_which_something_must_be_heard_is_offered_what_can_be_play
     assert platform.telephony.legs[0].plan.offer.codecs == offered
 
 
+async def test_relay_that_can_play_in_none_of_its_codecs_offers_them_all_the_same(
+    platform: Any,
+) -> None:
+    platform.relay.codecs, platform.relay.playable_codecs = (OPUS,), ()
+    await platform.service.begin(
+        platform.application, request(CallOptions(presence=PresenceProof.KEY))
+    )
+    await settle()
+    assert platform.telephony.legs[0].plan.offer.codecs == (OPUS,)
+
+
 # SRTP
 
 

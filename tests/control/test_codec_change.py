@@ -10,6 +10,7 @@ from clicktodial.control.port import (
     Answered,
     DigitHeard,
     Ended,
+    MediaChanged,
     OfferAnswered,
     Offered,
     OfferRefused,
@@ -185,11 +186,14 @@ async def test_answer_that_comes_too_late_puts_the_other_party_back(talk: Conver
     assert talk.goes_on
 
 
-async def test_party_that_cannot_be_put_back_ends_the_call(talk: Conversation) -> None:
+@pytest.mark.parametrize("said", [OfferRefused(488), OfferAnswered(description(OPUS))])
+async def test_party_that_cannot_be_put_back_ends_the_call(
+    talk: Conversation, said: OfferRefused | OfferAnswered
+) -> None:
     await talk.offer(G722)
     await talk.platform.wait(DECISION_S)
     await talk.other_answers(G722)
-    talk.other.on_event(OfferRefused(488))
+    talk.other.on_event(said)
     await settle()
     assert talk.platform.notifier.events[-1].reason is EndReason.OTHER
     assert [talk.first.hung_up, talk.other.hung_up] == [1, 1]
@@ -312,7 +316,7 @@ async def test_caller_may_change_its_codec_before_it_has_proved_anything(
 async def test_proof_that_overtakes_a_change_of_codec_refuses_it(
     platform: Any, answer: MediaDescription
 ) -> None:
-    platform.relay.codecs = WIDE
+    platform.relay.codecs = platform.relay.playable_codecs = WIDE
     platform.application = replace(
         platform.application, options=CallOptions(presence=PresenceProof.KEY)
     )
@@ -329,6 +333,14 @@ async def test_proof_that_overtakes_a_change_of_codec_refuses_it(
     assert caller.decisions == ["refused"]
     assert platform.relay.remote[Side.CALLER].codecs[0] == PCMA
     assert platform.telephony.legs[1].plan.offer.codecs == (PCMA,)
+
+
+async def test_answer_without_the_codec_in_use_is_not_followed(talk: Conversation) -> None:
+    before = dict(talk.relay.remote)
+    talk.first.on_event(MediaChanged(description(OPUS)))
+    await settle()
+    assert talk.relay.remote == before
+    assert talk.goes_on
 
 
 async def test_answer_of_a_leg_that_was_asked_nothing_is_followed(talk: Conversation) -> None:

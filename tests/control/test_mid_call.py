@@ -121,6 +121,16 @@ async def test_relay_that_cannot_be_patient_or_play_lets_the_call_go_on(
     assert platform.service.live_count == 1
 
 
+async def test_recording_that_never_began_has_nothing_to_pause(
+    platform: Any, answer: MediaDescription
+) -> None:
+    platform.relay.failing.update({"start_recording", "pause_recording"})
+    call_id = await platform.connect(answer, record=True)
+    await platform.service.set_recording_paused(platform.application, call_id, paused=True)
+    await settle()
+    assert platform.service.live_count == 1
+
+
 async def test_recording_that_cannot_be_resumed_is_told_as_failed(
     platform: Any, answer: MediaDescription
 ) -> None:

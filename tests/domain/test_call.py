@@ -67,6 +67,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.cause import (
     HANG_UP_CAUSE,
+    RELEASE_CAUSE,
     RING_TIMEOUT_CAUSE,
     EndReason,
     LegCause,
@@ -479,6 +480,23 @@ def test_ending_from_outside_hangs_up_every_live_leg(
     assert scene.call.state is CallState.ENDED
     assert scene.events[-1].reason is reason
     assert scene.call.next_deadline() is None
+
+
+@pytest.mark.parametrize("state", [_S.CALLING_CALLER, _S.CALLING_CALLEE, _S.CONNECTED])
+def test_release_is_kept_in_the_cause(state: CallState) -> None:
+    scene = scene_in(state, recorded=False)
+    scene.give(ReleaseRequested())
+    assert scene.call.end is not None
+    assert scene.call.end.cause == RELEASE_CAUSE
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_the_network_said_of_a_hang_up_is_kept_whole(side: Side) -> None:
+    cause = LegCause(LegOutcome.HUNG_UP, None, "BYE", 31, 'Q.850;cause=31;text="Normal"')
+    scene = scene_in(_S.CONNECTED, recorded=False)
+    scene.give(LegEnded(side, cause))
+    assert scene.call.end is not None
+    assert (scene.call.end.cause, scene.call.end.by) == (cause, EndedBy(side.value))
 
 
 def test_media_failure_is_kept_in_the_cause() -> None:

@@ -464,5 +464,5 @@ class CallMachine(RuleBasedStateMachine):
         assert sum(event.is_terminal for event in self.events) == 1
 
 
-CallMachine.TestCase.settings = settings(max_examples=500, stateful_step_count=30, deadline=None)
+CallMachine.TestCase.settings = settings(max_examples=500, stateful_step_count=30)
 TestCallInvariants = CallMachine.TestCase

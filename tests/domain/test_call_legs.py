@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from tests.domain.scene import (
-    CALLEE_ANSWERED,
     CALLEE_ENDED,
     CALLEE_MEDIA,
     CALLER_ANSWERED,
@@ -114,21 +113,19 @@ def test_caller_that_changes_its_codec_before_its_proof_is_followed() -> None:
 def test_legs_of_a_whole_call_are_kept() -> None:
     scene = Scene()
     scene.give(CallStarted())
-    scene.elapsed_s = 1.0
-    scene.give(LegRouted(CALLER, None, None))
     scene.elapsed_s = 2.0
-    scene.give(LegRouted(CALLER, "second", "call-id-2"), LegRinging(CALLER))
+    scene.give(LegRinging(CALLER))
     scene.elapsed_s = 3.0
-    scene.give(LegRinging(CALLER), LegAnswered(CALLER, replace(CALLER_MEDIA, crypto=KEYS)))
-    scene.give(LegRouted(CALLEE, "first", "call-id-3"))
+    answer = replace(CALLER_MEDIA, crypto=KEYS)
+    scene.give(LegRinging(CALLER), LegAnswered(CALLER, answer, "second", "call-id-2"))
     scene.elapsed_s = 5.0
-    scene.give(LegRinging(CALLER), CALLEE_ANSWERED)
-    at = {second: STARTED_AT + timedelta(seconds=second) for second in (1, 2, 3, 5)}
+    scene.give(LegRinging(CALLER), LegAnswered(CALLEE, CALLEE_MEDIA, "first", "call-id-3"))
+    at = {second: STARTED_AT + timedelta(seconds=second) for second in (0, 2, 3, 5)}
     assert scene.call.legs == {
         CALLER: LegRecord(
             trunk="second",
             sip_call_id="call-id-2",
-            placed_at=at[1],
+            placed_at=at[0],
             ringing_at=at[2],
             answered_at=at[3],
             codec="PCMU",
@@ -146,8 +143,15 @@ def test_legs_of_a_whole_call_are_kept() -> None:
 
 def test_leg_that_was_never_placed_has_no_record() -> None:
     scene = scene_in(_S.CALLING_CALLER)
-    scene.give(LegRinging(CALLEE))
-    assert scene.call.legs == {}
+    scene.give(LegRinging(CALLEE), LegRouted(CALLEE, "trunk", "call-id"))
+    assert CALLEE not in scene.call.legs
+
+
+def test_route_of_a_leg_that_was_not_answered_is_kept() -> None:
+    scene = scene_in(_S.CALLING_CALLEE)
+    assert scene.give(LegRouted(CALLEE, "third", "call-id-4")) == []
+    record = scene.call.legs[CALLEE]
+    assert (record.trunk, record.sip_call_id) == ("third", "call-id-4")
 
 
 def test_route_of_a_leg_that_was_hung_up_is_kept_and_asks_for_nothing() -> None:

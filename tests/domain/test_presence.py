@@ -1,5 +1,7 @@
 """Proof that a person answered the caller's phone, before the callee is rung."""
 
+from dataclasses import replace
+
 import pytest
 from tests.domain.scene import (
     CALLER_ANSWERED,
@@ -27,6 +29,7 @@ from clicktodial.domain.call_effect import (
 from clicktodial.domain.call_input import (
     ContinueRequested,
     KeyPressed,
+    LegAnswered,
     MediaFailed,
     ReleaseRequested,
     VoiceJudged,
@@ -182,6 +185,15 @@ def test_proof_that_does_not_come_in_time_ends_the_call(presence: PresenceProof,
     scene.wait(0.001)
     assert is_over(scene, text)
     assert scene.give(KEY) == []
+
+
+def test_phone_that_cannot_tell_keys_is_named_in_the_cause() -> None:
+    scene = scene_in(_S.CALLING_CALLER, options=CallOptions(presence=PresenceProof.KEY))
+    scene.give(LegAnswered(Side.CALLER, replace(CALLER_MEDIA, dtmf=None)))
+    # It may still tell one by SIP INFO.
+    assert state_of(scene) is _S.PROVING_PRESENCE
+    scene.wait(15)
+    assert is_over(scene, "No key was pressed, and the phone knows no telephone-event")
 
 
 def test_caller_who_hangs_up_without_proof_abandons() -> None:

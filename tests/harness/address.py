@@ -4,7 +4,6 @@ Programs that cannot bind port 0 (SIPp, the relay's fixed range) get a host nobo
 instead, so that tests may run side by side.
 """
 
-import itertools
 import os
 import socket
 import threading
@@ -15,18 +14,24 @@ Address = tuple[str, int]
 # 127.64.0.0/10: away from 127.0.0.1, where whatever runs on the machine listens.
 _SECOND_OCTETS = range(64, 128)
 _HOSTS_PER_SLICE = range(1, 255)
+_SLICES = len(_SECOND_OCTETS) * 256
+# Odd, so that all slices are gone through; far from the ids of the processes that run besides.
+_NEXT_SLICE = 4_321
 _lock = threading.Lock()
 
 
-def _hosts() -> Iterator[str]:
+def allocate_hosts(process_id: int) -> Iterator[str]:
+    """The loopback addresses of that process, one after the other."""
     # Workers that run at the same time have process ids close together, so that their residues
-    # differ; each id has a slice of 254 hosts, which are used again after the last.
-    second, third = divmod(os.getpid() % (len(_SECOND_OCTETS) * 256), 256)
-    for fourth in itertools.cycle(_HOSTS_PER_SLICE):
-        yield f"127.{_SECOND_OCTETS[second]}.{third}.{fourth}"
+    # differ; each has slices of 254 hosts. A host is not given twice: a program that runs for the
+    # whole session, such as the platform that many tests share, keeps its own to itself.
+    for turn in range(_SLICES):
+        second, third = divmod((process_id + turn * _NEXT_SLICE) % _SLICES, 256)
+        for fourth in _HOSTS_PER_SLICE:
+            yield f"127.{_SECOND_OCTETS[second]}.{third}.{fourth}"
 
 
-_allocator = _hosts()
+_allocator = allocate_hosts(os.getpid())
 
 
 def allocate_host() -> str:

@@ -1,6 +1,7 @@
 """An application that uses the v1 API, and the calls that it began."""
 
 import base64
+import time
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -93,18 +94,20 @@ class Application:
     ) -> "PlacedCall":
         """The request of click-to-dial-v1 4.6, which must succeed."""
         body = {"APPID": self.app_id, "sponsor": SPONSOR, "caller": caller, "callee": callee}
+        began_at = time.monotonic()
         answer = await self.post("clicktodialbegin", body | optional)
         assert answer.status == 200, answer
         assert answer.body["code"] == "0000000", answer
-        return PlacedCall(self, answer.body["result"]["callidentifier"])
+        return PlacedCall(self, answer.body["result"]["callidentifier"], began_at)
 
 
 class PlacedCall:
     """One call as the application sees it."""
 
-    def __init__(self, application: Application, call_id: str) -> None:
+    def __init__(self, application: Application, call_id: str, began_at: float) -> None:
         self.application = application
         self.call_id = call_id
+        self._began_at = began_at
 
     async def release(self, operation: str = "EndCall") -> Answer:
         """The release operation, whatever it answers."""
@@ -125,6 +128,12 @@ class PlacedCall:
     @property
     def statuses(self) -> list[str]:
         return [delivery.status for delivery in self.deliveries]
+
+    @property
+    def took_s(self) -> float:
+        """From the request to the arrival of what was told last: no call lasted longer, however
+        late a busy machine was with each step of it."""
+        return self.deliveries[-1].at - self._began_at
 
     async def wait_for(self, status: str, timeout_s: float = EVENT_TIMEOUT_S) -> Delivery:
         """The notification of that status."""

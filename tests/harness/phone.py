@@ -8,7 +8,7 @@ import asyncio
 import re
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
@@ -18,8 +18,18 @@ from tests.harness.tone import PACKET_SAMPLES, create_tone
 
 _WAIT_TIMEOUT_S = 10.0
 _PCMA_TYPE = 8
+_KEYS_TYPE = 101
+_KEYS = "0123456789*#ABCD"
+# RFC 4733 2.3: event, end bit and volume, duration in samples.
+_KEY_EVENT = struct.Struct("!BBH")
+_KEY_VOLUME = 10
+_KEY_PACKETS = 5
+# RFC 4733 2.5.1.4: the end of a key is told three times.
+_KEY_END_PACKETS = 3
 _RTP_HEADER = struct.Struct("!BBHII")
 _PACKET_S = 0.02
+# Where so many ports in a row are others', the kernel's choice of ports is not the reason.
+_BIND_ATTEMPTS_MAX = 100
 _SDP_HOST = re.compile(rb"^c=IN IP4 (\S+)", re.MULTILINE)
 _SDP_PORT = re.compile(rb"^m=audio (\d+)", re.MULTILINE)
 
@@ -90,6 +100,10 @@ class Phone:
     refuses_with: int | None = None
     rings: bool = True
     answers: bool = True
+    has_keys: bool = False
+    # Ports that others have on their hosts, and that this phone therefore does not bind on its
+    # own: whoever looks for its ports in what another phone was told finds no one else's.
+    foreign_ports: Container[int] = ()
     sip_received: list[Received] = field(default_factory=list)
     rtp_received: list[Received] = field(default_factory=list)
     state: PhoneState = PhoneState.IDLE
@@ -102,17 +116,27 @@ class Phone:
         self._invite: Request | None = None
         self._peer: Address = ("", 0)
         self._speaking: asyncio.Task[None] | None = None
+        # By the loop's clock; 0 while nothing was said.
+        self.spoke_from = 0.0
 
     async def start(self) -> Self:
         """Bind the SIP and the RTP socket."""
-        loop = asyncio.get_running_loop()
-        self._sip, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(self._on_sip), local_addr=(self.host, 0)
-        )
-        self._rtp, _ = await loop.create_datagram_endpoint(
-            lambda: _Socket(self._on_rtp), local_addr=(self.host, 0)
-        )
+        self._sip = await self._bind(self._on_sip)
+        self._rtp = await self._bind(self._on_rtp)
         return self
+
+    async def _bind(
+        self, on_datagram: Callable[[bytes, Address], None]
+    ) -> asyncio.DatagramTransport:
+        loop = asyncio.get_running_loop()
+        for _ in range(_BIND_ATTEMPTS_MAX):
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Socket(on_datagram), local_addr=(self.host, 0)
+            )
+            if transport.get_extra_info("sockname")[1] not in self.foreign_ports:
+                return transport
+            transport.close()
+        raise OSError(f"{self.host}: every port offered is another's")
 
     async def close(self) -> None:
         """Stop speaking and close the sockets."""
@@ -178,6 +202,18 @@ class Phone:
             self._send_tone(create_tone(frequency_hz, duration_s))
         )
         return self._speaking
+
+    async def press(self, key: str) -> None:
+        """Press a key for a tenth of a second, told as telephone-event (RFC 4733)."""
+        assert self._rtp is not None and self.has_keys
+        for number in range(_KEY_PACKETS + _KEY_END_PACKETS):
+            is_over = number >= _KEY_PACKETS
+            kind = _KEYS_TYPE | (0x80 if number == 0 else 0)  # the marker begins a key
+            header = _RTP_HEADER.pack(0x80, kind, number, 0, id(self) & 0xFFFFFFFF)
+            lasted = min(number + 1, _KEY_PACKETS) * PACKET_SAMPLES
+            event = _KEY_EVENT.pack(_KEYS.index(key), is_over << 7 | _KEY_VOLUME, lasted)
+            self._rtp.sendto(header + event, self.remote_rtp)
+            await asyncio.sleep(_PACKET_S)
 
     async def wait_for(self, state: PhoneState, timeout_s: float = _WAIT_TIMEOUT_S) -> None:
         """Wait until the phone is in that state."""
@@ -265,10 +301,12 @@ class Phone:
             f"s={self.number}",
             f"c=IN IP4 {host}",
             "t=0 0",
-            f"m=audio {port} RTP/AVP {_PCMA_TYPE}",
+            f"m=audio {port} RTP/AVP {_PCMA_TYPE}{f' {_KEYS_TYPE}' if self.has_keys else ''}",
             f"a=rtpmap:{_PCMA_TYPE} PCMA/8000",
-            "",
         ]
+        if self.has_keys:
+            lines += [f"a=rtpmap:{_KEYS_TYPE} telephone-event/8000", f"a=fmtp:{_KEYS_TYPE} 0-15"]
+        lines.append("")
         return "\r\n".join(lines).encode()
 
     # Audio
@@ -288,7 +326,7 @@ class Phone:
     async def _send_tone(self, tone: bytes) -> None:
         assert self._rtp is not None
         loop = asyncio.get_running_loop()
-        start = loop.time()
+        start = self.spoke_from = loop.time()
         for number in range(len(tone) // PACKET_SAMPLES):
             at = number * PACKET_SAMPLES
             header = _RTP_HEADER.pack(0x80, _PCMA_TYPE, number & 0xFFFF, at, id(self) & 0xFFFFFFFF)

@@ -19,7 +19,7 @@ STOP_TIMEOUT_S = 30.0
 _CLI_TIMEOUT_S = 60.0
 _READY_LINE = re.compile(r"^clicktodial ready http=(\S+) sip=(\S+)$")
 # Enough for some hundred calls; the host is the platform's own, so nobody else is in the range.
-_MEDIA_PORTS = (20_000, 29_999)
+MEDIA_PORTS = range(20_000, 30_000)
 
 Tables = Mapping[str, Mapping[str, Any]]
 
@@ -47,8 +47,8 @@ class Platform:
             "sip": {"host": self.host, "port": 0},
             "media": {
                 "host": self.host,
-                "port_min": _MEDIA_PORTS[0],
-                "port_max": _MEDIA_PORTS[1],
+                "port_min": MEDIA_PORTS.start,
+                "port_max": MEDIA_PORTS.stop - 1,
             },
             "storage": {"data_dir": str(self.data_dir)},
         }

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _STOP_TIMEOUT_S = 5.0
+# What was killed is gone at once, unless the machine is very busy.
+_REAP_TIMEOUT_S = 30.0
 
 
 class ProcessTimeout(Exception):
@@ -85,7 +87,7 @@ class OwnedProcess:
                 raise ProcessTimeout(f"{self.arguments}: still running") from error
             finally:
                 loop.remove_reader(self._pidfd)
-        return self._process.wait(timeout=_STOP_TIMEOUT_S)
+        return self._process.wait(timeout=_REAP_TIMEOUT_S)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone."""
@@ -97,7 +99,7 @@ class OwnedProcess:
         if self.is_running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(timeout=_STOP_TIMEOUT_S)
+        self._process.wait(timeout=_REAP_TIMEOUT_S)
         self._release()
 
     def stop(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:

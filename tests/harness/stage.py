@@ -11,7 +11,7 @@ import pytest
 from tests.harness.address import Address, format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
 from tests.harness.phone import Phone
-from tests.harness.platform import Platform, Tables
+from tests.harness.platform import MEDIA_PORTS, Platform, Tables
 from tests.harness.sink import Behaviour, Sink
 from tests.harness.sipp import Sipp
 from tests.harness.switch import Switch
@@ -97,6 +97,7 @@ class Stage:
         rings: bool = True,
         answers: bool = True,
         refuses_with: int | None = None,
+        has_keys: bool = False,
     ) -> Phone:
         """A phone in the test's own hands, for one call."""
         phone = Phone(
@@ -105,6 +106,13 @@ class Stage:
             rings=rings,
             answers=answers,
             refuses_with=refuses_with,
+            has_keys=has_keys,
+            foreign_ports={
+                *MEDIA_PORTS,
+                self.platform.sip[1],
+                self.switch.address[1],
+                self.backup.address[1],
+            },
         )
         self._phones.append(await phone.start())
         await self.switch.connect(number, phone.sip_address)

@@ -8,7 +8,7 @@ from tests.harness.address import Address, allocate_host
 from tests.harness.switch import Direction, Impairment, Switch
 
 NUMBER = "8613912345673"
-_WAIT_S = 5.0
+_WAIT_S = 20.0
 
 
 def _message(start_line: str, call_id: str = "a", method: str = "INVITE") -> bytes:

@@ -24,7 +24,7 @@ TOLERANCE_HZ = 10.0
 TALK_S = 1.5
 PASSWORD = "trunk-password"
 # The promise is a second; what a busy machine needs comes on top.
-TAKEN_UP_WITHIN_S = 5.0
+TAKEN_UP_WITHIN_S = 20.0
 POLL_S = 0.05
 
 

@@ -13,6 +13,7 @@ from tests.sip.test_crypto import KEY_80, OURS
 from clicktodial.control.port import (
     Answered,
     DigitReceived,
+    EarlyMedia,
     Ended,
     OfferAnswered,
     Offered,
@@ -22,6 +23,7 @@ from clicktodial.domain.cause import LegOutcome
 from clicktodial.domain.media import (
     PCMA,
     PCMU,
+    TELEPHONE_EVENT,
     MediaAddress,
     MediaDescription,
     MediaDirection,
@@ -92,6 +94,16 @@ async def test_call_of_srtp_stays_that(tmp_path: Path) -> None:
         assert [key.tag for key in offered.media.crypto] == [8]
         assert conversation.leg.answer_offer(PCMA)
         await conversation.phone.wait_sent("CSeq: 11 ACK")
+        await hang_up(conversation)
+
+
+async def test_phone_that_moves_before_it_answers_is_followed(tmp_path: Path) -> None:
+    async with open_conversation(tmp_path, "update_before_answer.xml") as conversation:
+        first, second = conversation.all_of(EarlyMedia)
+        assert first.media.codecs == (PCMA,)
+        address = MediaAddress("127.0.0.9", 40_000)
+        assert second.media == MediaDescription(address, (PCMU,), TELEPHONE_EVENT)
+        assert conversation.all_of(Answered) == [Answered(second.media)]
         await hang_up(conversation)
 
 

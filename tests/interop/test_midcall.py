@@ -25,6 +25,29 @@ async def test_party_holds_and_resumes_by_every_means(stage: Stage, holder: str)
     assert stage.switch.labels(other, Direction.TO_PHONE).count("INVITE") == 1
 
 
+@pytest.mark.parametrize(
+    ("wanting", "other", "codec"),
+    [
+        ("want_new_codec.xml", "follow_new_codec.xml", "PCMU"),
+        ("want_refused_codec.xml", "refuse_new_codec.xml", "PCMA"),
+    ],
+)
+async def test_party_that_wants_another_codec_gets_it_where_the_other_agrees(
+    stage: Stage, wanting: str, other: str, codec: str
+) -> None:
+    await stage.sipp(other, CALLER)
+    callee = await stage.sipp(wanting, CALLEE)
+    call = await stage.begin()
+    await callee.wait_sent("CSeq: 10 ACK")
+    await call.release()
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"]) == (ANSWERED, "HangUp")
+    await stage.phones_agree()
+    shown = await stage.platform.command("calls", "show", call.call_id)
+    legs = shown["call"]["legs"]
+    assert [legs[side]["codec"] for side in ("caller", "callee")] == [codec, codec]
+
+
 async def test_transfer_is_refused_and_the_call_goes_on(stage: Stage) -> None:
     await stage.sipp("answer.xml", CALLER)
     await stage.sipp("refer.xml", CALLEE, pause_ms=200)

@@ -7,6 +7,8 @@ from tests.harness.switch import Direction
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# A caller who hangs up only after the callee was dialled, and answered, on a busy machine.
+TALK_MS = 1500
 # DESIGN: 486/600 busy; 408/480 no answer; a decline is told as busy; all else is failure.
 REFUSALS = [
     ("486 Busy Here", "Busy"),
@@ -36,7 +38,7 @@ async def test_callee_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
 
 
 async def test_caller_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
-    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=500)
+    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=TALK_MS)
     await stage.sipp("answer.xml", CALLEE)
     call = await stage.begin()
     end = await call.wait_for_end()
@@ -45,7 +47,7 @@ async def test_caller_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
 
 
 async def test_caller_bye_while_callee_rings_ends_as_abandon_and_cancels(stage: Stage) -> None:
-    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=500)
+    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=TALK_MS)
     await stage.sipp("ring_until_cancelled.xml", CALLEE)
     call = await stage.begin()
     end = await call.wait_for_end()
@@ -112,8 +114,9 @@ async def test_release_while_caller_rings_cancels(stage: Stage) -> None:
     end = await call.wait_for_end()
     assert (call.statuses, end["reason"]) == (CALLER_NOT_ANSWERED, "Other")
     await stage.phones_agree()
-    last_two = stage.switch.labels(CALLER, Direction.TO_PHONE)[-2:]
-    assert last_two == ["CANCEL", "ACK"]
+    # What a slow phone made the platform repeat is told once.
+    told = list(dict.fromkeys(stage.switch.labels(CALLER, Direction.TO_PHONE)))
+    assert told[-2:] == ["CANCEL", "ACK"]
 
 
 async def test_release_while_callee_rings_cancels_callee_and_byes_caller(stage: Stage) -> None:

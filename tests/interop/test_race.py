@@ -20,7 +20,8 @@ async def test_answer_across_cancel_of_released_caller_gets_ack_and_bye(stage: S
 
 
 async def test_answer_across_cancel_of_abandoned_callee_gets_ack_and_bye(stage: Stage) -> None:
-    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=400)
+    # Long enough that the callee rings by then on a busy machine too.
+    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=1500)
     await stage.sipp("answer_across_cancel.xml", CALLEE)
     call = await stage.begin()
     end = await call.wait_for_end()
@@ -39,12 +40,16 @@ async def test_repeated_answer_after_lost_ack_is_acknowledged_again(
     end = await call.wait_for_end()
     assert (call.statuses, end["reason"]) == (ANSWERED, "HangUp")
     await stage.phones_agree()
-    assert stage.switch.labels(CALLEE, Direction.TO_PHONE).count("ACK") == lost_acks + 1
+    # One for each answer: a slow phone may repeat it once more than was lost.
+    answers = stage.switch.labels(CALLEE, Direction.FROM_PHONE).count("200 INVITE")
+    acks = stage.switch.labels(CALLEE, Direction.TO_PHONE).count("ACK")
+    assert lost_acks + 1 <= acks <= answers
 
 
 async def test_every_datagram_doubled_changes_nothing(stage: Stage) -> None:
-    await stage.sipp("answer.xml", CALLER)
-    await stage.sipp("answer_then_hang_up.xml", CALLEE, pause_ms=300)
+    # SIPp takes a second INVITE that comes after its answer for an unexpected one.
+    await stage.sipp("answer.xml", CALLER, patient=True)
+    await stage.sipp("answer_then_hang_up.xml", CALLEE, pause_ms=300, patient=True)
     stage.switch.impairment = Impairment(doubled=1.0)
     call = await stage.begin()
     end = await call.wait_for_end()
@@ -83,7 +88,8 @@ async def test_lost_ack_of_refusal_is_sent_again(stage: Stage) -> None:
     end = await call.wait_for_end()
     assert (call.statuses, end["reason"]) == (NOT_ANSWERED, "CalleeBusy")
     await stage.phones_agree()
-    assert stage.switch.labels(CALLEE, Direction.TO_PHONE).count("ACK") == 3
+    refusals = stage.switch.labels(CALLEE, Direction.FROM_PHONE).count("486 INVITE")
+    assert 3 <= stage.switch.labels(CALLEE, Direction.TO_PHONE).count("ACK") <= refusals
 
 
 async def test_second_answer_of_fork_gets_ack_and_bye(stage: Stage) -> None:

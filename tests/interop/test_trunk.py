@@ -13,7 +13,7 @@ from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, lend, open
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Ringing must outlast the trunk that says nothing.
-ANSWER_TIMEOUT_S = 1
+ANSWER_TIMEOUT_S = 2
 TABLES = {"calls": {"caller_ring_timeout_s": 8, "callee_ring_timeout_s": 8}}
 
 

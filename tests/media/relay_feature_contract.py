@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import soundfile
+from tests.audio.opus_stream import encode_opus
 from tests.media.relay_contract import (
     CALLEE_AUDIO,
     CALLER_AUDIO,
@@ -28,6 +29,7 @@ from tests.media.relay_contract import (
 )
 from tests.media.rtp_phone import SAMPLES_PER_PACKET, RtpPhone
 
+from clicktodial.audio.g722 import encode_g722
 from clicktodial.control.port import (
     AnswerJudged,
     AnswerVerdict,
@@ -55,6 +57,9 @@ from clicktodial.media.g711 import encode_g711
 from clicktodial.recordings.render import RenderJob, render_recording
 
 RATE_HZ = 8_000
+WIDEBAND_HZ = 16_000
+# Above what a narrowband recording could hold.
+WIDEBAND_TONE_HZ = 5_000
 PACKET_S = 0.02
 # What nobody may hear or find on the disk.
 SECRET = b"\x77" * SAMPLES_PER_PACKET
@@ -576,6 +581,34 @@ class RelayFeatureContract:
         if codec in (PCMA, PCMU):
             payloads = [packet.payload for packet in packets]
             assert strongest_frequency_hz(payloads, codec.name) == pytest.approx(450, abs=10)
+
+    @pytest.mark.parametrize("codec", [G722, OPUS], ids=lambda codec: codec.name)
+    async def test_wideband_side_is_recorded_in_its_band(
+        self, relay: Relay, stage: FeatureStage, tmp_path: Path, codec: Codec
+    ) -> None:
+        if codec not in relay.codecs:
+            pytest.skip("the relay does not carry it")
+        await stage.connect(codec)
+        await stage.session.start_recording()
+        time_s = np.arange(WIDEBAND_HZ) / WIDEBAND_HZ
+        tone = (8_000 * np.sin(2 * np.pi * WIDEBAND_TONE_HZ * time_s)).astype(np.int16)
+        stage.caller.clock_step = codec.clock_rate // 50
+        if codec is OPUS:
+            payloads = encode_opus(tone, WIDEBAND_HZ)
+        else:
+            coded = encode_g722(tone)
+            payloads = [coded[at : at + 160] for at in range(0, len(coded), 160)]
+        await stage.say_unheard(Side.CALLER, payloads, codec.payload_type)
+        capture = await stage.session.close()
+        assert capture is not None
+        target = tmp_path / "recording.wav"
+        render_recording(RenderJob.of(capture, str(target)))
+        pcm, rate_hz = soundfile.read(target, dtype="int16", always_2d=True)
+        assert rate_hz == WIDEBAND_HZ
+        assert len(pcm) >= WIDEBAND_HZ * 0.9
+        middle = pcm[-WIDEBAND_HZ * 3 // 4 : -WIDEBAND_HZ // 4, 0]
+        found = np.argmax(np.abs(np.fft.rfft(middle))) * WIDEBAND_HZ / len(middle)
+        assert found == pytest.approx(WIDEBAND_TONE_HZ, abs=5)
 
     @pytest.mark.parametrize("codec", [PCMA, OPUS], ids=lambda codec: codec.name)
     async def test_side_can_be_muted_in_every_codec(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, Codec, MediaAddress, MediaDescription
 
-HEARD_TIMEOUT_S = 5.0
+HEARD_TIMEOUT_S = 15.0
 SAMPLES_PER_PACKET = 160
 
 
@@ -33,6 +33,8 @@ class RtpPhone(asyncio.DatagramProtocol):
     def __init__(self, ssrc: int) -> None:
         self.heard: asyncio.Queue[RtpPacket] = asyncio.Queue()
         self._ssrc = ssrc
+        # Of the codec that it speaks: 960 for Opus.
+        self.clock_step = SAMPLES_PER_PACKET
         self._sequence = 0
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -96,7 +98,7 @@ class RtpPhone(asyncio.DatagramProtocol):
     @property
     def timestamp(self) -> int:
         """That of the next packet."""
-        return self._sequence * SAMPLES_PER_PACKET
+        return self._sequence * self.clock_step
 
     async def hear(self) -> RtpPacket:
         """The next packet; TimeoutError where none comes."""

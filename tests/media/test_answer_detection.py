@@ -73,6 +73,19 @@ def test_beep_within_speech_that_is_short_is_a_machine() -> None:
     assert judge(speak(0.5), silence(0.4), beep(0.4), silence(2))[0] is MACHINE
 
 
+@pytest.mark.parametrize(
+    "whistle",
+    [
+        limit(beep(0.8) * np.exp(-np.arange(6_400) / 720)),
+        limit(beep(0.8) * np.geomspace(0.02, 1, 6_400)),
+        np.concatenate([beep(0.1, hz) for hz in (600, 700, 800, 900, 1_000, 1_100)]),
+    ],
+    ids=["a plucked string", "one that swells", "one that glides"],
+)
+def test_tone_that_is_not_steady_is_no_beep(whistle: Pcm) -> None:
+    assert judge(silence(0.3), whistle, silence(2))[0] is not MACHINE
+
+
 @pytest.mark.parametrize("pitch_hz", [90, 130, 220, 330])
 def test_voice_that_holds_a_tone_is_no_beep(pitch_hz: int) -> None:
     assert judge(silence(0.3), vowel(0.8, pitch_hz), silence(2))[0] is HUMAN

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from tests.harness.virtual_time import jump
 
 from clicktodial.control.port import RelayError
 from clicktodial.media.channel import (
@@ -17,7 +18,6 @@ from clicktodial.media.channel import (
 )
 
 EVENT_TIMEOUT_S = 5.0
-SHORT_TIMEOUT_S = 0.1
 
 
 class Peer:
@@ -56,13 +56,6 @@ class Peer:
 @pytest_asyncio.fixture
 async def peer() -> AsyncIterator[Peer]:
     peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest_asyncio.fixture
-async def impatient() -> AsyncIterator[Peer]:
-    peer = Peer(SHORT_TIMEOUT_S)
     yield peer
     peer.close()
 
@@ -122,34 +115,36 @@ async def test_command_that_is_too_long_is_refused(peer: Peer) -> None:
         peer.channel.request("x" * (COMMAND_BYTES_MAX + 1))
 
 
-async def test_command_never_answered_fails_in_time(impatient: Peer) -> None:
-    future = impatient.channel.request("C0")
+async def test_command_never_answered_fails_in_time(peer: Peer) -> None:
+    future = peer.channel.request("C0")
+    jump(EVENT_TIMEOUT_S)
     async with asyncio.timeout(EVENT_TIMEOUT_S):
         with pytest.raises(RelayError, match="in time"):
             await future
-    assert not impatient.channel.is_usable
+    assert not peer.channel.is_usable
     with pytest.raises(RelayError):
-        impatient.channel.request("C1")
+        peer.channel.request("C1")
 
 
-async def test_lost_reply_gives_nobody_the_reply_of_another(impatient: Peer) -> None:
+async def test_lost_reply_gives_nobody_the_reply_of_another(peer: Peer) -> None:
     """Of two replies one is lost; what comes late is dropped until the channel is in step."""
-    first, second = impatient.channel.request("C0"), impatient.channel.request("C1")
-    assert await impatient.read(2) == ["C0", "C1"]
-    impatient.answer("answer to C1\n")
+    first, second = peer.channel.request("C0"), peer.channel.request("C1")
+    assert await peer.read(2) == ["C0", "C1"]
+    peer.answer("answer to C1\n")
     assert await first == "answer to C1"  # nobody can tell yet
+    jump(EVENT_TIMEOUT_S)
     with pytest.raises(RelayError):
         await second
-    assert await impatient.read(1) == ["V"]
-    impatient.answer("late\nE77\n20040107\n")
+    assert await peer.read(1) == ["V"]
+    peer.answer("late\nE77\n20040107\n")
     async with asyncio.timeout(EVENT_TIMEOUT_S):
         while True:
-            if impatient.channel.is_usable:
+            if peer.channel.is_usable:
                 break
             await asyncio.sleep(0)
-    third = impatient.channel.request("C2")
-    assert await impatient.read(1) == ["C2"]
-    impatient.answer("answer to C2\n")
+    third = peer.channel.request("C2")
+    assert await peer.read(1) == ["C2"]
+    peer.answer("answer to C2\n")
     assert await third == "answer to C2"
 
 

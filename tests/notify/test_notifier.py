@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
+from tests.harness.address import allocate_host
 from tests.notify.conftest import APP
 from tests.notify.support import (
+    PATIENCE_S,
     SIGNING_SECRET,
     TIMING,
     ApplicationServer,
@@ -228,9 +230,9 @@ async def test_dead_server_is_probed_only_and_gets_all_when_it_lives_again(
 
 
 async def test_refused_connection_is_kept_and_told(stack: Stack) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    stack.applications.put(create_application("down", f"http://127.0.0.1:{port}"))
+    with socket.create_server((allocate_host(), 0)) as listener:
+        host, port = listener.getsockname()
+    stack.applications.put(create_application("down", f"http://{host}:{port}"))
     call = await stack.place("down")
     await stack.wait_states(call, [GIVEN_UP])
     assert "cannot connect" in (stack.records(call)[0].last_error or "")
@@ -405,7 +407,7 @@ async def test_close_leaves_what_is_under_way_pending(tmp_path: Path) -> None:
         await stack.open()
         call = await stack.place(APP, events=2)
         await server.wait_asked(1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await stack.close()
         server.answer = lambda received: web.Response()
         await stack.open()

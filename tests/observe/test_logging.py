@@ -106,6 +106,17 @@ def test_number_in_any_text_is_masked(text: str, told: str) -> None:
     assert line["several"] == [told, {"a": [told]}]
 
 
+def test_key_of_srtp_in_any_text_is_hidden() -> None:
+    key = "inline:WnD7c1ksDGs+dIefCEo8omPg4uO8DYIinNGL5yxQ"
+    sdp = f"m=audio 4 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {key}|2^20\r\n"
+    stream = configure()
+    log.info("x", text=sdp, raw=sdp.encode(), several=[{"body": sdp}], exception=sdp)
+    line = only_line(stream)
+    assert "WnD7" not in stream.getvalue()
+    for told in (line["text"], line["raw"], line["several"][0]["body"], line["exception"]):
+        assert "inline:[hidden]|2^20" in told
+
+
 def test_number_object_is_masked() -> None:
     stream = configure()
     log.info("x", caller=parse_number("8613912345673"))

@@ -153,7 +153,7 @@ def test_capture_of_no_packet_is_empty(tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=2_000), is_pcap=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_garbage_is_refused_or_read_within_bounds(
     tmp_path: Path, content: bytes, is_pcap: bool
 ) -> None:
@@ -168,7 +168,7 @@ def test_garbage_is_refused_or_read_within_bounds(
     frames=st.lists(st.binary(max_size=120), max_size=20),
     flips=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=30),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_flipped_bytes_are_refused_or_read_within_bounds(
     tmp_path: Path, frames: list[bytes], flips: list[tuple[int, int]]
 ) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ from clicktodial.recordings.worker_pool import WorkerError, WorkerPool
 APP_ID = AppId("12345678")
 DAY = "2023/11/14"  # that of START_US
 EVENT_TIMEOUT_S = 20.0
+# Rendering takes a quarter of a second, in which the worker must be met.
+CATCHES_MAX = 20
 
 
 class MemoryCatalog:
@@ -217,21 +218,46 @@ async def test_worker_killed_in_the_middle_publishes_nothing_and_another_does_it
     recorder: FileRecorder, tmp_path: Path, catalog: MemoryCatalog
 ) -> None:
     packets = Sender(1_800).create_packets(Network())
-    capture = Capture(write_capture(tmp_path / "caller.rtp", packets), None, START_US / 1e6)
     (pid,) = worker_pids()
-    recording_id = create_recording_id()
-    finishing = asyncio.create_task(
-        recorder.finish(recording_id, create_call_id(), APP_ID, capture)
-    )
-    target = tmp_path / "recordings" / DAY / f"{recording_id}.wav"
-    unfinished = target.with_name(f".{target.name}.part")
-    await wait_for(lambda: unfinished.exists() and unfinished.stat().st_size > 0)
-    os.kill(pid, signal.SIGSTOP)
-    assert not target.exists()
+    for _ in range(CATCHES_MAX):
+        capture = Capture(write_capture(tmp_path / "caller.rtp", packets), None, START_US / 1e6)
+        recording_id = create_recording_id()
+        finishing = asyncio.create_task(
+            recorder.finish(recording_id, create_call_id(), APP_ID, capture)
+        )
+        target = tmp_path / "recordings" / DAY / f"{recording_id}.wav"
+        if await is_stopped_in_the_middle(pid, target):
+            break
+        # On a busy machine it may be done before it is stopped.
+        os.kill(pid, signal.SIGCONT)
+        assert (await finishing).result is RecordingResult.SUCCESS
+        target.unlink()
+    else:
+        pytest.fail("the worker was never met in the middle")
     os.kill(pid, signal.SIGKILL)
     assert (await finishing).result is RecordingResult.SUCCESS
     assert published(tmp_path) == [target]
     assert catalog.recordings[recording_id].size_bytes == target.stat().st_size
+
+
+async def is_stopped_in_the_middle(pid: int, target: Path) -> bool:
+    """Stop the worker once it writes that file; false where it had finished by then."""
+    unfinished = target.with_name(f".{target.name}.part")
+    await wait_for(lambda: target.exists() or has_content(unfinished))
+    os.kill(pid, signal.SIGSTOP)
+    await wait_for(lambda: state_of(pid) == "T")
+    return not exists(str(target))
+
+
+def has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:  # not yet there, or renamed meanwhile
+        return False
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 async def test_many_recordings_at_once_are_all_made(
@@ -262,10 +288,8 @@ async def test_recorder_closed_refuses_and_leaves_no_process(
 async def test_job_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     pool = WorkerPool(workers=1, job_timeout_s=0.05)
     capture = write_capture(tmp_path / "a.rtp", Sender(900).create_packets(Network()))
-    begun = time.monotonic()
-    with pytest.raises(WorkerError):
+    with pytest.raises(WorkerError, match="not done within"):
         await pool.run(RenderJob(capture, None, None, str(tmp_path / "2026/a.wav")))
-    assert time.monotonic() - begun < 5
     assert not worker_pids()
     await pool.close()
 

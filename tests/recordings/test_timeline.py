@@ -32,7 +32,7 @@ def envelope_by_definition(lateness: list[int]) -> list[int]:
     seed=st.integers(0, 2**32),
     count=st.one_of(st.integers(1, 120), st.integers(480, 1_600)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_envelope_of_any_series_is_the_defined_one(seed: int, count: int) -> None:
     lateness = np.random.default_rng(seed).integers(-5_000, 5_000, count)
     expected = envelope_by_definition(lateness.tolist())

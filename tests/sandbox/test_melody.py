@@ -42,7 +42,7 @@ def tone(frequency_hz: float, seconds: float, amplitude: float = 0.3) -> Samples
     return (amplitude * np.sin(2 * np.pi * frequency_hz * time_s)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     digits=DIGITS,
     start=st.integers(0, PERIOD_SAMPLES - 1),
@@ -58,7 +58,7 @@ def test_melody_from_any_point_after_g711_is_identified(
     assert found.digits == digits
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(digits=DIGITS, seed=st.integers(0, 2**32 - 1))
 def test_melody_with_noise_and_a_tenth_lost_is_identified(digits: str, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -421,6 +421,15 @@ def test_glare_waits_and_refreshes_again() -> None:
     assert read(again).cseq == read(update).cseq + 1
 
 
+def test_refreshes_that_meet_are_both_answered() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
+    [(_, update)] = call.harness.advance(SE_S / 2)
+    assert summaries(call.ask("UPDATE", 2)) == ["200 UPDATE"]
+    assert answer_refresh(call, update, 200, f"Session-Expires: {SE_S};refresher=uac") == []
+    [(after_s, _)] = call.harness.advance(SE_S / 2)
+    assert after_s == SE_S / 2
+
+
 def test_glare_is_tried_again_within_seconds() -> None:
     call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S)
     [(_, update)] = call.harness.advance(SE_S / 2)

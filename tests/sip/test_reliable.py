@@ -1,23 +1,30 @@
 """Provisional responses that want a PRACK (RFC 3262)."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
 from tests.sip.support import (
     ANSWER,
     ANSWER_SDP,
+    OFFER,
+    PEER,
     Harness,
     create_harness,
+    create_request,
     create_response,
+    describe,
     header_lines,
     read,
     summaries,
     summary,
 )
 
+from clicktodial.domain.media import G722, PCMA, PCMU, MediaAddress
 from clicktodial.sip.client_transaction import FORKS_MAX
 from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.sdp import parse_sdp, serialize_sdp
 from clicktodial.sip.session import Session
 
 CONTACT = "Contact: <sip:192.0.2.9:5080>"
@@ -119,3 +126,102 @@ def test_refusal_after_a_reliable_response_leaves_nothing() -> None:
     assert summaries(harness.receive(create_response(invite, 486))) == ["ACK"]
     harness.advance(60.0)
     assert (harness.agent.transaction_count, harness.agent.session_count) == (0, 0)
+
+
+# UPDATE before the 200 (RFC 3311)
+
+
+def update(
+    harness: Harness, invite: bytes, cseq: int = 1, *, sdp: bytes = b"", tag: str = "peer"
+) -> list[bytes]:
+    """What we answer to that UPDATE of a fork."""
+    message = read(invite)
+    request = create_request(
+        "UPDATE", branch=f"z9hG4bKupdate{cseq}{tag}", cseq=cseq, to_tag=message.from_tag,
+        from_tag=tag, call_id=message.call_id, sdp=sdp,
+        lines=("Contact: <sip:moved@192.0.2.77:5099>",),
+    )  # fmt: skip
+    return harness.receive(request)
+
+
+MOVED = dataclasses.replace(ANSWER, address=MediaAddress("192.0.2.80", 33_000))
+
+
+def test_update_of_a_fork_that_answered_reliably_moves_its_early_media() -> None:
+    harness, session, invite = start()
+    [prack] = ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    harness.receive(create_response(prack, 200))
+    harness.events()
+    [ok] = update(harness, invite, sdp=serialize_sdp(MOVED))
+    assert summary(ok) == "200 UPDATE"
+    assert header_lines(ok, "Contact") == ["<sip:192.0.2.1:5060>"]
+    answered = parse_sdp(read(ok).body)
+    assert (answered.address, answered.codecs, answered.dtmf) == (
+        OFFER.address, (PCMA,), OFFER.dtmf,
+    )  # fmt: skip
+    assert b" 2 IN IP4 " in read(ok).body
+    assert harness.events() == [SessionEarlyMedia(MOVED)]
+    # A 200 stands by what was agreed on last, whatever it repeats.
+    harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP))
+    assert harness.events()[-1] == SessionAnswered(MOVED)
+    # What we say later is newer.
+    session.reoffer(OFFER, harness.now)
+    [reinvite] = harness.sent()
+    assert b" 3 IN IP4 " in read(reinvite).body
+
+
+def test_update_may_take_another_codec_of_our_offer_and_no_other() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    harness.events()
+    assert summaries(update(harness, invite, 1, sdp=describe(G722))) == ["488 UPDATE"]
+    assert summaries(update(harness, invite, 2, sdp=b"nonsense")) == ["488 UPDATE"]
+    assert harness.events() == []
+    [ok] = update(harness, invite, 3, sdp=describe(G722, PCMU))
+    assert parse_sdp(read(ok).body).codecs == (PCMU,)
+    [event] = harness.events()
+    assert isinstance(event, SessionEarlyMedia)
+    assert event.media.codecs == (PCMU,)
+
+
+def test_update_before_our_offer_is_answered_is_491_unless_it_offers_nothing() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1)
+    assert summaries(update(harness, invite, 1, sdp=ANSWER_SDP)) == ["491 UPDATE"]
+    assert summaries(update(harness, invite, 1, sdp=ANSWER_SDP, tag="other")) == ["491 UPDATE"]
+    assert summaries(update(harness, invite, 2)) == ["200 UPDATE"]
+    assert summaries(update(harness, invite, 2, tag="other")) == ["200 UPDATE"]
+    assert summaries(update(harness, invite, 1)) == ["491 UPDATE"]  # the first one again
+    # The new Contact is where the next PRACK goes.
+    harness.agent.receive(
+        create_response(invite, 180, lines=(CONTACT, "Require: 100rel", "RSeq: 2")),
+        PEER,
+        harness.now,
+    )
+    assert harness.sent_to() == [("PRACK", ("192.0.2.77", 5099))]
+
+
+def test_update_of_a_fork_out_of_order_is_500() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    assert summaries(update(harness, invite, 5)) == ["200 UPDATE"]
+    assert summaries(update(harness, invite, 4)) == ["500 UPDATE"]
+
+
+def test_update_of_one_fork_is_nothing_to_another() -> None:
+    harness, _, invite = start()
+    for tag in ("one", "two"):
+        ring(harness, invite, 1, status=183, sdp=ANSWER_SDP, tag=tag)
+    update(harness, invite, sdp=serialize_sdp(MOVED), tag="one")
+    harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP, tag="two"))
+    assert harness.events()[-1] == SessionAnswered(ANSWER)
+
+
+def test_update_of_another_kind_of_body_is_415() -> None:
+    harness, _, invite = start()
+    message = read(invite)
+    request = create_request(
+        "UPDATE", to_tag=message.from_tag, from_tag="peer", call_id=message.call_id, body=b"x",
+        lines=("Content-Type: text/plain",),
+    )  # fmt: skip
+    assert summaries(harness.receive(request)) == ["415 UPDATE"]

@@ -144,7 +144,7 @@ class Mischief:
         assert self.harness.agent.next_deadline() is None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32), st.integers(1, 120))
 def test_peer_that_keeps_to_no_rule_does_no_harm(seed: int, steps: int) -> None:
     mischief = Mischief(seed)
@@ -154,7 +154,7 @@ def test_peer_that_keeps_to_no_rule_does_no_harm(seed: int, steps: int) -> None:
     mischief.finish()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=400), max_size=20))
 def test_any_datagrams_are_dropped_or_answered(datagrams: list[bytes]) -> None:
     harness = Harness(create_agent())

@@ -5,16 +5,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from clicktodial.domain.application import NO_LIMITS
 from clicktodial.storage import migration, table
-from clicktodial.storage.engine import open_engine
+from clicktodial.storage.administration import Administration
+from clicktodial.storage.engine import migration_transaction, open_engine
 from clicktodial.storage.error import DatabaseUrlInvalid
-from clicktodial.storage.migration import SCHEMA_VERSION, migrate
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.migration import SCHEMA_VERSION, migrate, migrate_engine
+from clicktodial.storage.secret import SecretVault
 
 
 def test_schema_version_is_the_newest_migration() -> None:
@@ -32,6 +37,33 @@ def test_migrate_on_empty_database_makes_the_tables_of_the_code(empty_url: str) 
         version = connection.execute(text("SELECT version FROM administration")).scalar_one()
     engine.dispose()
     assert version == 1
+
+
+def test_rows_of_an_older_version_have_no_limits_and_no_legs(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    scripts = Path(migration.__file__).parent / "migrations"
+    with migration_transaction(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.execute(
+            text("INSERT INTO enterprise (id, name, status) VALUES ('acme', 'Acme', 'active')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO call (id, node_id, app_id, sponsor_e164, sponsor_written,"
+                " caller_e164, caller_written, callee_e164, callee_written, begun_at, state,"
+                " duration_s, event_count) VALUES"
+                " ('c', 'n', 'a', '+1', '1', '+2', '2', '+3', '3', 0, 'ended', 0, 0)"
+            )
+        )
+    migrate_engine(engine)
+    administration = Administration(engine, SecretVault(bytes(32)), region="CN")
+    assert administration.show_enterprise("acme").limits == NO_LIMITS
+    record, _ = CallHistory(engine).call("c")
+    assert record.legs == {}
+    engine.dispose()
 
 
 def test_migrate_twice_changes_nothing(empty_url: str) -> None:

@@ -8,10 +8,14 @@ import typer
 import uvloop
 from rich.console import Console
 
+from clicktodial.bench.comparison import compare, show_comparison
 from clicktodial.bench.error import BenchError
 from clicktodial.bench.export import render_json
 from clicktodial.bench.measurement import Options, measure, profile_path
 from clicktodial.bench.profiler import find_costliest, require_profiler
+from clicktodial.bench.relay_cost import RelayOptions, measure_relays
+from clicktodial.bench.relay_server import DRIVERS
+from clicktodial.bench.relay_table import show_relays
 from clicktodial.bench.table import show
 
 RATES_DEFAULT = "20,50,100,150,200,300"
@@ -20,6 +24,9 @@ RATE_MAX = 5_000.0
 DURATION_S_MAX = 600.0
 HOLD_S_MAX = 60.0
 MEMORY_CALLS_MAX = 4_000
+# Two sockets each, of this process; and four ports of the relay's.
+RELAY_CALLS_MAX = 400
+PAIRS_MAX = 100
 _FUNCTIONS_SHOWN = 25
 
 
@@ -34,7 +41,12 @@ def parse_rates(text: str) -> tuple[float, ...]:
     return rates
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     rates: Annotated[
         str, typer.Option(help="Calls a second, one measurement each.")
     ] = RATES_DEFAULT,
@@ -62,6 +74,8 @@ def main(
     platform: Annotated[Path | None, typer.Option(help="The program that is measured.")] = None,
 ) -> None:
     """Offer calls to a platform of its own at rising rates, and print what each costs."""
+    if context.invoked_subcommand is not None:
+        return
     program = platform or Path(sys.executable).with_name("clicktodial")
     options = Options(
         command=(str(program),),
@@ -80,11 +94,68 @@ def main(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def relay(
+    drivers: Annotated[str, typer.Option(help="The relays to measure.")] = ",".join(DRIVERS),
+    calls: Annotated[
+        int, typer.Option(min=1, max=RELAY_CALLS_MAX, help="Calls that talk at once.")
+    ] = 100,
+    duration: Annotated[
+        float, typer.Option(min=0.5, max=DURATION_S_MAX, help="Seconds of each measurement.")
+    ] = 10.0,
+    pin: Annotated[bool, typer.Option(help="Give the relay a core of its own.")] = True,
+    directory: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where captures lie meanwhile."),
+    ] = None,
+) -> None:
+    """Let phones talk through each relay, plain and recorded, and print what that costs."""
+    options = RelayOptions(parse_drivers(drivers), calls, duration, pin, directory)
+    report = uvloop.run(measure_relays(options, _tell))
+    show_relays(report, Console())
+    if report.errors:
+        typer.echo("bench: not everything could be measured", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("compare")
+def compare_checkouts(
+    other: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The checkout.")],
+    pairs: Annotated[int, typer.Option(min=1, max=PAIRS_MAX, help="How often both.")] = 6,
+    rate: Annotated[float, typer.Option(min=0.1, max=RATE_MAX, help="Calls a second.")] = 60.0,
+    duration: Annotated[
+        float, typer.Option(min=0.5, max=DURATION_S_MAX, help="Seconds of each measurement.")
+    ] = 8.0,
+    hold: Annotated[
+        float, typer.Option(min=0.0, max=HOLD_S_MAX, help="Seconds that each call lasts.")
+    ] = 1.0,
+    pin: Annotated[bool, typer.Option(help="Give the platform a core of its own.")] = True,
+) -> None:
+    """Measure what a call costs here against what it costs in another checkout."""
+    program = Path(sys.executable).with_name("clicktodial")
+    options = Options((), (rate,), duration, hold, memory_calls=0, is_pinned=pin)
+    try:
+        found = uvloop.run(compare(options, other, program, pairs=pairs, tell=_tell))
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(1) from error
+    show_comparison(found, Console())
+
+
+def parse_drivers(text: str) -> tuple[str, ...]:
+    """Names as written on the command line. Raises typer.BadParameter."""
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in DRIVERS]
+    if unknown or not names:
+        raise typer.BadParameter(f"relays are {', '.join(DRIVERS)}; not: {', '.join(unknown)}")
+    return names
+
+
 def run(options: Options, json: Path | None) -> None:
     """Measure and show. Raises BenchError."""
     if options.profile is not None:
         require_profiler()
-    report = uvloop.run(measure(options, lambda text: typer.echo(f"bench: {text}", err=True)))
+    report = uvloop.run(measure(options, _tell))
     show(report, Console())
     if json is not None:
         json.write_bytes(render_json(report))
@@ -95,6 +166,10 @@ def run(options: Options, json: Path | None) -> None:
         raise BenchError("not everything could be measured")
 
 
+def _tell(text: str) -> None:
+    typer.echo(f"bench: {text}", err=True)
+
+
 def _show_profile(path: Path) -> None:
     typer.echo(f"{path}: functions by their own time (then with what they call)")
     for name, own, inclusive in find_costliest(path, count=_FUNCTIONS_SHOWN):
@@ -102,4 +177,4 @@ def _show_profile(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -88,7 +88,7 @@ async def measure(options: Options, tell: Callable[[str], None]) -> Report:
         for rate in options.rates_per_s:
             tell(f"{rate:g} calls/s for {options.duration_s:g} s")
             try:
-                rates.append(await _measure_rate(rate, options, placement))
+                rates.append(await measure_rate(rate, options, placement))
             except BenchError as error:
                 errors.append(f"{rate:g} calls/s: {error}")
         if options.memory_calls:
@@ -153,7 +153,8 @@ async def _unless_dead(rig: _Rig, waiting: Coroutine[None, None, bool]) -> None:
         death.cancel()
 
 
-async def _measure_rate(rate_per_s: float, options: Options, placement: Placement) -> RateResult:
+async def measure_rate(rate_per_s: float, options: Options, placement: Placement) -> RateResult:
+    """Offer one rate to a platform of its own. Raises BenchError."""
     with tempfile.TemporaryDirectory(prefix="clicktodial-bench-", dir=options.directory) as name:
         directory = Path(name)
         async with _run_rig(directory, placement, options) as rig:

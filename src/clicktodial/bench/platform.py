@@ -106,7 +106,7 @@ async def run_platform(
     with log_path.open("wb") as log_file, running_on(placement.platform):
         process = await asyncio.create_subprocess_exec(
             *command, "serve", "--config", str(config),
-            stdin=DEVNULL, stdout=PIPE, stderr=log_file, env=_environment(),
+            stdin=DEVNULL, stdout=PIPE, stderr=log_file, env=clean_environment(),
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -138,8 +138,8 @@ def _create_app(notify_port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _environment() -> dict[str, str]:
-    # A setting of the caller's shell must not change what is measured.
+def clean_environment() -> dict[str, str]:
+    """A setting of the caller's shell must not change what is measured."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith("CLICKTODIAL_")
     }
@@ -149,7 +149,7 @@ async def _administer(command: Sequence[str], arguments: Sequence[str], config: 
     try:
         process = await asyncio.create_subprocess_exec(
             *command, *arguments, "--config", str(config), "--json",
-            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=_environment(),
+            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=clean_environment(),
         )  # fmt: skip
     except OSError as error:
         raise PlatformError(f"cannot run {command[0]}: {error}") from error

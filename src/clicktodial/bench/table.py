@@ -24,19 +24,20 @@ COLUMNS = (
 def show(report: Report, console: Console) -> None:
     """Write all of it."""
     rows = [_row(result, report) for result in report.rates]
-    _print_line(console, _machine_line(report))
+    print_line(console, _machine_line(report))
     lines = align([COLUMNS, *rows])
     # Where its frame does not fit, a table would lose digits.
     if console.is_terminal and len(lines[0]) + len(COLUMNS) < console.width:
         console.print(_rich_table(rows))
     else:
         for line in lines:
-            _print_line(console, line)
+            print_line(console, line)
     for line in _notes(report):
-        _print_line(console, line)
+        print_line(console, line)
 
 
-def _print_line(console: Console, line: str) -> None:
+def print_line(console: Console, line: str) -> None:
+    """Write it as it is, however long."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -12,7 +12,8 @@ def describe_forecast(forecast: dict[str, Any]) -> str:
     if forecast.get("is_possible"):
         first = "The call may be placed."
     else:
-        first = f"The call would not be placed: {'; '.join(forecast.get('obstacles', ()))}."
+        why = "; ".join(str(each).rstrip(".") for each in forecast.get("obstacles", ()))
+        first = f"The call would not be placed: {why}."
     fields = [
         ("Caller through", _describe_leg(forecast.get("caller"))),
         ("Callee through", _describe_leg(forecast.get("callee"))),

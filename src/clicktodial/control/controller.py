@@ -194,10 +194,12 @@ class CallController:
     def feed(self, call_input: CallInput) -> None:
         """Hand an input to the state machine and carry out what follows."""
         try:
-            self.request(call_input)
+            effects = self.call.handle(call_input, self._now())
         except CallStateError:
             # A fault of ours or of an adapter; the call goes on as it was.
             log.exception("call.input_refused", call_id=self.call.plan.call_id)
+            return
+        self._carry_out(effects)
 
     def request(self, call_input: CallInput) -> None:
         """The same of an input that may come in any state; raises CallStateError, and the call
@@ -426,17 +428,15 @@ class CallController:
             hides_number=plan.options.hides_number,
             ring_timeout_s=plan.ring_timeout_s(side),
         )
-        leg = self._needs.telephony.place(leg_plan, lambda event: self._on_leg_event(side, event))
-        self._legs[side] = leg
-        self._note_route(side, leg)
+        self._legs[side] = self._needs.telephony.place(
+            leg_plan, lambda event: self._on_leg_event(side, event)
+        )
 
     def _note_route(self, side: Side, leg: Leg) -> None:
-        """Tell the machine where the leg is, or was last, if that is news."""
-        record = self.call.legs.get(side)
-        trunk, sip_call_id = leg.trunk_name, leg.sip_call_id
-        if record is None or record.sip_call_id != sip_call_id or record.trunk != trunk:
+        """Tell the machine which way a leg took that is over, where no answer has told it."""
+        if self.call.legs[side].answered_at is None:
             # Nothing follows from it, so that it may be told while effects are carried out.
-            self.call.handle(LegRouted(side, trunk, sip_call_id), self._now())
+            self.call.handle(LegRouted(side, leg.trunk_name, leg.sip_call_id), self._now())
 
     def _on_leg_event(self, side: Side, event: LegEvent) -> None:
         match event:
@@ -468,9 +468,9 @@ class CallController:
 
     def _on_leg_answered(self, side: Side, event: Answered) -> None:
         leg = self._legs.get(side)
-        if leg is not None:
-            self._note_route(side, leg)
-        self.feed(LegAnswered(side, event.media))
+        if leg is None:
+            return  # hung up, and its answer was on its way
+        self.feed(LegAnswered(side, event.media, leg.trunk_name, leg.sip_call_id))
 
     # For the renegotiation
 

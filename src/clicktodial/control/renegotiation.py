@@ -119,7 +119,10 @@ class MediaRenegotiation:
                 self._owner.enqueue(partial(self._put_back, change))
             case _Phase.PUTTING_BACK:
                 self._change = None
-                self.on_changed(side, media)
+                if self._find_codec(side, media) is None:
+                    self._fail()
+                else:
+                    self.on_changed(side, media)
 
     def on_reoffer_refused(self, side: Side, sip_status: int) -> None:
         """The other party stays as it is."""
@@ -135,8 +138,7 @@ class MediaRenegotiation:
             case _Phase.GIVEN_UP:
                 pass
             case _Phase.PUTTING_BACK:
-                # Both would hear noise.
-                self._owner.feed(MediaFailed("The parties no longer agree on a codec"))
+                self._fail()
 
     def close(self) -> None:
         """The call is over."""
@@ -186,8 +188,11 @@ class MediaRenegotiation:
         await self._point_back(side)
 
     async def _follow(self, side: Side, media: MediaDescription) -> None:
-        codec = self._find_codec(side, media) or chosen_codec(media)
-        followed = media if codec is None else replace(media, codecs=(codec,))
+        codec = self._find_codec(side, media)
+        if codec is None:
+            self._log_refusal(side, "it answers without the codec in use")
+            return
+        followed = replace(media, codecs=(codec,))
         try:
             await self._point(side, followed)
         except RelayError as error:
@@ -269,6 +274,10 @@ class MediaRenegotiation:
 
     # Parts
 
+    def _fail(self) -> None:
+        """Both would hear noise."""
+        self._owner.feed(MediaFailed("The parties no longer agree on a codec"))
+
     def _common_codecs(self, offered: MediaDescription) -> tuple[Codec, ...]:
         """Of what the party would take, what we carry: in its order, and our numbering."""
         carried = {codec.name: codec for codec in self._owner.call.plan.codecs}
@@ -302,7 +311,7 @@ class MediaRenegotiation:
             "media.changed",
             call_id=self._owner.call.plan.call_id,
             side=side.value,
-            codec=media.codecs[0].name if media.codecs else None,
+            codec=media.codecs[0].name,
             direction=media.direction.value,
         )
         self._owner.feed(LegMediaChanged(side, media))

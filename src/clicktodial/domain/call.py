@@ -34,7 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from clicktodial.domain.call_effect import (
     CloseMedia,
@@ -74,7 +74,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
 from clicktodial.domain.cause import (
-    HANG_UP_CAUSE,
+    RELEASE_CAUSE,
     RING_TIMEOUT_CAUSE,
     EndReason,
     LegCause,
@@ -147,9 +147,10 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One instant on both clocks: monotonic for durations, UTC for people."""
+class Moment(NamedTuple):
+    """One instant on both clocks: monotonic for durations, UTC for people.
+
+    A tuple, since one is made for each input: a frozen dataclass takes four times as long."""
 
     monotonic_s: float
     utc: datetime
@@ -310,7 +311,9 @@ class Call:
         self._call_callee(now)
 
     def _on_presence_deadline(self, now: Moment) -> None:
-        if self.plan.options.presence.needs_key:
+        if self.plan.options.presence.needs_key and self.media[Side.CALLER].dtmf is None:
+            self._end_unproven("No key was pressed, and the phone knows no telephone-event", now)
+        elif self.plan.options.presence.needs_key:
             self._end_unproven("No key was pressed", now)
         else:
             self._end_unproven("Nobody can say who answered", now)
@@ -404,6 +407,7 @@ class Call:
         self, side: Side, codecs: tuple[Codec, ...], dtmf: Codec | None, now: Moment
     ) -> None:
         self._live_legs.append(side)
+        self.legs[side] = LegRecord(placed_at=now.utc)
         self._deadlines[Timer.RING] = now.monotonic_s + self.plan.ring_timeout_s(side)
         self._effects.append(PlaceLeg(side, codecs, dtmf))
 
@@ -441,7 +445,7 @@ class Call:
             return
         self.media[side] = media
         self.codecs[side] = media.codecs[0]
-        record = self._record(side)
+        record = self.legs[side]
         record.codec = media.codecs[0].name
         record.is_encrypted = bool(media.crypto)
         holds = media.direction is not MediaDirection.BOTH or media.address.host == UNSPECIFIED_HOST
@@ -449,40 +453,37 @@ class Call:
 
     # What is kept of the legs
 
-    def _record(self, side: Side) -> LegRecord:
-        record = self.legs.get(side)
-        if record is None:
-            record = self.legs[side] = LegRecord()
-        return record
-
     def _on_leg_routed(self, routed: LegRouted, now: Moment) -> None:
-        record = self._record(routed.side)
-        if record.placed_at is None:
-            record.placed_at = now.utc
-        record.trunk = routed.trunk
-        record.sip_call_id = routed.sip_call_id
+        record = self.legs.get(routed.side)
+        if record is not None:
+            record.trunk = routed.trunk
+            record.sip_call_id = routed.sip_call_id
 
     def _on_leg_ringing(self, ringing: LegRinging, now: Moment) -> None:
-        if ringing.side not in self._live_legs:
-            return
-        record = self._record(ringing.side)
+        record = self.legs.get(ringing.side)
         # A fork's, after another has answered, is no news.
-        if record.ringing_at is None and record.answered_at is None:
+        if record is not None and record.ringing_at is None and record.answered_at is None:
             record.ringing_at = now.utc
 
     def _note_answer(self, answered: LegAnswered, codec: Codec, now: Moment) -> None:
         side = answered.side
         self.media[side] = answered.media
         self.codecs[side] = codec
-        record = self._record(side)
+        record = self.legs[side]
+        record.trunk = answered.trunk
+        record.sip_call_id = answered.sip_call_id
         record.answered_at = now.utc
         record.codec = codec.name
         record.is_encrypted = bool(answered.media.crypto)
 
     def _on_quality(self, measured: QualityMeasured, now: Moment) -> None:
         """Told with the end where that is still to come; else written after it."""
-        self._record(Side.CALLER).quality = measured.quality.caller
-        self._record(Side.CALLEE).quality = measured.quality.callee
+        for side, quality in (
+            (Side.CALLER, measured.quality.caller),
+            (Side.CALLEE, measured.quality.callee),
+        ):
+            if side in self.legs:
+                self.legs[side].quality = quality
         if self.state is CallState.ENDED:
             self._effects.append(PersistCall())
 
@@ -515,7 +516,7 @@ class Call:
         if elapsed_s < asked.after_s:
             raise ReleaseConditionNotMet(f"it is not {asked.after_s} s yet")
         reason = EndReason.HANG_UP if connected else EndReason.OTHER
-        self._end(reason, EndedBy.APPLICATION, None, now)
+        self._end(reason, EndedBy.APPLICATION, RELEASE_CAUSE, now)
 
     def _on_media_failed(self, failed: MediaFailed, now: Moment) -> None:
         cause = LegCause(LegOutcome.FAILED, None, failed.detail, 41)
@@ -541,9 +542,9 @@ class Call:
         cause = LegCause(LegOutcome.HUNG_UP, None, "Maximum duration reached", 16)
         self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
 
-    def _end(self, reason: EndReason, by: EndedBy, cause: LegCause | None, now: Moment) -> None:
+    def _end(self, reason: EndReason, by: EndedBy, cause: LegCause, now: Moment) -> None:
         stage = STAGE_OF_STATE[self.state]
-        self.end = CallEnd(reason, by, stage, cause or HANG_UP_CAUSE, now.utc)
+        self.end = CallEnd(reason, by, stage, cause, now.utc)
         self._deadlines.clear()
         self.conversation.end()
         if stage is EndStage.CONNECTED:
@@ -561,8 +562,8 @@ class Call:
             self._finish(no_record, now)
 
     def _on_recording_finished(self, finished: RecordingFinished, now: Moment) -> None:
-        self._record(Side.CALLER).silence_s = finished.caller_silence_s
-        self._record(Side.CALLEE).silence_s = finished.callee_silence_s
+        self.legs[Side.CALLER].silence_s = finished.caller_silence_s
+        self.legs[Side.CALLEE].silence_s = finished.callee_silence_s
         self._finish(finished.result, now)
 
     def _on_recording_deadline(self, now: Moment) -> None:

@@ -17,7 +17,8 @@ class CallStarted:
 
 @dataclass(frozen=True, slots=True)
 class LegRouted:
-    """The leg is dialled through that trunk, after others perhaps; None of what is not known."""
+    """The leg, which was not answered, was dialled through that trunk last; None of what is not
+    known."""
 
     side: Side
     trunk: str | None
@@ -41,10 +42,12 @@ class LegEarlyMedia:
 
 @dataclass(frozen=True, slots=True)
 class LegAnswered:
-    """The party picked up."""
+    """The party picked up, through that trunk; None of what is not known."""
 
     side: Side
     media: MediaDescription
+    trunk: str | None = None
+    sip_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,9 @@ _BUSY_STATUSES = frozenset({486, 600})
 _DECLINED_STATUS = 603
 
 HANG_UP_CAUSE = LegCause(LegOutcome.HUNG_UP, None, "BYE", _Q850_NORMAL_CLEARING)
+RELEASE_CAUSE = LegCause(
+    LegOutcome.HUNG_UP, None, "Released by the application", _Q850_NORMAL_CLEARING
+)
 RING_TIMEOUT_CAUSE = LegCause(LegOutcome.NO_ANSWER, None, "No answer within the ring timeout", 19)
 
 

@@ -36,6 +36,9 @@ PAUSE_SECONDS = 0.8
 SILENCE_SECONDS = 4.0
 # Voicemail beeps last 0.2 s to 1 s.
 BEEP_SECONDS = 0.16
+# 3 dB from its beginning: a machine's tone is as loud all the time. What glides, swells or fades is
+# a voice, a whistle or a string.
+BEEP_LEVEL_RATIO = 1.4
 # Below lie hum and the fundamental of a voice, above nothing that machines beep with.
 BEEP_HZ_MIN = 350.0
 BEEP_HZ_MAX = 2_600.0
@@ -90,7 +93,7 @@ class AnswerDetector:
         self._frames += 1
         level = float(np.sqrt(np.mean(frame * frame)))
         self._levels.append(level)
-        if self._tone.receive(frame, is_loud=level > LOUD_RMS_MIN):
+        if self._tone.receive(frame, level):
             return AnswerVerdict.MACHINE
         if level > max(LOUD_RMS_MIN, LOUD_NOISE_RATIO * min(self._levels)):
             self._receive_loud()
@@ -134,18 +137,20 @@ class _ToneDetector:
         self._window = np.hanning(_WINDOW_SAMPLES)
         self._previous: Floats = np.zeros(FRAME_SAMPLES)
         self._bin = 0
+        self._level = 0.0
         self._frames = 0
 
-    def receive(self, frame: Floats, *, is_loud: bool) -> bool:
+    def receive(self, frame: Floats, level: float) -> bool:
         samples = np.concatenate([self._previous, frame])
         self._previous = frame
-        peak = self._find_tone(samples) if is_loud else None
+        peak = self._find_tone(samples) if level > LOUD_RMS_MIN else None
         if peak is None:
             self._frames = 0
             return False
-        # A tone that glides is a siren or a voice.
-        self._frames = self._frames + 1 if abs(peak - self._bin) <= 1 else 1
-        self._bin = peak
+        is_steady = self._level / BEEP_LEVEL_RATIO <= level <= self._level * BEEP_LEVEL_RATIO
+        if self._frames == 0 or abs(peak - self._bin) > 1 or not is_steady:
+            self._frames, self._bin, self._level = 0, peak, level
+        self._frames += 1
         return self._frames * _FRAME_SECONDS >= BEEP_SECONDS
 
     def _find_tone(self, samples: Floats) -> int | None:

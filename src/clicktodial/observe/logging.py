@@ -32,6 +32,8 @@ _SECRET_KEY = re.compile(
 # which may hold as many in a row, are longer or have letters beside them.
 _NUMBER_DIGITS_MIN = 8
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?[0-9]{8,15}(?![0-9A-Za-z])")
+# RFC 4568 9.2: a key of SRTP, which a peer's SDP may bring into any text.
+_MEDIA_KEY = re.compile(r"inline:[A-Za-z0-9+/]{16,}={0,2}")
 # Identifiers may look like numbers; the specification's own APPID does.
 _IDENTIFIER_KEYS = frozenset(
     {"app_id", "call_id", "enterprise_id", "node_id", "recording_id", "timestamp"}
@@ -140,4 +142,6 @@ def _clean(text: str) -> str:
 
 
 def _mask(text: str) -> str:
+    if "inline:" in text:
+        text = _MEDIA_KEY.sub(f"inline:{HIDDEN}", text)
     return _NUMBER.sub(lambda match: mask_number(match.group()), text)

@@ -17,6 +17,7 @@ from clicktodial.sip.context import ALLOWED_METHODS, Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionConfirmed
+from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage, q850_of
 from clicktodial.sip.response import ResponseTemplate, dialog_lines
 from clicktodial.sip.sdp import parse_sdp
@@ -133,7 +134,7 @@ class IncomingSession(Session):
             self._send_bye(now, self._hang_up_q850)
             return
         local_sdp, self._local_sdp = self._local_sdp, b""
-        self._confirm(local_sdp, _codec_of(local_sdp))
+        self._confirm(LocalSide(local_sdp, _codec_of(local_sdp)))
         self._emit(SessionConfirmed())
 
     def receive_cancel(self, request: SipMessage, now: float) -> None:

@@ -95,15 +95,14 @@ class MidCall:
         dialog: Dialog,
         owner: MidCallOwner,
         *,
-        local_sdp: bytes,
-        codec: Codec,
+        local: LocalSide,
         authenticator: DigestAuthenticator | None = None,
     ) -> None:
-        """`local_sdp` is what we described last, `codec` what is spoken."""
+        """`local` is what we described last, and what is spoken."""
         self._context = context
         self._dialog = dialog
         self._owner = owner
-        self._local = LocalSide(local_sdp, codec)
+        self._local = local
         self._authenticator = authenticator
         self._reoffer: Reoffer | None = None
         self._offered: PeerOffer | None = None
@@ -117,11 +116,12 @@ class MidCall:
 
     # The peer's offers
 
-    def refusal_of(self) -> tuple[int, str] | None:
-        """Why no offer of the peer can be taken now; None where it can."""
+    def refusal_of(self, request: SipMessage) -> tuple[int, str] | None:
+        """Why no re-INVITE or UPDATE of the peer can be taken now; None where it can."""
         if self._reoffer is not None:
             return 500, "Another Offer Is Open"  # RFC 3261 14.2, RFC 3311 5.2
-        if self._request is not None:
+        if self._request is not None and (request.body or request.method == "INVITE"):
+            # An UPDATE that offers nothing is in nobody's way.
             return _REQUEST_PENDING, "Request Pending"
         return None
 

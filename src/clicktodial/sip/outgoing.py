@@ -23,9 +23,10 @@ from clicktodial.sip.event import (
     SessionRinging,
     SessionTrying,
 )
+from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
-from clicktodial.sip.reliable import ReliableResponses, is_reliable
+from clicktodial.sip.reliable import EarlyFork, ReliableResponses, is_reliable
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
@@ -197,10 +198,12 @@ class OutgoingSession(Session):
         self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         media = _media_of(response) if response.body else None
+        fork = None
         if is_reliable(response):
             if self._reliable is None:
                 self._reliable = ReliableResponses(self._context, self._authenticator)
-            if not self._reliable.take(response, source, transaction.now):
+            fork = self._reliable.take(response, source, transaction.now)
+            if fork is None:
                 return
             if media is not None:
                 # RFC 3262 5: that is the answer; a 200 without one stands by it.
@@ -215,6 +218,8 @@ class OutgoingSession(Session):
             return
         early = restrict_answer(media, self._offer)
         if early is not None:
+            if fork is not None:
+                fork.answer = early
             self._early_media = media
             self._emit(SessionEarlyMedia(early))
 
@@ -225,12 +230,16 @@ class OutgoingSession(Session):
         self._dialog = Dialog.of_response(response, source)
         transaction.release(context.fork_closer)
         transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
-        if self._reliable is not None:
+        fork = None if self._reliable is None else self._reliable.fork_of(response.to_tag)
+        if fork is not None:
             # RFC 3261 12.2.1.1: one row of numbers for PRACKs and all that follows.
-            last_cseq = self._reliable.last_cseq(response.to_tag)
-            self._dialog.local_cseq = max(self._dialog.local_cseq, last_cseq)
-        media = _media_of(response) or self._reliable_answer
-        answer = None if media is None else restrict_answer(media, self._offer)
+            self._dialog.local_cseq = max(self._dialog.local_cseq, fork.dialog.local_cseq)
+        side = None if fork is None else fork.side
+        if fork is not None and side is not None:
+            answer = fork.answer  # RFC 3311 5.1: what was agreed on last, whatever a 200 repeats
+        else:
+            media = _media_of(response) or self._reliable_answer
+            answer = None if media is None else restrict_answer(media, self._offer)
         offer, self._offer = self._offer, b""
         self._transaction = self._early_media = self._invitation = self._head = None
         self._reliable = self._reliable_answer = None
@@ -239,9 +248,48 @@ class OutgoingSession(Session):
             self._send_bye(transaction.now, _INCOMPATIBLE_Q850)
             self._emit_end(NO_USABLE_ANSWER_CAUSE)
             return
-        midcall = self._confirm(offer, codec)
+        midcall = self._confirm(side or LocalSide(offer, codec))
         midcall.start_timer(response, transaction.now)
         self._emit(SessionAnswered(answer))
+
+    def take_update(self, request: SipMessage, source: Hop) -> tuple[int, str, bytes | None]:
+        """An UPDATE before the 200; returns the answer's status, phrase and SDP.
+
+        Only a fork that has answered our offer in a reliable response may make one of its own
+        (RFC 3311 5.1). The codec stays within that offer, which is all that our owner expects.
+        """
+        fork = None if self._reliable is None else self._reliable.fork_of(request.from_tag)
+        if fork is not None and not fork.dialog.accept_cseq(request.cseq):
+            return 500, "CSeq Out of Order", None
+        if not request.body:
+            if fork is not None:
+                fork.dialog.refresh_target(request, source)
+            return 200, "OK", None
+        if fork is None or fork.answer is None:
+            return 491, "Request Pending", None
+        sdp = self._answer_update(request, fork)
+        if sdp is None:
+            return 488, "Not Acceptable Here", None
+        fork.dialog.refresh_target(request, source)
+        return 200, "OK", sdp
+
+    def _answer_update(self, request: SipMessage, fork: EarlyFork) -> bytes | None:
+        assert fork.answer is not None
+        used = chosen_codec(fork.answer)
+        if used is None:
+            return None
+        side = fork.side or LocalSide(self._offer, used)
+        offered = side.read_offer(request)
+        ours = parse_sdp(self._offer).codecs
+        usable = [] if offered is None else [c for c in offered.media.codecs if c in ours]
+        if offered is None or not usable:
+            return None
+        codec = side.codec if side.codec in usable else usable[0]
+        sdp = side.answer(offered, codec)
+        media = replace(offered.media, codecs=(codec,), dtmf=parse_sdp(sdp).dtmf)
+        fork.side, fork.answer, self._early_media = side, media, media
+        self._emit(SessionEarlyMedia(media))
+        return sdp
 
     def _abandon(self, reason: str, now: float) -> None:
         transaction, self._transaction = self._transaction, None

@@ -1,13 +1,18 @@
-"""Reliable provisional responses, as the UAC takes them (RFC 3262).
+"""Reliable provisional responses, as the UAC takes them (RFC 3262), and UPDATEs after them.
 
 Each is acknowledged by a PRACK in the early dialog of its fork, once and in order; one that comes
-again, or before its turn, is passed over, and its sender repeats it.
+again, or before its turn, is passed over, and its sender repeats it. A fork that has answered our
+offer so may change its audio before the 200 (RFC 3311 5).
 """
 
+from dataclasses import dataclass
+
+from clicktodial.domain.media import MediaDescription
 from clicktodial.sip.auth import DigestAuthenticator
 from clicktodial.sip.client_transaction import FORKS_MAX, ClientNonInviteTransaction
 from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
+from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.uri import Hop
 
@@ -19,39 +24,49 @@ def is_reliable(response: SipMessage) -> bool:
     return "100rel" in {each.lower() for each in response.get_values("Require")}
 
 
+@dataclass(slots=True)
+class EarlyFork:
+    """Who answers reliably. `answer` is its audio, within our offer; `side` is ours, once that was
+    changed by an UPDATE."""
+
+    dialog: Dialog
+    rseq: int
+    answer: MediaDescription | None = None
+    side: LocalSide | None = None
+
+
 class ReliableResponses:
     """Those of one INVITE."""
 
-    __slots__ = ("_authenticator", "_context", "_dialogs")
+    __slots__ = ("_authenticator", "_context", "_forks")
 
     def __init__(self, context: Context, authenticator: DigestAuthenticator | None) -> None:
         self._context = context
         self._authenticator = authenticator
-        self._dialogs: dict[str, tuple[Dialog, int]] = {}  # and the RSeq last taken, by To tag
+        self._forks: dict[str, EarlyFork] = {}  # by To tag
 
-    def take(self, response: SipMessage, source: Hop, now: float) -> bool:
-        """Acknowledge it; False where it is not to be looked at."""
+    def take(self, response: SipMessage, source: Hop, now: float) -> EarlyFork | None:
+        """Acknowledge it; None where it is not to be looked at."""
         rseq = response.get_count("RSeq")
-        known = self._dialogs.get(response.to_tag)
+        fork = self._forks.get(response.to_tag)
         if rseq is None or rseq < 0 or not response.to_tag:
-            return False
-        if known is None:
-            if len(self._dialogs) >= FORKS_MAX:
+            return None
+        if fork is None:
+            if len(self._forks) >= FORKS_MAX:
                 self._context.counters.refused += 1
-                return False
-            dialog = Dialog.of_response(response, source)
-        elif rseq == known[1] + 1:
-            dialog = known[0]
+                return None
+            fork = EarlyFork(Dialog.of_response(response, source), rseq)
+            self._forks[response.to_tag] = fork
+        elif rseq == fork.rseq + 1:
+            fork.rseq = rseq
         else:
-            return False
-        self._dialogs[response.to_tag] = dialog, rseq
-        self._send_prack(dialog, rseq, response.cseq, now)
-        return True
+            return None
+        self._send_prack(fork.dialog, rseq, response.cseq, now)
+        return fork
 
-    def last_cseq(self, to_tag: str) -> int:
-        """The number of our last request in that fork's dialog; 0 where there was none."""
-        known = self._dialogs.get(to_tag)
-        return 0 if known is None else known[0].local_cseq
+    def fork_of(self, tag: str) -> EarlyFork | None:
+        """The one with that tag."""
+        return self._forks.get(tag)
 
     def _send_prack(self, dialog: Dialog, rseq: int, cseq: int, now: float) -> None:
         branch = self._context.identifiers.create_branch()

@@ -12,8 +12,9 @@ from clicktodial.sip.incoming import IncomingSession
 from clicktodial.sip.info import ACCEPTED_TYPES, read_digit
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.midcall import MidCall
+from clicktodial.sip.outgoing import OutgoingSession
 from clicktodial.sip.reoffer import Reoffer
-from clicktodial.sip.response import ResponseTemplate, origin_of
+from clicktodial.sip.response import ResponseTemplate, dialog_lines, origin_of
 from clicktodial.sip.sdp import parse_sdp
 from clicktodial.sip.server_transaction import ServerInviteTransaction, ServerNonInviteTransaction
 from clicktodial.sip.session import Direction, Session, SessionState
@@ -181,18 +182,32 @@ class _Exchange:
             self._hand_over(session, midcall)
         elif session.state in (SessionState.ENDING, SessionState.ENDED):
             self._refuse(481, "Call/Transaction Does Not Exist")
+        elif isinstance(session, OutgoingSession) and self._request.method == "UPDATE":
+            self._handle_early_update(session)
         elif session.direction is Direction.OUTGOING:
             self._refuse(491, "Request Pending")  # RFC 3261 14.2: ours comes first
         else:
             # RFC 3261 14.2: the first INVITE has no final answer yet, or no ACK.
             self._refuse(500, "Server Internal Error", f"Retry-After: {_RETRY_AFTER_S}\r\n")
 
+    def _handle_early_update(self, session: OutgoingSession) -> None:
+        request = self._request
+        if request.body and not self._has_accepted_body():
+            self._refuse(415, "Unsupported Media Type", f"Accept: {_ACCEPTED_TYPE}\r\n")
+            return
+        status, phrase, sdp = session.take_update(request, self._source)
+        if status == 200:
+            lines = dialog_lines(self._context, request, self._source)
+            self._respond(status, phrase, lines=f"{lines}{_ALLOW}", sdp=sdp)
+        else:
+            self._refuse(status, phrase)
+
     def _hand_over(self, session: Session, midcall: MidCall) -> None:
         """Let the session have an offer, or a mere refresh."""
         request, template = self._request, self._template
         if midcall.is_repeated(template.key):
             return  # an UPDATE again that is not decided yet
-        refusal = midcall.refusal_of()
+        refusal = midcall.refusal_of(request)
         if refusal is not None:
             is_later = refusal[0] == 500
             self._refuse(*refusal, f"Retry-After: {_RETRY_AFTER_S}\r\n" if is_later else "")
@@ -295,14 +310,24 @@ class _Exchange:
         origin = origin_of(self._request)
         return ServerInviteTransaction(self._context, template.key, origin, template.destination)
 
-    def _respond(self, status: int, phrase: str, *, to_tag: str = "", lines: str = "") -> None:
+    def _respond(
+        self,
+        status: int,
+        phrase: str,
+        *,
+        to_tag: str = "",
+        lines: str = "",
+        sdp: bytes | None = None,
+    ) -> None:
         """Answer in a transaction, so that the same answer goes to a repeated request."""
         context, request = self._context, self._request
         if not request.to_tag and not to_tag:
             to_tag = context.identifiers.create_tag()
         elif request.to_tag:
             to_tag = ""
-        response = self._template.create(context, status, phrase, to_tag=to_tag, lines=lines)
+        response = self._template.create(
+            context, status, phrase, to_tag=to_tag, lines=lines, sdp=sdp
+        )
         if request.method == "INVITE":
             self._create_invite_transaction().respond(status, response, self._now)
             return

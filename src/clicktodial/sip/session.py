@@ -14,6 +14,7 @@ from clicktodial.sip.context import Context
 from clicktodial.sip.dialog import Dialog
 from clicktodial.sip.error import SessionStateError
 from clicktodial.sip.event import SessionEnded, SessionEvent
+from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage, q850_of, reason_header_of
 from clicktodial.sip.midcall import MidCall
 from clicktodial.sip.request import reason_lines
@@ -157,16 +158,15 @@ class Session:
 
     # For the two kinds of session
 
-    def _confirm(self, local_sdp: bytes, codec: Codec) -> MidCall:
-        """The session is confirmed; what we described last, and what is spoken."""
+    def _confirm(self, local: LocalSide) -> MidCall:
+        """The session is confirmed; what we described last."""
         assert self._dialog is not None
         self.state = SessionState.CONFIRMED
         self.midcall = MidCall(
             self._context,
             self._dialog,
             self,
-            local_sdp=local_sdp,
-            codec=codec,
+            local=local,
             authenticator=self._authenticator,
         )
         return self.midcall

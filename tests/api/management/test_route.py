@@ -121,6 +121,44 @@ async def test_failed_attempt_is_logged_without_what_was_tried(management: Manag
         assert secret not in str(logs)
 
 
+async def test_each_change_is_logged_with_who_made_it(management: Management) -> None:
+    trunk = {"name": "main", "host": "192.0.2.1", "username": "us", "password": "pass word"}
+    with structlog.testing.capture_logs() as logs:
+        await management.ask("POST", "/trunks", trunk)
+        await management.ask("POST", "/trunks/main/disable")
+        await management.ask("GET", "/trunks/main")
+        call_id = await management.begin()
+        await management.ask(
+            "POST", f"/calls/{call_id}/hold", {"side": "caller"}, credential=APPLICATION
+        )
+    done = [
+        (log["operation"], log["by"], log["of"])
+        for log in logs
+        if log["event"] == "management.done"
+    ]
+    assert done == [
+        ("createTrunk", "operator", {}),
+        ("disableTrunk", "operator", {"name": "main"}),
+        ("beginCall", APP_ID, {}),
+        ("holdSide", APP_ID, {"call_id": call_id}),
+    ]
+    assert "pass word" not in str(logs)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "credential"),
+    [("POST", "/calls", APPLICATION), ("PUT", "/audio/notice", OPERATOR)],
+)
+async def test_client_that_goes_away_is_no_fault(
+    management: Management, method: str, path: str, credential: bytes
+) -> None:
+    headers = [(b"authorization", credential)]
+    with structlog.testing.capture_logs() as logs:
+        await call_app(management.app, method, BASE_PATH + path, headers, [b"{", None])
+    assert {log["log_level"] for log in logs} <= {"debug"}
+    assert management.service.begun == []
+
+
 async def test_numbers_are_not_logged_whole(management: Management) -> None:
     with structlog.testing.capture_logs() as logs:
         await management.begin()

@@ -5,11 +5,13 @@ import time
 
 import pytest
 from structlog.testing import capture_logs
+from tests.harness.address import allocate_host
 from tests.sip.aio.support import (
     ANSWER,
     ANSWER_SDP,
     FAST,
     HOST,
+    WAIT_S,
     Log,
     answer,
     create_invitation,
@@ -113,7 +115,7 @@ async def test_no_handler_runs_before_invite_has_returned() -> None:
 
     endpoint.invite(create_invitation((HOST, 9)), on_event)
     order.append("returned")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_S):
         await over.wait()
     await endpoint.close()
     assert order == ["returned", "SessionEnded"]
@@ -245,11 +247,11 @@ async def test_destination_that_cannot_be_sent_to_is_logged() -> None:
 
 async def test_answer_that_came_while_the_loop_was_stalled_saves_the_retransmission() -> None:
     events: Log[SessionEvent] = Log()
-    async with open_dead_peer() as peer, open_endpoint(Timers(t1_s=0.1)) as endpoint:
+    async with open_dead_peer() as peer, open_endpoint(Timers(t1_s=0.8)) as endpoint:
         session = endpoint.invite(create_invitation(peer.address), events.add)
         invite = await peer.received.wait_for(lambda _: True)
         peer.send(create_response(invite, 180))
-        time.sleep(0.15)  # noqa: ASYNC251 - the stall itself
+        time.sleep(0.9)  # noqa: ASYNC251 - the stall itself
         await events.wait_for(lambda event: isinstance(event, SessionRinging))
         assert endpoint.user_agent.counters.retransmissions == 0
         endpoint.hang_up(session)
@@ -299,19 +301,19 @@ async def test_endpoint_closed_by_a_handler_stops_at_once() -> None:
 
     async with open_phone(ring) as phone:
         endpoint.invite(create_invitation(phone.endpoint.address), on_event)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_S):
             await closed.wait()
     assert not endpoint.is_open
     await endpoint.close()
 
 
 async def test_port_is_free_again_when_closed() -> None:
-    endpoint = SipEndpoint()
-    await endpoint.start(HOST, 0)
+    endpoint, host = SipEndpoint(), allocate_host()
+    await endpoint.start(host, 0)
     port = endpoint.address[1]
     await endpoint.close()
     again = SipEndpoint()
-    await again.start(HOST, port)
+    await again.start(host, port)
     await again.close()
 
 
@@ -389,7 +391,7 @@ async def test_answer_handler_may_close_the_endpoint() -> None:
             closed.set()
 
         endpoint.request(create_options(phone.endpoint.address), close)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_S):
             await closed.wait()
         await closing[0]
         assert not endpoint.is_open

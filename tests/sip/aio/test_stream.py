@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.harness.address import allocate_host
 from tests.harness.certificate import Authority
 from tests.sip.aio.support import (
     ANSWER,
@@ -156,7 +157,7 @@ def tls(tmp_path: Path) -> Tls:
 
 def tls_listeners(tls: Tls) -> Listeners:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((allocate_host(), 0))
         return Listeners(tls=replace(tls.listener, port=probe.getsockname()[1]))
 
 
@@ -220,7 +221,7 @@ async def test_certificate_that_was_renewed_is_used_for_the_next_connection(tls:
 async def test_invite_to_a_closed_port_ends_at_once() -> None:
     async with open_endpoint() as endpoint:
         with socket.socket() as probe:
-            probe.bind((HOST, 0))
+            probe.bind((allocate_host(), 0))
             flow = Flow(*probe.getsockname())
         events: Log[SessionEvent] = Log()
         endpoint.invite(create_invitation(flow), events.add)

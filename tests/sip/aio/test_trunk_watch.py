@@ -26,6 +26,7 @@ from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
 from clicktodial.sip.aio.trunk_watch import TrunkWatch
+from clicktodial.sip.timer import Timers
 from clicktodial.sip.trunk_health import FAILURES_MAX
 
 POLL_S = 0.005
@@ -54,10 +55,10 @@ class Stand:
 
 @asynccontextmanager
 async def open_stand(
-    *trunks: Trunk, resolver: TargetResolver | None = None
+    *trunks: Trunk, resolver: TargetResolver | None = None, timers: Timers = FAST
 ) -> AsyncIterator[Stand]:
     known = list(trunks)
-    async with open_endpoint(FAST) as endpoint:
+    async with open_endpoint(timers) as endpoint:
         telephony = TrunkTelephony(endpoint, lambda: known, resolver)
         states, resolve = telephony.states, telephony.resolve
         watch = TrunkWatch(endpoint, lambda: known, states, resolve, AtOnce())
@@ -125,11 +126,12 @@ async def test_registrar_that_is_gone_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trunk_watch, "UNREGISTER_TIMEOUT_S", 0.05)
-    async with open_dead_peer() as peer, open_stand(registering(peer)) as stand:
+    async with open_dead_peer() as peer, open_stand(registering(peer), timers=Timers()) as stand:
         first = await peer.received.wait_for(asked(peer, 600))
         peer.send(create_response(first, 200))
         await until(lambda: stand.watch.unregistered_count == 0)
-        async with asyncio.timeout(1.0):
+        # Long before the request itself times out, which is after 32 s.
+        async with asyncio.timeout(WAIT_S):
             await stand.watch.close()
 
 

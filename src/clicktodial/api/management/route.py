@@ -162,7 +162,9 @@ def _create_handler(
                 request.receive,
                 body_bytes_max,
             )
-            return _render(row, await row.handle(ask))
+            answer = await row.handle(ask)
+            _log_done(row, ask)
+            return _render(row, answer)
         except Refused as refused:
             return render_refused(refused, row.name)
         except (ControlError, StoreError, StorageError) as error:
@@ -203,6 +205,14 @@ def _translate(error: Exception, operation: str) -> Refused:
             detail=str(error),
         )
     return refused
+
+
+def _log_done(row: Route, ask: Ask) -> None:
+    """Who changed what; bodies may hold passwords and numbers, names and identifiers do not."""
+    if row.method == "GET":
+        return
+    by = "operator" if isinstance(ask.principal, Operator) else ask.principal.app_id
+    log.info("management.done", operation=row.name, by=by, of=ask.path)
 
 
 def _render(row: Route, answer: object) -> Response[bytes]:

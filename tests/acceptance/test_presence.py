@@ -1,0 +1,85 @@
+"""Nobody is rung for a caller who is not there: real phones, with keys and without."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.harness.client import CALLEE, CALLER
+from tests.harness.phone import PhoneState
+from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, open_stage
+from tests.harness.tone import decode_alaw, dominant_frequency_hz
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CALLEE_HZ = 1_000
+TOLERANCE_HZ = 10.0
+# More than a busy machine takes for all that comes before the key; and hardly any.
+LONG_PROOF_S = 30
+SHORT_PROOF_S = 2
+TAKEN_UP_WITHIN_S = 5.0
+POLL_S = 0.05
+# Of the prompt: enough to be heard.
+LISTENED_PACKETS = 20
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    directory: Path = tmp_path_factory.mktemp("platform")
+    async with open_stage(directory) as opened:
+        yield opened
+
+
+async def want_key(stage: Stage, *, within_s: int) -> None:
+    """Of each caller from now on."""
+    told = stage.platform.log.count("administration.changed")
+    app_id = stage.application.app_id
+    await stage.platform.command(
+        *("app", "set-options", app_id, "--presence", "key"),
+        *("--presence-timeout", str(within_s)),
+    )
+    async with asyncio.timeout(TAKEN_UP_WITHIN_S):
+        # Another process tells it, in its log.
+        while stage.platform.log.count("administration.changed") == told:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+
+async def test_callee_is_rung_once_the_caller_has_pressed_a_key(stage: Stage) -> None:
+    await want_key(stage, within_s=LONG_PROOF_S)
+    caller = await stage.phone(CALLER, has_keys=True)
+    callee = await stage.phone(CALLEE, has_keys=True)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.TALKING)
+    # It hears what is wanted of it, and meanwhile nobody is rung.
+    await caller.wait_for_audio(LISTENED_PACKETS)
+    assert callee.state is PhoneState.IDLE
+    assert call.statuses == CALLER_NOT_ANSWERED[:1]
+    await caller.press("5")
+    await callee.wait_for(PhoneState.TALKING)
+    await call.wait_for("Connected")
+    before = len(caller.heard())
+    await callee.speak(CALLEE_HZ, 0.6)
+    heard = decode_alaw(caller.heard()[before:])
+    # Neither the prompt nor its ending stands in the way.
+    assert abs(dominant_frequency_hz(heard) - CALLEE_HZ) < TOLERANCE_HZ
+    # A key in a conversation is the parties' own.
+    await caller.press("#")
+    await call.release()
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"]) == (ANSWERED, "HangUp")
+
+
+async def test_caller_that_presses_nothing_is_hung_up_and_nobody_is_rung(stage: Stage) -> None:
+    await want_key(stage, within_s=SHORT_PROOF_S)
+    caller = await stage.phone(CALLER, has_keys=True)
+    callee = await stage.phone(CALLEE, has_keys=True)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.OVER)
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"]) == (CALLER_NOT_ANSWERED, "CallerNoAnswer")
+    assert end["callDuration"] == 0
+    assert callee.sip_received == []
+    shown = await stage.platform.command("calls", "show", call.call_id)
+    assert shown["call"]["sip_text"] == "No key was pressed"
+    assert shown["call"]["stage"] == "calling-caller"

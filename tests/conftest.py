@@ -1,0 +1,16 @@
+"""How Hypothesis draws, for all tests.
+
+In a run of the suite each property gets the same examples every time: a run fails for what was
+changed, not for what was drawn, and no example is too slow because the machine is busy. To look
+further, `pytest --hypothesis-profile=explore` draws anew, and much more.
+"""
+
+from hypothesis import HealthCheck, settings
+
+# Times are bounded where they are the subject of a test; here they would be the machine's.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_EXPLORED_EXAMPLES = 5_000
+
+settings.register_profile("suite", _PATIENT, derandomize=True, print_blob=True)
+settings.register_profile("explore", _PATIENT, max_examples=_EXPLORED_EXAMPLES)
+settings.load_profile("suite")
