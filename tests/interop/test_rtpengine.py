@@ -13,9 +13,11 @@ import soundfile
 from tests.harness.address import format_address
 from tests.harness.baresip import Baresip
 from tests.harness.client import CALLEE, CALLER
+from tests.harness.phone import PhoneState
+from tests.harness.platform import Tables
 from tests.harness.rtpengine import Rtpengine
 from tests.harness.stage import ANSWERED, Stage, lend, open_stage
-from tests.harness.tone import Samples, dominant_frequency_hz
+from tests.harness.tone import Samples, decode_alaw, dominant_frequency_hz
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,6 +27,8 @@ TOLERANCE_HZ = 10.0
 TALK_S = 2.0
 # Disconnected is sent at most 5 s after hang-up, and then has to arrive.
 RESULT_WITHIN_S = 10.0
+TAKEN_UP_WITHIN_S = 5.0
+POLL_S = 0.05
 TOKEN = "a-token-for-this-test"
 
 StartPhone = Callable[..., Awaitable[Baresip]]
@@ -45,7 +49,7 @@ async def relayed_stage(
     daemon: Rtpengine, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
     """A platform with that daemon as its relay, which offers every codec."""
-    tables = {
+    tables: Tables = {
         "media": {
             "driver": "rtpengine",
             "rtpengine": [daemon.name],
@@ -86,6 +90,16 @@ def measure_hz(samples: Samples, rate: int) -> float:
     channel = samples if samples.ndim == 1 else samples[:, 0]
     start = max(0, len(channel) // 2 - rate // 2)
     return dominant_frequency_hz(channel[start : start + rate], rate)
+
+
+async def change(stage: Stage, *command: str) -> None:
+    """An administrative command, until the platform has taken up what it did."""
+    told = stage.platform.log.count("administration.changed")
+    await stage.platform.command(*command)
+    async with asyncio.timeout(TAKEN_UP_WITHIN_S):
+        # Another process tells it, in its log.
+        while stage.platform.log.count("administration.changed") == told:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
 
 
 async def talk(stage: Stage, caller: Baresip, callee: Baresip) -> tuple[Samples, int]:
@@ -145,13 +159,13 @@ async def test_callee_behind_a_trunk_of_srtp_speaks_to_a_caller_in_clear(
         "--srtp",
         "required",
     )
-    await stage.platform.command("trunk", "add", "secure", *options)
+    await change(stage, "trunk", "add", "secure", *options)
     try:
         caller = await start_phone(CALLER, CALLER_HZ)
         callee = await start_phone(CALLEE, CALLEE_HZ, srtp="srtp-mand")
         check_recording(*await talk(stage, caller, callee))
     finally:
-        await stage.platform.command("trunk", "remove", "secure")
+        await change(stage, "trunk", "remove", "secure")
 
 
 async def test_fleet_shows_in_the_metrics_and_leaves_nothing_behind(
@@ -165,3 +179,63 @@ async def test_fleet_shows_in_the_metrics_and_leaves_nothing_behind(
     assert f'clicktodial_relay_sessions{{node="{daemon.name}"}} 0.0' in page
     for folder in ("pcaps", "metadata", "tmp"):
         assert list((daemon.directory / folder).iterdir()) == []
+
+
+async def test_callee_is_rung_once_the_caller_has_pressed_a_key(stage: Stage) -> None:
+    """The key is heard in a copy of the caller's stream that rtpengine sends us."""
+    await change(stage, "app", "set-options", stage.application.app_id, "--presence", "key")
+    caller = await stage.phone(CALLER, has_keys=True)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await caller.wait_for_audio(packets=10)
+    assert callee.state is PhoneState.IDLE
+    await caller.press("5")
+    await callee.wait_for(PhoneState.TALKING)
+    await call.wait_for("Connected")
+    await callee.speak(CALLEE_HZ, 0.5)
+    assert abs(dominant_frequency_hz(decode_alaw(caller.heard())[-3000:]) - CALLEE_HZ) < 20
+    await call.release()
+    assert (await call.wait_for_end(RESULT_WITHIN_S))["reason"] == "HangUp"
+    await change(stage, "app", "set-options", stage.application.app_id, "--presence", "none")
+
+
+async def test_killed_platform_makes_recordings_of_what_rtpengine_captured(
+    stage: Stage, daemon: Rtpengine
+) -> None:
+    caller, callee = await stage.phone(CALLER), await stage.phone(CALLEE)
+    call = await stage.begin(record=1)
+    await call.wait_for("Connected")
+    await callee.wait_for(PhoneState.TALKING)
+    await asyncio.gather(caller.speak(CALLER_HZ, 1.0), callee.speak(CALLEE_HZ, 1.0))
+    await asyncio.to_thread(stage.platform.kill)
+    await stage.platform.restart()
+    end = await call.wait_for_end(RESULT_WITHIN_S)
+    assert end["recordingResult"] == "Success"
+    recording, rate = soundfile.read(io.BytesIO(await call.download(end["recordingId"])))
+    for channel, spoken_hz in ((0, CALLER_HZ), (1, CALLEE_HZ)):
+        assert abs(measure_hz(recording[:, [channel]], rate) - spoken_hz) < TOLERANCE_HZ
+    for folder in ("pcaps", "metadata", "tmp"):
+        assert list((daemon.directory / folder).iterdir()) == []
+
+
+async def test_calls_of_a_node_that_dies_end_and_none_is_taken_until_it_is_back(
+    stage: Stage, daemon: Rtpengine
+) -> None:
+    await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    daemon.kill()
+    end = await call.wait_for_end(RESULT_WITHIN_S)
+    assert end["reason"] == "Other"
+    await callee.wait_for(PhoneState.OVER)
+    await daemon.start()
+    async with asyncio.timeout(RESULT_WITHIN_S):
+        while "relay.node_up" not in stage.platform.log.rpartition("relay.node_down")[2]:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+    await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await callee.wait_for(PhoneState.TALKING)
+    callee.hang_up()
+    assert (await call.wait_for_end(RESULT_WITHIN_S))["reason"] == "HangUp"

@@ -81,6 +81,28 @@ async def test_both_are_heard_whoever_of_them_speaks_srtp(
     )
 
 
+@pytest.mark.parametrize("side", Side)
+async def test_side_that_takes_another_key_is_heard_with_that(
+    session: RelaySession, open_phones: OpenPhones, side: Side
+) -> None:
+    caller, callee = await open_phones(True, True)
+    await session.set_remote(Side.CALLER, caller.describe())
+    await session.set_remote(Side.CALLEE, callee.describe())
+    await check_both_ways(session, caller, callee)
+    (key,) = await session.local_crypto(side)
+    successor = SrtpPhone(7)
+    successor.use(key)
+    await successor.open()
+    if side is Side.CALLER:
+        caller = successor
+    else:
+        callee = successor
+    await session.set_remote(side, successor.describe())
+    await check_both_ways(session, caller, callee)
+    assert await session.local_crypto(side) == (key,)
+    successor.close()
+
+
 async def test_key_of_neither_side_is_told_to_the_other(
     session: RelaySession, open_phones: OpenPhones
 ) -> None:

@@ -43,6 +43,7 @@ class RelayNode:
         self._watch: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._missed = 0
+        self._is_untidy = True
         self._born_at: float | None = None
         # What it carried when it was last asked, and how many of these were ours.
         self._carried = 0
@@ -102,16 +103,18 @@ class RelayNode:
         return session
 
     def forget(self, session: RtpengineSession) -> None:
-        """The session is over."""
+        """The session is over; where rtpengine may still have it, that is seen to later."""
         if self.sessions.get(session.call_id) is session:
             del self.sessions[session.call_id]
+            self._is_untidy |= not session.is_deleted
 
     async def delete_leftovers(self) -> None:
         """End the calls that an earlier life of this process left here. Raises RelayError."""
         captures = self._host.captures
-        live = {captures.name(call_id) for call_id in self.sessions}
         for _ in range(_LIST_ROUNDS_MAX):
             listed = await self._channel.request("list", {"limit": LISTED_MAX}, ListReply)
+            # A session is known here before rtpengine knows of it, hence all that are listed.
+            live = {captures.name(key) for key, each in self.sessions.items() if not each.is_lost}
             left = [name for name in listed.calls if captures.is_own(name) and name not in live]
             if not left:
                 return
@@ -125,15 +128,15 @@ class RelayNode:
         while True:
             await asyncio.sleep(PING_INTERVAL_S)
             rounds += 1
-            was_up = self.is_up
-            await self._look(asks_more=not was_up or rounds % STATISTICS_ROUNDS == 0)
-            if self.is_up and not was_up:
+            await self._look(asks_more=not self.is_up or rounds % STATISTICS_ROUNDS == 0)
+            if self.is_up and self._is_untidy:
                 await self.tidy()
 
     async def tidy(self) -> None:
         """`delete_leftovers`, which may also be done later."""
         try:
             await self.delete_leftovers()
+            self._is_untidy = False
         except RelayError as error:
             log.warning("relay.leftovers_kept", node=self.name, error=str(error))
 
@@ -168,6 +171,7 @@ class RelayNode:
         self._missed += 1
         if self._missed >= PINGS_MISSED_MAX and (self.is_up or self.sessions):
             self.is_up = False
+            self._is_untidy = True
             self._born_at = None
             log.error("relay.node_down", node=self.name, sessions=len(self.sessions))
             self._end_sessions("the relay does not answer")

@@ -37,6 +37,7 @@ from clicktodial.media.rtpengine.sdp import (
     read_sdp,
     write_sdp,
 )
+from clicktodial.media.rtpengine.silence import LOOK_AGAIN_S, SilenceClock
 from clicktodial.media.rtpengine.split import SEGMENT_PREFIX
 from clicktodial.media.rtpio import is_sendable
 from clicktodial.media.spool import create_capture_name
@@ -49,10 +50,6 @@ REPEAT_TIMES = 10_000_000
 PLAYER_LAG_S = 0.06
 # A second of speech: of less, one lost packet would be a verdict.
 JUDGED_PACKETS_MIN = 50
-# "last packet" is told in whole seconds, rounded down.
-_LAST_PACKET_STEP_S = 1.0
-# A question that failed is asked again so much later: the node's own watch tells of its death.
-_ASK_AGAIN_S = 1.0
 # A side that is muted back and forth begins a file each time; so many are a defect somewhere.
 SEGMENTS_PER_RECORDING_MAX = 1_000
 _PORT_MAX = 65_535
@@ -111,8 +108,10 @@ class _Party:
 
 @dataclass(slots=True)
 class _Recording:
+    """Begun by its first file, and paused until then."""
+
     note: CaptureNote
-    is_paused: bool = False
+    is_paused: bool = True
 
 
 class RtpengineSession:
@@ -137,16 +136,15 @@ class RtpengineSession:
         # rtpengine takes the first key that the caller tells for its own towards the callee.
         caller = _Party(create_placeholder(host.codecs, TELEPHONE_EVENT, callee.key))
         self._parties = {Side.CALLER: caller, Side.CALLEE: callee}
-        self._opened_at = self._loop.time()
+        self._silence = SilenceClock(opened_at=self._loop.time(), limit_s=host.dead_after_s)
         self._opened_utc_s = time.time()
         self._recording: _Recording | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
-        self._alive_at = 0.0
-        self._packets_seen = -1
-        self._is_patient = False
         self._is_dead = False
-        self._is_lost = False
+        # Whether nobody can be asked for it any more, and whether rtpengine has deleted it.
+        self.is_lost = False
+        self.is_deleted = False
         self._is_closed = False
 
     async def create(self) -> None:
@@ -199,20 +197,19 @@ class RtpengineSession:
             if is_first:
                 await self._update_block(_other(side))
             if is_first and side is Side.CALLEE:
-                self._alive_at = self._loop.time()
+                self._silence.restart(self._loop.time())
                 self._arm(self._host.dead_after_s)
 
     async def play(
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
         """See control.port.RelaySession."""
-        self._check_open()
-        path, duration_s = await self._host.find_audio(prompt.audio)
         async with self._lock:
             self._check_open()
             party = self._parties[side]
             if not party.has_spoken:
                 raise RelayError(f"the {side} has no codec to play a prompt in")
+            path, duration_s = await self._host.find_audio(prompt.audio)
             await self._stop_playing(side)
             playing = party.playing = _Playing()
             try:
@@ -267,20 +264,18 @@ class RtpengineSession:
             if party.is_muted is muted:
                 return
             party.is_muted = muted
-            await self._update_block(side)
-            recording = self._recording
-            if recording is not None and not recording.is_paused:
-                # rtpengine writes what it receives, blocked or not. Each file has its own list of
-                # sides that are left out, so no clock has to say when that was.
-                await self._end_segment()
-                await self._begin_segment(recording)
+            try:
+                await self._update_block(side)
+                await self._turn_segment()
+            except RelayError:
+                # Not done, and not thought to be when it is asked for again.
+                party.is_muted = not muted
+                raise
 
     async def set_patient(self, *, patient: bool) -> None:
         """See control.port.RelaySession."""
         self._check_open()
-        if self._is_patient and not patient:
-            self._alive_at = self._loop.time()
-        self._is_patient = patient
+        self._silence.set_patient(patient=patient, now=self._loop.time())
         if self._watch is not None:
             self._arm(self._host.dead_after_s)
 
@@ -309,17 +304,14 @@ class RtpengineSession:
             self._check_open()
             if self._recording is None:
                 raise RelayError("nothing is recorded")
-            if not self._recording.is_paused:
-                await self._end_segment()
-                self._recording.is_paused = True
+            await self._end_segment(self._recording)
 
     async def resume_recording(self) -> None:
         """See control.port.RelaySession."""
         async with self._lock:
             self._check_open()
-            if self._recording is not None and self._recording.is_paused:
+            if self._recording is not None:
                 await self._begin_segment(self._recording)
-                self._recording.is_paused = False
 
     async def quality(self) -> CallQuality:
         """See control.port.RelaySession. Loss, jitter and round trip are as the sides tell by
@@ -344,7 +336,7 @@ class RtpengineSession:
 
     def tell_lost(self, detail: str) -> None:
         """The node is gone, and the session with it: there is nobody to ask to delete it."""
-        self._is_lost = True
+        self.is_lost = True
         self.tell_dead(detail)
 
     def tell_dead(self, detail: str) -> None:
@@ -484,7 +476,17 @@ class RtpengineSession:
             party.listening = None
             await self._command("unsubscribe", {"to-tag": _TAP_TAGS[side]})
 
+    async def _turn_segment(self) -> None:
+        """Go on in another file. rtpengine writes what it receives, blocked or not; each file has
+        its own list of sides that are left out, so that no clock has to say when that was."""
+        recording = self._recording
+        if recording is not None and not recording.is_paused:
+            await self._end_segment(recording)
+            await self._begin_segment(recording)
+
     async def _begin_segment(self, recording: _Recording) -> None:
+        if not recording.is_paused:
+            return
         note = recording.note
         if len(note.muted) >= SEGMENTS_PER_RECORDING_MAX:
             raise RelayError("the recording was interrupted too often")
@@ -497,16 +499,20 @@ class RtpengineSession:
         await self._command(
             "start recording", {"metadata": f"{SEGMENT_PREFIX}{len(note.muted) - 1}"}
         )
+        recording.is_paused = False
 
-    async def _end_segment(self) -> None:
-        await self._command("stop recording", {})
+    async def _end_segment(self, recording: _Recording) -> None:
+        if not recording.is_paused:
+            await self._command("stop recording", {})
+            recording.is_paused = True
 
     async def _delete(self) -> None:
         """rtpengine completes its files before it answers."""
-        if self._is_lost:
+        if self.is_lost:
             return
         try:
             await self._command("delete", {"from-tag": "", "delete delay": 0})
+            self.is_deleted = True
         except RelayError as error:
             # One that rtpengine lost needs no deletion.
             if not self._is_dead:
@@ -526,49 +532,34 @@ class RtpengineSession:
     # Whether it lives
 
     def _arm(self, delay_s: float) -> None:
+        self._drop_watch()
+        if not (self._is_closed or self._is_dead):
+            self._watch = self._loop.call_later(delay_s, self._on_watch)
+
+    def _drop_watch(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        self._watch = self._loop.call_later(delay_s, self._on_watch)
+            self._watch = None
 
     def _on_watch(self) -> None:
         self._own(self._look())
 
     async def _look(self) -> None:
-        """Ask when something came last, and come back when that would be too long ago: where
-        somebody speaks, a call is asked about once in `dead_after_s`."""
-        if self._is_closed or self._is_dead:
-            return
+        """Ask whether anything came, and come back when that would be too long ago."""
         try:
             call = await self._query()
         except NodeRefusedError:
             self.tell_dead("the relay has lost the session")
             return
         except RelayError:
-            self._arm(_ASK_AGAIN_S)
+            # Of the death of a node its own watch tells.
+            self._arm(LOOK_AGAIN_S)
             return
-        limit_s = self._host.dead_after_s
-        silent_s = self._measure_silence(call)
-        if silent_s < limit_s or self._is_patient:
-            self._arm(max(_ASK_AGAIN_S, limit_s - silent_s))
+        delay_s = self._silence.look_after_s(call, tuple(Side), self._loop.time())
+        if delay_s is None:
+            self.tell_dead(f"no packet came from either side for {self._host.dead_after_s} s")
         else:
-            self.tell_dead(f"no packet came from either side for {limit_s} s")
-
-    def _measure_silence(self, call: QueryReply) -> float:
-        """Seconds since anything came, or since silence began to count."""
-        streams = [call.stream(side.value) for side in Side]
-        packets = sum(stream.counts.packets for stream in streams)
-        now = self._loop.time()
-        silent_s = now - self._alive_at
-        if packets > 0:
-            # Both clocks ran as long since the call was opened, however they are set.
-            last = max(stream.last_packet for stream in streams if stream.counts.packets > 0)
-            age_s = call.created_at + (now - self._opened_at) - last - _LAST_PACKET_STEP_S
-            silent_s = min(silent_s, max(0.0, age_s))
-        if packets != self._packets_seen:
-            # A clock that was set meanwhile must not end a call in which somebody speaks.
-            self._packets_seen = packets
-            silent_s = min(silent_s, self._host.dead_after_s - _ASK_AGAIN_S)
-        return silent_s
+            self._arm(delay_s)
 
     # How it sounds
 
@@ -608,8 +599,7 @@ class RtpengineSession:
             raise RelayError("the media address cannot be sent to")
 
     def _drop_timers(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        self._drop_watch()
         for party in self._parties.values():
             if party.playing is not None and party.playing.end is not None:
                 party.playing.end.cancel()
