@@ -539,10 +539,13 @@ class CallController:
             self._renegotiation.close()
         capture = None
         if session is not None and self.call.connected_at is not None:
-            # Commands take effect in the order given: both in one round trip to the relay.
-            _, capture = await asyncio.gather(
-                self._tell_quality(session), self._close_session(session)
-            )
+            # Commands take effect in the order given: both in one round trip to the relay, since
+            # the task begins when the question has been asked.
+            closing = self._loop.create_task(self._close_session(session))
+            try:
+                await self._tell_quality(session)
+            finally:
+                capture = await closing
         elif session is not None:
             capture = await self._close_session(session)
         plan = self.call.plan
