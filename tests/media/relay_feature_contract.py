@@ -690,7 +690,7 @@ class RelayFeatureContract:
                 await session.stop_listening(Side.CALLER)
             await session.close()
 
-        counts = []
+        counts: list[int] = []
         for _ in range(2):
             await asyncio.gather(*(run_one(number) for number in range(30)))
             counts.append(await lowest_file_count(counts[0] if counts else 0))
