@@ -25,6 +25,7 @@ from tests.media.relay_contract import (
     WARNING_HZ,
     WARNING_TIMEOUT_S,
     Stage,
+    count_open_files,
     strongest_frequency_hz,
 )
 from tests.media.rtp_phone import SAMPLES_PER_PACKET, RtpPhone
@@ -193,6 +194,18 @@ def loud_seconds(channel: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[tu
     breaks = np.flatnonzero(np.diff(loud) > 0.1)
     begins, ends = loud[[0, *(breaks + 1)]], loud[[*breaks, len(loud) - 1]]
     return [(float(begin), float(end)) for begin, end in zip(begins, ends, strict=True)]
+
+
+async def lowest_file_count(wanted: int) -> int:
+    """How many files are open once a relay that closes sockets behind the scenes has come down
+    to so many, or has had the time to."""
+    lowest = count_open_files()
+    for _ in range(20):
+        if lowest <= wanted:
+            break
+        await asyncio.sleep(0.05)  # the kernel tells nobody that a file was closed
+        lowest = min(lowest, count_open_files())
+    return lowest
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -658,6 +671,31 @@ class RelayFeatureContract:
         with pytest.raises(RelayError):
             await stage.session.set_patient(patient=True)
         assert heard.empty()
+
+    async def test_many_sessions_listened_to_muted_and_paused_leave_no_files_open(
+        self, relay: Relay
+    ) -> None:
+        phone = await RtpPhone(1).open()
+
+        async def run_one(number: int) -> None:
+            session = await relay.open(create_call_id(), print)
+            for side in Side:
+                await session.set_remote(side, phone.describe())
+                await session.listen(side, print, judges_answer=True)
+            await session.start_recording()
+            await session.set_muted(Side.CALLER, muted=True)
+            await session.pause_recording()
+            await session.resume_recording()
+            if number % 2:
+                await session.stop_listening(Side.CALLER)
+            await session.close()
+
+        counts: list[int] = []
+        for _ in range(2):
+            await asyncio.gather(*(run_one(number) for number in range(30)))
+            counts.append(await lowest_file_count(counts[0] if counts else 0))
+        assert counts[1] <= counts[0]
+        phone.close()
 
     async def hear_tone(self, phone: RtpPhone, frequency_hz: int) -> None:
         """Hear on until that tone fills the last 140 ms of what is heard; TimeoutError where

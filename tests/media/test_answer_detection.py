@@ -76,9 +76,9 @@ def test_beep_within_speech_that_is_short_is_a_machine() -> None:
 @pytest.mark.parametrize(
     "whistle",
     [
-        limit(beep(0.8) * np.exp(-np.arange(6_400) / 720)),
-        limit(beep(0.8) * np.geomspace(0.02, 1, 6_400)),
-        np.concatenate([beep(0.1, hz) for hz in (600, 700, 800, 900, 1_000, 1_100)]),
+        limit(beep(0.8).astype(float) * np.exp(-np.arange(6_400) / 720)),
+        limit(beep(0.8).astype(float) * np.geomspace(0.02, 1, 6_400)),
+        np.concatenate([beep(0.1, 500.0 + 100 * n) for n in range(6)]),
     ],
     ids=["a plucked string", "one that swells", "one that glides"],
 )

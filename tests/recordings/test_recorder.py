@@ -172,6 +172,28 @@ async def test_capture_whose_file_is_gone_fails(recorder: FileRecorder, tmp_path
     assert result is RecordingResult.FAIL
 
 
+async def test_capture_in_parts_is_one_recording_and_every_part_is_deleted(
+    recorder: FileRecorder, catalog: MemoryCatalog, tmp_path: Path
+) -> None:
+    packets = Sender(9).create_packets(Network())
+    parts = [
+        write_capture(tmp_path / f"{n}.rtp", [p for p in packets if begin <= p.arrival_us < end])
+        for n, (begin, end) in enumerate(
+            [(START_US, START_US + 2_000_000), (START_US + 6_000_000, START_US + 20_000_000)]
+        )
+    ]
+    capture = Capture(
+        None, parts[0], START_US / 1e6, (Capture(None, parts[1], START_US / 1e6 + 6),)
+    )
+    recording_id = create_recording_id()
+    outcome = await recorder.finish(recording_id, create_call_id(), APP_ID, capture)
+    assert outcome.result is RecordingResult.SUCCESS
+    assert catalog.recordings[recording_id].duration_ms == pytest.approx(9_030, abs=50)
+    # Five of its nine clicks are there, and each makes half a second loud: 9.03 - 2.5 s.
+    assert (outcome.caller_silence_s, outcome.callee_silence_s) == (9, 7)
+    assert not any(exists(path) for path in parts)
+
+
 async def test_catalog_that_fails_then_works_again_gives_the_recording(
     recorder: FileRecorder, catalog: MemoryCatalog, capture: Capture, tmp_path: Path
 ) -> None:
