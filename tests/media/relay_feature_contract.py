@@ -63,6 +63,7 @@ WIDEBAND_TONE_HZ = 5_000
 PACKET_S = 0.02
 # What nobody may hear or find on the disk.
 SECRET = b"\x77" * SAMPLES_PER_PACKET
+LAST_SECRET = b"\x66" * SAMPLES_PER_PACKET
 MARK = b"\x33" * SAMPLES_PER_PACKET
 SILENCE = encode_g711(np.zeros(SAMPLES_PER_PACKET, dtype=np.int16), "PCMA")
 HEARD_TIMEOUT_S = 10.0
@@ -445,8 +446,8 @@ class RelayFeatureContract:
             await stage.session.pause_recording()
             await self.speak_both(stage, SECRET, SECRET, 0.6)
             # The parties go on hearing each other.
-            await stage.say(Side.CALLER, [SECRET])
-            await stage.say(Side.CALLEE, [SECRET])
+            await stage.say(Side.CALLER, [LAST_SECRET])
+            await stage.say(Side.CALLEE, [LAST_SECRET])
             await stage.session.resume_recording()
         await self.speak_both(stage, CALLER_AUDIO, CALLEE_AUDIO, 0.4)
         await stage.say(Side.CALLER, [MARK])
@@ -454,7 +455,8 @@ class RelayFeatureContract:
         capture = await stage.session.close()
         assert capture is not None
         for path in capture_files(capture):
-            assert SECRET not in path.read_bytes()
+            captured = path.read_bytes()
+            assert SECRET not in captured and LAST_SECRET not in captured
         pcm = render(capture, tmp_path / "recording.wav")
         spoken = [loud_seconds(pcm[:, channel]) for channel in range(2)]
         assert [len(parts) for parts in spoken] == [3, 3]

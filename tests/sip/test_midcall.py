@@ -186,6 +186,24 @@ def test_reinvite_that_the_peer_cancels_is_over() -> None:
     assert summary(call.accept()) == "200 UPDATE"
 
 
+@pytest.mark.parametrize("decide", ["accept", "refuse"])
+def test_offer_after_one_that_was_withdrawn_waits_until_that_is_decided_on(decide: str) -> None:
+    call = Call()
+    call.ask("INVITE", 2, sdp=describe(PCMA), branch="z9hG4bKsame")
+    call.ask("CANCEL", 2, branch="z9hG4bKsame")
+    call.ask("ACK", 2, branch="z9hG4bKsame")
+    # Whose the decision is that comes now, nobody could tell.
+    assert summaries(call.ask("UPDATE", 3, sdp=describe(PCMU))) == ["500 UPDATE"]
+    assert summaries(call.ask("UPDATE", 4)) == ["200 UPDATE"]
+    with pytest.raises(SessionStateError):
+        if decide == "accept":
+            call.accept()
+        else:
+            call.session.refuse_offer(488, "Not Acceptable Here", call.harness.now)
+    call.ask("UPDATE", 5, sdp=describe(PCMU))
+    assert summary(call.accept(PCMU)) == "200 UPDATE"
+
+
 def test_reinvite_that_was_answered_is_not_cancelled_any_more() -> None:
     call = Call()
     call.ask("INVITE", 2, sdp=describe(PCMA), branch="z9hG4bKsame")

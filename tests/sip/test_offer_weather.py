@@ -121,7 +121,7 @@ class Conversation:
                 pass
 
     def _decide(self, party: Party, media: MediaDescription) -> None:
-        fate = self.dice.choice(("accept", "accept", "accept", "refuse", "forget"))
+        fate = self.dice.choice(("accept", "accept", "accept", "refuse", "forget for long"))
         codec = self.dice.choice(media.codecs)
 
         def decide() -> None:
@@ -130,14 +130,13 @@ class Conversation:
                 if fate == "accept":
                     party.session.accept_offer(codec, self.network.now)
                     party.codec = codec
-                elif fate == "refuse":
+                else:
                     party.session.refuse_offer(488, "Not Acceptable Here", self.network.now)
             except SessionStateError:
-                pass  # cancelled, or the session is over
-            except ValueError:
-                pass  # that offer was cancelled, and another one of the peer's is open
+                pass  # withdrawn, or the session is over
 
-        self.network.at(self.dice.uniform(0, 3), decide)
+        wait_s = 60.0 if fate == "forget for long" else self.dice.uniform(0, 3)
+        self.network.at(wait_s, decide)
 
 
 @pytest.mark.parametrize(("loss_there", "loss_back"), list(itertools.product(LOSSES, LOSSES)))

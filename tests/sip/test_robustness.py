@@ -1,11 +1,14 @@
 """Whatever is sent to us: nothing is raised, nothing grows without bound, all is forgotten."""
 
+import dataclasses
 import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sip.support import (
+    ANSWER,
     ANSWER_SDP,
+    OFFER,
     PEER,
     Harness,
     create_agent,
@@ -15,12 +18,39 @@ from tests.sip.support import (
     describe,
     read,
 )
+from tests.sip.test_crypto import OURS, SECURE_OFFER
 
+from clicktodial.domain.media import PCMA, PCMU, Codec
+from clicktodial.domain.trunk import TrunkCredentials
+from clicktodial.sip.sdp import serialize_sdp
 from clicktodial.sip.session import Session, SessionState
 from clicktodial.sip.user_agent import Limits, SessionStateError
 
+SECURE_ANSWER_SDP = serialize_sdp(dataclasses.replace(ANSWER, crypto=OURS[:1]))
+SECURE_OFFER_SDP = serialize_sdp(SECURE_OFFER)
 LIMITS = Limits(sessions_max=6, server_transactions_max=12, client_transactions_max=20)
-STATUSES = [100, 180, 183, 200, 202, 302, 401, 486, 487, 503, 603]
+STATUSES = [100, 180, 183, 200, 202, 302, 401, 422, 481, 486, 487, 488, 491, 503, 603]
+# What a peer may say of audio within a conversation, or instead of it.
+BODIES = [
+    b"",
+    ANSWER_SDP,
+    describe(PCMU),
+    describe(Codec(18, "G729")),
+    ANSWER_SDP + b"m=video 9 RTP/AVP 99\r\n",
+    serialize_sdp(dataclasses.replace(ANSWER, crypto=OURS)),
+    serialize_sdp(dataclasses.replace(ANSWER, crypto=OURS[1:])),
+    b"junk",
+]
+LINES = [
+    (),
+    ("Session-Expires: 90;refresher=uac",),
+    ("Session-Expires: 1",),
+    ("Min-SE: 1000",),
+    ("Require: 100rel", "RSeq: 1"),
+    ("Require: 100rel", "RSeq: 2"),
+    ('WWW-Authenticate: Digest realm="r", nonce="n"',),
+    ("Content-Type: application/dtmf",),
+]
 METHODS = ["INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS", "UPDATE", "NOTIFY", "X"]
 
 
@@ -32,12 +62,13 @@ class Mischief:
         self.harness = Harness(create_agent(seed=seed, limits=LIMITS))
         self.sessions: list[Session] = []
         self.requests: list[bytes] = []
+        self.cseq = 10
 
     def act(self) -> None:
         """One step of either side."""
         actions = (
             self.invite, self.respond, self.respond, self.ask, self.ask, self.command,
-            self.wait, self.garble, self.repeat,
+            self.wait, self.garble, self.repeat, self.talk, self.talk, self.talk,
         )  # fmt: skip
         self.dice.choice(actions)()
         self.collect()
@@ -51,17 +82,56 @@ class Mischief:
                 self.sessions.append(session)
 
     def invite(self) -> None:
-        self.sessions.append(self.harness.agent.invite(create_invitation(), self.harness.now))
+        invitation = dataclasses.replace(
+            create_invitation(sdp=self.dice.choice([None, SECURE_OFFER_SDP])),
+            session_expires_s=self.dice.choice([None, 90]),
+            credentials=self.dice.choice([None, TrunkCredentials("us", "secret")]),
+        )
+        self.sessions.append(self.harness.agent.invite(invitation, self.harness.now))
 
     def respond(self) -> None:
         if self.requests:
             self.post(self.create_response())
 
     def create_response(self) -> bytes:
-        body = self.dice.choice([b"", ANSWER_SDP, describe(), b"v=0"])
+        body = self.dice.choice([*BODIES, describe(), b"v=0"])
+        lines = ("Contact: <sip:192.0.2.9:5080>", *self.dice.choice(LINES))
         tag = self.dice.choice(["", "a", "b", "c"])
         request = self.dice.choice(self.requests)
-        return create_response(request, self.dice.choice(STATUSES), tag=tag, sdp=body)
+        status = self.dice.choice(STATUSES)
+        return create_response(request, status, tag=tag, sdp=body, lines=lines)
+
+    def talk(self) -> None:
+        """What keeps to the rules, so that a conversation comes of it; and then not to all."""
+        talking = [each for each in self.sessions if each.state is SessionState.CONFIRMED]
+        if talking and self.dice.random() < 0.5:
+            self.discuss(self.dice.choice(talking))
+        elif self.requests and not talking:
+            request = self.dice.choice(self.requests[-3:])
+            body = self.dice.choice([ANSWER_SDP, SECURE_ANSWER_SDP])
+            self.post(create_response(request, 200, tag="a", sdp=body))
+        elif self.requests:
+            status = self.dice.choice(STATUSES)
+            lines = ("Contact: <sip:192.0.2.9:5080>", *self.dice.choice(LINES))
+            body = self.dice.choice(BODIES)
+            request = self.dice.choice(self.requests[-3:])
+            self.post(create_response(request, status, tag="a", sdp=body, lines=lines))
+
+    def discuss(self, session: Session) -> None:
+        self.cseq += 1
+        method = self.dice.choice(["INVITE", "INVITE", "UPDATE", "UPDATE", "ACK", "INFO", "CANCEL"])
+        cseq = self.cseq - self.dice.choice([0, 0, 1]) if method in ("ACK", "CANCEL") else self.cseq
+        request = create_request(
+            method,
+            branch=f"z9hG4bKtalk{cseq}",
+            cseq=cseq,
+            to_tag=session.local_tag,
+            from_tag="a",
+            call_id=session.call_id,
+            sdp=self.dice.choice(BODIES),
+            lines=self.dice.choice(LINES),
+        )
+        self.post(request)
 
     def ask(self) -> None:
         self.post(self.create_request())
@@ -76,7 +146,8 @@ class Mischief:
             to_tag=known.local_tag if known and dice.random() < 0.8 else "",
             from_tag=dice.choice(["a", "b", "caller"]),
             call_id=known.call_id if known else f"call{dice.randrange(4)}",
-            sdp=dice.choice([b"", ANSWER_SDP, b"junk"]),
+            sdp=dice.choice(BODIES),
+            lines=dice.choice(LINES),
         )
 
     def command(self) -> None:
@@ -85,16 +156,22 @@ class Mischief:
         session = self.dice.choice(self.sessions)
         now = self.harness.now
         try:
-            match self.dice.randrange(4):
+            match self.dice.choice([0, 1, 2, 3, 4, 4, 5, 5, 5, 6]):
                 case 0:
                     session.hang_up(now)
                 case 1:
                     session.ring(now, self.dice.choice([None, ANSWER_SDP]))
                 case 2:
                     session.answer(ANSWER_SDP, now)
-                case _:
+                case 3:
                     session.reject(486, "Busy Here", now)
-        except SessionStateError:
+                case 4:
+                    session.reoffer(self.dice.choice([OFFER, ANSWER]), now)
+                case 5:
+                    session.accept_offer(self.dice.choice([PCMA, PCMU]), now)
+                case _:
+                    session.refuse_offer(488, "Not Acceptable Here", now)
+        except (SessionStateError, ValueError):
             return
 
     def wait(self) -> None:

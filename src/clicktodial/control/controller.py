@@ -20,6 +20,7 @@ from clicktodial.control.port import (
     Answered,
     AnswerJudged,
     CallStore,
+    Capture,
     Clock,
     DigitHeard,
     DigitReceived,
@@ -525,18 +526,25 @@ class CallController:
             **_quality_fields(Side.CALLEE, quality.callee),
         )
 
+    async def _close_session(self, session: RelaySession) -> Capture | None:
+        try:
+            return await session.close()
+        except RelayError:
+            log.exception("relay.not_closed", call_id=self.call.plan.call_id)
+            return None
+
     async def _close_media(self, finish_recording: bool) -> None:
         session, self.session = self.session, None
         if self._renegotiation is not None:
             self._renegotiation.close()
         capture = None
-        if session is not None:
-            if self.call.connected_at is not None:
-                await self._tell_quality(session)
-            try:
-                capture = await session.close()
-            except RelayError:
-                log.exception("relay.not_closed", call_id=self.call.plan.call_id)
+        if session is not None and self.call.connected_at is not None:
+            # Commands take effect in the order given: both in one round trip to the relay.
+            _, capture = await asyncio.gather(
+                self._tell_quality(session), self._close_session(session)
+            )
+        elif session is not None:
+            capture = await self._close_session(session)
         plan = self.call.plan
         if not finish_recording or plan.recording_id is None:
             return

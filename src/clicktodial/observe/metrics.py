@@ -7,6 +7,7 @@ moment (live calls, SIP counters) is read when somebody asks, and costs calls no
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,7 +25,7 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
-from clicktodial.domain.leg import CallQuality
+from clicktodial.domain.leg import CallQuality, SideQuality
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.
@@ -33,6 +34,15 @@ _SETUP_BUCKETS_S = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120)
 _MOS_BUCKETS = (2.0, 2.5, 3.0, 3.5, 4.0, 4.2, 4.4)
 _JITTER_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _DURATION_BUCKETS_S = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
+
+
+class _SideSeries(NamedTuple):
+    """What is counted of one side."""
+
+    packets: Counter
+    lost: Counter
+    mos: Histogram
+    jitter: Histogram
 
 
 class Metrics:
@@ -96,14 +106,30 @@ class Metrics:
             registry=self._registry,
         )
 
+        # A series is looked up by its labels behind a lock, each time.
+        self._ended_series: dict[tuple[str, str, str], Counter] = {}
+        self._sides = {
+            side: _SideSeries(
+                *(
+                    each.labels(side.value)
+                    for each in (self._packets, self._lost, self._mos, self._jitter)
+                )
+            )
+            for side in Side
+        }
+
     def count_quality(self, quality: CallQuality) -> None:
         """A conversation is over, and this is what came from its sides."""
-        for side, heard in ((Side.CALLER, quality.caller), (Side.CALLEE, quality.callee)):
-            self._lost.labels(side.value).inc(heard.packets_lost)
-            self._packets.labels(side.value).inc(heard.packets)
-            if heard.mos is not None:
-                self._mos.labels(side.value).observe(heard.mos)
-                self._jitter.labels(side.value).observe(heard.jitter_ms / 1000)
+        self._count_side(self._sides[Side.CALLER], quality.caller)
+        self._count_side(self._sides[Side.CALLEE], quality.callee)
+
+    def _count_side(self, series: "_SideSeries", heard: SideQuality) -> None:
+        if heard.packets or heard.packets_lost:
+            series.packets.inc(heard.packets)
+            series.lost.inc(heard.packets_lost)
+        if heard.mos is not None:
+            series.mos.observe(heard.mos)
+            series.jitter.observe(heard.jitter_ms / 1000)
 
     def count_begun(self) -> None:
         """A call is durable."""
@@ -114,7 +140,11 @@ class Metrics:
         end = call.end
         if end is None:
             return
-        self._ended.labels(end.reason.value, end.stage.value, end.by.value).inc()
+        key = (end.reason.value, end.stage.value, end.by.value)
+        ended = self._ended_series.get(key)
+        if ended is None:
+            ended = self._ended_series[key] = self._ended.labels(*key)
+        ended.inc()
         if call.connected_at is not None:
             self._setup.observe((call.connected_at - call.begun_at).total_seconds())
             self._duration.observe(call.duration_s)

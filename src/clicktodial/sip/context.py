@@ -85,7 +85,7 @@ class Context:
 
     __slots__ = (
         "_locals",
-        "_own_local",
+        "_udp_locals",
         "agent_line",
         "client_transactions",
         "counters",
@@ -120,8 +120,8 @@ class Context:
         self.identifiers = identifiers
         self.counters = Counters()
         self.deadlines = DeadlineQueue()
-        self._own_local = _create_local(Transport.UDP, local)
         self._locals = _create_locals(local, others)
+        self._udp_locals = tuple(self._locals[Transport.UDP, is_v6] for is_v6 in (False, True))
         self.agent_line = (
             f"Allow: {ALLOWED_METHODS}\r\nSupported: 100rel, timer\r\nUser-Agent: {user_agent}\r\n"
         )
@@ -135,8 +135,10 @@ class Context:
 
     def local_of(self, hop: Hop) -> Local:
         """Who we are to that hop."""
-        key = (hop.transport if isinstance(hop, Flow) else Transport.UDP, ":" in hop[0])
-        return self._locals.get(key, self._own_local)
+        is_v6 = ":" in hop[0]
+        if isinstance(hop, Flow):
+            return self._locals[hop.transport, is_v6]
+        return self._udp_locals[is_v6]
 
     def send(self, data: bytes, destination: Hop) -> None:
         """Queue a message. Requests above 1300 bytes too go over UDP where the trunk says UDP,

@@ -1,9 +1,10 @@
 """Reading SIP messages: sipmessage's parser inside bounds, and what every message must have.
 
-sipmessage splits and names the headers; here stands what a datagram from anyone needs besides:
-limits, folded lines, white space before colons, the headers without which nothing can be
-answered (RFC 3261 8.1.1), and the length of the body (RFC 3261 18.3). A request that can be
-answered but not obeyed is kept, with its `defect`.
+sipmessage reads the start-line. The headers are split here, into a table by name: each message is
+asked for eight of them, and sipmessage compares names one by one. Here also stands what a datagram
+from anyone needs besides: limits, folded lines, white space before colons, the headers without
+which nothing can be answered (RFC 3261 8.1.1), and the length of the body (RFC 3261 18.3). A
+request that can be answered but not obeyed is kept, with its `defect`.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from sipmessage import URI, Message, Request, Response
+from sipmessage.message import COMPACT_FORMS
 
 from clicktodial.sip.error import MalformedMessage
 from clicktodial.sip.uri import DEFAULT_PORT, parse_uri, split_values
@@ -47,6 +49,10 @@ _SPACE_BEFORE_COLON = re.compile(rb"(?m)^([^\s:]+)[ \t]+:")
 _REQUEST_LINE = re.compile(rb"([!-~]{1,64}) +([^\r\n]*?) +SIP/([0-9]{1,3}\.[0-9]{1,3}) *")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _STAND_IN_URI: Final = b"sip:invalid"
+_COMPACT_NAMES = {short: name.lower() for short, name in COMPACT_FORMS.items()}
+
+# By name in lower case; the values as they stand on their lines, in order.
+_Headers = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +95,11 @@ class SipMessage:
         "via_headers",
     )
 
-    def __init__(self, message: Request | Response) -> None:
-        headers = message.headers
+    def __init__(self, start: Request | Response, headers: _Headers, body: bytes) -> None:
         self._headers = headers
-        self.body = message.body
+        self.body = body
         self.defect: Defect | None = None
-        self.via_headers = headers.getlist("Via")
+        self.via_headers = headers.get("via", [])
         if not self.via_headers:
             raise MalformedMessage("no Via")
         branch = _BRANCH.search(self.via_headers[0])
@@ -109,10 +114,10 @@ class SipMessage:
             raise MalformedMessage("bad CSeq")
         self.cseq = int(cseq[1])
         self.uri: URI | None
-        if isinstance(message, Response):
-            self._take_status_line(message, cseq[2])
+        if isinstance(start, Response):
+            self._take_status_line(start, cseq[2])
         else:
-            self._take_request_line(message, cseq[2])
+            self._take_request_line(start, cseq[2])
         self._cut_body()
 
     def _take_status_line(self, message: Response, method: str) -> None:
@@ -134,7 +139,7 @@ class SipMessage:
             self.defect = METHOD_MISMATCH
 
     def _cut_body(self) -> None:
-        lengths = self._headers.getlist("Content-Length")
+        lengths = self._headers.get("content-length")
         if not lengths:
             return  # RFC 3261 18.3: the body then ends with the datagram
         text = lengths[0]
@@ -150,28 +155,28 @@ class SipMessage:
             self.defect = BODY_TOO_SHORT
 
     def _single(self, name: str) -> str:
-        values = self._headers.getlist(name)
+        values = self._headers.get(name.lower(), ())
         if len(values) != 1 or not values[0]:
             raise MalformedMessage(f"not exactly one {name}")
         return values[0]
 
     def get(self, name: str) -> str:
         """The first value of that header, or ""."""
-        values = self._headers.getlist(name)
+        values = self._headers.get(name.lower())
         return values[0] if values else ""
 
     def get_lines(self, name: str) -> list[str]:
         """Every value of that header as it stands on its line, commas and all."""
-        return self._headers.getlist(name)
+        return self._headers.get(name.lower(), [])
 
     def get_values(self, name: str) -> list[str]:
         """The single values of a comma-separated header, in order."""
-        values = self._headers.getlist(name)
-        return split_values(values) if values else values
+        values = self._headers.get(name.lower())
+        return split_values(values) if values else []
 
     def get_count(self, name: str) -> int | None:
         """A header that is a small number; None where there is none, -1 where it is garbage."""
-        values = self._headers.getlist(name)
+        values = self._headers.get(name.lower())
         if not values:
             return None
         text = values[0]
@@ -193,11 +198,11 @@ def parse_message(data: bytes) -> SipMessage:
     folded = b"\r\n " in head or b"\r\n\t" in head or b" :" in head or b"\t:" in head
     defect: Defect | None = None
     try:
-        message = Message.parse(_unfold(data, end) if folded else data)
+        start, headers = _parse_head(_unfold(head) if folded else head)
     except (ValueError, TypeError):
         # TypeError: sipmessage passes a URI's parameters as keywords, `self` among them.
-        message, defect = _parse_repaired(_unfold(data, end))
-    result = SipMessage(message)
+        start, headers, defect = _parse_repaired(_unfold(head))
+    result = SipMessage(start, headers, data[end + 4 :])
     if defect is not None:
         result.defect = defect
     return result
@@ -217,17 +222,30 @@ def _check_limits(head: bytes) -> None:
         raise MalformedMessage("a header is too long")
 
 
-def _unfold(data: bytes, end: int) -> bytes:
-    """The message with every header on one line (RFC 3261 7.3.1) and in valid UTF-8."""
-    head = _FOLD.sub(b" ", data[:end])
+def _parse_head(head: bytes) -> tuple[Request | Response, _Headers]:
+    """The start-line, as a message without headers, and the headers. Raises as sipmessage does,
+    and ValueError for a line that is no header."""
+    start_line, _, rest = head.partition(b"\r\n")
+    start = Message.parse(start_line + b"\r\n\r\n")
+    headers: _Headers = {}
+    for line in rest.decode().split("\r\n") if rest else ():
+        name, value = line.split(":", 1)
+        name = name.lower()
+        headers.setdefault(_COMPACT_NAMES.get(name, name), []).append(value.strip())
+    return start, headers
+
+
+def _unfold(head: bytes) -> bytes:
+    """The head with every header on one line (RFC 3261 7.3.1) and in valid UTF-8."""
+    head = _FOLD.sub(b" ", head)
     head = _SPACE_BEFORE_COLON.sub(rb"\1:", head)
     # A phrase or display name in another charset is no reason to lose the call.
-    return head.decode("utf-8", "replace").encode() + data[end:]
+    return head.decode("utf-8", "replace").encode()
 
 
-def _parse_repaired(data: bytes) -> tuple[Request | Response, Defect | None]:
-    """Read a message whose start-line sipmessage refuses, as far as it can be answered."""
-    start_line, _, rest = data.partition(b"\r\n")
+def _parse_repaired(head: bytes) -> tuple[Request | Response, _Headers, Defect | None]:
+    """Read a head whose start-line sipmessage refuses, as far as it can be answered."""
+    start_line, _, rest = head.partition(b"\r\n")
     defect: Defect | None = None
     uri: URI | None = None
     request_line = _REQUEST_LINE.fullmatch(start_line)
@@ -235,17 +253,17 @@ def _parse_repaired(data: bytes) -> tuple[Request | Response, Defect | None]:
         uri, defect = _read_request_uri(request_line[2].decode("utf-8", "replace"))
         if request_line[3] != b"2.0":
             defect = UNSUPPORTED_VERSION
-        data = b"%b %b SIP/2.0\r\n%b" % (request_line[1], _STAND_IN_URI, rest)
+        head = b"%b %b SIP/2.0\r\n%b" % (request_line[1], _STAND_IN_URI, rest)
     elif start_line.startswith(b"SIP/2.0 ") and start_line.count(b" ") == 1:
         # A status-line that ends after the status: the space before an empty phrase is missing.
-        data = b"%b \r\n%b" % (start_line, rest)
+        head = b"%b \r\n%b" % (start_line, rest)
     try:
-        message = Message.parse(data)
+        start, headers = _parse_head(head)
     except (ValueError, TypeError) as error:
         raise MalformedMessage(str(error)) from error
-    if uri is not None and isinstance(message, Request):
-        message.uri = uri
-    return message, defect
+    if uri is not None and isinstance(start, Request):
+        start.uri = uri
+    return start, headers, defect
 
 
 def _read_request_uri(text: str) -> tuple[URI | None, Defect | None]:

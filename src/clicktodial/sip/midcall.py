@@ -77,6 +77,7 @@ class MidCall:
         "_cancel_at",
         "_context",
         "_dialog",
+        "_is_decision_owed",
         "_local",
         "_offered",
         "_offers",
@@ -106,6 +107,7 @@ class MidCall:
         self._authenticator = authenticator
         self._reoffer: Reoffer | None = None
         self._offered: PeerOffer | None = None
+        self._is_decision_owed = False
         self._offers: OwnOffers | None = None
         self._request: Refresh | None = None
         self._cancel_at: float | None = None
@@ -118,8 +120,10 @@ class MidCall:
 
     def refusal_of(self, request: SipMessage) -> tuple[int, str] | None:
         """Why no re-INVITE or UPDATE of the peer can be taken now; None where it can."""
-        if self._reoffer is not None:
-            return 500, "Another Offer Is Open"  # RFC 3261 14.2, RFC 3311 5.2
+        if self._reoffer is not None or (self._is_decision_owed and request.body):
+            # RFC 3261 14.2, RFC 3311 5.2. What the owner still says may be of an offer that its
+            # sender has withdrawn, and must not be taken for an answer to another one.
+            return 500, "Another Offer Is Open"
         if self._request is not None and (request.body or request.method == "INVITE"):
             # An UPDATE that offers nothing is in nobody's way.
             return _REQUEST_PENDING, "Request Pending"
@@ -152,6 +156,7 @@ class MidCall:
     def accept_offer(self, codec: Codec, now: float) -> None:
         """Answer what SessionOffered told with that codec of it. Raises SessionStateError where
         nothing is open, ValueError where the codec was not offered."""
+        self._is_decision_owed = False
         offered = self._require_offered()
         if codec not in offered.media.codecs:
             raise ValueError("the codec was not offered")
@@ -160,6 +165,7 @@ class MidCall:
 
     def refuse_offer(self, status: int, phrase: str, now: float) -> None:
         """Refuse it; the session stays as it was. Raises SessionStateError."""
+        self._is_decision_owed = False
         self._require_offered()
         assert self._reoffer is not None
         self._reoffer.refuse(status, phrase, now)
@@ -241,6 +247,7 @@ class MidCall:
             reoffer.refuse(*_NOT_ACCEPTABLE, now)
             return
         self._offered = offered
+        self._is_decision_owed = True
         self._owner.tell(SessionOffered(offered.media, reoffer.decide_within_s))
 
     def _require_offered(self) -> PeerOffer:

@@ -75,7 +75,7 @@ _SECURE_PROFILES = frozenset({"RTP/SAVP", "RTP/SAVPF"})
 _MULTICAST_FIRST_OCTET = 224
 _DIRECTIONS = {direction.value: direction for direction in MediaDirection}
 # What nearly every stream says of the codecs that we offer, so that it is not built anew.
-_USUAL_CODECS: dict[tuple[str, str, str, str | None], Codec] = {
+_USUAL_CODECS: dict[tuple[str | None, ...], Codec] = {
     (str(codec.payload_type), codec.name, str(codec.clock_rate), None): codec
     for codec in (PCMU, PCMA, G722, TELEPHONE_EVENT)
 }
@@ -210,9 +210,11 @@ def _collect_codecs(
     dtmf: Codec | None = None
     for payload_type in payload_types[:PAYLOAD_TYPES_MAX]:
         mapping = mapped.get(payload_type)
-        codec = (
-            _STATIC_CODECS.get(payload_type) if mapping is None else _read_codec(mapping, stream)
-        )
+        if mapping is None:
+            codec = _STATIC_CODECS.get(payload_type)
+        else:
+            usual = _USUAL_CODECS.get(mapping.group(1, 2, 3, 4))
+            codec = usual or _read_codec(mapping, stream)
         if codec is None:
             continue
         if codec.name != _TELEPHONE_EVENT:
@@ -223,9 +225,6 @@ def _collect_codecs(
 
 
 def _read_codec(mapping: re.Match[str], stream: str) -> Codec | None:
-    usual = _USUAL_CODECS.get((mapping[1], mapping[2], mapping[3], mapping[4]))
-    if usual is not None:
-        return usual
     payload_type, clock_rate, channels = int(mapping[1]), int(mapping[3]), int(mapping[4] or 1)
     if payload_type > _PAYLOAD_TYPE_MAX:
         return None
@@ -260,25 +259,22 @@ def serialize_sdp(
     host, port = media.address.host, media.address.port
     source = origin or media.address
     codecs = media.codecs if media.dtmf is None else (*media.codecs, media.dtmf)
-    types = " ".join(str(codec.payload_type) for codec in codecs)
+    types = " ".join([str(codec.payload_type) for codec in codecs])
+    maps = "".join([_codec_line(codec) for codec in codecs])
+    events = "" if media.dtmf is None else f"a=fmtp:{media.dtmf.payload_type} 0-15\r\n"
+    keys = crypto_lines(media.crypto) if media.crypto else ""
     profile = "RTP/SAVP" if media.crypto else "RTP/AVP"
     return (
         f"v=0\r\no=- {source.port} {version} IN IP4 {source.host}\r\n"
         f"s=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n{others.before}"
-        f"m=audio {port} {profile} {types}\r\n{_codec_lines(media)}a=ptime:20\r\n"
-        f"{crypto_lines(media.crypto)}a={media.direction.value}\r\n{others.after}"
+        f"m=audio {port} {profile} {types}\r\n{maps}{events}a=ptime:20\r\n"
+        f"{keys}a={media.direction.value}\r\n{others.after}"
     ).encode()
 
 
-def _codec_lines(media: MediaDescription) -> str:
-    lines = "".join(_codec_line(codec) for codec in media.codecs)
-    if media.dtmf is None:
-        return lines
-    payload_type = media.dtmf.payload_type
-    return f"{lines}{_codec_line(media.dtmf)}a=fmtp:{payload_type} 0-15\r\n"
-
-
 def _codec_line(codec: Codec) -> str:
+    if codec.channels == 1 and not codec.parameters:
+        return f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}\r\n"
     name = _WIRE_NAMES.get(codec.name, codec.name)
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     line = f"a=rtpmap:{codec.payload_type} {name}/{codec.clock_rate}{channels}\r\n"
@@ -303,10 +299,18 @@ def restrict_answer(answer: MediaDescription, offer: bytes) -> MediaDescription 
     """
     stream = _OWN_STREAM.search(offer)
     assert stream is not None
-    if not _is_of_profile(answer, offer, is_secure=stream[1] == b"RTP/SAVP"):
+    is_secure = stream[1] == b"RTP/SAVP"
+    if (is_secure or answer.crypto) and not (is_secure and _takes_a_key(answer, offer)):
         return None
     offered = {int(word) for word in stream[2].split()}
-    codecs = tuple(codec for codec in answer.codecs if _is_offered(codec, offered, offer))
+    codecs = tuple(
+        [
+            codec
+            for codec in answer.codecs
+            if codec.payload_type in offered
+            and (codec.payload_type < _DYNAMIC_PAYLOAD_TYPE_MIN or _is_offered(codec, offer))
+        ]
+    )
     if not codecs:
         return None
     dtmf = answer.dtmf
@@ -317,17 +321,12 @@ def restrict_answer(answer: MediaDescription, offer: bytes) -> MediaDescription 
     return MediaDescription(answer.address, codecs, dtmf, answer.direction, answer.crypto)
 
 
-def _is_offered(codec: Codec, payload_types: set[int], offer: bytes) -> bool:
-    if codec.payload_type not in payload_types:
-        return False
-    if codec.payload_type < _DYNAMIC_PAYLOAD_TYPE_MIN:
-        return True
-    return any(codec == each for each in parse_sdp(offer).codecs)
+def _is_offered(codec: Codec, offer: bytes) -> bool:
+    """Whether a number that means nothing by itself was offered as that codec."""
+    return codec in parse_sdp(offer).codecs
 
 
-def _is_of_profile(answer: MediaDescription, offer: bytes, *, is_secure: bool) -> bool:
-    if not is_secure:
-        return not answer.crypto
+def _takes_a_key(answer: MediaDescription, offer: bytes) -> bool:
     if len(answer.crypto) != 1:
         return False
     [key] = answer.crypto
