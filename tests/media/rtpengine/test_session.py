@@ -209,6 +209,26 @@ async def test_loss_that_is_negative_or_nonsense_counts_as_none(
     assert (await session.quality()).caller.packets_lost == 0
 
 
+async def test_what_is_asked_for_before_the_end_still_happens_and_after_it_nothing(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    impostor.node.received.clear()
+    *_, refusal = await asyncio.gather(
+        session.set_remote(Side.CALLER, MEDIA),
+        session.play(Side.CALLER, WARNING),
+        session.quality(),
+        session.close(),
+        session.quality(),
+        return_exceptions=True,
+    )
+    assert isinstance(refusal, RelayError)
+    commands = [request["command"] for _, request in impostor.node.received]
+    assert [name for name in commands if name not in ("ping", "statistics")] == [
+        *("offer", "answer", "block media", "play media", "query", "delete")
+    ]
+
+
 async def test_session_that_rtpengine_lost_is_told_dead(
     relay: RtpengineFleet, impostor: Impostor
 ) -> None:
