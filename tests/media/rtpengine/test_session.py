@@ -209,6 +209,26 @@ async def test_loss_that_is_negative_or_nonsense_counts_as_none(
     assert (await session.quality()).caller.packets_lost == 0
 
 
+async def test_what_is_asked_for_before_the_end_still_happens_and_after_it_nothing(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    impostor.node.received.clear()
+    *_, refusal = await asyncio.gather(
+        session.set_remote(Side.CALLER, MEDIA),
+        session.play(Side.CALLER, WARNING),
+        session.quality(),
+        session.close(),
+        session.quality(),
+        return_exceptions=True,
+    )
+    assert isinstance(refusal, RelayError)
+    commands = [request["command"] for _, request in impostor.node.received]
+    assert [name for name in commands if name not in ("ping", "statistics")] == [
+        *("offer", "answer", "block media", "play media", "query", "delete")
+    ]
+
+
 async def test_session_that_rtpengine_lost_is_told_dead(
     relay: RtpengineFleet, impostor: Impostor
 ) -> None:
@@ -266,8 +286,8 @@ async def test_recording_that_is_interrupted_too_often_is_refused(
     await session.pause_recording()
     with pytest.raises(RelayError, match="too often"):
         await session.resume_recording()
-    capture = await session.close()
-    assert capture is not None and capture.caller_path is None
+    # It wrote nothing where it was thought to, which is no empty recording but a lost one.
+    assert await session.close() is None
     assert impostor.commands("start recording")[0]["metadata"] == "clicktodial-segment-0"
 
 

@@ -135,14 +135,17 @@ class CaptureStore:
         part.write_bytes(msgspec.json.encode(note))
         part.replace(path)
 
-    async def collect(self, note: CaptureNote) -> Capture:
-        """Take apart what rtpengine wrote of a session that is closed. What cannot be is left
-        where it is, for the next start."""
+    async def collect(self, note: CaptureNote) -> Capture | None:
+        """Take apart what rtpengine wrote of a session that is closed; None where that is lost.
+        What cannot be taken apart is left where it is, for the next start."""
         try:
-            return await self._split(note)
+            capture = await self._split(note)
         except OSError as error:
             log.error("capture.not_collected", call_id=note.call_id, error=str(error))
-            return Capture(None, None, note.capture_name.started_at)
+            return None
+        if capture is None:
+            log.error("capture.missing", call_id=note.call_id, directory=str(self._directory))
+        return capture
 
     async def recover(self, live: Iterable[CallId]) -> None:
         """Take apart what earlier processes left, so that `captures` tells of it."""
@@ -155,7 +158,7 @@ class CaptureStore:
                 continue
             if note.call_id not in names:
                 capture = await self.collect(note)
-                if capture.caller_path is None and capture.callee_path is None:
+                if capture is not None and capture.caller_path is capture.callee_path is None:
                     self._empty[CallId(note.call_id)] = capture
 
     def captures(self, live: frozenset[CallId]) -> dict[CallId, Capture]:
@@ -167,7 +170,7 @@ class CaptureStore:
         """End the helper process."""
         await self._splitter.close()
 
-    async def _split(self, note: CaptureNote) -> Capture:
+    async def _split(self, note: CaptureNote) -> Capture | None:
         name = note.capture_name
         targets = {side: str(self._spool.recorded_dir / f"{name.stem(side)}.rtp") for side in Side}
         has_packets = await self._splitter.run(
@@ -180,6 +183,8 @@ class CaptureStore:
             }
         )
         self._note_path(note.call_id).unlink(missing_ok=True)
+        if not has_packets:
+            return None
         found = {side: targets[side] if has_packets.get(side) else None for side in Side}
         return Capture(found[Side.CALLER], found[Side.CALLEE], name.started_at)
 

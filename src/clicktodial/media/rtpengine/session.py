@@ -155,8 +155,8 @@ class RtpengineSession:
     async def abandon(self) -> None:
         """Delete the call at rtpengine; what was captured stays where it is."""
         self._is_closed = True
-        self._drop_timers()
         async with self._lock:
+            self._drop_timers()
             for party in self._parties.values():
                 if party.listening is not None:
                     party.listening.close()
@@ -181,7 +181,7 @@ class RtpengineSession:
         check_formats(media)
         self._check_address(media.address)
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             party = self._parties[side]
             is_first = not party.has_spoken
             if is_first and side is Side.CALLEE:
@@ -204,8 +204,9 @@ class RtpengineSession:
         self, side: Side, prompt: Prompt, on_end: Callable[[], None] | None = None
     ) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             party = self._parties[side]
             if not party.has_spoken:
                 raise RelayError(f"the {side} has no codec to play a prompt in")
@@ -226,16 +227,18 @@ class RtpengineSession:
 
     async def stop_playing(self, side: Side) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             await self._stop_playing(side)
 
     async def listen(
         self, side: Side, on_heard: Callable[[Heard], None], *, judges_answer: bool
     ) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             party = self._parties[side]
             if not party.has_spoken:
                 raise RelayError(f"the {side} has not answered")
@@ -252,14 +255,16 @@ class RtpengineSession:
 
     async def stop_listening(self, side: Side) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             await self._stop_listening(side)
 
     async def set_muted(self, side: Side, *, muted: bool) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             party = self._parties[side]
             if party.is_muted is muted:
                 return
@@ -281,8 +286,9 @@ class RtpengineSession:
 
     async def start_recording(self) -> None:
         """See control.port.RelaySession. A second call changes nothing."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             if self._recording is not None:
                 return
             call = await self._query()
@@ -300,24 +306,27 @@ class RtpengineSession:
 
     async def pause_recording(self) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             if self._recording is None:
                 raise RelayError("nothing is recorded")
             await self._end_segment(self._recording)
 
     async def resume_recording(self) -> None:
         """See control.port.RelaySession."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             if self._recording is not None:
                 await self._begin_segment(self._recording)
 
     async def quality(self) -> CallQuality:
         """See control.port.RelaySession. Loss, jitter and round trip are as the sides tell by
         RTCP; of a side whose listener tells nothing there is no estimate."""
+        self._check_open()
         async with self._lock:
-            self._check_open()
+            self._check_alive()
             call = await self._query()
         return CallQuality(
             caller=self._judge(Side.CALLER, call), callee=self._judge(Side.CALLEE, call)
@@ -584,8 +593,13 @@ class RtpengineSession:
     # Odds and ends
 
     def _check_open(self) -> None:
+        """What is asked for once `close` has been is refused; what was before still happens."""
         if self._is_closed or self._is_dead:
             raise RelayError("the relay session is closed")
+
+    def _check_alive(self) -> None:
+        if self._is_dead:
+            raise RelayError("the relay session is dead")
 
     def _check_address(self, address: MediaAddress) -> None:
         if not 1 <= address.port <= _PORT_MAX:

@@ -41,7 +41,8 @@ class SplitError(Exception):
 
 
 def split_capture(job: dict[str, Any]) -> dict[str, bool]:
-    """Write each side's packets to its target; returns which sides have any.
+    """Write each side's packets to its target; returns which sides have any, or nothing where
+    rtpengine wrote nothing.
 
     `directory` and `name` say where rtpengine wrote what; `ports` where each side sent to;
     `muted` which sides each segment leaves out; `targets` where the result goes. Once that is
@@ -49,6 +50,8 @@ def split_capture(job: dict[str, Any]) -> dict[str, bool]:
     """
     directory = Path(job["directory"])
     found = find_segments(directory, job["name"], len(job["muted"]))
+    if not found:
+        return {}
     sides = {port: side for side, port in job["ports"].items()}
     parts = {side: Path(target + ".part") for side, target in job["targets"].items()}
     files = {side: part.open("wb") for side, part in parts.items()}
