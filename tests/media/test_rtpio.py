@@ -37,6 +37,7 @@ from clicktodial.media.g711 import decode_g711
 from clicktodial.media.rtpio import (
     PORTS_PER_SESSION,
     PORTS_SPARE,
+    REMOTES_REMEMBERED_MAX,
     RtpioRelay,
     is_sendable,
 )
@@ -397,6 +398,18 @@ def test_remote_address_named_by_a_peer_is_sent_to_only_when_sane(
     local: str, remote: str, sendable: bool
 ) -> None:
     assert is_sendable(IPv4Address(remote), IPv4Address(local)) is sendable
+
+
+def test_hosts_of_peers_are_remembered_within_bounds(tmp_path: Path) -> None:
+    relay = RtpioRelay(create_settings(), tmp_path)
+    for number in range(2 * REMOTES_REMEMBERED_MAX + 1):
+        host = str(IPv4Address("198.18.0.1") + number)
+        assert relay.read_remote(host) == relay.read_remote(host) == host
+        assert len(relay._remotes) <= REMOTES_REMEMBERED_MAX
+    for host in ("", "localhost", "224.0.0.1", "198.18.0.1.1"):
+        for _ in range(2):
+            with pytest.raises(RelayError):
+                relay.read_remote(host)
 
 
 def count_threads() -> int:

@@ -69,6 +69,8 @@ FILES_PER_SESSION = 7
 FILES_RESERVED = 1_024
 _CALL_ID_CHARACTERS_MAX = 64
 _NOTICE_BYTES_MAX = 65_536
+# Hosts of media are few where carriers have gateways; with more they are judged anew.
+REMOTES_REMEMBERED_MAX = 1_024
 # RTPProxy can play nothing of that payload type, and is silent instead.
 _UNPLAYABLE_TYPE = 127
 
@@ -95,6 +97,7 @@ class RtpioRelay:
         self._prompt_dir_fd = -1
         self._library_dir_fd = -1
         self._local = ipaddress.IPv4Address(0)
+        self._remotes: dict[str, str] = {}
 
     async def start(self) -> None:
         """Make the prompts and start RTPProxy's threads. Raises RelayError."""
@@ -263,9 +266,15 @@ class RtpioRelay:
             raise RelayError(f"there is no audio named {name}")
         return f"/proc/self/fd/{self._library_dir_fd}/{name}", audio.duration_s
 
-    def accepts_remote(self, address: ipaddress.IPv4Address) -> bool:
-        """Whether audio may be sent there."""
-        return is_sendable(address, self._local)
+    def read_remote(self, host: str) -> str:
+        """The address as RTPProxy is told it. Raises RelayError where nothing may be sent."""
+        known = self._remotes.get(host)
+        if known is None:
+            known = _read_remote(host, self._local)
+            if len(self._remotes) >= REMOTES_REMEMBERED_MAX:
+                self._remotes.clear()
+            self._remotes[host] = known
+        return known
 
     @property
     def spool(self) -> Spool:
@@ -339,6 +348,16 @@ class RtpioRelay:
             session = self._sessions.get(CallId(notice.decode("ascii", "replace")))
             if session is not None:
                 session.on_timeout()
+
+
+def _read_remote(host: str, local: ipaddress.IPv4Address) -> str:
+    try:
+        address = ipaddress.IPv4Address(host)
+    except ValueError as error:
+        raise RelayError("the media address is not an IPv4 address") from error
+    if not is_sendable(address, local):
+        raise RelayError("the media address cannot be sent to")
+    return str(address)
 
 
 def is_sendable(remote: ipaddress.IPv4Address, local: ipaddress.IPv4Address) -> bool:

@@ -20,7 +20,6 @@ of a U), and sends them to a socket of ours: see `media.rtpio_tap`.
 """
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -257,12 +256,13 @@ class RtpioSession:
 
     async def quality(self) -> CallQuality:
         """See control.port.RelaySession."""
-        caller, callee = await asyncio.gather(
-            *(self._request("Q", f"{TAGS[side]} {_STATISTICS}") for side in Side)
-        )
+        of_caller = self._request("Q", f"{TAGS[Side.CALLER]} {_STATISTICS}")
+        of_callee = self._request("Q", f"{TAGS[Side.CALLEE]} {_STATISTICS}")
+        # Where the first fails nobody waits for the second.
+        of_callee.add_done_callback(_look_at)
         return CallQuality(
-            caller=self._read_quality(Side.CALLER, caller),
-            callee=self._read_quality(Side.CALLEE, callee),
+            caller=self._read_quality(Side.CALLER, await of_caller),
+            callee=self._read_quality(Side.CALLEE, await of_callee),
         )
 
     async def close(self) -> Capture | None:
@@ -452,13 +452,7 @@ class RtpioSession:
     def _check_remote(self, address: MediaAddress) -> str:
         if not 1 <= address.port <= _PORT_MAX:
             raise RelayError("the media port is out of range")
-        try:
-            host = ipaddress.IPv4Address(address.host)
-        except ValueError as error:
-            raise RelayError("the media address is not an IPv4 address") from error
-        if not self._relay.accepts_remote(host):
-            raise RelayError("the media address cannot be sent to")
-        return f"{host} {address.port}"
+        return f"{self._relay.read_remote(address.host)} {address.port}"
 
 
 def _payload_types(media: MediaDescription) -> str:
@@ -476,6 +470,12 @@ def read_port(reply: str) -> int:
     if not word.isdecimal() or not 1 <= int(word) <= _PORT_MAX:
         raise RelayError("the relay has no such session")
     return int(word)
+
+
+def _look_at(reply: "asyncio.Future[str]") -> None:
+    """So that asyncio does not tell of a failure that nobody asks for."""
+    if not reply.cancelled():
+        reply.exception()
 
 
 def _take_note(stopped: "asyncio.Future[str]") -> None:

@@ -153,6 +153,8 @@ class TrunkTelephony:
         may fail is better than one that must.
         """
         trunks = order_trunks(self._trunks(), destination, self._random)
+        if len(trunks) < 2:
+            return trunks
         up = [trunk for trunk in trunks if not self.states.is_down(trunk)]
         return sorted(up or trunks, key=self.states.is_resting)
 
