@@ -230,7 +230,7 @@ async def test_worker_killed_in_the_middle_publishes_nothing_and_another_does_it
             break
         # On a busy machine it may be done before it is stopped.
         os.kill(pid, signal.SIGCONT)
-        assert await finishing is RecordingResult.SUCCESS
+        assert (await finishing).result is RecordingResult.SUCCESS
         target.unlink()
     else:
         pytest.fail("the worker was never met in the middle")

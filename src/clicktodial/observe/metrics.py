@@ -110,10 +110,10 @@ class Metrics:
         self._ended_series: dict[tuple[str, str, str], Counter] = {}
         self._sides = {
             side: _SideSeries(
-                *(
-                    each.labels(side.value)
-                    for each in (self._packets, self._lost, self._mos, self._jitter)
-                )
+                self._packets.labels(side.value),
+                self._lost.labels(side.value),
+                self._mos.labels(side.value),
+                self._jitter.labels(side.value),
             )
             for side in Side
         }
