@@ -316,20 +316,20 @@ class TestOneRelay:
         for side in Side:
             await session.set_remote(side, phone.describe())
         await session.start_recording()
-        commands: list[str] = []
+        commands: list[tuple[str, asyncio.Future[str]]] = []
         request = CommandChannel.request
 
         def note(channel: CommandChannel, command: str) -> asyncio.Future[str]:
             reply = request(channel, command)
-            reply.add_done_callback(lambda done: commands.append(f"{command} -> {done.result()}"))
+            commands.append((command, reply))
             return reply
 
         monkeypatch.setattr(CommandChannel, "request", note)
         await session.pause_recording()
         await session.quality()
         monkeypatch.undo()
-        kinds = [command.split()[0] for command in commands]
-        counts = [command.split()[-1] for command in commands if "doorbell" in command]
+        kinds = [command.split()[0] for command, _ in commands]
+        counts = [(await reply).split()[-1] for command, reply in commands if "doorbell" in command]
         assert kinds[:2] == ["P-1", "P-1"]
         assert kinds[2:-6] == ["Q"] * len(counts)
         assert counts[-1] != counts[0]
