@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.phone import PhoneState
 from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, open_stage
 from tests.harness.tone import decode_alaw, dominant_frequency_hz
+from tests.media.speech import Pcm, sentence, silence, speak
+
+from clicktodial.domain.media import PCMA
+from clicktodial.sandbox.voice import encode_audio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,12 +36,12 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         yield opened
 
 
-async def want_key(stage: Stage, *, within_s: int) -> None:
+async def want_proof(stage: Stage, presence: str, *, within_s: int) -> None:
     """Of each caller from now on."""
     told = stage.platform.log.count("administration.changed")
     app_id = stage.application.app_id
     await stage.platform.command(
-        *("app", "set-options", app_id, "--presence", "key"),
+        *("app", "set-options", app_id, "--presence", presence),
         *("--presence-timeout", str(within_s)),
     )
     async with asyncio.timeout(TAKEN_UP_WITHIN_S):
@@ -46,7 +51,7 @@ async def want_key(stage: Stage, *, within_s: int) -> None:
 
 
 async def test_callee_is_rung_once_the_caller_has_pressed_a_key(stage: Stage) -> None:
-    await want_key(stage, within_s=LONG_PROOF_S)
+    await want_proof(stage, "key", within_s=LONG_PROOF_S)
     caller = await stage.phone(CALLER, has_keys=True)
     callee = await stage.phone(CALLEE, has_keys=True)
     call = await stage.begin()
@@ -71,7 +76,7 @@ async def test_callee_is_rung_once_the_caller_has_pressed_a_key(stage: Stage) ->
 
 
 async def test_caller_that_presses_nothing_is_hung_up_and_nobody_is_rung(stage: Stage) -> None:
-    await want_key(stage, within_s=SHORT_PROOF_S)
+    await want_proof(stage, "key", within_s=SHORT_PROOF_S)
     caller = await stage.phone(CALLER, has_keys=True)
     callee = await stage.phone(CALLEE, has_keys=True)
     call = await stage.begin()
@@ -83,3 +88,40 @@ async def test_caller_that_presses_nothing_is_hung_up_and_nobody_is_rung(stage: 
     shown = await stage.platform.command("calls", "show", call.call_id)
     assert shown["call"]["sip_text"] == "No key was pressed"
     assert shown["call"]["stage"] == "calling-caller"
+
+
+def alaw(*parts: Pcm) -> bytes:
+    """What a phone sends of that."""
+    return encode_audio(PCMA, np.concatenate(parts).astype(np.float32) / 32_768)
+
+
+async def test_callee_is_rung_once_a_person_was_heard_to_answer(stage: Stage) -> None:
+    await want_proof(stage, "machine-detection", within_s=LONG_PROOF_S)
+    caller = await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.TALKING)
+    assert callee.state is PhoneState.IDLE
+    hello = caller.say(alaw(silence(0.3), speak(0.5), silence(5)))
+    await callee.wait_for(PhoneState.TALKING)
+    await call.wait_for("Connected")
+    hello.cancel()
+    await call.release()
+    assert (await call.wait_for_end())["reason"] == "HangUp"
+
+
+async def test_voicemail_calls_nobody(stage: Stage) -> None:
+    await want_proof(stage, "machine-detection", within_s=LONG_PROOF_S)
+    caller = await stage.phone(CALLER)
+    callee = await stage.phone(CALLEE)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.TALKING)
+    recital = caller.say(alaw(silence(0.3), sentence(12), silence(5)))
+    await caller.wait_for(PhoneState.OVER)
+    recital.cancel()
+    end = await call.wait_for_end()
+    assert (call.statuses, end["reason"]) == (CALLER_NOT_ANSWERED, "CallerNoAnswer")
+    assert end["callDuration"] == 0
+    assert callee.sip_received == []
+    shown = await stage.platform.command("calls", "show", call.call_id)
+    assert shown["call"]["sip_text"] == "Answered by a machine"

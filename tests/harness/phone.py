@@ -198,9 +198,11 @@ class Phone:
 
     def speak(self, frequency_hz: int, duration_s: float) -> asyncio.Task[None]:
         """Send a tone to the platform in real time."""
-        self._speaking = asyncio.get_running_loop().create_task(
-            self._send_tone(create_tone(frequency_hz, duration_s))
-        )
+        return self.say(create_tone(frequency_hz, duration_s))
+
+    def say(self, audio: bytes) -> asyncio.Task[None]:
+        """Send A-law of whole packets to the platform in real time."""
+        self._speaking = asyncio.get_running_loop().create_task(self._send_audio(audio))
         return self._speaking
 
     async def press(self, key: str) -> None:
@@ -323,13 +325,13 @@ class Phone:
             if len(one.data) > _RTP_HEADER.size and one.data[1] & 0x7F == _PCMA_TYPE
         )
 
-    async def _send_tone(self, tone: bytes) -> None:
+    async def _send_audio(self, audio: bytes) -> None:
         assert self._rtp is not None
         loop = asyncio.get_running_loop()
         start = self.spoke_from = loop.time()
-        for number in range(len(tone) // PACKET_SAMPLES):
+        for number in range(len(audio) // PACKET_SAMPLES):
             at = number * PACKET_SAMPLES
             header = _RTP_HEADER.pack(0x80, _PCMA_TYPE, number & 0xFFFF, at, id(self) & 0xFFFFFFFF)
-            self._rtp.sendto(header + tone[at : at + PACKET_SAMPLES], self.remote_rtp)
+            self._rtp.sendto(header + audio[at : at + PACKET_SAMPLES], self.remote_rtp)
             # Audio is paced by the clock: a late packet does not delay those after it.
             await asyncio.sleep(max(0.0, start + (number + 1) * _PACKET_S - loop.time()))
