@@ -92,7 +92,7 @@ async def test_caller_that_presses_nothing_is_hung_up_and_nobody_is_rung(stage: 
 
 def alaw(*parts: Pcm) -> bytes:
     """What a phone sends of that."""
-    return encode_audio(PCMA, np.concatenate(parts).astype(np.float32) / 32_768)
+    return encode_audio(PCMA, (np.concatenate(parts) / 32_768).astype(np.float32))
 
 
 async def test_callee_is_rung_once_a_person_was_heard_to_answer(stage: Stage) -> None:
