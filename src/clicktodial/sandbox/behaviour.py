@@ -18,6 +18,7 @@ class Speech(StrEnum):
 
     MELODY = "melody"
     VOICEMAIL = "voicemail"
+    HELLO = "hello"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,9 @@ def create_numbering_plan(timings: Timings = NORMAL_TIMINGS) -> NumberingPlan:
             "10": Behaviour("silent", "Never responds to the INVITE, not even with 100", ()),
             "11": Behaviour("presses-key", "Answers after 1 s, presses key 1 2 s later", (
                 *ring_then_answer, Wait(timings.key_s), PressKey("1"),
+            )),
+            "12": Behaviour("says-hello", "Answers after 1 s with a hello, and talks 2 s later", (
+                Ring(), Wait(timings.answer_s), Answer(Speech.HELLO),
             )),
         },
     )  # fmt: skip

@@ -33,6 +33,7 @@ _FORMANT_WIDTH_HZ = 110.0
 _SECOND_FORMANT = 0.5
 # Which vowels, with -1 for a pause between phrases.
 _GREETING = (0, 4, 1, -1, 2, 0, 3, 1, 0, -1, 3, 4, 2, 1, 3, 0)
+_HELLO = (1, 3)
 _ANNOUNCEMENT = (1, 0, 2, -1, 3, 1, 0, 4, 1, -1, 0, 2)
 _SPEAKERS_CACHED = 64
 
@@ -49,6 +50,12 @@ def render_greeting(speaker: int) -> Samples:
     return np.concatenate(
         [_render_phrases(_GREETING, speaker), pause, render_tone(BEEP_HZ, BEEP_S)]
     )
+
+
+@lru_cache(maxsize=_SPEAKERS_CACHED)
+def render_hello(speaker: int) -> Samples:
+    """What a person says who picks up; -1..1 at 8 kHz."""
+    return _render_phrases(_HELLO, speaker)
 
 
 @lru_cache(maxsize=_SPEAKERS_CACHED)

@@ -12,13 +12,19 @@ import soundfile
 from clicktodial.domain.media import PCMA, PCMU, Codec
 from clicktodial.sandbox.behaviour import Speech
 from clicktodial.sandbox.melody import SAMPLE_RATE, Samples, melody_digits, render_melody
-from clicktodial.sandbox.speech import render_announcement, render_greeting, speaker_of
+from clicktodial.sandbox.speech import (
+    render_announcement,
+    render_greeting,
+    render_hello,
+    speaker_of,
+)
 from clicktodial.sandbox.talker import PACKET_SAMPLES, Recital
 
 _SUBTYPES = {PCMA.name: "ALAW", PCMU.name: "ULAW"}
 # G.711's code for zero.
 _SILENCES = {PCMA.name: b"\xd5", PCMU.name: b"\xff"}
 _RECITALS_CACHED = 1024
+_LISTENS_S = 2
 
 
 def silence(codec: Codec) -> bytes:
@@ -54,6 +60,8 @@ def create_recital(speech: Speech, number: str, codec: Codec) -> Recital:
     """What the phone with that number says once it is answered."""
     if speech is Speech.VOICEMAIL:
         return _create_voicemail(speaker_of(number), codec)
+    if speech is Speech.HELLO:
+        return _create_hello(number, codec)
     return _create_melody(melody_digits(number), codec)
 
 
@@ -71,6 +79,13 @@ def _create_melody(digits: str, codec: Codec) -> Recital:
 def _create_voicemail(speaker: int, codec: Codec) -> Recital:
     # After the beep it listens.
     return Recital(encode_audio(codec, render_greeting(speaker)), silence(codec) * PACKET_SAMPLES)
+
+
+def _create_hello(number: str, codec: Codec) -> Recital:
+    # As a person does: a word, then time for the other to say who calls.
+    hello = encode_audio(codec, render_hello(speaker_of(number)))
+    listens = silence(codec) * (SAMPLE_RATE * _LISTENS_S)
+    return Recital(hello + listens, _create_melody(melody_digits(number), codec).loop)
 
 
 @lru_cache(maxsize=_RECITALS_CACHED)
