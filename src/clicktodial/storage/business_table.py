@@ -1,0 +1,1 @@
+"""Enterprises from intention to end, documents, work orders. The tables of migration 0005."""

@@ -1,0 +1,10 @@
+"""Enterprises from their intention to their end, documents, work orders."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
