@@ -37,6 +37,11 @@ enterprise = Table(
     Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("limits", Text, nullable=False, server_default="{}"),
+    # Where in its life it is (domain.enterprise); `status` is what of that concerns calls.
+    Column("state", String(WORD_CHARACTERS_MAX), nullable=False, server_default="active"),
+    Column("region", String(WORD_CHARACTERS_MAX)),
+    Column("account_manager", String(IDENTIFIER_CHARACTERS_MAX)),
+    Index("enterprise_by_manager", "account_manager"),
 )
 
 application = Table(
