@@ -27,6 +27,11 @@ def _extend_enterprise() -> None:
     op.execute("UPDATE enterprise SET state = status")
     op.add_column("enterprise", sa.Column("region", _WORD))
     op.add_column("enterprise", sa.Column("account_manager", _ID))
+    op.add_column("enterprise", sa.Column("state_since", _TIME))
+    op.add_column(
+        "enterprise",
+        sa.Column("ends_calls", sa.Boolean, nullable=False, server_default=sa.false()),
+    )
     op.create_index("enterprise_by_manager", "enterprise", ["account_manager"])
 
 
