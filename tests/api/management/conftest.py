@@ -11,6 +11,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeSessions,
     Management,
@@ -88,6 +89,7 @@ async def create_management(
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -104,6 +106,7 @@ async def create_management(
             transactions=transactions,
             sessions=sessions,
             people=people,
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -137,6 +140,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            clock,
         )
 
     yield create
