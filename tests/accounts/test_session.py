@@ -258,7 +258,7 @@ def test_login_fails_where_the_password_changed_while_it_was_compared(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = world.add_owner()
-    verify = session_module.verify_password
+    verify = password_module.verify_password
 
     def verify_and_change(known: str | None, password: str) -> bool:
         monkeypatch.setattr(session_module, "verify_password", verify)

@@ -57,7 +57,7 @@ async def log_in(management: Management, account: str = "zhang.wei", **more: Any
 def bearer(answer: Answer) -> bytes:
     """The header of the session that began."""
     assert answer.status == 201, answer
-    return b"Bearer " + answer.json["token"].encode()
+    return f"Bearer {answer.json['token']}".encode()
 
 
 async def join(management: Management, **changes: Any) -> bytes:
@@ -248,8 +248,8 @@ async def test_team_is_invited_changed_and_removed_by_its_owner(management: Mana
     path = f"/team/invitations/{waiting['invitation_id']}"
     assert (await management.ask("DELETE", path, credential=owner)).status == 204
     own, theirs = (f"/team/{each['user_id']}" for each in team["users"])
-    for method, body in (("DELETE", None), ("PATCH", {"roles": ["reader"]})):
-        answer = await management.ask(method, own, body, credential=owner)
+    for method, change in (("DELETE", None), ("PATCH", {"roles": ["reader"]})):
+        answer = await management.ask(method, own, change, credential=owner)
         assert (answer.status, answer.json["code"]) == (409, "conflict")
     changed = await management.ask("PATCH", theirs, {"roles": ["finance"]}, credential=owner)
     assert changed.json["roles"] == ["finance"]
