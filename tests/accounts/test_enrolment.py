@@ -302,3 +302,17 @@ def test_team_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         invite(3)
     world.wait(86_400)  # those who did not come make room
     invite(3)
+
+
+def test_links_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clicktodial.accounts.enrolment.ENROLMENTS_MAX", 3)
+    tokens: list[str] = []
+    for number in range(5):
+        world.wait(1)
+        world.register(f"a{number}")
+        tokens.append(world.token_of_last_mail())
+    with pytest.raises(NotFound):
+        world.enrolments.activate(tokens[0], password=PASSWORD, now=world.now)
+    with world.transactions.read() as connection:
+        assert len(connection.execute(select(people_table.enrolment)).all()) == 3
+    assert world.enrolments.activate(tokens[-1], password=PASSWORD, now=world.now)

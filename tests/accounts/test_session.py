@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from tests.accounts.people import ADDRESS, CHEAP_HASHER, IDLE, LIFE, NOW, PASSWORD, World
 
 from clicktodial.accounts import password as password_module
@@ -269,4 +270,15 @@ def test_login_fails_where_the_password_changed_while_it_was_compared(
 
     monkeypatch.setattr(session_module, "verify_password", verify_and_change)
     with pytest.raises(CredentialsWrong):
+        world.log_in()
+
+
+def test_first_attempts_that_meet_are_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meet(*_: object) -> None:
+        raise IntegrityError("INSERT", {}, Exception("the row is there"))
+
+    monkeypatch.setattr("clicktodial.accounts.attempt._insert", meet)
+    with pytest.raises(TooManyAttempts):
         world.log_in()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from clicktodial.accounts.attempt import (
     Subject,
+    attempt_transaction,
     count_attempts,
     forget_attempts,
     uncount_attempt,
@@ -111,7 +112,7 @@ class Sessions:
             login_subject(account),
             Subject("login-from", network_of(address), LOGIN_FROM_ADDRESS),
         ]
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             count_attempts(connection, subjects, now)
             row = connection.execute(select(table.person).where(is_named(account))).first()
         known_hash = None if row is None else row.password_hash
