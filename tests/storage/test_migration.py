@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from clicktodial.domain.application import NO_LIMITS
-from clicktodial.storage import migration, table
+from clicktodial.storage import migration, schema
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.engine import migration_transaction, open_engine
 from clicktodial.storage.error import DatabaseUrlInvalid
@@ -33,7 +33,7 @@ def test_migrate_on_empty_database_makes_the_tables_of_the_code(empty_url: str) 
     engine = open_engine(empty_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, table.metadata) == []
+        assert compare_metadata(context, schema.metadata) == []
         version = connection.execute(text("SELECT version FROM administration")).scalar_one()
     engine.dispose()
     assert version == 1

@@ -7,24 +7,25 @@ the server starts and while it runs; each change counts up the version that
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus, EnterpriseLimits, EnterpriseStatus
+from clicktodial.domain.enterprise import EnterpriseMove, EnterpriseState, status_of
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage import table, value
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
-from clicktodial.storage.engine import FOR_WRITING, open_engine
-from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, NotFound
+from clicktodial.storage.engine import open_engine
+from clicktodial.storage.enterprise_row import insert_enterprise, move_enterprise, read_state
+from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.options_codec import (
     check_limits,
@@ -41,6 +42,7 @@ from clicktodial.storage.secret import (
     signing_secret_place,
     trunk_password_place,
 )
+from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.trunk_row import check_trunk
 
 DEFAULT_ENTERPRISE = "default"
@@ -51,6 +53,11 @@ _SECRET_BYTES = 32
 _APP_ID_DIGITS = 8
 # More of one kind than this is for an API with pages, not for a list on a terminal.
 LISTED_MAX = 10_000
+_MOVE_BY_STATUS = {
+    EnterpriseStatus.ACTIVE: EnterpriseMove.RESUME,
+    EnterpriseStatus.SUSPENDED: EnterpriseMove.SUSPEND,
+    EnterpriseStatus.CANCELLED: EnterpriseMove.CANCEL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,7 @@ class Administration:
 
     def __init__(self, engine: Engine, vault: SecretVault, *, region: str) -> None:
         self._engine = engine
+        self._transactions = Transactions(engine)
         self._vault = vault
         self._region = region
 
@@ -139,34 +147,35 @@ class Administration:
 
     def create_enterprise(self, enterprise_id: str, *, name: str | None = None) -> None:
         """A new enterprise, active."""
-        value.check_identifier(enterprise_id, "the enterprise's identifier")
-        row = {
-            "id": enterprise_id,
-            "name": value.check_name(name or enterprise_id),
-            "status": EnterpriseStatus.ACTIVE.value,
-        }
-        with self._change(f"there is an enterprise {enterprise_id} already") as connection:
-            connection.execute(insert(table.enterprise).values(row))
+        with self._transactions.change(
+            f"there is an enterprise {enterprise_id} already"
+        ) as connection:
+            insert_enterprise(
+                connection,
+                enterprise_id,
+                name=name or enterprise_id,
+                state=EnterpriseState.ACTIVE,
+            )
 
     def set_enterprise_status(self, enterprise_id: str, status: EnterpriseStatus) -> None:
-        """Suspend, resume or cancel an enterprise and with it all its applications."""
-        where = table.enterprise.c.id == enterprise_id
-        with self._change() as connection:
-            changed = connection.execute(
-                update(table.enterprise).where(where).values(status=status.value)
-            )
-            _require(changed.rowcount, f"there is no enterprise {enterprise_id}")
+        """Suspend, resume or cancel an enterprise and with it all its applications, without a
+        work order; nothing happens where it is so already."""
+        with self._transactions.change() as connection:
+            state = read_state(connection, enterprise_id)
+            if status_of(state) is not status:
+                move = _MOVE_BY_STATUS[status]
+                move_enterprise(connection, enterprise_id, move, now=datetime.now(UTC))
 
     def list_enterprises(self) -> list[EnterpriseDetail]:
         """All enterprises, by identifier."""
         query = select(table.enterprise).order_by(table.enterprise.c.id).limit(LISTED_MAX)
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             return [_enterprise_detail(row) for row in connection.execute(query)]
 
     def show_enterprise(self, enterprise_id: str) -> EnterpriseDetail:
         """One enterprise."""
         query = select(table.enterprise).where(table.enterprise.c.id == enterprise_id)
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             return _enterprise_detail(_found(connection.execute(query).first(), enterprise_id))
 
     def change_limits(
@@ -174,7 +183,7 @@ class Administration:
     ) -> EnterpriseLimits:
         """Change what it may use, for its calls to come; returns the limits as they are now."""
         columns = table.enterprise.c
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             query = select(columns.limits).where(columns.id == enterprise_id)
             row = _found(connection.execute(query).first(), enterprise_id)
             limits = change(decode_limits(row.limits))
@@ -199,7 +208,7 @@ class Administration:
             signing_secret, signing_secret_place(app_id)
         )
         sponsors = {value.check_sponsor(written, self._region) for written in new.sponsors}
-        with self._change(f"there is an application {app_id} already") as connection:
+        with self._transactions.change(f"there is an application {app_id} already") as connection:
             _require_enterprise(connection, new.enterprise_id)
             connection.execute(insert(table.application).values(row))
             _insert_sponsors(connection, app_id, sponsors)
@@ -208,14 +217,14 @@ class Administration:
     def list_applications(self) -> list[ApplicationDetail]:
         """All applications, by identifier."""
         query = select(table.application).order_by(table.application.c.app_id).limit(LISTED_MAX)
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             rows = connection.execute(query).all()
             return [_application_detail(connection, row) for row in rows]
 
     def show_application(self, app_id: str) -> ApplicationDetail:
         """One application."""
         query = select(table.application).where(table.application.c.app_id == app_id)
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             row = connection.execute(query).first()
             if row is None:
                 raise NotFound(f"there is no application {app_id}")
@@ -243,7 +252,7 @@ class Administration:
     ) -> CallOptions:
         """Change the options of its calls to come; returns them as they are now."""
         columns = table.application.c
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             row = connection.execute(
                 select(columns.options).where(columns.app_id == app_id)
             ).first()
@@ -280,7 +289,9 @@ class Administration:
     def add_sponsor(self, app_id: str, written: str) -> str:
         """Let it show a number; returns the number in E.164."""
         e164 = value.check_sponsor(written, self._region)
-        with self._change("the application may show that number already") as connection:
+        with self._transactions.change(
+            "the application may show that number already"
+        ) as connection:
             _require_application(connection, app_id)
             _insert_sponsors(connection, app_id, {e164})
         return e164
@@ -290,7 +301,7 @@ class Administration:
         e164 = value.check_sponsor(written, self._region)
         columns = table.application_number.c
         where = (columns.app_id == app_id) & (columns.e164 == e164)
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             removed = connection.execute(delete(table.application_number).where(where))
             _require(removed.rowcount, f"application {app_id} may not show that number anyway")
         return e164
@@ -300,7 +311,7 @@ class Administration:
     def add_trunk(self, trunk: Trunk) -> None:
         """A new trunk, enabled."""
         row = check_trunk(trunk) | self._trunk_password(trunk) | {"enabled": True}
-        with self._change(f"there is a trunk {trunk.name} already") as connection:
+        with self._transactions.change(f"there is a trunk {trunk.name} already") as connection:
             connection.execute(insert(table.trunk).values(row))
 
     def change_trunk(self, name: str, change: Callable[[Trunk], Trunk]) -> Trunk:
@@ -309,7 +320,7 @@ class Administration:
         `change` is given the trunk with an empty password, and one that it leaves empty stays.
         """
         columns = table.trunk.c
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             row = connection.execute(select(table.trunk).where(columns.name == name)).first()
             if row is None:
                 raise NotFound(f"there is no trunk {name}")
@@ -320,20 +331,20 @@ class Administration:
 
     def remove_trunk(self, name: str) -> None:
         """Remove a trunk; calls that go through it go on."""
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             removed = connection.execute(delete(table.trunk).where(table.trunk.c.name == name))
             _require(removed.rowcount, f"there is no trunk {name}")
 
     def set_trunk_enabled(self, name: str, *, enabled: bool) -> None:
         """Use a trunk for new calls, or do not."""
         where = table.trunk.c.name == name
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             changed = connection.execute(update(table.trunk).where(where).values(enabled=enabled))
             _require(changed.rowcount, f"there is no trunk {name}")
 
     def show_trunk(self, name: str) -> TrunkDetail:
         """One trunk, its password empty."""
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             row = connection.execute(select(table.trunk).where(table.trunk.c.name == name)).first()
             if row is None:
                 raise NotFound(f"there is no trunk {name}")
@@ -343,7 +354,7 @@ class Administration:
         """All trunks, in the order in which they are tried."""
         columns = table.trunk.c
         query = select(table.trunk).order_by(columns.priority, columns.name).limit(LISTED_MAX)
-        with self._read() as connection:
+        with self._transactions.read() as connection:
             rows = connection.execute(query)
             return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
 
@@ -366,7 +377,7 @@ class Administration:
             .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
             .values(revived)
         )
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             return connection.execute(change).rowcount
 
     # What all of them share
@@ -385,33 +396,9 @@ class Administration:
         unchanged = replace(trunk, credentials=replace(credentials, password="unchanged"))
         return check_trunk(unchanged)
 
-    @contextmanager
-    def _change(self, exists: str = "") -> Iterator[Connection]:
-        """One transaction that counts up the version; `exists` is told for a key that is taken."""
-        bump = update(table.administration).values(version=table.administration.c.version + 1)
-        try:
-            with (
-                self._engine.connect().execution_options(**{FOR_WRITING: True}) as connection,
-                connection.begin(),
-            ):
-                yield connection
-                connection.execute(bump)
-        except IntegrityError as error:
-            raise AlreadyExists(exists or None) from error
-        except OperationalError as error:
-            raise DatabaseUnavailable(str(error.orig)) from error
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except OperationalError as error:
-            raise DatabaseUnavailable(str(error.orig)) from error
-
     def _update_application(self, app_id: str, values: dict[str, Any]) -> None:
         where = table.application.c.app_id == app_id
-        with self._change() as connection:
+        with self._transactions.change() as connection:
             changed = connection.execute(update(table.application).where(where).values(values))
             _require(changed.rowcount, f"there is no application {app_id}")
 
@@ -452,8 +439,7 @@ def _require_enterprise(connection: Connection, enterprise_id: str) -> None:
         return
     if enterprise_id != DEFAULT_ENTERPRISE:
         raise NotFound(f"there is no enterprise {enterprise_id}")
-    row = {"id": enterprise_id, "name": enterprise_id, "status": EnterpriseStatus.ACTIVE.value}
-    connection.execute(insert(table.enterprise).values(row))
+    insert_enterprise(connection, enterprise_id, name=enterprise_id, state=EnterpriseState.ACTIVE)
 
 
 def _require_application(connection: Connection, app_id: str) -> None:

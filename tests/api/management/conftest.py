@@ -11,7 +11,9 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
+    FakeSessions,
     Management,
     ManagementConformance,
 )
@@ -31,8 +33,9 @@ from clicktodial.api.management.api import (
     create_routes,
 )
 from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import HttpSettings
+from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
@@ -40,6 +43,7 @@ from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import migrate
 from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.transaction import Transactions
 
 CreateManagement: TypeAlias = Callable[..., Management]
 
@@ -73,10 +77,19 @@ async def create_management(
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
-    worker = Worker()
+    worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
+    people = create_people_needs(
+        transactions,
+        SecretVault(bytes(32)),
+        AccountsSettings(base_url="https://platform.example"),
+        region="CN",
+        login_worker=login_worker,
+    )
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
-        service, monitor = FakeService(), FakeMonitor()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -90,6 +103,10 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
+            sessions=sessions,
+            people=people,
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -120,10 +137,15 @@ async def create_management(
             needs.library,
             monitor,
             conformances[0],
+            sessions,
+            people,
+            create_routes(needs),
+            clock,
         )
 
     yield create
     await worker.close()
+    await login_worker.close()
     engine.dispose()
 
 

@@ -23,13 +23,18 @@ from tests.api.support import (
     call_app,
 )
 
+from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
+from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
+from clicktodial.api.management.route import Route
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
+from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.trunk import Trunk
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage import table
@@ -56,6 +61,28 @@ class FakeMonitor:
         """Of that name."""
         nothing = TrunkState(channels=0, is_down=False, is_resting=False, is_registered=None)
         return self.states.get(trunk.name, nothing)
+
+
+class FakeSessions:
+    """People by the tokens that stand for them, before those who really logged in."""
+
+    def __init__(self, real: Sessions) -> None:
+        self._real = real
+        self.by_token: dict[str, LiveSession] = {}
+
+    def find(self, token: str, now: datetime) -> LiveSession | None:
+        """As the real ones do."""
+        return self.by_token.get(token) or self._real.find(token, now)
+
+    def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
+        """Somebody who may that; returns the Authorization header."""
+        name = f"person-{len(self.by_token) + 1}"
+        token = f"{TOKEN_PREFIX}token-of-{name}"
+        self.by_token[token] = LiveSession(
+            f"session-of-{name}",
+            Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
+        )
+        return b"Bearer " + token.encode()
 
 
 class ManagementConformance:
@@ -122,6 +149,21 @@ class ManagementConformance:
         return None
 
 
+class Clock:
+    """The machine's, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped_at: datetime | None = None
+
+    def stop(self) -> None:
+        """It is now, from now on."""
+        self._stopped_at = datetime.now(UTC)
+
+    def utc(self) -> datetime:
+        """The time."""
+        return self._stopped_at or datetime.now(UTC)
+
+
 @dataclass
 class Management:
     """The application and what stands behind it."""
@@ -134,7 +176,20 @@ class Management:
     library: AudioLibrary
     monitor: FakeMonitor
     conformance: ManagementConformance
+    sessions: FakeSessions
+    people: PeopleNeeds
+    routes: list[Route]
+    clock: Clock
     calls: int = field(default=0)
+
+    def utc(self) -> datetime:
+        """What the platform takes for now."""
+        return self.clock.utc()
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """What was done."""
+        return self.people.audit_log
 
     async def ask(
         self,

@@ -1,0 +1,1 @@
+"""People and business: users, enterprises, applications, numbers, members, support."""

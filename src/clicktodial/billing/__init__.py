@@ -1,0 +1,1 @@
+"""Minutes and money: pools, the ledger, reservations, rating, CDRs, statements."""

@@ -1,0 +1,1 @@
+"""Mail to people, and messages to parties after a call."""

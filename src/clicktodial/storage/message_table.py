@@ -1,0 +1,1 @@
+"""Messages after calls. The tables of migration 0009."""

@@ -1,0 +1,10 @@
+"""Members, and the protection of those who are called."""
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,10 @@
+"""Minutes, packages, the ledger and what calls cost."""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""

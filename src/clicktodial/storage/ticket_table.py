@@ -1,0 +1,1 @@
+"""Support tickets and the roster. The tables of migration 0010."""
