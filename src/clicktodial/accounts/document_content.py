@@ -24,6 +24,7 @@ PIXELS_A_SIDE_MIN = 64
 PNG_RAW_BYTES_MAX = 4 * PIXELS_MAX
 PNG_CHUNKS_MAX = 20_000
 JPEG_SEGMENTS_MAX = 10_000
+_DEFLATED_PIECE_BYTES = 4_096
 _INFLATED_PIECE_BYTES = 65_536
 
 
@@ -148,13 +149,15 @@ def _png_raw_bytes(header: memoryview) -> int:
 def _inflate(inflating: "zlib._Decompress", data: memoryview, room: int) -> int:
     """How many bytes come of it, piece by piece, none of them kept."""
     total = 0
-    waiting: bytes | memoryview = data
     try:
-        while len(waiting):
-            total += len(inflating.decompress(waiting, _INFLATED_PIECE_BYTES))
-            waiting = inflating.unconsumed_tail
-            if total > room or inflating.unused_data:
-                raise DocumentRefused("the PNG's data are more than those of its size")
+        # In small pieces on this side, too: what is left of one is copied for each that comes.
+        for at in range(0, len(data), _DEFLATED_PIECE_BYTES):
+            waiting: bytes | memoryview = data[at : at + _DEFLATED_PIECE_BYTES]
+            while len(waiting):
+                total += len(inflating.decompress(waiting, _INFLATED_PIECE_BYTES))
+                waiting = inflating.unconsumed_tail
+                if total > room or inflating.unused_data:
+                    raise DocumentRefused("the PNG's data are more than those of its size")
     except zlib.error as error:
         raise DocumentRefused("the PNG is damaged") from error
     return total
@@ -168,7 +171,7 @@ _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _NO_FRAMES = frozenset({0xC4, 0xC8, 0xCC})  # DHT, JPG, DAC
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # In the coded data: a marker that is neither a stuffed zero nor a restart.
-_CODED_END = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
+_CODED_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
 def _find_jpeg_end(content: bytes) -> int:
@@ -237,14 +240,23 @@ _PDF_END = re.compile(rb"startxref[\r\n \t]+([0-9]{1,10})[\r\n \t]+%%EOF[\r\n \t
 _PDF_TAIL_BYTES = 1_024
 # A table, or the stream object that stands for one (7.5.4, 7.5.8).
 _PDF_CROSS_REFERENCES = re.compile(rb"[\r\n \t]*(?:xref\b|[0-9]{1,10}[ \t]+[0-9]{1,5}[ \t]+obj\b)")
-# What acts by itself, carries other files, or cannot be looked into. A name's letters may be
-# written as #xx (7.3.5), which no honest writer does with these.
-_PDF_ACTIVE = re.compile(
-    rb"/(?:JavaScript|JS|Launch|EmbeddedFiles?|RichMedia|SubmitForm|ImportData|XFA|Encrypt)"
-    rb"(?![A-Za-z0-9])"
+# What acts by itself, carries other files, or cannot be looked into. Names long enough not to
+# stand in compressed data by chance, which is why the whole file can be searched for them.
+_PDF_ACTIVE = frozenset(
+    {
+        b"JavaScript",
+        b"Launch",
+        b"EmbeddedFile",
+        b"EmbeddedFiles",
+        b"RichMedia",
+        b"SubmitForm",
+        b"ImportData",
+        b"Encrypt",
+    }
 )
-_PDF_HIDDEN_NAME = re.compile(rb"/[A-Za-z]*#(?:4[1-9A-Fa-f]|5[0-9Aa]|6[1-9A-Fa-f]|7[0-9Aa])")
-_PDF_STREAM = re.compile(rb"stream\r?\n.*?endstream", re.DOTALL)
+# 7.3.5: any letter of a name may be written as #xx.
+_PDF_NAME = re.compile(rb"/((?:[A-Za-z]|#[0-9A-Fa-f]{2}){6,40})")
+_PDF_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
 
 
 def _check_pdf(content: bytes) -> None:
@@ -255,7 +267,10 @@ def _check_pdf(content: bytes) -> None:
         raise DocumentRefused("the PDF is cut off, or something is behind its end")
     if not _PDF_CROSS_REFERENCES.match(content, int(end[1])):
         raise DocumentRefused("the PDF is damaged")
-    # Streams are data, in which such letters may stand by chance.
-    outside = _PDF_STREAM.sub(b"", content)
-    if _PDF_ACTIVE.search(outside) or _PDF_HIDDEN_NAME.search(outside):
-        raise DocumentRefused("the PDF is encrypted, or has scripts, forms or files in it")
+    for name in _PDF_NAME.finditer(content):
+        if _unescape(name[1]) in _PDF_ACTIVE:
+            raise DocumentRefused("the PDF is encrypted, or has scripts, forms or files in it")
+
+
+def _unescape(name: bytes) -> bytes:
+    return _PDF_ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), name)
