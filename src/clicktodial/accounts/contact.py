@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import msgspec
 
 from clicktodial.domain.customer import is_misspelled_resident_id
+from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.table import NAME_CHARACTERS_MAX
 
-# RFC 5321 4.5.3.1.3, without the angle brackets.
-EMAIL_CHARACTERS_MAX = 254
-# One address and nothing that a mail's header could take for something else.
-_EMAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _PAPER_NUMBER = re.compile(r"[0-9A-Z][0-9A-Z-]{3,31}")
 
@@ -39,10 +36,10 @@ def check_note(text: str, what: str, *, characters_max: int, is_required: bool =
 
 def check_email(text: str, what: str = "the email address") -> str:
     """An address that mail can be sent to."""
-    text = text.strip()
-    if len(text) > EMAIL_CHARACTERS_MAX or not text.isascii() or not _EMAIL.fullmatch(text):
-        raise ValueInvalid(f"{what} must be NAME@HOST")
-    return text
+    try:
+        return parse_email(text.strip())
+    except EmailError as error:
+        raise ValueInvalid(f"{what} must be NAME@HOST") from error
 
 
 def check_phone(written: str, what: str, region: str) -> str:
