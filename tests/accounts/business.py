@@ -7,21 +7,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 from tests.accounts.paper import jpeg, pdf, png
 
-from clicktodial.accounts.activation import Activations
+from clicktodial.accounts.business import create_business
 from clicktodial.accounts.contact import Contact
-from clicktodial.accounts.customer_data import CustomerDataBook
-from clicktodial.accounts.document import Documents
-from clicktodial.accounts.document_store import DocumentStore
-from clicktodial.accounts.enterprise import Enterprises
-from clicktodial.accounts.enterprise_change import CHANGE_KINDS, EnterpriseChanges
 from clicktodial.accounts.erasure import PersonalDataEraser
-from clicktodial.accounts.intention import Intention, Intentions, NewIntention
-from clicktodial.accounts.review import Reviews
-from clicktodial.accounts.work_order import WorkOrders
+from clicktodial.accounts.intention import Intention, NewIntention
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.customer import DocumentKind
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
@@ -86,24 +78,19 @@ class Business:
     numbers: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        transactions, region = self.transactions, "CN"
-        self.store = DocumentStore(self.root, VAULT)
-        self.enterprises = Enterprises(transactions)
-        self.intentions = Intentions(transactions, VAULT, self.managers, default_region=region)
-        self.data = CustomerDataBook(transactions, VAULT, default_region=region)
-        self.documents = Documents(transactions, VAULT, self.store)
-        self.reviews = Reviews(transactions, VAULT)
-        self.activations = Activations(transactions, self._has_numbers)
-        self.changes = EnterpriseChanges(transactions, VAULT, default_region=region)
-        self.eraser = PersonalDataEraser(transactions, self.store, retention=RETENTION)
-        self.work_orders = WorkOrders(
-            transactions,
-            {
-                WorkOrderKind.QUALIFICATION: self.reviews,
-                WorkOrderKind.ACTIVATION: self.activations,
-                **dict.fromkeys(CHANGE_KINDS, self.changes),
-            },
+        made = create_business(
+            self.transactions,
+            VAULT,
+            documents_root=self.root,
+            default_region="CN",
+            managers=self.managers,
+            has_numbers=self._has_numbers,
         )
+        self.enterprises, self.intentions = made.enterprises, made.intentions
+        self.data, self.documents, self.store = made.data, made.documents, made.store
+        self.reviews, self.activations = made.reviews, made.activations
+        self.changes, self.work_orders = made.changes, made.work_orders
+        self.eraser = PersonalDataEraser(self.transactions, self.store, retention=RETENTION)
 
     def _has_numbers(self, connection: Connection, enterprise_id: str) -> bool:
         return enterprise_id in self.numbers

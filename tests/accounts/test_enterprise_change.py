@@ -260,7 +260,7 @@ def test_one_request_of_a_kind_at_a_time(business: Business, active: str) -> Non
         {"modification": Modification(name="x")},
         {"kind": MODIFICATION},
         {"kind": MODIFICATION, "modification": Modification()},
-        {"kind": MODIFICATION, "modification": Modification(region="a b")},
+        {"kind": MODIFICATION, "modification": Modification(region="a,b")},
         {"kind": MODIFICATION, "modification": Modification(data={"shoe_size": "42"})},
     ],
 )

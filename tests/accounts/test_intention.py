@@ -184,7 +184,7 @@ def test_account_managers_are_those_of_the_operators_people(business: Business) 
         given = {
             "id": name, "account": name, "email": f"{name}@operator.example", "enterprise_id": None,
             "roles": "account-manager", "regions": "north", "state": "active", "is_totp_on": False,
-            "totp_step": 0, "created_at": NOW,
+            "totp_step": 0, "created_at": NOW, "password_hash": "",
         }  # fmt: skip
         return {**given, **changes}
 

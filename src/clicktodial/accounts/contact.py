@@ -10,9 +10,8 @@ from clicktodial.domain.customer import is_misspelled_resident_id
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.storage.error import ValueInvalid
-from clicktodial.storage.table import NAME_CHARACTERS_MAX
+from clicktodial.storage.table import NAME_CHARACTERS_MAX, WORD_CHARACTERS_MAX
 
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _PAPER_NUMBER = re.compile(r"[0-9A-Z][0-9A-Z-]{3,31}")
 
 
@@ -52,8 +51,9 @@ def check_phone(written: str, what: str, region: str) -> str:
 
 def check_region(text: str) -> str:
     """The name of one of the operator's regions."""
-    if not _REGION.fullmatch(text):
-        raise ValueInvalid("a region is 1-32 letters, digits, '_' or '-'")
+    text = check_text(text, "the region", characters_max=WORD_CHARACTERS_MAX)
+    if "," in text:
+        raise ValueInvalid("a region has no comma")
     return text
 
 
