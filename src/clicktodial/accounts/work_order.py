@@ -39,7 +39,8 @@ from clicktodial.storage.transaction import Transactions
 # Details say what is asked for in a few words; what is long belongs to the subject.
 DETAILS_MAX = 32
 DETAIL_CHARACTERS_MAX = 1_000
-WORK_ORDERS_PAGE_MAX = 100
+# A page of an API, and the one more that tells whether there is another.
+WORK_ORDERS_PAGE_MAX = 101
 _columns = work_order.c
 
 

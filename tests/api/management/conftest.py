@@ -26,12 +26,14 @@ from tests.api.support import (
 )
 
 from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.business import create_business
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.worker import Worker
 from clicktodial.config import HttpSettings
@@ -82,6 +84,10 @@ async def create_management(
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
+
+        async def take_up_changes() -> None:
+            """The fake applications know no database."""
+
         needs = ManagementNeeds(
             service=service,
             applications=applications,
@@ -95,6 +101,16 @@ async def create_management(
             default_region="CN",
             sessions=sessions,
             audit_log=AuditLog(Transactions(engine)),
+            business=BusinessNeeds(
+                business=create_business(
+                    Transactions(engine),
+                    SecretVault(bytes(32)),
+                    documents_root=tmp_path / "documents",
+                    default_region="CN",
+                ),
+                worker=worker,
+                take_up_changes=take_up_changes,
+            ),
         )
 
         async def is_ready() -> bool:

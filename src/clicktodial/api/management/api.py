@@ -17,10 +17,14 @@ from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.call import CallResource
+from clicktodial.api.management.enterprise import EnterpriseResource
+from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.paper import PaperResource
 from clicktodial.api.management.problem import (
     BASE_PATH,
     DOCS_PATH,
@@ -36,6 +40,7 @@ from clicktodial.api.management.route import (
     render_refused,
 )
 from clicktodial.api.management.trunk import TrunkResource
+from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.control.port import Applications, TrunkMonitor
@@ -63,6 +68,7 @@ class ManagementNeeds:
     default_region: str
     sessions: SessionFinder
     audit_log: AuditLog
+    business: BusinessNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -93,6 +99,10 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *OptionResource(administration, library, worker, region=region).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *IntentionResource(needs.business).routes(),
+        *EnterpriseResource(needs.business).routes(),
+        *PaperResource(needs.business).routes(),
+        *WorkOrderResource(needs.business).routes(),
     ]
 
 
