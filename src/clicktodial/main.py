@@ -18,15 +18,14 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import Business, create_business
 from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.accounts.erasure import PersonalDataEraser
-from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.business import BusinessNeeds
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
@@ -50,7 +49,6 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
-from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
 from clicktodial.messaging.smtp_mailer import SmtpMailer
@@ -236,9 +234,17 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
         applications.on_change = take_up_changes_of_calls
         business = _open_business(stack, settings, transactions, vault, applications)
-        outbox = MailOutbox(transactions)
+        login_worker = Worker()
+        stack.push_async_callback(login_worker.close)
+        people = create_people_needs(
+            transactions,
+            vault,
+            settings.accounts,
+            region=settings.calls.default_region,
+            login_worker=login_worker,
+        )
         mailer = create_mailer(settings.mail, clock.utc)
-        _own_task(stack, MailSender(outbox, mailer, clock.utc).run())
+        _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -254,13 +260,14 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
-            sessions=NullSessions(),
-            audit_log=AuditLog(transactions),
             business=BusinessNeeds(
                 business=business,
                 worker=worker,
                 take_up_changes=lambda: _take_up_changes(applications),
             ),
+            transactions=transactions,
+            sessions=people.sessions,
+            people=people,
         )
         server = HttpServer(
             create_http_app(

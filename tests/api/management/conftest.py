@@ -25,7 +25,6 @@ from tests.api.support import (
     create_application,
 )
 
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import create_business
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
@@ -35,8 +34,9 @@ from clicktodial.api.management.api import (
 )
 from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import HttpSettings
+from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
@@ -78,10 +78,18 @@ async def create_management(
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
-    worker = Worker()
+    worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
+    people = create_people_needs(
+        transactions,
+        SecretVault(bytes(32)),
+        AccountsSettings(base_url="https://platform.example"),
+        region="CN",
+        login_worker=login_worker,
+    )
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
-        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
 
@@ -99,11 +107,11 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
             sessions=sessions,
-            audit_log=AuditLog(Transactions(engine)),
             business=BusinessNeeds(
                 business=create_business(
-                    Transactions(engine),
+                    transactions,
                     SecretVault(bytes(32)),
                     documents_root=tmp_path / "documents",
                     default_region="CN",
@@ -111,6 +119,7 @@ async def create_management(
                 worker=worker,
                 take_up_changes=take_up_changes,
             ),
+            people=people,
         )
 
         async def is_ready() -> bool:
@@ -142,11 +151,13 @@ async def create_management(
             monitor,
             conformances[0],
             sessions,
-            needs.audit_log,
+            people,
+            create_routes(needs),
         )
 
     yield create
     await worker.close()
+    await login_worker.close()
     engine.dispose()
 
 

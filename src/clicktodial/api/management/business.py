@@ -25,6 +25,7 @@ PURPOSE = Parameter(
     "purpose",
     "What it is read for; noted with who reads. Required of the operator's people.",
     {"type": "string", "maxLength": PURPOSE_CHARACTERS_MAX},
+    example="review",
 )
 REGION = Parameter("region", "Only those of that region.", {"type": "string", "maxLength": 32})
 LIST_PARAMETERS = PAGE_PARAMETERS

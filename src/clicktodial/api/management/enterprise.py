@@ -54,7 +54,7 @@ _STEP = Parameter(
     "step",
     "The line of the list.",
     {"type": "string", "enum": [step.value for step in ActivationStep]},
-    example=ActivationStep.CUSTOMER_RECORD.value,
+    example=ActivationStep.CAPABILITY_PRODUCT.value,
 )
 _Code = Annotated[str, Meta(max_length=8, description="The short code, of service-code alone.")]
 _Text = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX)]

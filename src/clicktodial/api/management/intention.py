@@ -43,7 +43,7 @@ _Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 _PARAMETERS = (Parameter("intention_id", "The intention.", {"type": "string"}, example="0" * 32),)
 _EXAMPLE = {
     "enterprise_name": "Acme Ltd",
-    "region": "north",
+    "region": "North",
     "contact_person": "Li Lei",
     "contact_phone": "13912345673",
     "contact_email": "lei@acme.example",

@@ -41,7 +41,10 @@ _Text = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX)]
 _Given = _Text | UnsetType
 _DOCUMENT = Parameter("document_id", "The document.", {"type": "string"}, example="0" * 32)
 _KIND = Parameter(
-    "kind", "What it is.", {"type": "string", "enum": [kind.value for kind in DocumentKind]}
+    "kind",
+    "What it is.",
+    {"type": "string", "enum": [kind.value for kind in DocumentKind]},
+    example=DocumentKind.OTHER.value,
 )
 
 

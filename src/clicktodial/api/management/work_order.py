@@ -212,6 +212,7 @@ class WorkOrderResource:
                     Parameter("enterprise_id", "Only that enterprise's.", {"type": "string"}),
                     *LIST_PARAMETERS,
                 ),
+                problems=(NOT_FOUND,),
                 **shared,
             ),
             Route(
