@@ -22,6 +22,13 @@ from clicktodial.cli import (
     sandbox,
     trunk,
     user,
+    call,
+    config,
+    enterprise,
+    recording,
+    sandbox,
+    trunk,
+    work_order,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -43,6 +50,7 @@ app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")
+app.add_typer(work_order.app, name="work-order")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
