@@ -228,3 +228,38 @@ async def test_limit_of_the_enterprise_holds_within_a_second_for_both_apis(
         await management.ask("PATCH", limits, unlimited, as_operator=True)
         await call.release()
     await call.wait_for_end()
+
+
+async def test_suspension_holds_from_the_next_request_on_and_ends_running_calls(
+    stage: Stage, management: Management
+) -> None:
+    changes = "/enterprises/default/status-changes"
+    begin = BODY | {"APPID": stage.application.app_id}
+
+    async def change(kind: str, **more: str) -> None:
+        body = {"kind": kind, "reason": "unpaid", "decides": True, **more}
+        status, answer = await management.ask("POST", changes, body, as_operator=True)
+        assert (status, answer["state"]) == (201, "done"), answer
+
+    caller = await stage.phone(CALLER, answers=False)
+    call = await stage.begin()
+    await caller.wait_for(PhoneState.RINGING)
+    # The call goes on, but the very next request is refused: no poll is waited for.
+    await change("suspension", calls="when-ended")
+    refused = await stage.application.post("clicktodialbegin", begin)
+    assert (refused.status, refused.body["code"]) == (403, "0001003")
+    assert call.statuses == ["CallingCaller"]
+    await change("resumption")
+    assert (await management.ask("POST", "/calls/forecast", BODY))[0] == 200
+    try:
+        await change("suspension", calls="at-once")
+        end = await call.wait_for_end()
+        assert end["reason"] == "Other"
+    finally:
+        # By the shell this time, which another process notices.
+        await stage.platform.command("enterprise", "resume", "default")
+
+    async def is_served() -> bool:
+        return (await management.ask("POST", "/calls/forecast", BODY))[0] == 200
+
+    await _until(is_served)

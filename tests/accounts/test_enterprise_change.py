@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from tests.accounts.business import (
+    CONTACT,
     DATA,
     MANAGER,
     NOW,
@@ -35,6 +36,7 @@ from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.business_table import enterprise_change
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
+from clicktodial.storage.people_table import mail
 from clicktodial.storage.secret import SecretVault
 
 LATER = NOW + timedelta(days=10)
@@ -341,3 +343,16 @@ def test_enterprises_are_filtered_and_paged(business: Business, active: str) -> 
     assert listed(MANAGER, account_manager="sam") == []
     assert listed(SOUTH_MANAGER) == []
     assert [each.enterprise_id for each in listed(owner_of(other))] == [other]
+
+
+def test_customer_is_told_what_became_of_a_request(business: Business) -> None:
+    prospect = business.enter().enterprise_id
+    # No handler is known yet: the contact of the intention is told.
+    decide(business, ask(business, prospect, CANCELLATION), approved=False)
+    decide(business, ask(business, prospect, CANCELLATION))
+    with business.transactions.read() as connection:
+        query = select(mail.c.recipient, mail.c.text).order_by(mail.c.id)
+        rejected, done = connection.execute(query).all()
+    assert rejected.recipient == done.recipient == CONTACT.email
+    assert "not approved:\n\nbecause" in rejected.text
+    assert "in force" in done.text
