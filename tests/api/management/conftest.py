@@ -11,6 +11,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeSessions,
     Management,
@@ -90,6 +91,7 @@ async def create_management(
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
 
@@ -120,6 +122,7 @@ async def create_management(
                 take_up_changes=take_up_changes,
             ),
             people=people,
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -153,6 +156,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            clock,
         )
 
     yield create
