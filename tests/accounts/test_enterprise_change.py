@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.accounts.business import (
     CONTACT,
     DATA,
@@ -27,6 +27,7 @@ from clicktodial.accounts.enterprise_change import (
     EnterpriseChanges,
     Modification,
     NewChange,
+    OnCancelled,
 )
 from clicktodial.domain.application import EnterpriseStatus
 from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
@@ -35,6 +36,7 @@ from clicktodial.domain.work_order import WorkOrderKind, WorkOrderState
 from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.business_table import enterprise_change
+from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.people_table import mail
 from clicktodial.storage.secret import SecretVault
@@ -356,3 +358,31 @@ def test_customer_is_told_what_became_of_a_request(business: Business) -> None:
     assert rejected.recipient == done.recipient == CONTACT.email
     assert "not approved:\n\nbecause" in rejected.text
     assert "in force" in done.text
+
+
+def test_other_parts_are_told_of_the_end_and_may_undo_it(business: Business, active: str) -> None:
+    told: list[tuple[str, datetime]] = []
+
+    def note(connection: Connection, enterprise_id: str, now: datetime) -> None:
+        assert read_state(connection, enterprise_id) is EnterpriseState.CANCELLED
+        told.append((enterprise_id, now))
+
+    def refuse(*_: object) -> None:
+        raise Conflict("a number is in use")
+
+    def changes(*on_cancelled: OnCancelled) -> EnterpriseChanges:
+        return EnterpriseChanges(
+            business.transactions,
+            SecretVault(bytes(32)),
+            default_region="CN",
+            on_cancelled=on_cancelled,
+        )
+
+    business.changes = changes(refuse)
+    with pytest.raises(Conflict, match="in use"):
+        ask(business, active, CANCELLATION, decides=True)
+    assert state(business, active) is EnterpriseState.ACTIVE
+    business.changes = changes(note)
+    ask(business, active, SUSPENSION, decides=True)
+    ask(business, active, CANCELLATION, decides=True)
+    assert told == [(active, NOW)]

@@ -5,10 +5,11 @@ Each request has a work order. What is approved is carried out at once, or on it
 `carry_out_due`; what then cannot be done any more is void, and its order says why.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -84,6 +85,9 @@ _MOVES = {
     WorkOrderKind.RESUMPTION: EnterpriseMove.RESUME,
     WorkOrderKind.CANCELLATION: EnterpriseMove.CANCEL,
 }
+# A part that has something to give back when an enterprise ends: numbers, a pool. Within the
+# transaction of the cancellation; what it raises undoes that.
+OnCancelled: TypeAlias = Callable[[Connection, str, datetime], None]
 _columns = enterprise_change.c
 
 
@@ -155,12 +159,14 @@ class EnterpriseChanges:
         *,
         default_region: str,
         calls: CallPolicy = CallPolicy.WHEN_ENDED,
+        on_cancelled: Sequence[OnCancelled] = (),
     ) -> None:
-        """`calls` is the policy of whoever names none."""
+        """`calls` is the policy of whoever names none; `on_cancelled` are told of each end."""
         self._transactions = transactions
         self._vault = vault
         self._default_region = default_region
         self._calls = calls
+        self._on_cancelled = tuple(on_cancelled)
 
     def request_change(
         self,
@@ -415,6 +421,8 @@ class EnterpriseChanges:
             )
             if state is EnterpriseState.CANCELLED:
                 _end(connection, row, by=by, now=now)
+                for tell in self._on_cancelled:
+                    tell(connection, row.enterprise_id, now)
         _set_state(connection, row, ChangeState.DONE, carried_out_at=now)
         self._tell(connection, row, f"The {kind} of your service is in force.\n", now)
 
