@@ -162,7 +162,10 @@ class Intentions:
         _require_manager(principal)
         with self._transactions.change(concerns_calls=False) as connection:
             row = _require(connection, principal, intention_id)
-            if account_manager not in self._managers.find(connection, row.region):
+            # Where it is now: a modification may have moved the enterprise since.
+            enterprise = require_visible(connection, principal, row.enterprise_id)
+            region = enterprise.region or row.region
+            if account_manager not in self._managers.find(connection, region):
                 raise ValueInvalid("the region has no such account manager")
             self._assign(connection, intention_id, account_manager, by=principal.name, now=now)
             return _intention_of(_find(connection, intention_id))
