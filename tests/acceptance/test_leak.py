@@ -10,6 +10,7 @@ import pytest
 from tests.harness.address import Address
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.phone import Phone, PhoneState, Received
+from tests.harness.report import create_report
 from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -60,8 +61,10 @@ def _received(phone: Phone) -> list[bytes]:
 def _check_no_leak(stage: Stage, caller: Phone, callee: Phone) -> None:
     for phone, other in ((caller, callee), (callee, caller)):
         addresses = [other.sip_address, other.rtp_address]
-        assert not find_leaks(_received(phone), other.number, addresses)
-        _check_sources(stage, phone.rtp_received)
+        media = [*phone.rtp_received, *phone.rtcp_received]
+        received = [*_received(phone), *(one.data for one in media)]
+        assert not find_leaks(received, other.number, addresses)
+        _check_sources(stage, media)
 
 
 def _check_sources(stage: Stage, received: list[Received]) -> None:
@@ -155,6 +158,8 @@ async def test_each_phone_is_shown_the_sponsor(stage: Stage) -> None:
         b"c=IN IP4 127.99.1.2",
         b"m=audio 40404 RTP/AVP 8",
         b"Via: SIP/2.0/UDP 127.99.1.2:5060",
+        create_report(1, b"8613810268653@phone"),
+        create_report(1, b"user@127.99.1.2"),
     ],
 )
 async def test_planted_trace_is_found(planted: bytes) -> None:

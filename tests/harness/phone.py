@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Self
 
 from tests.harness.address import Address, allocate_host, format_address
+from tests.harness.report import create_report
 from tests.harness.tone import PACKET_SAMPLES, create_tone
 
 _WAIT_TIMEOUT_S = 10.0
@@ -28,6 +29,8 @@ _KEY_PACKETS = 5
 _KEY_END_PACKETS = 3
 _RTP_HEADER = struct.Struct("!BBHII")
 _PACKET_S = 0.02
+# Oftener than RFC 3550 6.2 has it, for conversations of tests are short.
+_PACKETS_PER_REPORT = 10
 # Where so many ports in a row are others', the kernel's choice of ports is not the reason.
 _BIND_ATTEMPTS_MAX = 100
 _SDP_HOST = re.compile(rb"^c=IN IP4 (\S+)", re.MULTILINE)
@@ -91,7 +94,7 @@ class Request:
 class Phone:
     """One phone, for one call. `contact` is the address it names as its own (a switch's).
 
-    It says its number wherever a careless phone would: in Contact, identity headers, SDP and
+    It says its number wherever a careless phone would: in Contact, identity headers, SDP, RTCP and
     the phrase of `refuses_with`, a status at which it refuses instead of answering.
     """
 
@@ -106,6 +109,7 @@ class Phone:
     foreign_ports: Container[int] = ()
     sip_received: list[Received] = field(default_factory=list)
     rtp_received: list[Received] = field(default_factory=list)
+    rtcp_received: list[Received] = field(default_factory=list)
     state: PhoneState = PhoneState.IDLE
 
     def __post_init__(self) -> None:
@@ -113,6 +117,7 @@ class Phone:
         self._changed = asyncio.Event()
         self._sip: asyncio.DatagramTransport | None = None
         self._rtp: asyncio.DatagramTransport | None = None
+        self._rtcp: asyncio.DatagramTransport | None = None
         self._invite: Request | None = None
         self._peer: Address = ("", 0)
         self._speaking: asyncio.Task[None] | None = None
@@ -120,19 +125,31 @@ class Phone:
         self.spoke_from = 0.0
 
     async def start(self) -> Self:
-        """Bind the SIP and the RTP socket."""
+        """Bind the sockets of SIP, of RTP, and of RTCP after that."""
         self._sip = await self._bind(self._on_sip)
-        self._rtp = await self._bind(self._on_rtp)
-        return self
+        for _ in range(_BIND_ATTEMPTS_MAX):
+            self._rtp = await self._bind(self._on_rtp)
+            try:
+                self._rtcp = await self._bind_at(self.rtp_address[1] + 1, self._on_rtcp)
+            except (OSError, OverflowError):  # it is SIP's, or there is none
+                self._rtp.close()
+                continue
+            return self
+        raise OSError(f"{self.host}: there are no two ports in a row")
+
+    async def _bind_at(
+        self, port: int, on_datagram: Callable[[bytes, Address], None]
+    ) -> asyncio.DatagramTransport:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Socket(on_datagram), local_addr=(self.host, port)
+        )
+        return transport
 
     async def _bind(
         self, on_datagram: Callable[[bytes, Address], None]
     ) -> asyncio.DatagramTransport:
-        loop = asyncio.get_running_loop()
         for _ in range(_BIND_ATTEMPTS_MAX):
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Socket(on_datagram), local_addr=(self.host, 0)
-            )
+            transport = await self._bind_at(0, on_datagram)
             if transport.get_extra_info("sockname")[1] not in self.foreign_ports:
                 return transport
             transport.close()
@@ -143,7 +160,7 @@ class Phone:
         if self._speaking is not None:
             self._speaking.cancel()
             await asyncio.gather(self._speaking, return_exceptions=True)
-        for transport in (self._sip, self._rtp):
+        for transport in (self._sip, self._rtp, self._rtcp):
             if transport is not None:
                 transport.close()
 
@@ -317,6 +334,18 @@ class Phone:
         self.rtp_received.append(Received(data, source))
         self._changed.set()
 
+    def _on_rtcp(self, data: bytes, source: Address) -> None:
+        self.rtcp_received.append(Received(data, source))
+
+    def report(self) -> None:
+        """Tell who it is by RTCP, at the port for it and, as some phones do, among the audio."""
+        assert self._rtp is not None and self._rtcp is not None
+        identity = f"+{self.number}@{self.host}".encode()
+        report = create_report(id(self) & 0xFFFFFFFF, identity)
+        host, port = self.remote_rtp
+        self._rtcp.sendto(report, (host, port + 1))
+        self._rtp.sendto(report, (host, port))
+
     def heard(self) -> bytes:
         """The payloads of all A-law packets received, in order of arrival."""
         return b"".join(
@@ -330,6 +359,8 @@ class Phone:
         loop = asyncio.get_running_loop()
         start = self.spoke_from = loop.time()
         for number in range(len(audio) // PACKET_SAMPLES):
+            if number % _PACKETS_PER_REPORT == 0:
+                self.report()
             at = number * PACKET_SAMPLES
             header = _RTP_HEADER.pack(0x80, _PCMA_TYPE, number & 0xFFFF, at, id(self) & 0xFFFFFFFF)
             self._rtp.sendto(header + audio[at : at + PACKET_SAMPLES], self.remote_rtp)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from tests.media.rtp_phone import SAMPLES_PER_PACKET, RtpPhone
+from tests.media.rtp_phone import SAMPLES_PER_PACKET, ReportingPhone, RtpPhone
 
 from clicktodial.control.port import Relay, RelayError, RelaySession
 from clicktodial.domain.cause import Side
@@ -39,6 +39,22 @@ WARNING_TIMEOUT_S = 15.0
 LONG_PROMPT = Prompt("ringback")
 CALLER_AUDIO = b"\x11" * SAMPLES_PER_PACKET
 CALLEE_AUDIO = b"\x22" * SAMPLES_PER_PACKET
+IDENTITIES = {
+    Side.CALLER: b"8613810268653@10.99.1.2",
+    Side.CALLEE: b"8613910268654@10.99.1.3",
+}
+# What a thread of its own passed on of the first has come long before the last is heard.
+REPORTS_SENT = 20
+# What a phone might send to the port of RTP, and what in it is its own.
+NOT_RTP = {
+    # USERNAME, and the address that a server saw it at (RFC 8489 14).
+    "STUN": bytes.fromhex("0001000c2112a442") + b"transaction." + b"\0\x06\0\x08" + b"86138102",
+    # A certificate follows (RFC 5764).
+    "DTLS": bytes.fromhex("16feff0000000000000000000c") + b"+86138102686",
+    # The ZID is a phone's in all its calls (RFC 6189 5.2).
+    "ZRTP": bytes.fromhex("100000015a525450") + b"SSRCP\x5a  Hello    8613810268653",
+    "short": b"\x80\x08+8613810",
+}
 _PCAP_HEADER_BYTES = 24
 _FRAME_HEADERS_BYTES = 14 + 20 + 8 + 12
 
@@ -55,6 +71,20 @@ class Stage:
     async def connect(self, codec: Codec = PCMA) -> None:
         await self.session.set_remote(Side.CALLER, self.caller.describe(codec))
         await self.session.set_remote(Side.CALLEE, self.callee.describe(codec))
+
+    def reporting(self) -> list[tuple[Side, ReportingPhone]]:
+        """The phones, where they are such as tell who they are."""
+        pairs = ((Side.CALLER, self.caller), (Side.CALLEE, self.callee))
+        return [(side, each) for side, each in pairs if isinstance(each, ReportingPhone)]
+
+    def told(self) -> list[tuple[Side, bytes]]:
+        """What such phones received of the other's identity."""
+        return [
+            (side, each)
+            for side, phone in self.reporting()
+            for each in phone.received
+            if IDENTITIES[side.other] in each
+        ]
 
     async def speak(self, side: Side, audio: bytes) -> None:
         phone = self.caller if side is Side.CALLER else self.callee
@@ -114,6 +144,18 @@ class _StageContract:
         await session.close()
         stage.caller.close()
         stage.callee.close()
+
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def talk(self, relay: Relay) -> AsyncIterator[Stage]:
+        """A stage whose phones tell who they are."""
+        phones = [
+            await ReportingPhone(ssrc, IDENTITIES[side]).open() for ssrc, side in enumerate(Side, 1)
+        ]
+        session = await relay.open(create_call_id(), print)
+        yield Stage(session, phones[0], phones[1], asyncio.Queue())
+        await session.close()
+        for phone in phones:
+            phone.close()
 
 
 class RelayConversationContract(_StageContract):
@@ -178,6 +220,14 @@ class RelayConversationContract(_StageContract):
         payloads = [packet.payload for packet in packets]
         assert strongest_frequency_hz(payloads, codec.name) == pytest.approx(450, abs=5)
         assert stage.callee.heard.empty()
+
+    async def test_rtcp_of_one_side_tells_the_other_nothing(self, talk: Stage) -> None:
+        await talk.connect()
+        for _ in range(REPORTS_SENT):
+            for side, phone in talk.reporting():
+                phone.tell(await talk.session.local_address(side))
+            await talk.check_both_ways()
+        assert talk.told() == []
 
     async def test_ringback_stopped_is_silent(self, stage: Stage) -> None:
         await stage.session.set_remote(Side.CALLER, stage.caller.describe())
@@ -415,6 +465,33 @@ class RelayConversationContract(_StageContract):
             await asyncio.sleep(0.05)  # the kernel tells nobody that a file was closed
 
 
+class RelayScreenContract(_StageContract):
+    """What is sent to the port of RTP and is none, which no party was told to do."""
+
+    async def test_rtcp_among_rtp_tells_the_other_side_nothing(self, talk: Stage) -> None:
+        """RFC 5761, which is for those who agreed on it."""
+        await talk.connect()
+        for _ in range(REPORTS_SENT):
+            for side, phone in talk.reporting():
+                to = await talk.session.local_address(side)
+                phone.transmit(phone.report, (to.host, to.port))
+            await talk.check_both_ways()
+        assert talk.told() == []
+
+    @pytest.mark.parametrize("junk", NOT_RTP.values(), ids=NOT_RTP)
+    async def test_what_is_not_rtp_does_not_reach_the_other_side(
+        self, talk: Stage, junk: bytes
+    ) -> None:
+        await talk.connect()
+        await talk.check_both_ways()
+        for side, phone in talk.reporting():
+            to = await talk.session.local_address(side)
+            phone.transmit(junk, (to.host, to.port))
+        # What a side sends is relayed in order.
+        await talk.check_both_ways()
+        assert [side for side, phone in talk.reporting() if junk in phone.received] == []
+
+
 class RelayDeathContract(_StageContract):
     """How a conversation dies of silence, and what does not."""
 
@@ -472,5 +549,5 @@ class RelayDeathContract(_StageContract):
             phone.close()
 
 
-class RelayContract(RelayConversationContract, RelayDeathContract):
+class RelayContract(RelayConversationContract, RelayScreenContract, RelayDeathContract):
     """All of it."""

@@ -1,13 +1,20 @@
-"""A phone's audio side: a UDP socket that sends RTP and keeps what it hears."""
+"""A phone's audio side: a UDP socket that sends RTP and keeps what it hears.
+
+A ReportingPhone has the port after it too, and tells of itself there (RTCP).
+"""
 
 import asyncio
 import struct
 from dataclasses import dataclass
 
+from tests.harness.report import create_report
+
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, Codec, MediaAddress, MediaDescription
 
 HEARD_TIMEOUT_S = 15.0
 SAMPLES_PER_PACKET = 160
+# Where so many pairs of ports in a row are taken, the kernel's choice is not the reason.
+_PAIR_ATTEMPTS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -112,3 +119,53 @@ class RtpPhone(asyncio.DatagramProtocol):
                 packet = await self.heard.get()
                 if packet.payload == payload:
                     return packet
+
+
+class _RtcpPort(asyncio.DatagramProtocol):
+    def __init__(self, received: list[bytes]) -> None:
+        self._received = received
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._received.append(data)
+
+    def error_received(self, exc: Exception) -> None:
+        """A relay that closed its port is part of some tests."""
+
+
+class ReportingPhone(RtpPhone):
+    """Tells who it is; `received` has all that arrived at either port, as it was."""
+
+    def __init__(self, ssrc: int, identity: bytes) -> None:
+        super().__init__(ssrc)
+        self.received: list[bytes] = []
+        self.report = create_report(ssrc, identity)
+        self._rtcp: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> "ReportingPhone":
+        loop = asyncio.get_running_loop()
+        for _ in range(_PAIR_ATTEMPTS_MAX):
+            await super().open()
+            host, port = self.address.host, self.address.port + 1
+            try:
+                self._rtcp, _ = await loop.create_datagram_endpoint(
+                    lambda: _RtcpPort(self.received), local_addr=(host, port)
+                )
+            except (OSError, OverflowError):  # that port is another's, or there is none
+                super().close()
+                continue
+            return self
+        raise OSError("every port after one that was offered is another's")
+
+    def close(self) -> None:
+        super().close()
+        if self._rtcp is not None:
+            self._rtcp.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.received.append(data)
+        super().datagram_received(data, addr)
+
+    def tell(self, to: MediaAddress) -> None:
+        """Send the report to the port after that one (RFC 3550 11)."""
+        assert self._rtcp is not None
+        self._rtcp.sendto(self.report, (to.host, to.port + 1))

@@ -10,7 +10,8 @@ command's first tag says which of them it means. What we ask for, in the order o
     C  once a side          start_recording: one capture file for what each side sends
     D                       close
 
-What a session does more, muting, pausing, listening, is told in `media.rtpio_session`.
+What a session does more, muting, pausing, listening, is told in `media.rtpio_session`; what keeps
+RTCP and the like from crossing, in `media.rtpio_screen`.
 
 The dead-media clock is RTPProxy's own time to live: any packet of either side restarts it, and
 when it runs out RTPProxy deletes the session and tells the notify socket. While phones ring
@@ -49,6 +50,7 @@ from clicktodial.media.prompt import (
     create_tone,
     write_prompt,
 )
+from clicktodial.media.rtpio_screen import Screen
 from clicktodial.media.rtpio_session import TAGS, RtpioSession
 from clicktodial.media.rtpio_tap import RtpioTap
 from clicktodial.media.spool import Spool
@@ -92,6 +94,7 @@ class RtpioRelay:
         self._proxy: Any = None
         self._channel: CommandChannel | None = None
         self._doorbell: Doorbell | None = None
+        self._screen: Screen | None = None
         self._notify_socket: socket.socket | None = None
         self._notice_rest = b""
         self._prompt_dir_fd = -1
@@ -119,13 +122,16 @@ class RtpioRelay:
             faults = await asyncio.to_thread(self._library.complete)
             for name, fault in faults.items():
                 log.error("audio.not_converted", name=name, error=str(fault))
+        screen = Screen(str(self._local))
         self._places_max = _capacity(self._settings)
         self._sessions_max = min(self._settings.sessions_max, self._places_max)
         # Without its optional modules, one of which would write a CSV line a call into whatever
         # directory the process was started in.
         self._proxy = rtpproxy(modules=[], extra_args=self._create_arguments())
         if self._proxy is None:
+            screen.close()
             raise RelayError("the relay cannot start with these settings")
+        self._screen = screen
         self._channel = CommandChannel(self._proxy.rtpp_sock)
         notify_socket: socket.socket = self._proxy.rtpp_nsock
         notify_socket.setblocking(False)
@@ -143,6 +149,9 @@ class RtpioRelay:
         if self._doorbell is not None:
             self._doorbell.close()
             self._doorbell = None
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
         try:
             await self._channel.request("X")
         except RelayError as error:
@@ -163,14 +172,14 @@ class RtpioRelay:
 
     async def open(self, call_id: CallId, on_dead: Callable[[str], None]) -> "RtpioSession":
         """See control.port.Relay. One session a call at a time."""
-        if self._proxy is None or self._channel is None:
+        if self._proxy is None or self._channel is None or self._screen is None:
             raise RelayError("the relay is not running")
         if not self.has_room():
             raise RelayError("the relay has no room for another session")
         if call_id in self._sessions or not _is_safe_call_id(call_id):
             raise RelayError("the relay cannot name this session")
         host = self._settings.advertised_host or self._settings.host
-        session = RtpioSession(self, self._channel, call_id, host, on_dead)
+        session = RtpioSession(self, self._channel, self._screen, call_id, host, on_dead)
         self._sessions[call_id] = session
         try:
             await session.create()
@@ -288,6 +297,7 @@ class RtpioRelay:
         """The session is gone; its place may be taken."""
         if self._sessions.get(session.call_id) is session:
             del self._sessions[session.call_id]
+            session.forget_ports()
             if self._doorbell is not None:
                 self._doorbell.schedule()
 

@@ -36,6 +36,7 @@ from clicktodial.domain.plan import Prompt
 from clicktodial.media.channel import CommandChannel
 from clicktodial.media.prompt import PLAYABLE_CODECS
 from clicktodial.media.quality import estimate_mos
+from clicktodial.media.rtpio_screen import Screen
 from clicktodial.media.rtpio_tap import RtpioTap
 from clicktodial.media.spool import CaptureName, create_capture_name
 
@@ -84,6 +85,7 @@ class RtpioSession:
         self,
         relay: "RtpioRelay",
         channel: CommandChannel,
+        screen: Screen,
         call_id: CallId,
         host: str,
         on_dead: Callable[[str], None],
@@ -91,10 +93,12 @@ class RtpioSession:
         self.call_id = call_id
         self._relay = relay
         self._channel = channel
+        self._screen = screen
         self._host = host
         self._on_dead = on_dead
         self._caller_port = 0
         self._callee_port = 0
+        self._screened: list[tuple[int, int]] = []
         self._media: dict[Side, MediaDescription] = {}
         self._playing: dict[Side, _Playing] = {}
         self._muted: set[Side] = set()
@@ -109,7 +113,7 @@ class RtpioSession:
 
     async def create(self) -> None:
         """Make RTPProxy's session; what it says is the caller's port."""
-        self._caller_port = await self._allocate("U", "0 0 b")
+        self._caller_port = await self._open_pair("U", "0 0 b")
 
     async def local_address(self, side: Side) -> MediaAddress:
         """See control.port.RelaySession."""
@@ -117,7 +121,7 @@ class RtpioSession:
             return MediaAddress(self._host, self._caller_port)
         if self._callee_port == 0:
             # Asked before the caller's address is known, or while it is on its way.
-            self._callee_port = await self._allocate("L", "0 0 b a")
+            self._callee_port = await self._open_pair("L", "0 0 b a")
         return MediaAddress(self._host, self._callee_port)
 
     async def local_crypto(self, side: Side) -> tuple[SrtpKey, ...]:
@@ -135,7 +139,7 @@ class RtpioSession:
         if side in self._taps:
             self._taps[side].change_media(media)
         if side is Side.CALLER:
-            self._callee_port = await self._allocate(f"L{modifier}", f"{address} b a")
+            self._callee_port = await self._open_pair(f"L{modifier}", f"{address} b a")
             return
         # A prompt would drown what the callee says, so its end is asked for first.
         stopped = self._stop_prompt(Side.CALLER) if is_first else []
@@ -289,6 +293,11 @@ class RtpioSession:
             return None
         return await self._relay.spool.collect(self._captures)
 
+    def forget_ports(self) -> None:
+        """RTPProxy's session is gone, or will be in a moment."""
+        while self._screened:
+            self._screen.forget(self._screened.pop())
+
     def close_taps(self) -> None:
         """Listen to nobody."""
         for tap in self._taps.values():
@@ -412,6 +421,20 @@ class RtpioSession:
             each.add_done_callback(_take_note)
 
     # Commands
+
+    async def _open_pair(self, command: str, arguments: str) -> int:
+        """Run a command that binds a pair of ports where there is none yet, and let nothing cross
+        them that tells of a party; returns the first."""
+        if command.startswith("L") and self._callee_port:
+            return await self._allocate(command, arguments)
+        with self._screen.asking():
+            port = await self._allocate(command, arguments)
+            # Closed meanwhile, it has no sockets any more.
+            self._check_open()
+            # Somebody may have asked for the same pair at the same time.
+            if port != self._callee_port:
+                self._screened.append(self._screen.screen(port))
+        return port
 
     async def _allocate(self, command: str, arguments: str) -> int:
         """Run a command that binds ports where it has none yet; returns the port."""
