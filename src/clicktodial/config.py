@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +43,8 @@ class HttpSettings(_Table, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8080  # 0: any free port, told in the ready line
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384
+    # Addresses or networks in CIDR, whose X-Forwarded-For is believed.
+    trusted_proxies: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
 
 
 class SipSettings(_Table, frozen=True):
@@ -245,6 +247,11 @@ def _list_or_text(name: str, value: str) -> Any:
 
 def _check(settings: Settings) -> None:
     _check_sip(settings.sip)
+    for proxy in settings.http.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise ConfigError("http.trusted_proxies has addresses and networks") from error
     media = settings.media
     nodes = [parse_relay_node(node) for node in media.rtpengine]
     if media.driver == "rtpengine" and not nodes:

@@ -19,9 +19,11 @@ import structlog
 import uvloop
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import ConfigError, Settings, SipSettings, StirSettings, parse_name_server
@@ -204,6 +206,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
+        gate = RequestGate(ClientAddresses(settings.http.trusted_proxies))
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -230,6 +233,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 settings=settings.http,
                 default_region=settings.calls.default_region,
                 is_ready=is_ready,
+                gate=gate,
                 further_handlers=[
                     create_metrics_handler(
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token

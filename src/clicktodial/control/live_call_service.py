@@ -10,6 +10,7 @@ from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    CapabilityMissing,
     ConditionNotMet,
     NotConnected,
     NotRecorded,
@@ -24,7 +25,7 @@ from clicktodial.control.service import (
     LiveCall,
     ReleaseCondition,
 )
-from clicktodial.domain.application import Application
+from clicktodial.domain.application import ALL_CAPABILITIES, Application, Capability
 from clicktodial.domain.call import (
     CallPlan,
     CallState,
@@ -76,8 +77,11 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized, LimitReached or Overloaded.
+        Raises CapabilityMissing, NumberNotAuthorized, LimitReached or Overloaded.
         """
+        missing = _missing_capability(application, request)
+        if missing is not None:
+            raise CapabilityMissing(missing)
         if not _may_show(application, request):
             raise NumberNotAuthorized
         if self._find_shortage() is not None:
@@ -85,7 +89,13 @@ class LiveCallService:
         plan = self._plan(application, request)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
-        self._gate.enter(call_id, application.enterprise_id, application.limits)
+        self._gate.enter(
+            call_id,
+            application.enterprise_id,
+            application.limits,
+            application.app_id,
+            application.own_limits,
+        )
         controller = CallController(plan, self._needs, self._on_over)
         self._live[call_id] = controller
         self._all_over.clear()
@@ -102,9 +112,15 @@ class LiveCallService:
         caller = self._needs.forecaster.forecast(request.caller.e164)
         callee = self._needs.forecaster.forecast(request.callee.e164)
         obstacles = [
+            _missing_capability(application, request),
             None if _may_show(application, request) else _FOREIGN_NUMBER,
             self._find_shortage(),
-            self._gate.find_obstacle(application.enterprise_id, application.limits),
+            self._gate.find_obstacle(
+                application.enterprise_id,
+                application.limits,
+                application.app_id,
+                application.own_limits,
+            ),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
         ]
@@ -263,6 +279,21 @@ class LiveCallService:
 
 def _options(application: Application, request: BeginCall) -> CallOptions:
     return application.options if request.options is None else request.options
+
+
+def _missing_capability(application: Application, request: BeginCall) -> str | None:
+    """What the application may not do of that, in words, or None."""
+    if application.capabilities is ALL_CAPABILITIES:
+        return None
+    needed = [Capability.CLICK_TO_DIAL]
+    if request.record:
+        needed.append(Capability.RECORDING)
+    if request.send_direction is not None:
+        needed.append(Capability.MESSAGES)
+    for capability in needed:
+        if capability not in application.capabilities:
+            return f"The application has not the capability {capability}"
+    return None
 
 
 def _may_show(application: Application, request: BeginCall) -> bool:

@@ -1,11 +1,17 @@
 """What applications may use and from where, as the text of one column each, and its bounds."""
 
 from collections.abc import Iterable
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 
 import msgspec
 
-from clicktodial.domain.application import ApplicationLimits, Capability, Network
+from clicktodial.domain.application import (
+    ALL_CAPABILITIES,
+    NO_APPLICATION_LIMITS,
+    ApplicationLimits,
+    Capability,
+    Network,
+)
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import CALLS_PER_SECOND_MAX, LIVE_CALLS_MAX
@@ -41,7 +47,7 @@ def _parse_network(text: str) -> Network:
             "an allow-list has networks like 203.0.113.0/24 or 2001:db8::/32, with no bits set "
             "behind the prefix, and single addresses"
         ) from error
-    if network.version == 6 and network.network_address.ipv4_mapped is not None:
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
         # Requests are matched by the IPv4 address that is meant.
         raise ValueInvalid("write an IPv4-mapped network as IPv4")
     return network
@@ -79,9 +85,10 @@ def encode_application_limits(limits: ApplicationLimits) -> str:
 def decode_application_limits(text: str) -> ApplicationLimits:
     """The inverse. Raises OptionsUnreadable."""
     try:
-        return _limits_decoder.decode(text)
+        limits = _limits_decoder.decode(text)
     except msgspec.DecodeError as error:
         raise OptionsUnreadable("stored limits cannot be read") from error
+    return NO_APPLICATION_LIMITS if limits == NO_APPLICATION_LIMITS else limits
 
 
 def encode_capabilities(capabilities: Iterable[Capability]) -> str:
@@ -92,7 +99,9 @@ def encode_capabilities(capabilities: Iterable[Capability]) -> str:
 def decode_capabilities(text: str) -> frozenset[Capability]:
     """The inverse; one that a newer version added is passed over."""
     known = {capability.value: capability for capability in Capability}
-    return frozenset(known[each] for each in text.split(",") if each in known)
+    found = frozenset(known[each] for each in text.split(",") if each in known)
+    # The very object, by which calls tell at once that there is nothing to check.
+    return ALL_CAPABILITIES if found == ALL_CAPABILITIES else found
 
 
 def check_city(text: str, what: str) -> str:
