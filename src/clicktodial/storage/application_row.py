@@ -74,7 +74,7 @@ def read_application(
         capabilities=decode_capabilities(row.capabilities),
         old_secret=_old_secret_of(row, vault),
         allow_list=decode_allow_list(row.allow_list),
-        pools=_read_pools(connection, app_id, numbers),
+        pools=read_pools(connection, app_id, numbers),
         trunk_by_number={
             e164: number.trunk for e164, number in numbers.items() if number.trunk is not None
         },
@@ -103,9 +103,10 @@ def read_numbers(connection: Connection, app_id: str) -> dict[str, NumberInfo]:
     }
 
 
-def _read_pools(
+def read_pools(
     connection: Connection, app_id: str, numbers: dict[str, NumberInfo]
 ) -> tuple[NumberPool, ...]:
+    """The pools that were made of those numbers, by name."""
     pools, members = number_pool.c, number_pool_member.c
     names = select(pools.name, pools.fallback).where(pools.app_id == app_id)
     rows = connection.execute(names.order_by(pools.name)).all()
