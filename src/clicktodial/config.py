@@ -108,6 +108,15 @@ class StorageSettings(_Table, frozen=True):
     data_dir: str = "./clicktodial-data"
 
 
+class NumbersSettings(_Table, frozen=True):
+    """The inventory of numbers to show."""
+
+    cooling_off_days: Annotated[int, Meta(ge=0, le=3650)] = 90  # a released number's rest
+    order_days: Annotated[int, Meta(ge=1, le=90)] = 5  # how long an order holds its numbers
+    # Whether numbers are looked up in libphonenumber's places: 0.9 s at start, 100 MB.
+    locate: bool = False
+
+
 class CallsSettings(_Table, frozen=True):
     """Limits of every call."""
 
@@ -183,6 +192,7 @@ class Settings(_Table, frozen=True):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
+    numbers: NumbersSettings = NumbersSettings()
 
     @property
     def data_dir(self) -> Path:

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any, TypeAlias
 
 import structlog
@@ -23,6 +24,7 @@ from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.request_gate import RequestGate
@@ -211,15 +213,16 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
         gate = RequestGate(ClientAddresses(settings.http.trusted_proxies))
         transactions = Transactions(database.engine)
+        administration = Administration(
+            database.engine, vault, region=settings.calls.default_region
+        )
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
             gate=gate,
             service=service,
             applications=applications,
-            administration=Administration(
-                database.engine, vault, region=settings.calls.default_region
-            ),
+            administration=administration,
             history=CallHistory(database.engine),
             library=library,
             monitor=StatesMonitor(telephony.states),
@@ -229,6 +232,13 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             default_region=settings.calls.default_region,
             sessions=NullSessions(),
             audit_log=AuditLog(transactions),
+            numbers=create_number_desks(
+                transactions,
+                administration,
+                settings.numbers,
+                region=settings.calls.default_region,
+                random=Random(),
+            ),
         )
         server = HttpServer(
             create_http_app(

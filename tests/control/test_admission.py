@@ -13,7 +13,7 @@ from clicktodial.control.error import (
     NumberNotAuthorized,
     Overloaded,
 )
-from clicktodial.control.port import StoreError, TrunkForecast
+from clicktodial.control.port import Answered, StoreError, TrunkForecast
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import ApplicationLimits, Capability, EnterpriseLimits
 from clicktodial.domain.call import SendDirection
@@ -249,3 +249,23 @@ async def test_live_calls_of_an_application_are_bounded(platform: Any) -> None:
     await platform.service.release(platform.application, call_id)
     await settle()
     await platform.begin()
+
+
+async def test_leg_prefers_the_trunk_of_the_number_that_it_shows(
+    platform: Any, answer: MediaDescription
+) -> None:
+    other = "+861052680001"
+    application = replace(
+        platform.application,
+        sponsors=platform.application.sponsors | {other},
+        trunk_by_number={"+861052680000": "north", other: "south"},
+    )
+    await platform.service.begin(application, request(CallOptions(shown_to_callee=other)))
+    await settle()
+    platform.telephony.legs[0].on_event(Answered(answer))
+    await settle()
+    assert [leg.plan.preferred_trunk for leg in platform.telephony.legs] == ["north", "south"]
+    await platform.service.forecast(application, request())
+    assert platform.telephony.preferred == ["north", "north"]
+    await platform.service.forecast(platform.application, request())
+    assert platform.telephony.preferred[2:] == [None, None]

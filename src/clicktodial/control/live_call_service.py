@@ -109,8 +109,9 @@ class LiveCallService:
 
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
         """What `begin` would come to, without any call. Raises nothing of its own."""
-        caller = self._needs.forecaster.forecast(request.caller.e164)
-        callee = self._needs.forecaster.forecast(request.callee.e164)
+        plan = self._plan(application, request)
+        caller = self._needs.forecaster.forecast(request.caller.e164, plan.trunk_to_caller)
+        callee = self._needs.forecaster.forecast(request.callee.e164, plan.trunk_to_callee)
         obstacles = [
             _missing_capability(application, request),
             None if _may_show(application, request) else _FOREIGN_NUMBER,
@@ -124,7 +125,6 @@ class LiveCallService:
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
         ]
-        plan = self._plan(application, request)
         return CallForecast(
             obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
             caller=caller,
@@ -247,6 +247,8 @@ class LiveCallService:
             options=options,
             codecs=self._codecs(options),
             transcodes=self._needs.relay.can_transcode,
+            trunk_to_caller=_trunk_of(application, options.shown_to_caller, request),
+            trunk_to_callee=_trunk_of(application, options.shown_to_callee, request),
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
@@ -301,6 +303,13 @@ def _may_show(application: Application, request: BeginCall) -> bool:
     options = _options(application, request)
     shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
     return shown <= application.sponsors
+
+
+def _trunk_of(application: Application, shown: str | None, request: BeginCall) -> str | None:
+    """The trunk of the number that a side is shown."""
+    if not application.trunk_by_number:
+        return None
+    return application.trunk_by_number.get(shown or request.sponsor.e164)
 
 
 def _cap(value: int, limit: int | None) -> int:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from random import Random
 from typing import Any, TypeAlias
 
 import pytest
@@ -32,9 +33,10 @@ from clicktodial.api.management.api import (
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import HttpSettings
+from clicktodial.config import HttpSettings, NumbersSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
@@ -82,10 +84,11 @@ async def create_management(
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
+        administration = Administration(engine, SecretVault(bytes(32)), region="CN")
         needs = ManagementNeeds(
             service=service,
             applications=applications,
-            administration=Administration(engine, SecretVault(bytes(32)), region="CN"),
+            administration=administration,
             history=CallHistory(engine),
             library=AudioLibrary(tmp_path / "audio"),
             monitor=monitor,
@@ -95,6 +98,13 @@ async def create_management(
             default_region="CN",
             sessions=sessions,
             audit_log=AuditLog(Transactions(engine)),
+            numbers=create_number_desks(
+                Transactions(engine),
+                administration,
+                NumbersSettings(),
+                region="CN",
+                random=Random(1),
+            ),
         )
 
         async def is_ready() -> bool:

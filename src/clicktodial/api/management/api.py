@@ -19,6 +19,7 @@ from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.problem import (
@@ -64,6 +65,7 @@ class ManagementNeeds:
     default_region: str
     sessions: SessionFinder
     audit_log: AuditLog
+    numbers: NumberDesks
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
 
@@ -91,7 +93,13 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
     region = needs.default_region
     return [
         *CallResource(
-            needs.service, needs.applications, needs.history, library, worker, region=region
+            needs.service,
+            needs.applications,
+            needs.history,
+            library,
+            worker,
+            needs.numbers.chooser,
+            region=region,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(administration, library, worker, region=region).routes(),
