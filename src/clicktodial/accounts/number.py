@@ -42,6 +42,8 @@ NUMBERS_PAGE_MAX = 200
 # A released number rests for so long by default: whoever was called from it has called back by
 # then, or has forgotten it.
 COOLING_OFF = timedelta(days=90)
+# In one transaction: it holds SQLite's write lock, for which begins of calls wait meanwhile.
+_ROWS_AT_ONCE = 100
 _columns = sponsor_number.c
 _LAPSING = (NumberState.RESERVED.value, NumberState.COOLING_OFF.value)
 
@@ -114,22 +116,27 @@ class NumberInventory:
         """Many at once, each for itself: None for one that is added, else why it is not. A row
         that could not even be read is given as its error."""
         outcomes: list[str | None] = []
-        with self._transactions.change(concerns_calls=False) as connection:
-            for new in rows:
-                try:
-                    if isinstance(new, ValueInvalid):
-                        raise new
-                    row = self._row_of(new, now)
-                    _require_trunk(connection, new.trunk)
-                    with connection.begin_nested():
-                        connection.execute(insert(sponsor_number).values(row))
-                except IntegrityError:
-                    outcomes.append("it is in the inventory already")
-                except (ValueInvalid, NotFound) as error:
-                    outcomes.append(str(error))
-                else:
-                    outcomes.append(None)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            with self._transactions.change(concerns_calls=False) as connection:
+                for new in rows[start : start + _ROWS_AT_ONCE]:
+                    outcomes.append(self._try_to_add(connection, new, now))
         return outcomes
+
+    def _try_to_add(
+        self, connection: Connection, new: NewNumber | ValueInvalid, now: datetime
+    ) -> str | None:
+        try:
+            if isinstance(new, ValueInvalid):
+                raise new
+            row = self._row_of(new, now)
+            _require_trunk(connection, new.trunk)
+            with connection.begin_nested():
+                connection.execute(insert(sponsor_number).values(row))
+        except IntegrityError:
+            return "it is in the inventory already"
+        except (ValueInvalid, NotFound) as error:
+            return str(error)
+        return None
 
     def list_numbers(
         self,

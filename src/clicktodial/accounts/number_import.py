@@ -10,7 +10,7 @@ from clicktodial.accounts.number import NewNumber, NumberInventory
 from clicktodial.domain.sponsor_number import NumberKind
 from clicktodial.storage.error import ValueInvalid
 
-# One transaction; 10 000 rows take some two seconds. Whoever has more splits the file.
+# Some seconds' work. Whoever has more splits the file.
 ROWS_MAX = 10_000
 FILE_BYTES_MAX = 2_000_000
 # No column of ours is longer than a city.

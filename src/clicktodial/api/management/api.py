@@ -14,14 +14,17 @@ from litestar.handlers import HTTPRouteHandler
 from clicktodial import __version__
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import SessionFinder
+from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.pool import PoolResource
 from clicktodial.api.management.problem import (
     BASE_PATH,
     DOCS_PATH,
@@ -104,6 +107,9 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(administration, library, worker, region=region).routes(),
         *LimitResource(administration, worker).routes(),
+        *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *PoolResource(needs.numbers.inventory, needs.numbers.pools, worker).routes(),
+        *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
     ]
 
