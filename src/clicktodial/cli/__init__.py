@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 import clicktodial
-from clicktodial.cli import application, audio, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli import (
+    application,
+    audio,
+    call,
+    config,
+    enterprise,
+    number,
+    recording,
+    sandbox,
+    trunk,
+)
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import tell
@@ -28,6 +38,7 @@ app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(number.app, name="number")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

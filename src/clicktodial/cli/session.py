@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from clicktodial.cli.error import CommandError
 
 if TYPE_CHECKING:
+    from clicktodial.accounts.number import NumberInventory
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
     from clicktodial.storage.history import CallHistory
@@ -70,6 +71,33 @@ def open_administration(config: Path | None) -> "Generator[Administration]":
             yield administration
         finally:
             administration.close()
+
+
+@contextmanager
+def open_inventory(config: Path | None) -> "Generator[NumberInventory]":
+    """The inventory of numbers, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from datetime import timedelta
+
+        from clicktodial.accounts.number import NumberInventory
+        from clicktodial.domain.place_lookup import GeocoderPlaceLookup
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield NumberInventory(
+                Transactions(engine),
+                region=settings.calls.default_region,
+                places=GeocoderPlaceLookup() if settings.numbers.locate else None,
+                cooling_off=timedelta(days=settings.numbers.cooling_off_days),
+            )
+        finally:
+            engine.dispose()
 
 
 @contextmanager

@@ -46,6 +46,7 @@ from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.enterprise_row import insert_enterprise, move_enterprise, read_state
 from clicktodial.storage.error import Conflict, DatabaseUnavailable, NotFound
+from clicktodial.storage.instant import from_millis, to_millis
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.number_table import sponsor_number
 from clicktodial.storage.options_codec import (
@@ -345,7 +346,7 @@ class Administration:
         if secret is None:
             secret = secrets.token_urlsafe(_SECRET_BYTES)
         columns = table.application.c
-        until = (now or datetime.now(UTC)) + timedelta(seconds=grace_s) if grace_s else None
+        until = _after(now or datetime.now(UTC), grace_s) if grace_s else None
         values: dict[str, Any] = {
             "secret_encrypted": self._seal_secret(app_id, secret),
             "old_secret_encrypted": None,
@@ -513,6 +514,11 @@ class Administration:
             "capabilities": encode_capabilities(new.capabilities),
             "created_at": datetime.now(UTC),
         }
+
+
+def _after(now: datetime, seconds: int) -> datetime:
+    """As exact as it is stored, so that what is answered is what holds."""
+    return from_millis(to_millis(now + timedelta(seconds=seconds)))
 
 
 def _check_duration(max_duration_s: int | None) -> int | None:

@@ -36,6 +36,7 @@ from clicktodial.api.management.api import (
 from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.worker import Worker
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.config import HttpSettings, NumbersSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
@@ -80,12 +81,15 @@ async def create_management(
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
     worker = Worker()
 
-    def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
+    def create(
+        *, token: str | None = TOKEN, gate: RequestGate | None = None, **changes: Any
+    ) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         administration = Administration(engine, SecretVault(bytes(32)), region="CN")
         needs = ManagementNeeds(
+            gate=gate or RequestGate(),
             service=service,
             applications=applications,
             administration=administration,

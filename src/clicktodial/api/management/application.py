@@ -444,7 +444,6 @@ class ApplicationResource:
                     "secret": "a-new-key",
                     "old_secret_until": "2026-03-04T06:06:07Z",
                 },
-                status=201,
                 **_CHANGE_OF_APPLICATION,
             ),
             Route(
@@ -469,7 +468,6 @@ class ApplicationResource:
                 handle=self.rotate_signing_key,
                 answer=SigningKey,
                 answer_example={"app_id": "12345678", "signing_secret": "whsec_..."},
-                status=201,
                 **OF_APPLICATION,
             ),
         ]

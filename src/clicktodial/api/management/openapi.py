@@ -17,6 +17,7 @@ from clicktodial.api.management.problem import (
     INTERNAL_ERROR,
     INVALID_PARAMETER,
     INVALID_VALUE,
+    LIMIT_REACHED,
     MALFORMED_BODY,
     METHOD_NOT_ALLOWED,
     MISSING_PROPERTY,
@@ -44,7 +45,7 @@ _ROLES_BY_SCHEME = {
     "applicationSecret": frozenset({Role.APPLICATION}),
 }
 _ALWAYS = (NOT_AUTHENTICATED, NOT_PERMITTED, INVALID_PARAMETER, INTERNAL_ERROR, UNAVAILABLE)
-_OF_ALL = (*_ALWAYS, OVERLOADED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
+_OF_ALL = (*_ALWAYS, OVERLOADED, LIMIT_REACHED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
 _WITH_BODY = (MALFORMED_BODY, INVALID_VALUE, UNKNOWN_PROPERTY, MISSING_PROPERTY, BODY_TOO_LONG)
 _STATUS_TEXT = {
     400: "The request cannot be read",
@@ -71,7 +72,8 @@ _HEADERS: dict[int, Json] = {
 }
 _DESCRIPTION = """\
 What the Click to Dial v1 API has no words for: calls with options of their own, and what is done \
-with them while they live; trunks, options of applications, limits of enterprises, audio.
+with them while they live; trunks, options of applications, limits of enterprises, \
+applications and their keys, numbers, audio.
 
 People log in and show the token of their session, programs the credential that their \
 application has for v1, and the operator's scripts the management token. Each operation says which \
