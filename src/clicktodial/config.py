@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from clicktodial.domain.email import EmailError, parse_email
 
 ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 
@@ -169,6 +172,45 @@ class ManagementSettings(_Table, frozen=True):
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
 
 
+class MailSettings(_Table, frozen=True):
+    """How mail to people leaves."""
+
+    driver: Literal["mailbox", "smtp"] = "mailbox"  # mailbox: it is kept here, to be read
+    sender: str = "clicktodial@localhost"
+    host: str | None = None
+    port: FixedPort = 587
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: str | None = None
+    password: str | None = None  # preferably from the environment, or of the file
+    password_file: str | None = None
+    ca_file: str | None = None  # who signed the server's certificate; default: the system's
+
+    def read_password(self) -> str | None:
+        """The password, of the settings or of the file. Raises OSError."""
+        if self.password is not None or self.password_file is None:
+            return self.password
+        return Path(self.password_file).read_text(encoding="utf-8").strip()
+
+
+class AccountsSettings(_Table, frozen=True):
+    """People's accounts."""
+
+    base_url: str = "http://localhost:8080"  # where people reach the platform, for links in mails
+    open_registration: bool = True
+    session_idle_s: Seconds = 3_600
+    session_max_s: Seconds = 43_200
+
+
+class BusinessSettings(_Table, frozen=True):
+    """How enterprises are served and left."""
+
+    # What becomes of running calls when their enterprise is suspended or cancelled, where the
+    # request does not say.
+    running_calls: Literal["when-ended", "at-once"] = "when-ended"
+    # After an enterprise's end its documents and data are kept so long, in days.
+    data_retention_days: Annotated[int, Meta(ge=0, le=3_650)] = 180
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -193,6 +235,9 @@ class Settings(_Table, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
     numbers: NumbersSettings = NumbersSettings()
+    business: BusinessSettings = BusinessSettings()
+    mail: MailSettings = MailSettings()
+    accounts: AccountsSettings = AccountsSettings()
 
     @property
     def data_dir(self) -> Path:
@@ -202,6 +247,11 @@ class Settings(_Table, frozen=True):
     def audio_dir(self) -> Path:
         """Where the operator's own audio lies."""
         return self.data_dir / "audio"
+
+    @property
+    def documents_dir(self) -> Path:
+        """Where customers' documents lie, each encrypted."""
+        return self.data_dir / "documents"
 
     @property
     def rtpengine_dir(self) -> Path:
@@ -262,6 +312,8 @@ def _check(settings: Settings) -> None:
             ip_network(proxy)
         except ValueError as error:
             raise ConfigError("http.trusted_proxies has addresses and networks") from error
+    _check_mail(settings.mail)
+    _check_accounts(settings.accounts)
     media = settings.media
     nodes = [parse_relay_node(node) for node in media.rtpengine]
     if media.driver == "rtpengine" and not nodes:
@@ -281,6 +333,34 @@ def _check(settings: Settings) -> None:
         # Peers answer to what we advertise, and nobody can answer to "any address".
         if host in _ANY_ADDRESS and advertised is None:
             raise ConfigError(f"{name}.advertised_host is needed where {name}.host is {host}")
+
+
+def _check_mail(mail: MailSettings) -> None:
+    try:
+        parse_email(mail.sender)
+    except EmailError as error:
+        raise ConfigError("mail.sender is no address of mail") from error
+    if mail.driver == "smtp" and mail.host is None:
+        raise ConfigError("mail.host is needed where mail.driver is smtp")
+    if mail.password is not None and mail.password_file is not None:
+        raise ConfigError("mail.password and mail.password_file exclude each other")
+    has_password = mail.password is not None or mail.password_file is not None
+    if (mail.username is not None) != has_password:
+        raise ConfigError("mail.username and a password are needed together")
+    if has_password and mail.security == "none":
+        raise ConfigError("mail.security must be starttls or tls where there is a password")
+
+
+def _check_accounts(accounts: AccountsSettings) -> None:
+    try:
+        parts = urlsplit(accounts.base_url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url or parts.query or parts.fragment or parts.username:
+        raise ConfigError("accounts.base_url must be http://HOST or https://HOST")
+    if accounts.session_idle_s > accounts.session_max_s:
+        raise ConfigError("accounts.session_idle_s is at most accounts.session_max_s")
 
 
 def _check_sip(sip: SipSettings) -> None:

@@ -8,10 +8,10 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -19,27 +19,46 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
-from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import NullSessions
+from clicktodial.accounts.business import Business, create_business
+from clicktodial.accounts.business_clock import BusinessClock
+from clicktodial.accounts.call_bar import CallBar
+from clicktodial.accounts.erasure import PersonalDataEraser
+from clicktodial.accounts.number import has_number
+from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.number_desks import create_number_desks
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings, SipSettings, StirSettings, parse_name_server
+from clicktodial.config import (
+    ConfigError,
+    MailSettings,
+    Settings,
+    SipSettings,
+    StirSettings,
+    parse_name_server,
+)
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
 from clicktodial.control.reaper import OpenCall, RecordingFate
+from clicktodial.domain.enterprise import CallPolicy
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
+from clicktodial.messaging.mail_sender import MailSender
+from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
+from clicktodial.messaging.smtp_mailer import SmtpMailer
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -185,6 +204,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             watch.refresh()
 
         applications.on_change = take_up_changes
+
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -216,6 +236,35 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         administration = Administration(
             database.engine, vault, region=settings.calls.default_region
         )
+        call_bar = CallBar(transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
+        _own_task(stack, call_bar.run())
+
+        def take_up_changes_of_calls() -> None:
+            take_up_changes()
+            call_bar.notice()
+
+        applications.on_change = take_up_changes_of_calls
+        numbers = create_number_desks(
+            transactions,
+            administration,
+            settings.numbers,
+            region=settings.calls.default_region,
+            random=Random(),
+        )
+        business = _open_business(
+            stack, settings, transactions, vault, applications, numbers.orders
+        )
+        login_worker = Worker()
+        stack.push_async_callback(login_worker.close)
+        people = create_people_needs(
+            transactions,
+            vault,
+            settings.accounts,
+            region=settings.calls.default_region,
+            login_worker=login_worker,
+        )
+        mailer = create_mailer(settings.mail, clock.utc)
+        _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -230,15 +279,15 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
-            sessions=NullSessions(),
-            audit_log=AuditLog(transactions),
-            numbers=create_number_desks(
-                transactions,
-                administration,
-                settings.numbers,
-                region=settings.calls.default_region,
-                random=Random(),
+            numbers=numbers,
+            business=BusinessNeeds(
+                business=business,
+                worker=worker,
+                take_up_changes=lambda: _take_up_changes(applications),
             ),
+            transactions=transactions,
+            sessions=people.sessions,
+            people=people,
         )
         server = HttpServer(
             create_http_app(
@@ -262,6 +311,44 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
         yield Node(service, server.address, endpoint.address)
+
+
+def _open_business(
+    stack: AsyncExitStack,
+    settings: Settings,
+    transactions: Transactions,
+    vault: SecretVault,
+    applications: ApplicationDirectory,
+    number_orders: NumberOrders,
+) -> Business:
+    business = create_business(
+        transactions,
+        vault,
+        documents_root=settings.documents_dir,
+        default_region=settings.calls.default_region,
+        calls=CallPolicy(settings.business.running_calls),
+        has_numbers=has_number,
+        further_handlers={WorkOrderKind.NUMBER_ORDER: number_orders},
+    )
+    retention = timedelta(days=settings.business.data_retention_days)
+    eraser = PersonalDataEraser(transactions, business.store, retention=retention)
+    business_clock = BusinessClock(
+        business.changes,
+        eraser,
+        lambda: datetime.now(UTC),
+        lambda: _take_up_changes(applications),
+    )
+    _own_task(stack, business_clock.run())
+    return business
+
+
+async def _take_up_changes(applications: ApplicationDirectory) -> None:
+    """What was changed here holds here at once, and not only with the next poll."""
+    try:
+        await applications.refresh()
+    except StoreError as error:
+        # The change itself is done, and the poll takes it up.
+        log.error("administration.not_taken_up", error=str(error))
 
 
 async def _open_telephony(
@@ -292,6 +379,16 @@ def create_relay(settings: Settings, library: AudioLibrary, node_id: str) -> Any
     if settings.media.driver == "rtpio":
         return RtpioRelay(settings.media, spool_dir, library)
     return RtpengineFleet(settings.media, spool_dir, settings.rtpengine_dir, library, owner=node_id)
+
+
+def create_mailer(settings: MailSettings, utc: Callable[[], datetime]) -> Mailer:
+    """The driver that the settings name. Raises ConfigError."""
+    if settings.driver == "mailbox":
+        return EmbeddedMailbox()
+    try:
+        return SmtpMailer(settings, utc)
+    except OSError as error:
+        raise ConfigError(f"mail.password_file or mail.ca_file: {error.strerror}") from error
 
 
 def create_signer(settings: StirSettings) -> PassportSigner | None:

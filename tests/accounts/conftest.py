@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tests.accounts.business import Business
 
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
@@ -46,3 +47,8 @@ def administration(engine: Engine) -> Administration:
         new = NewApplication(app_id=app_id, secret="S", enterprise_id=enterprise_id)
         administration.create_application(new)
     return administration
+
+
+@pytest.fixture
+def business(transactions: Transactions, tmp_path: Path) -> Business:
+    return Business(transactions, tmp_path / "documents")

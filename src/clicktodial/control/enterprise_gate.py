@@ -58,6 +58,15 @@ class EnterpriseGate:
             self._of_applications.enter(app_id, own.calls_per_second_max)
         self._entered[call_id] = enterprise_id, app_id
 
+    @property
+    def enterprises(self) -> list[str]:
+        """Those with calls that live."""
+        return self._of_enterprises.keys
+
+    def calls_of(self, enterprise_id: str) -> list[CallId]:
+        """The calls of that enterprise that live."""
+        return [call_id for call_id, (each, _) in self._entered.items() if each == enterprise_id]
+
     def leave(self, call_id: CallId) -> None:
         """The call is over. Nothing happens where it did not enter."""
         entered = self._entered.pop(call_id, None)
@@ -83,6 +92,11 @@ class _Level:
         self._name = name
         self._live: dict[str, int] = {}
         self._buckets = TokenBuckets(now)
+
+    @property
+    def keys(self) -> list[str]:
+        """Those with calls that live."""
+        return list(self._live)
 
     def find_obstacle(self, key: str, live_max: int | None, rate: int | None) -> str | None:
         if live_max is not None and self._live.get(key, 0) >= live_max:

@@ -26,19 +26,23 @@ from tests.api.support import (
     create_application,
 )
 
-from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.business import create_business
+from clicktodial.accounts.number import has_number
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
-from clicktodial.config import HttpSettings, NumbersSettings
+from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
@@ -79,15 +83,30 @@ async def create_management(
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
-    worker = Worker()
+    worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
+    people = create_people_needs(
+        transactions,
+        SecretVault(bytes(32)),
+        AccountsSettings(base_url="https://platform.example"),
+        region="CN",
+        login_worker=login_worker,
+    )
 
     def create(
         *, token: str | None = TOKEN, gate: RequestGate | None = None, **changes: Any
     ) -> Management:
-        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         administration = Administration(engine, SecretVault(bytes(32)), region="CN")
+        numbers = create_number_desks(
+            transactions, administration, NumbersSettings(), region="CN", random=Random(1)
+        )
+
+        async def take_up_changes() -> None:
+            """The fake applications know no database."""
+
         needs = ManagementNeeds(
             gate=gate or RequestGate(),
             service=service,
@@ -100,15 +119,22 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
             sessions=sessions,
-            audit_log=AuditLog(Transactions(engine)),
-            numbers=create_number_desks(
-                Transactions(engine),
-                administration,
-                NumbersSettings(),
-                region="CN",
-                random=Random(1),
+            numbers=numbers,
+            business=BusinessNeeds(
+                business=create_business(
+                    transactions,
+                    SecretVault(bytes(32)),
+                    documents_root=tmp_path / "documents",
+                    default_region="CN",
+                    has_numbers=has_number,
+                    further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
+                ),
+                worker=worker,
+                take_up_changes=take_up_changes,
             ),
+            people=people,
         )
 
         async def is_ready() -> bool:
@@ -140,11 +166,13 @@ async def create_management(
             monitor,
             conformances[0],
             sessions,
-            needs.audit_log,
+            people,
+            create_routes(needs),
         )
 
     yield create
     await worker.close()
+    await login_worker.close()
     engine.dispose()
 
 

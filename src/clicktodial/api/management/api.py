@@ -12,18 +12,22 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from clicktodial import __version__
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.call import CallResource
+from clicktodial.api.management.enterprise import EnterpriseResource
+from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.paper import PaperResource
+from clicktodial.api.management.people import PeopleNeeds, create_people_routes
 from clicktodial.api.management.pool import PoolResource
 from clicktodial.api.management.problem import (
     BASE_PATH,
@@ -40,6 +44,7 @@ from clicktodial.api.management.route import (
     render_refused,
 )
 from clicktodial.api.management.trunk import TrunkResource
+from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request_gate import RequestGate
@@ -48,6 +53,7 @@ from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
@@ -66,8 +72,10 @@ class ManagementNeeds:
     token: str | None
     body_bytes_max: int
     default_region: str
+    transactions: Transactions
     sessions: SessionFinder
-    audit_log: AuditLog
+    business: BusinessNeeds
+    people: PeopleNeeds
     numbers: NumberDesks
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
@@ -80,7 +88,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         authenticator=Authenticator(
             needs.applications, needs.sessions, needs.worker, needs.token, needs.gate
         ),
-        auditor=Auditor(needs.audit_log, needs.worker, time.monotonic),
+        auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
         body_bytes_max=needs.body_bytes_max,
     )
@@ -105,12 +113,19 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             region=region,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
-        *OptionResource(administration, library, worker, region=region).routes(),
+        *OptionResource(
+            administration, needs.transactions, library, worker, region=region
+        ).routes(),
         *LimitResource(administration, worker).routes(),
         *ApplicationResource(needs.numbers.applications, worker).routes(),
         *PoolResource(needs.numbers.inventory, needs.numbers.pools, worker).routes(),
         *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *IntentionResource(needs.business).routes(),
+        *EnterpriseResource(needs.business).routes(),
+        *PaperResource(needs.business).routes(),
+        *WorkOrderResource(needs.business).routes(),
+        *create_people_routes(needs.people, worker),
     ]
 
 
