@@ -100,7 +100,8 @@ def test_applications_are_listed_by_page_and_each_sees_its_own(desk: Application
         return [each.app_id for each in found]
 
     assert listed(OLGA) == ["acme-app"]
-    assert listed(BEN, enterprise_id="acme") == []
+    with pytest.raises(NotFound):
+        listed(BEN, enterprise_id="acme")
     assert listed(OPERATOR_PRINCIPAL) == ["acme-app", "bell-app"]
     assert listed(OPERATOR_PRINCIPAL, enterprise_id="bell") == ["bell-app"]
     assert listed(OPERATOR_PRINCIPAL, limit=1) == ["acme-app"]

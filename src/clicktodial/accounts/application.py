@@ -91,6 +91,8 @@ class ApplicationDesk:
         if after is not None:
             query = query.where(columns.app_id > after)
         with self._transactions.read() as connection:
+            if enterprise_id is not None:
+                require_visible(connection, principal, enterprise_id)
             found = connection.scalars(query).all()
         return [self._administration.show_application(app_id) for app_id in found]
 

@@ -155,6 +155,8 @@ class NumberOrders:
         if after is not None:
             query = query.where(_columns.id > after)
         with self._transactions.read() as connection:
+            if enterprise_id is not None:
+                require_visible(connection, principal, enterprise_id)
             rows = connection.execute(query.limit(min(limit, ORDERS_PAGE_MAX + 1))).all()
             return [_order_of(connection, row) for row in rows]
 

@@ -350,7 +350,7 @@ class ApplicationResource:
                 answer=ApplicationPage,
                 answer_example={"applications": [_APPLICATION], "next": None},
                 query=(*NAME_PAGE_PARAMETERS, ENTERPRISE_QUERY),
-                problems=(INVALID_PARAMETER,),
+                problems=(INVALID_PARAMETER, NOT_FOUND),
                 tag=_TAG,
             ),
             Route(

@@ -51,7 +51,9 @@ from clicktodial.domain.sponsor_number import NumberKind, NumberState
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 
 _OPERATOR = frozenset({Role.OPERATOR})
-_INVENTORY_READERS = frozenset({Role.OPERATOR, Role.ACCOUNT_MANAGER, Role.REVIEWER, Role.SUPPORT})
+# It tells of all enterprises; account managers, who are bound to some, read free numbers and those
+# of an enterprise.
+_INVENTORY_READERS = frozenset({Role.OPERATOR, Role.REVIEWER, Role.SUPPORT})
 _ORDERING = frozenset({Role.OWNER, Role.DEVELOPER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 _RELEASING = frozenset({Role.OWNER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 _READING = _ORDERING | {Role.READER, Role.REVIEWER, Role.SUPPORT}
@@ -540,7 +542,7 @@ class NumberResource:
                 answer=OrderPage,
                 answer_example={"orders": [_ORDER], "next": None},
                 query=(*NAME_PAGE_PARAMETERS, _ORDER_STATE, ENTERPRISE_QUERY),
-                problems=(INVALID_PARAMETER,),
+                problems=(INVALID_PARAMETER, NOT_FOUND),
                 tag=_TAG,
             ),
             Route(
