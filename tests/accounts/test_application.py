@@ -151,7 +151,7 @@ def test_what_an_application_is_given_reaches_the_call_path(
     assert application.status is ApplicationStatus.DISABLED
     assert application.notify_url == "https://app.example"
     detail = desk.show(OLGA, "acme-app")
-    assert (detail.name, detail.capabilities) == ("Clinic", {Capability.MESSAGES})
+    assert (detail.name, *detail.capabilities) == ("Clinic", Capability.MESSAGES)
     assert (detail.allow_list, detail.limits) == (networks, limits)
     desk.set_enabled(OLGA, "acme-app", enabled=True)
     assert read(engine).status is ApplicationStatus.ACTIVE

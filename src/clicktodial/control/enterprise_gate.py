@@ -45,15 +45,16 @@ class EnterpriseGate:
     ) -> None:
         """Count a call that begins. Raises LimitReached, ApplicationLimitReached where it is the
         application's own, and then nothing is counted."""
-        obstacle = self._of_enterprises.find_obstacle(
-            enterprise_id, limits.live_calls_max, limits.calls_per_second_max
-        )
-        if obstacle is not None:
-            raise LimitReached(obstacle)
-        obstacle = self._find_own_obstacle(app_id, own)
-        if obstacle is not None:
-            raise ApplicationLimitReached(obstacle)
-        self._of_enterprises.enter(enterprise_id, limits.calls_per_second_max)
+        live_max, rate = limits.live_calls_max, limits.calls_per_second_max
+        if live_max is not None or rate is not None:
+            obstacle = self._of_enterprises.find_obstacle(enterprise_id, live_max, rate)
+            if obstacle is not None:
+                raise LimitReached(obstacle)
+        if own is not NO_APPLICATION_LIMITS:
+            obstacle = self._find_own_obstacle(app_id, own)
+            if obstacle is not None:
+                raise ApplicationLimitReached(obstacle)
+        self._of_enterprises.enter(enterprise_id, rate)
         if app_id is not None:
             self._of_applications.enter(app_id, own.calls_per_second_max)
         self._entered[call_id] = enterprise_id, app_id

@@ -100,7 +100,8 @@ async def test_operators_people_name_the_enterprise(people: People) -> None:
 
 async def test_applications_come_in_pages(people: People) -> None:
     made = sorted([await people.create() for _ in range(3)])
-    listed, cursor = [], ""
+    listed: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         query = f"limit=2&cursor={cursor}" if cursor else "limit=2"
         page = (await people.ask(people.owner, "GET", "/applications", query=query)).json
@@ -113,7 +114,7 @@ async def test_applications_come_in_pages(people: People) -> None:
 
 async def test_what_is_given_changes_and_no_more(people: People) -> None:
     path = f"/applications/{await people.create()}"
-    body = {"name": "Clinic", "capabilities": [], "notify_url": None}
+    body: dict[str, Any] = {"name": "Clinic", "capabilities": [], "notify_url": None}
     answer = await people.ask(people.owner, "PATCH", path, body)
     assert (answer.json["name"], answer.json["capabilities"]) == ("Clinic", [])
     private = {"allow_private_addresses": True, "name": "Changed"}
