@@ -24,12 +24,11 @@ from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.accounts.number import has_number
-from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.business import BusinessNeeds
-from clicktodial.api.management.number_desks import create_number_desks
+from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
@@ -251,9 +250,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             region=settings.calls.default_region,
             random=Random(),
         )
-        business = _open_business(
-            stack, settings, transactions, vault, applications, numbers.orders
-        )
+        business = _open_business(stack, settings, transactions, vault, applications, numbers)
         login_worker = Worker()
         stack.push_async_callback(login_worker.close)
         people = create_people_needs(
@@ -319,7 +316,7 @@ def _open_business(
     transactions: Transactions,
     vault: SecretVault,
     applications: ApplicationDirectory,
-    number_orders: NumberOrders,
+    numbers: NumberDesks,
 ) -> Business:
     business = create_business(
         transactions,
@@ -328,7 +325,8 @@ def _open_business(
         default_region=settings.calls.default_region,
         calls=CallPolicy(settings.business.running_calls),
         has_numbers=has_number,
-        further_handlers={WorkOrderKind.NUMBER_ORDER: number_orders},
+        further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
+        on_end=numbers.end_enterprise,
     )
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(transactions, business.store, retention=retention)

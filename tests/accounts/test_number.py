@@ -3,10 +3,14 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import Engine, update
 
+from clicktodial.accounts.business import create_business
+from clicktodial.accounts.enterprise_change import NewChange
 from clicktodial.accounts.number import (
     COOLING_OFF,
     NewNumber,
@@ -35,6 +39,8 @@ from clicktodial.accounts.number_pool import (
     NumberPools,
 )
 from clicktodial.accounts.work_order import WorkOrders
+from clicktodial.api.management.number_desks import create_number_desks
+from clicktodial.config import NumbersSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.number_pool import Place, PoolNumber
 from clicktodial.domain.place_lookup import GeocoderPlaceLookup, NullPlaceLookup
@@ -419,6 +425,44 @@ def test_released_number_rests_and_is_shown_by_nobody(office: Office) -> None:
     with pytest.raises(Conflict, match="cooling-off takes no reserve"):
         office.orders.place(BEN, "bell", [ONE], just_before)
     office.orders.place(BEN, "bell", [ONE], NOW + COOLING_OFF)
+
+
+def test_cancelled_enterprise_gives_back_what_it_has_and_what_it_ordered(
+    engine: Engine, office: Office, tmp_path: Path
+) -> None:
+    settings = NumbersSettings(cooling_off_days=7)
+    administration = Administration(engine, VAULT, region="CN")
+    desks = create_number_desks(
+        Transactions(engine), administration, settings, region="CN", random=Random(1)
+    )
+    business = create_business(
+        Transactions(engine),
+        VAULT,
+        documents_root=tmp_path / "documents",
+        default_region="CN",
+        further_handlers={WorkOrderKind.NUMBER_ORDER: desks.orders},
+        on_end=desks.end_enterprise,
+    )
+    office.add(ONE, TWO, THREE)
+    office.give(OLGA, ONE)
+    office.inventory.assign(OLGA, "acme-app", ONE)
+    ordered = office.orders.place(OLGA, "acme", [TWO], NOW)
+    office.give(BEN, THREE)
+    cancellation = NewChange(kind=WorkOrderKind.CANCELLATION, reason="no more couriers")
+    change = business.changes.request_change(OLGA, "acme", cancellation, now=NOW)
+    assert office.state(ONE) is NumberState.ASSIGNED
+    business.work_orders.decide(
+        OPERATOR_PRINCIPAL, change.work_order_id, approved=True, reason="", now=NOW
+    )
+    rests = office.inventory.show(ONE, NOW)
+    assert (rests.number.state, rests.number.until) == (
+        NumberState.COOLING_OFF,
+        NOW + timedelta(days=7),
+    )
+    assert rests.applications == ()
+    assert office.state(TWO) is NumberState.FREE
+    assert office.orders.show(OLGA, ordered.order_id).state is OrderState.WITHDRAWN
+    assert office.state(THREE) is NumberState.ASSIGNED
 
 
 def test_number_is_shown_by_applications_of_its_enterprise_alone(office: Office) -> None:

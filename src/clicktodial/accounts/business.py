@@ -10,7 +10,7 @@ from clicktodial.accounts.customer_data import CustomerDataBook
 from clicktodial.accounts.document import Documents
 from clicktodial.accounts.document_store import DocumentStore
 from clicktodial.accounts.enterprise import Enterprises
-from clicktodial.accounts.enterprise_change import CHANGE_KINDS, EnterpriseChanges
+from clicktodial.accounts.enterprise_change import CHANGE_KINDS, EnterpriseChanges, EnterpriseEnding
 from clicktodial.accounts.intention import Intentions
 from clicktodial.accounts.review import Reviews
 from clicktodial.accounts.work_order import WorkOrderHandler, WorkOrders
@@ -45,13 +45,16 @@ def create_business(
     managers: AccountManagers | None = None,
     has_numbers: NumbersCheck = has_sponsor_number,
     further_handlers: Mapping[WorkOrderKind, WorkOrderHandler] | None = None,
+    on_end: EnterpriseEnding | None = None,
 ) -> Business:
     """`further_handlers` are those of the kinds of work orders that belong to other parts;
     `managers` None: those of the operator's people who are account managers."""
     store = DocumentStore(documents_root, vault)
     reviews = Reviews(transactions, vault)
     activations = Activations(transactions, has_numbers)
-    changes = EnterpriseChanges(transactions, vault, default_region=default_region, calls=calls)
+    changes = EnterpriseChanges(
+        transactions, vault, default_region=default_region, calls=calls, on_end=on_end
+    )
     handlers: dict[WorkOrderKind, WorkOrderHandler] = {
         **(further_handlers or {}),
         WorkOrderKind.QUALIFICATION: reviews,

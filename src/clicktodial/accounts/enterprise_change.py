@@ -5,10 +5,11 @@ Each request has a work order. What is approved is carried out at once, or on it
 `carry_out_due`; what then cannot be done any more is void, and its order says why.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import structlog
@@ -142,6 +143,10 @@ class Change:
     modification: Modification | None = field(default=None, repr=False)
 
 
+# Of which enterprise, by whom and when.
+EnterpriseEnding: TypeAlias = Callable[[Connection, str, str, datetime], None]
+
+
 class EnterpriseChanges:
     """What people ask for, and the handler of its work orders. All methods raise
     AdministrationError."""
@@ -153,8 +158,11 @@ class EnterpriseChanges:
         *,
         default_region: str,
         calls: CallPolicy = CallPolicy.WHEN_ENDED,
+        on_end: EnterpriseEnding | None = None,
     ) -> None:
-        """`calls` is the policy of whoever names none."""
+        """`calls` is the policy of whoever names none. `on_end` ends what other parts keep of an
+        enterprise, in the transaction in which it ends."""
+        self._on_end = on_end
         self._transactions = transactions
         self._vault = vault
         self._default_region = default_region
@@ -410,6 +418,8 @@ class EnterpriseChanges:
             )
             if state is EnterpriseState.CANCELLED:
                 _end(connection, row, by=by, now=now)
+                if self._on_end is not None:
+                    self._on_end(connection, row.enterprise_id, by, now)
         _set_state(connection, row, ChangeState.DONE, carried_out_at=now)
 
     def _modify(self, connection: Connection, row: Row[Any], *, by: str, now: datetime) -> None:

@@ -230,16 +230,18 @@ class NumberInventory:
             owner = _read_owner(connection, principal, e164)
             _require_not_in_options(connection, owner, e164)
             move_number(connection, e164, Release(now + self._cooling_off), now)
-            applications = select(table.application.c.app_id).where(
-                table.application.c.enterprise_id == owner
-            )
-            shown = table.application_number.c
-            connection.execute(
-                delete(table.application_number).where(
-                    shown.e164 == e164, shown.app_id.in_(applications)
-                )
-            )
+            _show_no_longer(connection, owner, e164)
             return _read_detail(connection, e164, now)
+
+    def end_enterprise(self, connection: Connection, enterprise_id: str, *, now: datetime) -> None:
+        """All numbers of an enterprise that has come to its end, in the transaction of that."""
+        held = select(_columns.e164).where(
+            _columns.enterprise_id == enterprise_id,
+            _columns.state == NumberState.ASSIGNED.value,
+        )
+        for e164 in connection.scalars(held.order_by(_columns.e164)).all():
+            move_number(connection, e164, Release(now + self._cooling_off), now)
+            _show_no_longer(connection, enterprise_id, e164)
 
     def assign(self, principal: Principal, app_id: str, written: str) -> str:
         """Let an application show a number of its enterprise; returns it in E.164."""
@@ -447,6 +449,8 @@ def _read_owner(connection: Connection, principal: Principal, e164: str) -> str:
         .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
         .where(_columns.e164 == e164, _columns.state == NumberState.ASSIGNED.value)
         .where(visible_enterprises(principal))
+        # So that nobody releases it while an application is let show it.
+        .with_for_update(of=sponsor_number)
     )
     owner: str | None = connection.scalar(query)
     if owner is None:
@@ -466,6 +470,16 @@ def _read_application_owner(connection: Connection, principal: Principal, app_id
     if owner is None:
         raise NotFound(f"there is no application {app_id}")
     return owner
+
+
+def _show_no_longer(connection: Connection, enterprise_id: str, e164: str) -> None:
+    applications = select(table.application.c.app_id).where(
+        table.application.c.enterprise_id == enterprise_id
+    )
+    shown = table.application_number.c
+    connection.execute(
+        delete(table.application_number).where(shown.e164 == e164, shown.app_id.in_(applications))
+    )
 
 
 def _require_trunk(connection: Connection, name: str | None) -> None:

@@ -132,6 +132,21 @@ class NumberOrders:
             withdraw_work_order(connection, order.work_order_id, by=principal.name, why="", now=now)
             return _read(connection, order_id)
 
+    def end_enterprise(
+        self, connection: Connection, enterprise_id: str, *, by: str, now: datetime
+    ) -> None:
+        """Withdraw the open orders of an enterprise that has come to its end, in the transaction
+        of that."""
+        opened = _query().where(
+            _columns.enterprise_id == enterprise_id, _columns.state == OrderState.OPEN.value
+        )
+        for row in connection.execute(opened).all():
+            order = _order_of(connection, row)
+            _close(connection, order, OrderState.WITHDRAWN)
+            _unreserve(connection, order, now)
+            why = "the enterprise is cancelled"
+            withdraw_work_order(connection, order.work_order_id, by=by, why=why, now=now)
+
     def show(self, principal: Principal, order_id: str) -> NumberOrder:
         """One order."""
         with self._transactions.read() as connection:

@@ -557,7 +557,8 @@ def _require_not_of_another(connection: Connection, app_id: str, numbers: Iterab
     that the operator keeps no inventory of, by whom the operator says."""
     for e164 in numbers:
         query = select(sponsor_number.c.enterprise_id, sponsor_number.c.state)
-        row = connection.execute(query.where(sponsor_number.c.e164 == e164)).first()
+        query = query.where(sponsor_number.c.e164 == e164).with_for_update()
+        row = connection.execute(query).first()
         if row is None:
             continue
         columns = table.application.c

@@ -1,8 +1,10 @@
 """The use cases of applications and numbers, together, as the API needs them."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
+
+from sqlalchemy import Connection
 
 from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.number import NumberInventory
@@ -28,6 +30,13 @@ class NumberDesks:
     orders: NumberOrders
     pools: NumberPools
     chooser: SponsorChooser
+
+    def end_enterprise(
+        self, connection: Connection, enterprise_id: str, by: str, now: datetime
+    ) -> None:
+        """Take back what an enterprise has of the inventory, as it comes to its end."""
+        self.orders.end_enterprise(connection, enterprise_id, by=by, now=now)
+        self.inventory.end_enterprise(connection, enterprise_id, now=now)
 
 
 def create_number_desks(
