@@ -230,7 +230,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
-        gate = RequestGate(ClientAddresses(settings.http.trusted_proxies))
+        addresses = ClientAddresses(settings.http.trusted_proxies)
+        gate = RequestGate(addresses)
         transactions = Transactions(database.engine)
         administration = Administration(
             database.engine, vault, region=settings.calls.default_region
@@ -266,6 +267,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
             gate=gate,
+            client_address=addresses.describe,
             service=service,
             applications=applications,
             administration=administration,
@@ -326,7 +328,7 @@ def _open_business(
         calls=CallPolicy(settings.business.running_calls),
         has_numbers=has_number,
         further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
-        on_end=numbers.end_enterprise,
+        on_cancelled=[numbers.giving_back],
     )
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(transactions, business.store, retention=retention)

@@ -153,7 +153,7 @@ def filled(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(st.booleans(), st.lists(ACTIONS, min_size=5, max_size=25))
 def test_whatever_is_asked_the_rules_hold(
     filled: Path, is_in_service: bool, actions: list[tuple[str, Any]]

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from tests.accounts.business import (
+    CONTACT,
     DATA,
     MANAGER,
     NOW,
@@ -26,6 +27,7 @@ from clicktodial.accounts.enterprise_change import (
     EnterpriseChanges,
     Modification,
     NewChange,
+    OnCancelled,
 )
 from clicktodial.domain.application import EnterpriseStatus
 from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
@@ -34,7 +36,9 @@ from clicktodial.domain.work_order import WorkOrderKind, WorkOrderState
 from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.business_table import enterprise_change
+from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
+from clicktodial.storage.people_table import mail
 from clicktodial.storage.secret import SecretVault
 
 LATER = NOW + timedelta(days=10)
@@ -341,3 +345,44 @@ def test_enterprises_are_filtered_and_paged(business: Business, active: str) -> 
     assert listed(MANAGER, account_manager="sam") == []
     assert listed(SOUTH_MANAGER) == []
     assert [each.enterprise_id for each in listed(owner_of(other))] == [other]
+
+
+def test_customer_is_told_what_became_of_a_request(business: Business) -> None:
+    prospect = business.enter().enterprise_id
+    # No handler is known yet: the contact of the intention is told.
+    decide(business, ask(business, prospect, CANCELLATION), approved=False)
+    decide(business, ask(business, prospect, CANCELLATION))
+    with business.transactions.read() as connection:
+        query = select(mail.c.recipient, mail.c.text).order_by(mail.c.id)
+        rejected, done = connection.execute(query).all()
+    assert rejected.recipient == done.recipient == CONTACT.email
+    assert "not approved:\n\nbecause" in rejected.text
+    assert "in force" in done.text
+
+
+def test_other_parts_are_told_of_the_end_and_may_undo_it(business: Business, active: str) -> None:
+    told: list[tuple[str, datetime]] = []
+
+    def note(connection: Connection, enterprise_id: str, now: datetime) -> None:
+        assert read_state(connection, enterprise_id) is EnterpriseState.CANCELLED
+        told.append((enterprise_id, now))
+
+    def refuse(*_: object) -> None:
+        raise Conflict("a number is in use")
+
+    def changes(*on_cancelled: OnCancelled) -> EnterpriseChanges:
+        return EnterpriseChanges(
+            business.transactions,
+            SecretVault(bytes(32)),
+            default_region="CN",
+            on_cancelled=on_cancelled,
+        )
+
+    business.changes = changes(refuse)
+    with pytest.raises(Conflict, match="in use"):
+        ask(business, active, CANCELLATION, decides=True)
+    assert state(business, active) is EnterpriseState.ACTIVE
+    business.changes = changes(note)
+    ask(business, active, SUSPENSION, decides=True)
+    ask(business, active, CANCELLATION, decides=True)
+    assert told == [(active, NOW)]

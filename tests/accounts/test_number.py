@@ -441,7 +441,7 @@ def test_cancelled_enterprise_gives_back_what_it_has_and_what_it_ordered(
         documents_root=tmp_path / "documents",
         default_region="CN",
         further_handlers={WorkOrderKind.NUMBER_ORDER: desks.orders},
-        on_end=desks.end_enterprise,
+        on_cancelled=[desks.giving_back],
     )
     office.add(ONE, TWO, THREE)
     office.give(OLGA, ONE)

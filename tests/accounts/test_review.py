@@ -1,7 +1,9 @@
 """The qualification review."""
 
 import pytest
+from sqlalchemy import select
 from tests.accounts.business import (
+    DATA,
     ID_NUMBER,
     MANAGER,
     NOW,
@@ -17,6 +19,7 @@ from clicktodial.accounts.audit import AuditLog
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.work_order import WorkOrderKind, WorkOrderState
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted
+from clicktodial.storage.people_table import mail
 
 
 @pytest.fixture
@@ -118,3 +121,20 @@ def test_review_is_for_few(business: Business, prospect: str) -> None:
             business.reviews.open_snapshot(principal, order_id, purpose=PURPOSE, now=NOW)
     with pytest.raises(NotPermitted):
         business.reviews.open_snapshot(SUPPORT, order.work_order_id, purpose=PURPOSE, now=NOW)
+
+
+def test_customer_is_told_of_the_decision_by_mail(business: Business, prospect: str) -> None:
+    def decide(approved: bool, reason: str) -> None:
+        order = business.reviews.submit(owner_of(prospect), prospect, now=NOW).order
+        business.work_orders.decide(
+            REVIEWER, order.work_order_id, approved=approved, reason=reason, now=NOW
+        )
+
+    decide(False, "the photo is blurred")
+    decide(True, "")
+    with business.transactions.read() as connection:
+        query = select(mail.c.recipient, mail.c.text).order_by(mail.c.id)
+        rejected, approved = connection.execute(query).all()
+    assert rejected.recipient == approved.recipient == DATA["handler_email"]
+    assert "the photo is blurred" in rejected.text
+    assert "approved" in approved.text

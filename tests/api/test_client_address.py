@@ -8,7 +8,7 @@ import pytest
 from clicktodial.api.client_address import ClientAddresses
 
 
-def scope(peer: str | None, *forwarded: str) -> dict[str, Any]:
+def scope(peer: str | None, *forwarded: str) -> Any:
     return {
         "client": None if peer is None else (peer, 1),
         "headers": [(b"x-forwarded-for", text.encode("latin-1")) for text in forwarded],
@@ -54,3 +54,10 @@ def test_address_behind_trusted_proxies(
 
 def test_no_proxy_is_trusted_by_default() -> None:
     assert ClientAddresses().find(scope("10.0.0.1", "198.51.100.1")) == ip_address("10.0.0.1")
+
+
+def test_address_that_cannot_be_told_is_described_as_the_peers() -> None:
+    addresses = ClientAddresses(["10.0.0.0/8"])
+    assert addresses.describe(scope("10.0.0.1", "198.51.100.1")) == "198.51.100.1"
+    assert addresses.describe(scope("10.0.0.1", "nonsense")) == "10.0.0.1"
+    assert addresses.describe(scope(None)) == ""

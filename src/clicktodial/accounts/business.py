@@ -1,6 +1,6 @@
 """All use cases of the operator's business, put together once for whoever composes a program."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from clicktodial.accounts.customer_data import CustomerDataBook
 from clicktodial.accounts.document import Documents
 from clicktodial.accounts.document_store import DocumentStore
 from clicktodial.accounts.enterprise import Enterprises
-from clicktodial.accounts.enterprise_change import CHANGE_KINDS, EnterpriseChanges, EnterpriseEnding
+from clicktodial.accounts.enterprise_change import CHANGE_KINDS, EnterpriseChanges, OnCancelled
 from clicktodial.accounts.intention import Intentions
 from clicktodial.accounts.review import Reviews
 from clicktodial.accounts.work_order import WorkOrderHandler, WorkOrders
@@ -45,15 +45,16 @@ def create_business(
     managers: AccountManagers | None = None,
     has_numbers: NumbersCheck = has_sponsor_number,
     further_handlers: Mapping[WorkOrderKind, WorkOrderHandler] | None = None,
-    on_end: EnterpriseEnding | None = None,
+    on_cancelled: Sequence[OnCancelled] = (),
 ) -> Business:
     """`further_handlers` are those of the kinds of work orders that belong to other parts;
+    `on_cancelled` give back what an enterprise has when it ends;
     `managers` None: those of the operator's people who are account managers."""
     store = DocumentStore(documents_root, vault)
     reviews = Reviews(transactions, vault)
     activations = Activations(transactions, has_numbers)
     changes = EnterpriseChanges(
-        transactions, vault, default_region=default_region, calls=calls, on_end=on_end
+        transactions, vault, default_region=default_region, calls=calls, on_cancelled=on_cancelled
     )
     handlers: dict[WorkOrderKind, WorkOrderHandler] = {
         **(further_handlers or {}),

@@ -85,11 +85,13 @@ class Documents:
         # Before the row: a row whose file is missing would be worse than a file without a row,
         # which the retention's sweep removes.
         self._store.write(document_id, inspected.content)
+        is_kept = False
         try:
             replaced = self._insert(principal, enterprise_id, document_id, kind, inspected, now)
-        except Exception:
-            self._store.erase(document_id)
-            raise
+            is_kept = True
+        finally:
+            if not is_kept:
+                self._store.erase(document_id)
         for each in replaced:
             self._erase(each, now)
         with self._transactions.read() as connection:

@@ -5,7 +5,7 @@ Each request has a work order. What is approved is carried out at once, or on it
 `carry_out_due`; what then cannot be done any more is void, and its order says why.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +26,7 @@ from clicktodial.accounts.customer_data import (
     read_customer_data,
     write_customer_data,
 )
+from clicktodial.accounts.notice import tell_customer
 from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.work_order import (
     archive_work_order,
@@ -52,6 +53,7 @@ from clicktodial.domain.work_order import (
 from clicktodial.storage import table
 from clicktodial.storage.business_table import (
     REASON_CHARACTERS_MAX,
+    SCHEDULED,
     enterprise_change,
     work_order,
 )
@@ -83,6 +85,9 @@ _MOVES = {
     WorkOrderKind.RESUMPTION: EnterpriseMove.RESUME,
     WorkOrderKind.CANCELLATION: EnterpriseMove.CANCEL,
 }
+# A part that has something to give back when an enterprise ends: numbers, a pool. Within the
+# transaction of the cancellation; what it raises undoes that.
+OnCancelled: TypeAlias = Callable[[Connection, str, datetime], None]
 _columns = enterprise_change.c
 
 
@@ -143,10 +148,6 @@ class Change:
     modification: Modification | None = field(default=None, repr=False)
 
 
-# Of which enterprise, by whom and when.
-EnterpriseEnding: TypeAlias = Callable[[Connection, str, str, datetime], None]
-
-
 class EnterpriseChanges:
     """What people ask for, and the handler of its work orders. All methods raise
     AdministrationError."""
@@ -158,15 +159,14 @@ class EnterpriseChanges:
         *,
         default_region: str,
         calls: CallPolicy = CallPolicy.WHEN_ENDED,
-        on_end: EnterpriseEnding | None = None,
+        on_cancelled: Sequence[OnCancelled] = (),
     ) -> None:
-        """`calls` is the policy of whoever names none. `on_end` ends what other parts keep of an
-        enterprise, in the transaction in which it ends."""
-        self._on_end = on_end
+        """`calls` is the policy of whoever names none; `on_cancelled` are told of each end."""
         self._transactions = transactions
         self._vault = vault
         self._default_region = default_region
         self._calls = calls
+        self._on_cancelled = tuple(on_cancelled)
 
     def request_change(
         self,
@@ -182,7 +182,7 @@ class EnterpriseChanges:
         if not principal.has_any(REQUESTING_ROLES):
             raise NotPermitted
         new = self._check(new, now)
-        with self._transactions.change() as connection:
+        with self._transactions.change(f"a {new.kind} is asked for already") as connection:
             require_visible(connection, principal, enterprise_id)
             _check_possible(read_state(connection, enterprise_id), new)
             _check_none_live(connection, enterprise_id, new.kind)
@@ -264,6 +264,8 @@ class EnterpriseChanges:
         row = _find(connection, order.subject_id)
         if order.outcome is not WorkOrderState.APPROVED:
             _set_state(connection, row, ChangeState.REJECTED)
+            why = f"The {row.kind} of your service was not approved:\n\n{order.reason}\n"
+            self._tell(connection, row, why, now)
             return True
         if row.effective_at is None or row.effective_at <= now:
             self._carry_out(connection, row, by=by.name, now=now)
@@ -280,7 +282,8 @@ class EnterpriseChanges:
         looked at. Several nodes may do it at once."""
         query = (
             select(_columns.id)
-            .where(_columns.state == ChangeState.SCHEDULED.value, _columns.effective_at <= now)
+            # In words, as the index has it: a parameter would not be known to fit.
+            .where(SCHEDULED, _columns.effective_at <= now)
             .order_by(_columns.effective_at, _columns.id)
             .limit(DUE_MAX)
         )
@@ -418,9 +421,20 @@ class EnterpriseChanges:
             )
             if state is EnterpriseState.CANCELLED:
                 _end(connection, row, by=by, now=now)
-                if self._on_end is not None:
-                    self._on_end(connection, row.enterprise_id, by, now)
+                for tell in self._on_cancelled:
+                    tell(connection, row.enterprise_id, now)
         _set_state(connection, row, ChangeState.DONE, carried_out_at=now)
+        self._tell(connection, row, f"The {kind} of your service is in force.\n", now)
+
+    def _tell(self, connection: Connection, row: Row[Any], text: str, now: datetime) -> None:
+        tell_customer(
+            connection,
+            self._vault,
+            row.enterprise_id,
+            subject="Your request was decided",
+            text=text,
+            now=now,
+        )
 
     def _modify(self, connection: Connection, row: Row[Any], *, by: str, now: datetime) -> None:
         modification = self._modification_of(row)

@@ -21,6 +21,7 @@ from clicktodial.accounts.contact import (
     decode_contact,
     encode_contact,
 )
+from clicktodial.accounts.notice import contact_place
 from clicktodial.accounts.scope import require_visible, visible_enterprises
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.intention import (
@@ -161,7 +162,10 @@ class Intentions:
         _require_manager(principal)
         with self._transactions.change(concerns_calls=False) as connection:
             row = _require(connection, principal, intention_id)
-            if account_manager not in self._managers.find(connection, row.region):
+            # Where it is now: a modification may have moved the enterprise since.
+            enterprise = require_visible(connection, principal, row.enterprise_id)
+            region = enterprise.region or row.region
+            if account_manager not in self._managers.find(connection, region):
                 raise ValueInvalid("the region has no such account manager")
             self._assign(connection, intention_id, account_manager, by=principal.name, now=now)
             return _intention_of(_find(connection, intention_id))
@@ -237,7 +241,7 @@ class Intentions:
         now: datetime,
     ) -> str:
         intention_id = uuid_utils.uuid7().hex
-        sealed = self._vault.seal(encode_contact(new.contact), _contact_place(intention_id))
+        sealed = self._vault.seal(encode_contact(new.contact), contact_place(intention_id))
         row = {
             "id": intention_id,
             "enterprise_id": enterprise_id,
@@ -284,7 +288,7 @@ class Intentions:
     def _contact_of(self, row: Row[Any]) -> Contact | None:
         if not row.contact_encrypted:
             return None  # erased after the end of the enterprise
-        place = _contact_place(row.id)
+        place = contact_place(row.id)
         return decode_contact(self._vault.open(row.contact_encrypted, place))
 
 
@@ -295,10 +299,6 @@ def find_live_intention(connection: Connection, enterprise_id: str) -> Intention
     )
     row = connection.execute(query).first()
     return None if row is None else _intention_of(row)
-
-
-def _contact_place(intention_id: str) -> str:
-    return f"intention/contact/{intention_id}"
 
 
 def _require_manager(principal: Principal) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import uuid_utils
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from clicktodial.accounts.number import move_number
+from clicktodial.accounts.enterprise_change import PLATFORM
+from clicktodial.accounts.number import NumberInventory, move_number
 from clicktodial.accounts.scope import require_visible, visible_enterprises
 from clicktodial.accounts.work_order import open_work_order, withdraw_work_order
 from clicktodial.domain.enterprise import EnterpriseState
@@ -190,6 +191,19 @@ class NumberOrders:
         for e164 in found.numbers:
             move_number(connection, e164, Assign(found.order_id), now)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersGivenBack:
+    """Takes back what an enterprise has of the inventory, in the transaction in which it ends: an
+    accounts.enterprise_change.OnCancelled."""
+
+    inventory: NumberInventory
+    orders: NumberOrders
+
+    def __call__(self, connection: Connection, enterprise_id: str, now: datetime) -> None:
+        self.orders.end_enterprise(connection, enterprise_id, by=PLATFORM, now=now)
+        self.inventory.end_enterprise(connection, enterprise_id, now=now)
 
 
 def _close(connection: Connection, order: NumberOrder, state: OrderState) -> None:

@@ -17,6 +17,7 @@ from clicktodial.accounts.customer_data import (
     read_customer_data,
 )
 from clicktodial.accounts.document import read_current_documents, set_reviewed
+from clicktodial.accounts.notice import tell_customer
 from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.work_order import (
     find_last_work_order,
@@ -36,6 +37,16 @@ from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
 _columns = qualification_review.c
+_APPROVED = """Your documents were reviewed and approved.
+
+Your account manager now opens the service for you.
+"""
+_REJECTED = """Your documents were reviewed, and cannot be approved as they are:
+
+{reason}
+
+Please correct them and submit them again.
+"""
 
 
 class ReviewedDocument(msgspec.Struct, frozen=True):
@@ -153,11 +164,19 @@ class Reviews:
         self, connection: Connection, order: WorkOrder, *, by: Principal, now: datetime
     ) -> bool:
         """Approved, its activation begins; rejected, it may be corrected and submitted again."""
-        if order.outcome is not WorkOrderState.APPROVED:
-            move_enterprise(connection, order.enterprise_id, EnterpriseMove.REJECT, now=now)
-            return True
-        move_enterprise(connection, order.enterprise_id, EnterpriseMove.APPROVE, now=now)
-        open_activation(connection, order.enterprise_id, by=by.name, now=now)
+        is_approved = order.outcome is WorkOrderState.APPROVED
+        move = EnterpriseMove.APPROVE if is_approved else EnterpriseMove.REJECT
+        move_enterprise(connection, order.enterprise_id, move, now=now)
+        if is_approved:
+            open_activation(connection, order.enterprise_id, by=by.name, now=now)
+        tell_customer(
+            connection,
+            self._vault,
+            order.enterprise_id,
+            subject="Your qualification was reviewed",
+            text=_APPROVED if is_approved else _REJECTED.format(reason=order.reason),
+            now=now,
+        )
         return True
 
     def _take_snapshot(self, connection: Connection, enterprise_id: str) -> Snapshot:

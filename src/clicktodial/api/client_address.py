@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from clicktodial.api.request import find_header
+from litestar.types import HTTPScope
+
+from clicktodial.api.request import find_header, peer_address
 from clicktodial.domain.application import Address, Network
 
 # So many proxies one behind the other are none that anybody runs.
@@ -38,6 +40,12 @@ class ClientAddresses:
                 return address
         # All of them are proxies: one of them asks for itself.
         return peer if not forwarded else _parse(forwarded[0])
+
+    def describe(self, scope: HTTPScope) -> str:
+        """The address as text, for logs and for counting; that of the peer where it cannot be
+        told, so that whoever hides among others is counted with them."""
+        found = self.find(scope)
+        return peer_address(scope) if found is None else str(found)
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)

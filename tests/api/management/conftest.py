@@ -12,6 +12,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeSessions,
     Management,
@@ -97,6 +98,7 @@ async def create_management(
         *, token: str | None = TOKEN, gate: RequestGate | None = None, **changes: Any
     ) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         administration = Administration(engine, SecretVault(bytes(32)), region="CN")
@@ -135,6 +137,7 @@ async def create_management(
                 take_up_changes=take_up_changes,
             ),
             people=people,
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -168,6 +171,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            clock,
         )
 
     yield create

@@ -235,7 +235,7 @@ async def test_what_is_anothers_is_not_there(office: Office) -> None:
 
 async def test_change_is_withdrawn_and_a_modification_read(office: Office) -> None:
     changes = "/enterprises/default/status-changes"
-    body = {
+    body: dict[str, Any] = {
         "kind": "modification",
         "reason": "new sign",
         "modification": {"name": "New sign", "data": {"handler_phone": "01052680009"}},

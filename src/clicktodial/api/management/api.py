@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
 from clicktodial import __version__
 from clicktodial.accounts.session import SessionFinder
@@ -47,6 +48,7 @@ from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
+from clicktodial.api.request import peer_address
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
@@ -79,6 +81,8 @@ class ManagementNeeds:
     numbers: NumberDesks
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
+    # Attempts are counted by it: behind a proxy it must be another than the proxy's.
+    client_address: Callable[[HTTPScope], str] = peer_address
 
 
 def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
@@ -90,6 +94,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         ),
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
+        client_address=needs.client_address,
         body_bytes_max=needs.body_bytes_max,
     )
     return [

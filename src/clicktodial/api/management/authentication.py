@@ -44,11 +44,11 @@ class Authenticator:
         sessions: SessionFinder,
         worker: Worker,
         token: str | None,
-        gate: RequestGate,
+        gate: RequestGate | None = None,
     ) -> None:
         """Without a `token` nobody bears the management token; the operator's people log in.
         `gate` bounds programs."""
-        self._gate = gate
+        self._gate = gate or RequestGate()
         self._applications = applications
         self._sessions = sessions
         self._worker = worker

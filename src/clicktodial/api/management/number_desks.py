@@ -1,14 +1,12 @@
 """The use cases of applications and numbers, together, as the API needs them."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
-
-from sqlalchemy import Connection
 
 from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.number import NumberInventory
-from clicktodial.accounts.number_order import NumberOrders
+from clicktodial.accounts.number_order import NumberOrders, NumbersGivenBack
 from clicktodial.accounts.number_pool import NumberPools
 from clicktodial.config import NumbersSettings
 from clicktodial.control.sponsor_choice import SponsorChooser
@@ -31,12 +29,10 @@ class NumberDesks:
     pools: NumberPools
     chooser: SponsorChooser
 
-    def end_enterprise(
-        self, connection: Connection, enterprise_id: str, by: str, now: datetime
-    ) -> None:
-        """Take back what an enterprise has of the inventory, as it comes to its end."""
-        self.orders.end_enterprise(connection, enterprise_id, by=by, now=now)
-        self.inventory.end_enterprise(connection, enterprise_id, now=now)
+    @property
+    def giving_back(self) -> NumbersGivenBack:
+        """What is told of the end of enterprises."""
+        return NumbersGivenBack(self.inventory, self.orders)
 
 
 def create_number_desks(
