@@ -222,3 +222,10 @@ def test_relay_node_is_an_address_with_options_in_any_order() -> None:
     assert (node.address, node.weight, node.is_drained) == (("192.0.2.1", 2223), 100, True)
     plain = parse_relay_node("192.0.2.1:2223")
     assert (plain.name, plain.weight, plain.is_drained) == ("192.0.2.1:2223", 1, False)
+
+
+def test_trusted_proxy_that_is_no_address_is_named(tmp_path: Path) -> None:
+    assert load(tmp_path, '[http]\ntrusted_proxies = ["10.0.0.1", "fd00::/8"]\n')
+    for wrong in ("proxy.example", "10.0.0.1/8", ""):
+        with pytest.raises(ConfigError, match=r"http.trusted_proxies has addresses"):
+            load(tmp_path, f'[http]\ntrusted_proxies = ["{wrong}"]\n')

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -46,6 +46,8 @@ class HttpSettings(_Table, frozen=True):
     host: str = "127.0.0.1"
     port: Port = 8080  # 0: any free port, told in the ready line
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1_048_576)] = 16_384
+    # Addresses or networks in CIDR, whose X-Forwarded-For is believed.
+    trusted_proxies: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
 
 
 class SipSettings(_Table, frozen=True):
@@ -107,6 +109,15 @@ class StorageSettings(_Table, frozen=True):
     """Where recordings, keys and the embedded database lie."""
 
     data_dir: str = "./clicktodial-data"
+
+
+class NumbersSettings(_Table, frozen=True):
+    """The inventory of numbers to show."""
+
+    cooling_off_days: Annotated[int, Meta(ge=0, le=3650)] = 90  # a released number's rest
+    order_days: Annotated[int, Meta(ge=1, le=90)] = 5  # how long an order holds its numbers
+    # Whether numbers are looked up in libphonenumber's places: 0.9 s at start, 100 MB.
+    locate: bool = False
 
 
 class CallsSettings(_Table, frozen=True):
@@ -223,6 +234,7 @@ class Settings(_Table, frozen=True):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
+    numbers: NumbersSettings = NumbersSettings()
     business: BusinessSettings = BusinessSettings()
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
@@ -295,6 +307,11 @@ def _list_or_text(name: str, value: str) -> Any:
 
 def _check(settings: Settings) -> None:
     _check_sip(settings.sip)
+    for proxy in settings.http.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise ConfigError("http.trusted_proxies has addresses and networks") from error
     _check_mail(settings.mail)
     _check_accounts(settings.accounts)
     media = settings.media

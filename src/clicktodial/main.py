@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, TypeAlias
 
 import structlog
@@ -22,13 +23,17 @@ from clicktodial.accounts.business import Business, create_business
 from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.accounts.erasure import PersonalDataEraser
+from clicktodial.accounts.number import has_number
 from clicktodial.api.app import create_http_app
+from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.business import BusinessNeeds
+from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import (
@@ -46,6 +51,7 @@ from clicktodial.control.reaper import OpenCall, RecordingFate
 from clicktodial.domain.enterprise import CallPolicy
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
@@ -224,7 +230,12 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
+        addresses = ClientAddresses(settings.http.trusted_proxies)
+        gate = RequestGate(addresses)
         transactions = Transactions(database.engine)
+        administration = Administration(
+            database.engine, vault, region=settings.calls.default_region
+        )
         call_bar = CallBar(transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
         _own_task(stack, call_bar.run())
 
@@ -233,7 +244,14 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             call_bar.notice()
 
         applications.on_change = take_up_changes_of_calls
-        business = _open_business(stack, settings, transactions, vault, applications)
+        numbers = create_number_desks(
+            transactions,
+            administration,
+            settings.numbers,
+            region=settings.calls.default_region,
+            random=Random(),
+        )
+        business = _open_business(stack, settings, transactions, vault, applications, numbers)
         login_worker = Worker()
         stack.push_async_callback(login_worker.close)
         people = create_people_needs(
@@ -248,11 +266,11 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
+            gate=gate,
+            client_address=addresses.describe,
             service=service,
             applications=applications,
-            administration=Administration(
-                database.engine, vault, region=settings.calls.default_region
-            ),
+            administration=administration,
             history=CallHistory(database.engine),
             library=library,
             monitor=StatesMonitor(telephony.states),
@@ -260,6 +278,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
+            numbers=numbers,
             business=BusinessNeeds(
                 business=business,
                 worker=worker,
@@ -279,6 +298,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 settings=settings.http,
                 default_region=settings.calls.default_region,
                 is_ready=is_ready,
+                gate=gate,
                 further_handlers=[
                     create_metrics_handler(
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
@@ -298,6 +318,7 @@ def _open_business(
     transactions: Transactions,
     vault: SecretVault,
     applications: ApplicationDirectory,
+    numbers: NumberDesks,
 ) -> Business:
     business = create_business(
         transactions,
@@ -305,6 +326,9 @@ def _open_business(
         documents_root=settings.documents_dir,
         default_region=settings.calls.default_region,
         calls=CallPolicy(settings.business.running_calls),
+        has_numbers=has_number,
+        further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
+        on_cancelled=[numbers.giving_back],
     )
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(transactions, business.store, retention=retention)

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import Engine
 from tests.accounts.business import Business
 
+from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.migration import migrate
+from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
 
@@ -34,6 +36,17 @@ def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def transactions(engine: Engine) -> Transactions:
     return Transactions(engine)
+
+
+@pytest.fixture
+def administration(engine: Engine) -> Administration:
+    """Two customers with an application each."""
+    administration = Administration(engine, SecretVault(bytes(range(32))), region="CN")
+    for enterprise_id, app_id in (("acme", "acme-app"), ("bell", "bell-app")):
+        administration.create_enterprise(enterprise_id)
+        new = NewApplication(app_id=app_id, secret="S", enterprise_id=enterprise_id)
+        administration.create_application(new)
+    return administration
 
 
 @pytest.fixture

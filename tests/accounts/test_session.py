@@ -17,7 +17,7 @@ from clicktodial.accounts.session import SESSIONS_PER_PERSON_MAX, TOKEN_PREFIX
 from clicktodial.domain.principal import Role
 from clicktodial.domain.throttle import LOGIN_FROM_ADDRESS, LOGIN_TO_ACCOUNT
 from clicktodial.storage import people_table as table
-from clicktodial.storage.error import NotFound
+from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.transaction import Transactions
 
 WRONG = "wrong horse battery staple"
@@ -131,10 +131,14 @@ def test_guesses_made_at_once_are_all_counted(world: World) -> None:
     outcomes: list[type[Exception]] = []
 
     def guess() -> None:
-        try:
-            world.log_in(password=WRONG)
-        except (CredentialsWrong, TooManyAttempts) as error:
-            outcomes.append(type(error))
+        while True:
+            try:
+                world.log_in(password=WRONG)
+            except DatabaseUnavailable:
+                continue  # the others hold it for longer than a busy machine waits
+            except (CredentialsWrong, TooManyAttempts) as error:
+                outcomes.append(type(error))
+                return
 
     threads = [threading.Thread(target=guess) for _ in range(12)]
     for thread in threads:

@@ -16,6 +16,7 @@ from tests.api.support import (
 )
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.config import HttpSettings
 from clicktodial.domain.identifier import AppId
 
@@ -26,7 +27,9 @@ CreatePlatform: TypeAlias = Callable[..., Platform]
 def create_platform(tmp_path: Path) -> CreatePlatform:
     """Makes a platform of which the one application has these properties."""
 
-    def create(*, default_region: str = "CN", **changes: object) -> Platform:
+    def create(
+        *, default_region: str = "CN", gate: RequestGate | None = None, **changes: object
+    ) -> Platform:
         service, catalog, ready = FakeService(), FakeCatalog(), [True]
         other = create_application(app_id=AppId("87654321"), secret="other")
         applications = FakeApplications(create_application(**changes), other)
@@ -45,6 +48,7 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
             settings=HttpSettings(body_bytes_max=BODY_BYTES_MAX),
             default_region=default_region,
             is_ready=is_ready,
+            gate=gate,
         )
         made = Platform(app, service, applications, catalog, tmp_path, ready)
         return made

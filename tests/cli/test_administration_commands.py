@@ -48,6 +48,13 @@ DEFAULT_OPTIONS = {
 }
 
 
+NO_OWN_LIMITS = {
+    "live_calls_max": None,
+    "calls_per_second_max": None,
+    "requests_per_second_max": None,
+}
+
+
 def test_app_create_with_all_options_answers_what_was_made(command: Command) -> None:
     answer = create(
         command, "--secret", "S", "--sponsor", "01052680000", "--sponsor", "13912345673",
@@ -68,6 +75,10 @@ def test_app_create_with_all_options_answers_what_was_made(command: Command) -> 
         "allow_private_addresses": True,
         "max_duration_s": 600,
         "options": DEFAULT_OPTIONS,
+        "capabilities": ["click-to-dial", "messages", "recording"],
+        "allow_list": [],
+        "limits": NO_OWN_LIMITS,
+        "old_secret_until": None,
         "secret": "S",
     }
 
@@ -130,7 +141,7 @@ def test_app_rotate_secret_answers_a_new_one(command: Command) -> None:
     second = command.run_json("app", "rotate-secret", APP_ID)["secret"]
     assert second not in (first, None)
     answer = command.run_json("app", "rotate-secret", APP_ID, "--secret", "mine")
-    assert answer == {"app_id": APP_ID, "secret": "mine"}
+    assert answer == {"app_id": APP_ID, "secret": "mine", "old_secret_until": None}
 
 
 def test_app_rotate_signing_secret_answers_a_new_one(command: Command) -> None:

@@ -94,13 +94,15 @@ class FakeLeg:
 class FakeTelephony:
     legs: list[FakeLeg] = field(default_factory=list)
     forecasts: dict[str, TrunkForecast] = field(default_factory=dict)
+    preferred: list[str | None] = field(default_factory=list)
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> FakeLeg:
         leg = FakeLeg(plan, on_event)
         self.legs.append(leg)
         return leg
 
-    def forecast(self, destination: str) -> TrunkForecast:
+    def forecast(self, destination: str, preferred_trunk: str | None = None) -> TrunkForecast:
+        self.preferred.append(preferred_trunk)
         return self.forecasts.get(destination, TrunkForecast("trunk", 1_000))
 
 

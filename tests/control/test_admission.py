@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 from tests.control.conftest import settle
 
-from clicktodial.control.error import LimitReached, NumberNotAuthorized, Overloaded
-from clicktodial.control.port import StoreError, TrunkForecast
+from clicktodial.control.error import (
+    ApplicationLimitReached,
+    CapabilityMissing,
+    LimitReached,
+    NumberNotAuthorized,
+    Overloaded,
+)
+from clicktodial.control.port import Answered, StoreError, TrunkForecast
 from clicktodial.control.service import BeginCall
-from clicktodial.domain.application import EnterpriseLimits
+from clicktodial.domain.application import ApplicationLimits, Capability, EnterpriseLimits
+from clicktodial.domain.call import SendDirection
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.media import OPUS, PCMA, Codec, MediaDescription, SrtpKey
 from clicktodial.domain.number import parse_number
@@ -193,3 +200,72 @@ async def test_forecast_says_that_the_platform_is_full_or_stopping(platform: Any
     await platform.service.stop()
     forecast = await platform.service.forecast(platform.application, request())
     assert forecast.obstacles == ("The platform is stopping",)
+
+
+# Capabilities and the limits of an application
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "record", "direction", "is_taken"),
+    [
+        (set(Capability), True, SendDirection.BOTH, True),
+        ({Capability.CLICK_TO_DIAL}, False, None, True),
+        ({Capability.CLICK_TO_DIAL}, True, None, False),
+        ({Capability.CLICK_TO_DIAL, Capability.RECORDING}, True, SendDirection.MO, False),
+        ({Capability.CLICK_TO_DIAL, Capability.MESSAGES}, False, SendDirection.MO, True),
+        ({Capability.RECORDING, Capability.MESSAGES}, False, None, False),
+        (set(), False, None, False),
+    ],
+)
+async def test_call_needs_the_capabilities_of_what_it_asks_for(
+    platform: Any,
+    capabilities: set[Capability],
+    record: bool,
+    direction: SendDirection | None,
+    is_taken: bool,
+) -> None:
+    application = replace(platform.application, capabilities=frozenset(capabilities))
+    asked = replace(request(), record=record, send_direction=direction)
+    forecast = await platform.service.forecast(application, asked)
+    assert forecast.is_possible is is_taken
+    if is_taken:
+        await platform.service.begin(application, asked)
+    else:
+        with pytest.raises(CapabilityMissing, match="has not the capability"):
+            await platform.service.begin(application, asked)
+        assert platform.telephony.legs == []
+
+
+async def test_live_calls_of_an_application_are_bounded(platform: Any) -> None:
+    own = ApplicationLimits(live_calls_max=1)
+    platform.application = replace(platform.application, own_limits=own)
+    call_id = await platform.begin()
+    with pytest.raises(ApplicationLimitReached):
+        await platform.begin()
+    forecast = await platform.service.forecast(platform.application, request())
+    assert forecast.obstacles == ("The application's limit of live calls is reached: 1",)
+    other = replace(platform.application, app_id=AppId("87654321"))
+    await platform.service.begin(other, request())
+    await platform.service.release(platform.application, call_id)
+    await settle()
+    await platform.begin()
+
+
+async def test_leg_prefers_the_trunk_of_the_number_that_it_shows(
+    platform: Any, answer: MediaDescription
+) -> None:
+    other = "+861052680001"
+    application = replace(
+        platform.application,
+        sponsors=platform.application.sponsors | {other},
+        trunk_by_number={"+861052680000": "north", other: "south"},
+    )
+    await platform.service.begin(application, request(CallOptions(shown_to_callee=other)))
+    await settle()
+    platform.telephony.legs[0].on_event(Answered(answer))
+    await settle()
+    assert [leg.plan.preferred_trunk for leg in platform.telephony.legs] == ["north", "south"]
+    await platform.service.forecast(application, request())
+    assert platform.telephony.preferred == ["north", "north"]
+    await platform.service.forecast(platform.application, request())
+    assert platform.telephony.preferred[2:] == [None, None]

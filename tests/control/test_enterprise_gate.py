@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clicktodial.control.enterprise_gate import BUCKETS_KEPT_MAX, EnterpriseGate
-from clicktodial.control.error import LimitReached
-from clicktodial.domain.application import NO_LIMITS, EnterpriseLimits
+from clicktodial.control.error import ApplicationLimitReached, LimitReached
+from clicktodial.domain.application import (
+    NO_APPLICATION_LIMITS,
+    NO_LIMITS,
+    ApplicationLimits,
+    EnterpriseLimits,
+)
 from clicktodial.domain.identifier import CallId
 
 
@@ -18,10 +23,16 @@ class Gate:
         self.gate = EnterpriseGate(lambda: self.now_s)
         self.count = 0
 
-    def enter(self, limits: EnterpriseLimits, enterprise_id: str = "one") -> CallId:
+    def enter(
+        self,
+        limits: EnterpriseLimits,
+        enterprise_id: str = "one",
+        app_id: str | None = None,
+        own: ApplicationLimits = NO_APPLICATION_LIMITS,
+    ) -> CallId:
         self.count += 1
         call_id = CallId(f"call-{self.count}")
-        self.gate.enter(call_id, enterprise_id, limits)
+        self.gate.enter(call_id, enterprise_id, limits, app_id, own)
         return call_id
 
 
@@ -99,8 +110,42 @@ def test_memory_follows_who_places_calls_now() -> None:
     for number in range(3 * BUCKETS_KEPT_MAX):
         gate.gate.leave(gate.enter(limits, f"enterprise-{number}"))
         gate.now_s += 0.01
-    assert len(gate.gate._buckets) <= BUCKETS_KEPT_MAX
-    assert gate.gate._live == {} and gate.gate._enterprise_of == {}
+    assert len(gate.gate._of_enterprises._buckets._buckets) <= BUCKETS_KEPT_MAX
+    assert gate.gate._of_enterprises._live == {} and gate.gate._entered == {}
+
+
+def test_limit_of_an_application_is_its_own_within_its_enterprise() -> None:
+    gate, own = Gate(), ApplicationLimits(live_calls_max=1)
+    enterprise = EnterpriseLimits(live_calls_max=2)
+    first = gate.enter(enterprise, app_id="a", own=own)
+    with pytest.raises(ApplicationLimitReached, match="application's limit of live calls"):
+        gate.enter(enterprise, app_id="a", own=own)
+    gate.enter(enterprise, app_id="b", own=own)
+    # Two live in the enterprise: the refused one was not counted.
+    with pytest.raises(LimitReached, match="enterprise's limit of live calls is reached: 2"):
+        gate.enter(enterprise, app_id="c", own=own)
+    gate.gate.leave(first)
+    gate.enter(enterprise, app_id="a", own=own)
+
+
+def test_call_refused_by_the_application_takes_nothing_of_the_enterprise() -> None:
+    gate, own = Gate(), ApplicationLimits(calls_per_second_max=1)
+    enterprise = EnterpriseLimits(calls_per_second_max=2)
+    gate.enter(enterprise, app_id="a", own=own)
+    for _ in range(5):
+        with pytest.raises(ApplicationLimitReached, match="new calls a second is reached: 1"):
+            gate.enter(enterprise, app_id="a", own=own)
+    gate.enter(enterprise, app_id="b", own=own)
+
+
+def test_calls_of_an_application_begun_without_a_limit_count_once_there_is_one() -> None:
+    gate = Gate()
+    gate.enter(NO_LIMITS, app_id="a")
+    with pytest.raises(ApplicationLimitReached):
+        gate.enter(NO_LIMITS, app_id="a", own=ApplicationLimits(live_calls_max=1))
+    for call_id in list(gate.gate._entered):
+        gate.gate.leave(call_id)
+    assert gate.gate._of_applications._live == {}
 
 
 @given(

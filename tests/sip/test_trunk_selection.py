@@ -47,6 +47,22 @@ def test_longest_prefix_of_a_priority_goes_first_and_priority_before_all() -> No
     assert names(trunks) == ["cheap", "mobile", "country", "any"]
 
 
+def test_preferred_trunk_goes_before_all_where_it_carries_the_number() -> None:
+    trunks = [
+        create("cheap", priority=1),
+        create("own", priority=9),
+        create("uk", prefixes=("+44",)),
+    ]
+
+    def ordered(preferred: str | None) -> list[str]:
+        found = order_trunks(trunks, NUMBER, random.Random(1), preferred)
+        return [trunk.name for trunk in found]
+
+    assert ordered(None) == ordered("gone") == ["cheap", "own"]
+    assert ordered("own") == ["own", "cheap"]
+    assert ordered("uk") == ["cheap", "own"]
+
+
 def test_equal_trunks_share_by_weight() -> None:
     trunks = [create("light", weight=1), create("heavy", weight=3), create("spare", weight=0)]
     firsts = Counter(names(trunks, seed=seed)[0] for seed in range(4000))

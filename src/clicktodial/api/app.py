@@ -16,6 +16,7 @@ from clicktodial.api.management.api import answer_http_error
 from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.page import create_document_handlers
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.v1.download import IsKnownCall, RecordingDownload
 from clicktodial.api.v1.error import (
     INTERNAL_SERVICE_ERROR,
@@ -42,12 +43,14 @@ def create_http_app(
     settings: HttpSettings,
     default_region: str,
     is_ready: IsReady,
+    gate: RequestGate | None = None,
     further_handlers: Sequence[HTTPRouteHandler] = (),
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
     `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
     the process is not stopping; it may take a while, and is not asked for longer than bearable.
+    `gate` counts requests of both APIs; None trusts no proxy.
     """
     operations = Operations(
         service=service,
@@ -57,6 +60,7 @@ def create_http_app(
         ),
         body_bytes_max=settings.body_bytes_max,
         default_region=default_region,
+        gate=gate,
     )
     document = create_document(body_bytes_max=settings.body_bytes_max, version=__version__)
     return Litestar(

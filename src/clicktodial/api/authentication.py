@@ -3,7 +3,8 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from clicktodial.api.request import find_header
 from clicktodial.control.port import Applications
@@ -18,9 +19,14 @@ _NO_SECRET = b"\x00" * 32
 
 
 async def authenticate(
-    headers: Iterable[tuple[bytes, bytes]], applications: Applications
+    headers: Iterable[tuple[bytes, bytes]],
+    applications: Applications,
+    unix_s: Callable[[], float] = time.time,
 ) -> Application | None:
-    """The application that the header proves, whatever its status; None where it proves none."""
+    """The application that the header proves, whatever its status; None where it proves none.
+
+    `unix_s` tells, in seconds since 1970, whether the key of before a rotation still works.
+    """
     credentials = parse_basic(find_header(headers, b"authorization"))
     if credentials is None:
         return None
@@ -28,6 +34,11 @@ async def authenticate(
     application = await applications.find(app_id)
     expected = _NO_SECRET if application is None else application.secret.encode()
     is_same = hmac.compare_digest(expected, secret)
+    if application is not None and application.old_secret is not None:
+        # Whichever fits: the time taken tells that there are two keys, not which one was meant.
+        old = application.old_secret
+        is_old = hmac.compare_digest(old.secret.encode(), secret)
+        is_same |= is_old and unix_s() < old.until.timestamp()
     return application if is_same else None
 
 

@@ -18,6 +18,7 @@ from clicktodial.cli import (
     config,
     enterprise,
     mail,
+    number,
     recording,
     sandbox,
     trunk,
@@ -47,6 +48,8 @@ app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(number.app, name="number")
+app.add_typer(work_order.app, name="work-order")
 app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")

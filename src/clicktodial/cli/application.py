@@ -127,15 +127,109 @@ def rotate_secret(
     secret: Annotated[
         str | None, typer.Option("--secret", help="The new Secretkey; made when not given.")
     ] = None,
+    grace_s: Annotated[
+        int, typer.Option("--grace", metavar="SECONDS", help="For how long the old one works on.")
+    ] = 0,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Give it a new secret; the old one is refused within a second."""
+    """Give it a new secret; without a grace the old one is refused within a second."""
     with open_administration(config) as administration:
-        created = administration.rotate_secret(app_id, secret=secret)
-    answer = {"app_id": app_id, "secret": created.secret}
-    fields = [("APPID", app_id), ("Secret", created.secret)]
+        created = administration.rotate_secret(app_id, secret=secret, grace_s=grace_s)
+    until = created.old_secret_until
+    answer = {"app_id": app_id, "secret": created.secret, "old_secret_until": until}
+    fields: list[tuple[str, object]] = [("APPID", app_id), ("Secret", created.secret)]
+    if until is not None:
+        fields.append(("Old one until (UTC)", until))
     tell(answer, format_fields(fields), as_json=as_json)
+
+
+@app.command("revoke-old-secret")
+def revoke_old_secret(app_id: AppId, *, config: Config = None, as_json: Json = False) -> None:
+    """Refuse, within a second, the secret of before the last rotation."""
+    with open_administration(config) as administration:
+        administration.revoke_old_secret(app_id)
+    answer = {"app_id": app_id, "old_secret_until": None}
+    tell(answer, f"{app_id} has one secret.", as_json=as_json)
+
+
+@app.command("set-allow-list")
+def set_allow_list(
+    app_id: AppId,
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NETWORK]...", help="In CIDR, or single addresses."),
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take its requests from there alone; without a network from everywhere."""
+    with open_administration(config) as administration:
+        from clicktodial.storage.application_codec import parse_networks
+
+        administration.set_allow_list(app_id, parse_networks(networks or ()))
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+@app.command("set-limits")
+def set_limits(
+    app_id: AppId,
+    *,
+    live_calls_max: Annotated[
+        int | None,
+        typer.Option("--live-calls", metavar="N", help="Calls at a time; 0: any."),
+    ] = None,
+    calls_per_second_max: Annotated[
+        int | None,
+        typer.Option("--calls-per-second", metavar="N", help="New calls a second; 0: any."),
+    ] = None,
+    requests_per_second_max: Annotated[
+        int | None,
+        typer.Option("--requests-per-second", metavar="N", help="Of any kind; 0: any."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Change the limits that are given, within those of its enterprise."""
+    given = {
+        "live_calls_max": live_calls_max,
+        "calls_per_second_max": calls_per_second_max,
+        "requests_per_second_max": requests_per_second_max,
+    }
+    changes = {name: value or None for name, value in given.items() if value is not None}
+    with open_administration(config) as administration:
+        administration.change_application_limits(app_id, lambda known: replace(known, **changes))
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+@app.command("set-capabilities")
+def set_capabilities(
+    app_id: AppId,
+    capabilities: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CAPABILITY]...", help="click-to-dial, recording and messages; all it has."
+        ),
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Let it use these and no others."""
+    from clicktodial.domain.application import Capability
+
+    try:
+        wanted = frozenset(Capability(each) for each in capabilities or ())
+    except ValueError as error:
+        message = f"capabilities are {', '.join(Capability)}"
+        raise CommandError(message, kind="ValueInvalid") from error
+    with open_administration(config) as administration:
+        administration.set_capabilities(app_id, wanted)
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
 
 
 @app.command("rotate-signing-secret")
@@ -448,6 +542,10 @@ def _answer(detail: "ApplicationDetail") -> dict[str, object]:
         "allow_private_addresses": detail.allow_private_addresses,
         "max_duration_s": detail.max_duration_s,
         "options": _options_answer(detail.options),
+        "capabilities": sorted(detail.capabilities),
+        "allow_list": [str(network) for network in detail.allow_list],
+        "limits": detail.limits,
+        "old_secret_until": detail.old_secret_until,
         "created_at": detail.created_at,
     }
 
@@ -466,6 +564,12 @@ def _describe(
             ("Private addresses", detail.allow_private_addresses),
             ("Own maximum (s)", detail.max_duration_s),
             *_options_fields(detail.options),
+            ("May use", sorted(detail.capabilities)),
+            ("Asks from", [str(network) for network in detail.allow_list]),
+            ("Calls at a time", detail.limits.live_calls_max),
+            ("Calls a second", detail.limits.calls_per_second_max),
+            ("Requests a second", detail.limits.requests_per_second_max),
+            ("Old secret until (UTC)", detail.old_secret_until),
             ("Created (UTC)", detail.created_at),
             *(secrets or ()),
         ]

@@ -12,6 +12,7 @@ from clicktodial.cli.error import CommandError
 
 if TYPE_CHECKING:
     from clicktodial.accounts.business import Business
+    from clicktodial.accounts.number import NumberInventory
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
     from clicktodial.storage.history import CallHistory
@@ -79,8 +80,13 @@ def open_business(config: Path | None) -> "Generator[Business]":
     settings = read_settings(config)
     log_to_standard_error()
     with storage_errors():
+        from datetime import timedelta
+
         from clicktodial.accounts.business import create_business
+        from clicktodial.accounts.number import NumberInventory, has_number
+        from clicktodial.accounts.number_order import NumberOrders, NumbersGivenBack
         from clicktodial.domain.enterprise import CallPolicy
+        from clicktodial.domain.work_order import WorkOrderKind
         from clicktodial.storage.engine import open_engine
         from clicktodial.storage.migration import migrate_engine
         from clicktodial.storage.secret import SecretVault, load_master_key
@@ -89,12 +95,46 @@ def open_business(config: Path | None) -> "Generator[Business]":
         engine = open_engine(settings.database_url)
         try:
             migrate_engine(engine)
+            transactions, region = Transactions(engine), settings.calls.default_region
+            rest = timedelta(days=settings.numbers.cooling_off_days)
+            inventory = NumberInventory(transactions, region=region, cooling_off=rest)
+            orders = NumberOrders(transactions, region=region)
             yield create_business(
-                Transactions(engine),
+                transactions,
                 SecretVault(load_master_key(settings)),
                 documents_root=settings.documents_dir,
                 default_region=settings.calls.default_region,
                 calls=CallPolicy(settings.business.running_calls),
+                has_numbers=has_number,
+                further_handlers={WorkOrderKind.NUMBER_ORDER: orders},
+                on_cancelled=[NumbersGivenBack(inventory, orders)],
+            )
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def open_inventory(config: Path | None) -> "Generator[NumberInventory]":
+    """The inventory of numbers, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from datetime import timedelta
+
+        from clicktodial.accounts.number import NumberInventory
+        from clicktodial.domain.place_lookup import GeocoderPlaceLookup
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield NumberInventory(
+                Transactions(engine),
+                region=settings.calls.default_region,
+                places=GeocoderPlaceLookup() if settings.numbers.locate else None,
+                cooling_off=timedelta(days=settings.numbers.cooling_off_days),
             )
         finally:
             engine.dispose()

@@ -428,6 +428,7 @@ class CallController:
             offer=MediaDescription(address, effect.codecs, effect.dtmf, crypto=crypto),
             hides_number=plan.options.hides_number,
             ring_timeout_s=plan.ring_timeout_s(side),
+            preferred_trunk=plan.preferred_trunk(side),
         )
         self._legs[side] = self._needs.telephony.place(
             leg_plan, lambda event: self._on_leg_event(side, event)

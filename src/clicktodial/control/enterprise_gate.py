@@ -1,35 +1,16 @@
-"""What each enterprise uses of its limits on this node, over all its applications."""
+"""What each enterprise, and each of its applications, uses of its limits on this node."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from clicktodial.control.error import LimitReached
-from clicktodial.domain.application import EnterpriseLimits
+from clicktodial.control.error import ApplicationLimitReached, LimitReached
+from clicktodial.control.rate import BUCKETS_KEPT_MAX as BUCKETS_KEPT_MAX
+from clicktodial.control.rate import TokenBuckets
+from clicktodial.domain.application import (
+    NO_APPLICATION_LIMITS,
+    ApplicationLimits,
+    EnterpriseLimits,
+)
 from clicktodial.domain.identifier import CallId
-
-# A bucket is full a second after its last call, and is then as good as none: looked for when so
-# many are kept, so that memory follows the enterprises that place calls now.
-BUCKETS_KEPT_MAX = 1_024
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """New calls that may be begun at once; `rate` come back a second, up to `rate`."""
-
-    rate: int
-    tokens: float
-    at: float
-
-    def fill(self, rate: int, now: float) -> None:
-        """To what it holds by now, by the limit that holds now."""
-        # A clock that steps back gives nothing, and takes nothing.
-        gained = max(0.0, now - self.at) * rate
-        self.rate = rate
-        self.tokens = min(float(rate), self.tokens + gained)
-        self.at = now
-
-    def is_full_at(self, now: float) -> bool:
-        return self.tokens + (now - self.at) * self.rate >= self.rate
 
 
 class EnterpriseGate:
@@ -37,61 +18,101 @@ class EnterpriseGate:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""
-        self._now = now
-        self._live: dict[str, int] = {}
-        self._enterprise_of: dict[CallId, str] = {}
-        self._buckets: dict[str, _Bucket] = {}
+        self._of_enterprises = _Level("enterprise", now)
+        self._of_applications = _Level("application", now)
+        self._entered: dict[CallId, tuple[str, str | None]] = {}
 
-    def find_obstacle(self, enterprise_id: str, limits: EnterpriseLimits) -> str | None:
-        """Why no call of that enterprise may begin now, or None. Takes nothing."""
+    def find_obstacle(
+        self,
+        enterprise_id: str,
+        limits: EnterpriseLimits,
+        app_id: str | None = None,
+        own: ApplicationLimits = NO_APPLICATION_LIMITS,
+    ) -> str | None:
+        """Why no call of that enterprise, or of that application, may begin now, or None. Takes
+        nothing."""
+        return self._of_enterprises.find_obstacle(
+            enterprise_id, limits.live_calls_max, limits.calls_per_second_max
+        ) or self._find_own_obstacle(app_id, own)
+
+    def enter(
+        self,
+        call_id: CallId,
+        enterprise_id: str,
+        limits: EnterpriseLimits,
+        app_id: str | None = None,
+        own: ApplicationLimits = NO_APPLICATION_LIMITS,
+    ) -> None:
+        """Count a call that begins. Raises LimitReached, ApplicationLimitReached where it is the
+        application's own, and then nothing is counted."""
         live_max, rate = limits.live_calls_max, limits.calls_per_second_max
-        if live_max is not None and self._live.get(enterprise_id, 0) >= live_max:
-            return f"The enterprise's limit of live calls is reached: {live_max}"
-        if rate is not None and self._fill(enterprise_id, rate).tokens < 1.0:
-            return f"The enterprise's limit of new calls a second is reached: {rate}"
-        return None
-
-    def enter(self, call_id: CallId, enterprise_id: str, limits: EnterpriseLimits) -> None:
-        """Count a call that begins. Raises LimitReached, and then nothing is counted."""
-        obstacle = self.find_obstacle(enterprise_id, limits)
-        if obstacle is not None:
-            raise LimitReached(obstacle)
-        if limits.calls_per_second_max is not None:
-            self._buckets[enterprise_id].tokens -= 1.0
-        # Without a limit too: one may be set while these calls live.
-        self._live[enterprise_id] = self._live.get(enterprise_id, 0) + 1
-        self._enterprise_of[call_id] = enterprise_id
+        if live_max is not None or rate is not None:
+            obstacle = self._of_enterprises.find_obstacle(enterprise_id, live_max, rate)
+            if obstacle is not None:
+                raise LimitReached(obstacle)
+        if own is not NO_APPLICATION_LIMITS:
+            obstacle = self._find_own_obstacle(app_id, own)
+            if obstacle is not None:
+                raise ApplicationLimitReached(obstacle)
+        self._of_enterprises.enter(enterprise_id, rate)
+        if app_id is not None:
+            self._of_applications.enter(app_id, own.calls_per_second_max)
+        self._entered[call_id] = enterprise_id, app_id
 
     @property
     def enterprises(self) -> list[str]:
         """Those with calls that live."""
-        return list(self._live)
+        return self._of_enterprises.keys
 
     def calls_of(self, enterprise_id: str) -> list[CallId]:
         """The calls of that enterprise that live."""
-        return [call_id for call_id, each in self._enterprise_of.items() if each == enterprise_id]
+        return [call_id for call_id, (each, _) in self._entered.items() if each == enterprise_id]
 
     def leave(self, call_id: CallId) -> None:
         """The call is over. Nothing happens where it did not enter."""
-        enterprise_id = self._enterprise_of.pop(call_id, None)
-        if enterprise_id is None:
+        entered = self._entered.pop(call_id, None)
+        if entered is None:
             return
-        self._live[enterprise_id] -= 1
-        if not self._live[enterprise_id]:
-            del self._live[enterprise_id]
+        enterprise_id, app_id = entered
+        self._of_enterprises.leave(enterprise_id)
+        if app_id is not None:
+            self._of_applications.leave(app_id)
 
-    def _fill(self, enterprise_id: str, rate: int) -> _Bucket:
-        now = self._now()
-        bucket = self._buckets.get(enterprise_id)
-        if bucket is None:
-            if len(self._buckets) >= BUCKETS_KEPT_MAX:
-                self._forget_full(now)
-            bucket = self._buckets[enterprise_id] = _Bucket(rate, float(rate), now)
-        bucket.fill(rate, now)
-        return bucket
+    def _find_own_obstacle(self, app_id: str | None, own: ApplicationLimits) -> str | None:
+        if app_id is None or own is NO_APPLICATION_LIMITS:
+            return None
+        return self._of_applications.find_obstacle(
+            app_id, own.live_calls_max, own.calls_per_second_max
+        )
 
-    def _forget_full(self, now: float) -> None:
-        for enterprise_id in [
-            each for each, bucket in self._buckets.items() if bucket.is_full_at(now)
-        ]:
-            del self._buckets[enterprise_id]
+
+class _Level:
+    """Calls by whose they are."""
+
+    def __init__(self, name: str, now: Callable[[], float]) -> None:
+        self._name = name
+        self._live: dict[str, int] = {}
+        self._buckets = TokenBuckets(now)
+
+    @property
+    def keys(self) -> list[str]:
+        """Those with calls that live."""
+        return list(self._live)
+
+    def find_obstacle(self, key: str, live_max: int | None, rate: int | None) -> str | None:
+        if live_max is not None and self._live.get(key, 0) >= live_max:
+            return f"The {self._name}'s limit of live calls is reached: {live_max}"
+        if rate is not None and not self._buckets.has_token(key, rate):
+            return f"The {self._name}'s limit of new calls a second is reached: {rate}"
+        return None
+
+    def enter(self, key: str, rate: int | None) -> None:
+        if rate is not None:
+            self._buckets.take(key, rate)
+        # Without a limit too: one may be set while these calls live.
+        self._live[key] = self._live.get(key, 0) + 1
+
+    def leave(self, key: str) -> None:
+        self._live[key] -= 1
+        if not self._live[key]:
+            del self._live[key]

@@ -7,7 +7,9 @@ ControlError
 ├── NotConnected
 ├── NotRecorded
 ├── ConditionNotMet
+├── CapabilityMissing
 ├── LimitReached
+├── ApplicationLimitReached
 └── Overloaded
 """
 
@@ -43,8 +45,20 @@ class ConditionNotMet(ControlError):
     """The release's condition does not hold."""
 
 
+class CapabilityMissing(ControlError):
+    """The application has not the capability that this call needs."""
+
+
 class LimitReached(ControlError):
     """A limit of the enterprise is reached."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ApplicationLimitReached(ControlError):
+    """A limit of the application is reached."""
 
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)

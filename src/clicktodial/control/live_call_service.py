@@ -10,6 +10,7 @@ from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    CapabilityMissing,
     ConditionNotMet,
     NotConnected,
     NotRecorded,
@@ -24,7 +25,7 @@ from clicktodial.control.service import (
     LiveCall,
     ReleaseCondition,
 )
-from clicktodial.domain.application import Application
+from clicktodial.domain.application import ALL_CAPABILITIES, Application, Capability
 from clicktodial.domain.call import (
     CallPlan,
     CallState,
@@ -77,8 +78,11 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized, LimitReached or Overloaded.
+        Raises CapabilityMissing, NumberNotAuthorized, LimitReached or Overloaded.
         """
+        missing = _missing_capability(application, request)
+        if missing is not None:
+            raise CapabilityMissing(missing)
         if not _may_show(application, request):
             raise NumberNotAuthorized
         if self._find_shortage() is not None:
@@ -86,7 +90,13 @@ class LiveCallService:
         plan = self._plan(application, request)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
-        self._gate.enter(call_id, application.enterprise_id, application.limits)
+        self._gate.enter(
+            call_id,
+            application.enterprise_id,
+            application.limits,
+            application.app_id,
+            application.own_limits,
+        )
         controller = CallController(plan, self._needs, self._on_over)
         self._live[call_id] = controller
         self._all_over.clear()
@@ -100,16 +110,22 @@ class LiveCallService:
 
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
         """What `begin` would come to, without any call. Raises nothing of its own."""
-        caller = self._needs.forecaster.forecast(request.caller.e164)
-        callee = self._needs.forecaster.forecast(request.callee.e164)
+        plan = self._plan(application, request)
+        caller = self._needs.forecaster.forecast(request.caller.e164, plan.trunk_to_caller)
+        callee = self._needs.forecaster.forecast(request.callee.e164, plan.trunk_to_callee)
         obstacles = [
+            _missing_capability(application, request),
             None if _may_show(application, request) else _FOREIGN_NUMBER,
             self._find_shortage(),
-            self._gate.find_obstacle(application.enterprise_id, application.limits),
+            self._gate.find_obstacle(
+                application.enterprise_id,
+                application.limits,
+                application.app_id,
+                application.own_limits,
+            ),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
         ]
-        plan = self._plan(application, request)
         return CallForecast(
             obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
             caller=caller,
@@ -244,6 +260,8 @@ class LiveCallService:
             options=options,
             codecs=self._codecs(options),
             transcodes=self._needs.relay.can_transcode,
+            trunk_to_caller=_trunk_of(application, options.shown_to_caller, request),
+            trunk_to_callee=_trunk_of(application, options.shown_to_callee, request),
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
@@ -278,11 +296,33 @@ def _options(application: Application, request: BeginCall) -> CallOptions:
     return application.options if request.options is None else request.options
 
 
+def _missing_capability(application: Application, request: BeginCall) -> str | None:
+    """What the application may not do of that, in words, or None."""
+    if application.capabilities is ALL_CAPABILITIES:
+        return None
+    needed = [Capability.CLICK_TO_DIAL]
+    if request.record:
+        needed.append(Capability.RECORDING)
+    if request.send_direction is not None:
+        needed.append(Capability.MESSAGES)
+    for capability in needed:
+        if capability not in application.capabilities:
+            return f"The application has not the capability {capability}"
+    return None
+
+
 def _may_show(application: Application, request: BeginCall) -> bool:
     """Whether all numbers that anybody would see are the application's."""
     options = _options(application, request)
     shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
     return shown <= application.sponsors
+
+
+def _trunk_of(application: Application, shown: str | None, request: BeginCall) -> str | None:
+    """The trunk of the number that a side is shown."""
+    if not application.trunk_by_number:
+        return None
+    return application.trunk_by_number.get(shown or request.sponsor.e164)
 
 
 def _cap(value: int, limit: int | None) -> int:

@@ -32,7 +32,7 @@ class LegPlan:
 
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
     stop be lost. `offer` may list more codecs than a trunk takes, and keys that only a trunk of
-    SRTP is told.
+    SRTP is told. The trunk that is preferred, as the number shown belongs to it, is tried first.
     """
 
     destination: str
@@ -40,6 +40,7 @@ class LegPlan:
     offer: MediaDescription
     hides_number: bool = False
     ring_timeout_s: int | None = None
+    preferred_trunk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ class TrunkForecast:
 class TrunkForecaster(Protocol):
     """Looks at the trunks without using them."""
 
-    def forecast(self, destination: str) -> TrunkForecast:
+    def forecast(self, destination: str, preferred_trunk: str | None = None) -> TrunkForecast:
         """For an E.164 number with plus. Never waits."""
 
 

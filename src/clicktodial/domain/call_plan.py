@@ -26,6 +26,7 @@ class CallPlan:
     `application_max_duration_s` is the application's own cut-off, which Continue lifts;
     `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
+    `trunk_to_*` is the trunk that the number shown to that side belongs to, where one is known.
     """
 
     call_id: CallId
@@ -42,10 +43,16 @@ class CallPlan:
     options: CallOptions = DEFAULT_OPTIONS
     codecs: tuple[Codec, ...] = OFFERED_CODECS
     transcodes: bool = False
+    trunk_to_caller: str | None = None
+    trunk_to_callee: str | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""
         return self.options.shown_to(side) or self.sponsor.e164
+
+    def preferred_trunk(self, side: Side) -> str | None:
+        """The trunk to try first on that side."""
+        return self.trunk_to_caller if side is Side.CALLER else self.trunk_to_callee
 
     def number(self, side: Side) -> PhoneNumber:
         """The number to dial on that side."""

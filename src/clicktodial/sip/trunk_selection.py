@@ -15,20 +15,27 @@ TRUNK_REST_S = 10.0
 
 
 def order_trunks(
-    trunks: Sequence[Trunk], destination: str, random: random_module.Random | None
+    trunks: Sequence[Trunk],
+    destination: str,
+    random: random_module.Random | None,
+    preferred: str | None = None,
 ) -> list[Trunk]:
     """Those that carry the number (E.164 with plus), the one to try first in front.
 
     A lower priority goes first; within one the longest prefix that fits; among equal ones chance
     decides by weight (RFC 2782's way), and a weight of 0 comes last. Without `random` the heavier
-    comes first.
+    comes first. The trunk of the name `preferred` goes before all, where it carries the number.
     """
     candidates = [(trunk, trunk.match_length(destination)) for trunk in trunks]
     fitting = [(trunk, length) for trunk, length in candidates if length is not None]
     if len(fitting) == 1:
         return [fitting[0][0]]
     keyed = [
-        ((trunk.priority, -length, _draw(trunk.weight, random)), trunk) for trunk, length in fitting
+        (
+            (trunk.name != preferred, trunk.priority, -length, _draw(trunk.weight, random)),
+            trunk,
+        )
+        for trunk, length in fitting
     ]
     return [trunk for _, trunk in sorted(keyed, key=lambda entry: (entry[0], entry[1].name))]
 

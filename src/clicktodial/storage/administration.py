@@ -9,7 +9,7 @@ import base64
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
@@ -17,16 +17,38 @@ from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
-from clicktodial.domain.application import ApplicationStatus, EnterpriseLimits, EnterpriseStatus
+from clicktodial.domain.application import (
+    ALL_CAPABILITIES,
+    NO_APPLICATION_LIMITS,
+    ApplicationLimits,
+    ApplicationStatus,
+    Capability,
+    EnterpriseLimits,
+    EnterpriseStatus,
+    Network,
+)
 from clicktodial.domain.enterprise import EnterpriseMove, EnterpriseState, status_of
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.sponsor_number import NumberState
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage import table, value
+from clicktodial.storage.application_codec import (
+    GRACE_S_MAX,
+    check_application_limits,
+    decode_allow_list,
+    decode_application_limits,
+    decode_capabilities,
+    encode_allow_list,
+    encode_application_limits,
+    encode_capabilities,
+)
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.enterprise_row import insert_enterprise, move_enterprise, read_state
-from clicktodial.storage.error import DatabaseUnavailable, NotFound
+from clicktodial.storage.error import Conflict, DatabaseUnavailable, NotFound
+from clicktodial.storage.instant import from_millis, to_millis
 from clicktodial.storage.migration import migrate_engine
+from clicktodial.storage.number_table import sponsor_number
 from clicktodial.storage.options_codec import (
     check_limits,
     check_options,
@@ -38,6 +60,7 @@ from clicktodial.storage.options_codec import (
 from clicktodial.storage.secret import (
     SecretVault,
     load_master_key,
+    old_secret_place,
     secret_place,
     signing_secret_place,
     trunk_password_place,
@@ -84,6 +107,10 @@ class ApplicationDetail:
     created_at: datetime
     sponsors: tuple[str, ...]
     options: CallOptions
+    capabilities: frozenset[Capability] = ALL_CAPABILITIES
+    allow_list: tuple[Network, ...] = ()
+    limits: ApplicationLimits = NO_APPLICATION_LIMITS
+    old_secret_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +120,7 @@ class CreatedSecrets:
     app_id: str
     secret: str | None = field(default=None, repr=False)
     signing_secret: str | None = field(default=None, repr=False)
+    old_secret_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +133,10 @@ class TrunkDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApplication:
-    """What a new application is given; None of an identifier or secret has one made."""
+    """What a new application is given; None of an identifier or secret has one made.
+
+    Where its enterprise `must_be_active` and is not, it is refused.
+    """
 
     app_id: str | None = None
     secret: str | None = None
@@ -115,6 +146,8 @@ class NewApplication:
     notify_url: str | None = None
     allow_private_addresses: bool = False
     max_duration_s: int | None = None
+    capabilities: frozenset[Capability] = ALL_CAPABILITIES
+    must_be_active: bool = False
 
 
 class Administration:
@@ -209,8 +242,9 @@ class Administration:
         )
         sponsors = {value.check_sponsor(written, self._region) for written in new.sponsors}
         with self._transactions.change(f"there is an application {app_id} already") as connection:
-            _require_enterprise(connection, new.enterprise_id)
+            _require_enterprise(connection, new.enterprise_id, active=new.must_be_active)
             connection.execute(insert(table.application).values(row))
+            _require_not_of_another(connection, app_id, sponsors)
             _insert_sponsors(connection, app_id, sponsors)
         return CreatedSecrets(app_id, secret, _show_signing_secret(signing_secret))
 
@@ -267,13 +301,73 @@ class Administration:
             )
         return options
 
-    def rotate_secret(self, app_id: str, *, secret: str | None = None) -> CreatedSecrets:
-        """A new secret; the old one is refused within a second."""
+    def rename_application(self, app_id: str, name: str) -> None:
+        """Its name for people."""
+        self._update_application(app_id, {"name": value.check_name(name)})
+
+    def set_capabilities(self, app_id: str, capabilities: frozenset[Capability]) -> None:
+        """What it may use from now on."""
+        self._update_application(app_id, {"capabilities": encode_capabilities(capabilities)})
+
+    def set_allow_list(self, app_id: str, networks: tuple[Network, ...]) -> None:
+        """From where alone it may ask from now on; none for everywhere."""
+        self._update_application(app_id, {"allow_list": encode_allow_list(networks)})
+
+    def change_application_limits(
+        self, app_id: str, change: Callable[[ApplicationLimits], ApplicationLimits]
+    ) -> ApplicationLimits:
+        """Change what it may use at most, from now on; returns the limits as they are now."""
+        columns = table.application.c
+        with self._transactions.change() as connection:
+            query = select(columns.limits).where(columns.app_id == app_id)
+            row = connection.execute(query).first()
+            if row is None:
+                raise NotFound(f"there is no application {app_id}")
+            limits = change(decode_application_limits(row.limits))
+            check_application_limits(limits)
+            connection.execute(
+                update(table.application)
+                .where(columns.app_id == app_id)
+                .values(limits=encode_application_limits(limits))
+            )
+        return limits
+
+    def rotate_secret(
+        self,
+        app_id: str,
+        *,
+        secret: str | None = None,
+        grace_s: int = 0,
+        now: datetime | None = None,
+    ) -> CreatedSecrets:
+        """A new secret. The one before works on for `grace_s` seconds, and one that was before
+        that no longer; without a grace it is refused within a second."""
+        value.check_range(grace_s, "the grace", low=0, high=GRACE_S_MAX)
         if secret is None:
             secret = secrets.token_urlsafe(_SECRET_BYTES)
-        sealed = self._seal_secret(app_id, secret)
-        self._update_application(app_id, {"secret_encrypted": sealed})
-        return CreatedSecrets(app_id, secret=secret)
+        columns = table.application.c
+        until = _after(now or datetime.now(UTC), grace_s) if grace_s else None
+        values: dict[str, Any] = {
+            "secret_encrypted": self._seal_secret(app_id, secret),
+            "old_secret_encrypted": None,
+            "old_secret_until": until,
+        }
+        with self._transactions.change() as connection:
+            query = select(columns.secret_encrypted).where(columns.app_id == app_id)
+            row = connection.execute(query).first()
+            if row is None:
+                raise NotFound(f"there is no application {app_id}")
+            if grace_s:
+                old = self._vault.open(row.secret_encrypted, secret_place(app_id))
+                values["old_secret_encrypted"] = self._vault.seal(old, old_secret_place(app_id))
+            connection.execute(
+                update(table.application).where(columns.app_id == app_id).values(values)
+            )
+        return CreatedSecrets(app_id, secret=secret, old_secret_until=until)
+
+    def revoke_old_secret(self, app_id: str) -> None:
+        """The secret of before the last rotation is refused within a second."""
+        self._update_application(app_id, {"old_secret_encrypted": None, "old_secret_until": None})
 
     def rotate_signing_secret(self, app_id: str) -> CreatedSecrets:
         """A new secret for the signatures of notifications."""
@@ -293,6 +387,7 @@ class Administration:
             "the application may show that number already"
         ) as connection:
             _require_application(connection, app_id)
+            _require_not_of_another(connection, app_id, {e164})
             _insert_sponsors(connection, app_id, {e164})
         return e164
 
@@ -416,8 +511,14 @@ class Administration:
             "notify_url": url,
             "allow_private_addresses": new.allow_private_addresses,
             "max_duration_s": _check_duration(new.max_duration_s),
+            "capabilities": encode_capabilities(new.capabilities),
             "created_at": datetime.now(UTC),
         }
+
+
+def _after(now: datetime, seconds: int) -> datetime:
+    """As exact as it is stored, so that what is answered is what holds."""
+    return from_millis(to_millis(now + timedelta(seconds=seconds)))
 
 
 def _check_duration(max_duration_s: int | None) -> int | None:
@@ -433,9 +534,12 @@ def _require(rowcount: int, message: str) -> None:
         raise NotFound(message)
 
 
-def _require_enterprise(connection: Connection, enterprise_id: str) -> None:
+def _require_enterprise(connection: Connection, enterprise_id: str, *, active: bool) -> None:
     where = table.enterprise.c.id == enterprise_id
-    if connection.scalar(select(table.enterprise.c.id).where(where)) is not None:
+    status = connection.scalar(select(table.enterprise.c.status).where(where))
+    if status is not None:
+        if active and status != EnterpriseStatus.ACTIVE.value:
+            raise Conflict(f"the enterprise is {status}")
         return
     if enterprise_id != DEFAULT_ENTERPRISE:
         raise NotFound(f"there is no enterprise {enterprise_id}")
@@ -446,6 +550,21 @@ def _require_application(connection: Connection, app_id: str) -> None:
     where = table.application.c.app_id == app_id
     if connection.scalar(select(table.application.c.app_id).where(where)) is None:
         raise NotFound(f"there is no application {app_id}")
+
+
+def _require_not_of_another(connection: Connection, app_id: str, numbers: Iterable[str]) -> None:
+    """Numbers of the inventory are shown by the enterprise that they are assigned to; numbers
+    that the operator keeps no inventory of, by whom the operator says."""
+    for e164 in numbers:
+        query = select(sponsor_number.c.enterprise_id, sponsor_number.c.state)
+        query = query.where(sponsor_number.c.e164 == e164).with_for_update()
+        row = connection.execute(query).first()
+        if row is None:
+            continue
+        columns = table.application.c
+        owner = connection.scalar(select(columns.enterprise_id).where(columns.app_id == app_id))
+        if row.state != NumberState.ASSIGNED.value or row.enterprise_id != owner:
+            raise Conflict("the inventory has not assigned that number to the enterprise")
 
 
 def _insert_sponsors(connection: Connection, app_id: str, sponsors: Iterable[str]) -> None:
@@ -477,6 +596,10 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         created_at=row.created_at,
         sponsors=tuple(sorted(read_sponsors(connection, row.app_id))),
         options=decode_call_options(row.options),
+        capabilities=decode_capabilities(row.capabilities),
+        allow_list=decode_allow_list(row.allow_list),
+        limits=decode_application_limits(row.limits),
+        old_secret_until=row.old_secret_until,
     )
 
 

@@ -1,15 +1,29 @@
 """Applications and trunks as their rows tell them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.application import (
+    Application,
+    ApplicationStatus,
+    EnterpriseStatus,
+    OldSecret,
+)
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.number_pool import NumberPool, Place, PoolNumber
 from clicktodial.domain.trunk import Transport, Trunk, TrunkCredentials
 from clicktodial.storage import table
+from clicktodial.storage.application_codec import (
+    decode_allow_list,
+    decode_application_limits,
+    decode_capabilities,
+    decode_cities,
+)
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
+from clicktodial.storage.number_table import number_pool, number_pool_member, sponsor_number
 from clicktodial.storage.options_codec import (
     decode_call_options,
     decode_limits,
@@ -17,6 +31,7 @@ from clicktodial.storage.options_codec import (
 )
 from clicktodial.storage.secret import (
     SecretVault,
+    old_secret_place,
     secret_place,
     signing_secret_place,
     trunk_password_place,
@@ -33,7 +48,7 @@ def read_application(
         select(
             table.application,
             table.enterprise.c.status.label("enterprise_status"),
-            table.enterprise.c.limits,
+            table.enterprise.c.limits.label("enterprise_limits"),
         )
         .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
         .where(table.application.c.app_id == app_id)
@@ -41,6 +56,7 @@ def read_application(
     row = connection.execute(query).first()
     if row is None:
         return None
+    numbers = read_numbers(connection, app_id)
     return Application(
         app_id=app_id,
         enterprise_id=row.enterprise_id,
@@ -48,13 +64,69 @@ def read_application(
         status=ApplicationStatus(row.status),
         secret=vault.open(row.secret_encrypted, secret_place(app_id)).decode(),
         signing_secret=vault.open(row.signing_secret_encrypted, signing_secret_place(app_id)),
-        sponsors=read_sponsors(connection, app_id),
+        sponsors=frozenset(numbers),
         notify_url=row.notify_url,
         allow_private_addresses=row.allow_private_addresses,
         max_duration_s=row.max_duration_s,
         options=decode_call_options(row.options),
-        limits=decode_limits(row.limits),
+        limits=decode_limits(row.enterprise_limits),
+        own_limits=decode_application_limits(row.limits),
+        capabilities=decode_capabilities(row.capabilities),
+        old_secret=_old_secret_of(row, vault),
+        allow_list=decode_allow_list(row.allow_list),
+        pools=read_pools(connection, app_id, numbers),
+        trunk_by_number={
+            e164: number.trunk for e164, number in numbers.items() if number.trunk is not None
+        },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NumberInfo:
+    """What the inventory says of a number that an application may show; nothing, perhaps."""
+
+    place: Place
+    trunk: str | None
+
+
+def read_numbers(connection: Connection, app_id: str) -> dict[str, NumberInfo]:
+    """The numbers that the application may show, in E.164."""
+    shown, known = table.application_number.c, sponsor_number.c
+    query = (
+        select(shown.e164, known.city, known.region, known.trunk)
+        .outerjoin_from(table.application_number, sponsor_number, known.e164 == shown.e164)
+        .where(shown.app_id == app_id)
+    )
+    return {
+        row.e164: NumberInfo(Place(row.city or "", row.region or ""), row.trunk)
+        for row in connection.execute(query)
+    }
+
+
+def read_pools(
+    connection: Connection, app_id: str, numbers: dict[str, NumberInfo]
+) -> tuple[NumberPool, ...]:
+    """The pools that were made of those numbers, by name."""
+    pools, members = number_pool.c, number_pool_member.c
+    names = select(pools.name, pools.fallback).where(pools.app_id == app_id)
+    rows = connection.execute(names.order_by(pools.name)).all()
+    if not rows:
+        return ()
+    query = select(members.name, members.e164).where(members.app_id == app_id)
+    by_name: dict[str, list[PoolNumber]] = {}
+    for row in connection.execute(query.order_by(members.e164)):
+        by_name.setdefault(row.name, []).append(PoolNumber(row.e164, numbers[row.e164].place))
+    return tuple(
+        NumberPool(row.name, tuple(by_name.get(row.name, ())), decode_cities(row.fallback))
+        for row in rows
+    )
+
+
+def _old_secret_of(row: Row[Any], vault: SecretVault) -> OldSecret | None:
+    if row.old_secret_encrypted is None:
+        return None
+    secret = vault.open(row.old_secret_encrypted, old_secret_place(row.app_id)).decode()
+    return OldSecret(secret, row.old_secret_until)
 
 
 def read_sponsors(connection: Connection, app_id: str) -> frozenset[str]:

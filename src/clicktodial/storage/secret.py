@@ -65,6 +65,11 @@ def secret_place(app_id: str) -> str:
     return f"application/secret/{app_id}"
 
 
+def old_secret_place(app_id: str) -> str:
+    """Where the secret of before the last rotation stands."""
+    return f"application/old_secret/{app_id}"
+
+
 def trunk_password_place(name: str) -> str:
     """Where a trunk's password stands."""
     return f"trunk.password:{name}"

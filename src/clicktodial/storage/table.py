@@ -26,6 +26,8 @@ NAME_CHARACTERS_MAX = 200
 URL_CHARACTERS_MAX = 2048
 DETAIL_CHARACTERS_MAX = 256
 
+# What every application could do before there were capabilities.
+CAPABILITIES = "click-to-dial,recording,messages"
 OPEN_CALL = text("state <> 'ended'")
 PENDING_EVENT = text("delivery_state = 'pending'")
 
@@ -62,6 +64,12 @@ application = Table(
     Column("max_duration_s", Integer),
     Column("created_at", UtcMillis, nullable=False),
     Column("options", Text, nullable=False, server_default="{}"),
+    Column("old_secret_encrypted", LargeBinary),
+    Column("old_secret_until", UtcMillis),
+    Column("capabilities", Text, nullable=False, server_default=CAPABILITIES),
+    Column("allow_list", Text, nullable=False, server_default="[]"),
+    Column("limits", Text, nullable=False, server_default="{}"),
+    Index("application_by_enterprise", "enterprise_id", "app_id"),
 )
 
 application_number = Table(
@@ -69,6 +77,7 @@ application_number = Table(
     metadata,
     Column("app_id", ForeignKey("application.app_id"), primary_key=True),
     Column("e164", String(NUMBER_CHARACTERS_MAX), primary_key=True),
+    Index("application_number_by_number", "e164"),
 )
 
 trunk = Table(

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from random import Random
 from typing import Any, TypeAlias
 
 import pytest
@@ -27,6 +28,7 @@ from tests.api.support import (
 )
 
 from clicktodial.accounts.business import create_business
+from clicktodial.accounts.number import has_number
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -34,11 +36,14 @@ from clicktodial.api.management.api import (
     create_routes,
 )
 from clicktodial.api.management.business import BusinessNeeds
+from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import AccountsSettings, HttpSettings
+from clicktodial.api.request_gate import RequestGate
+from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
@@ -89,19 +94,26 @@ async def create_management(
         login_worker=login_worker,
     )
 
-    def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
+    def create(
+        *, token: str | None = TOKEN, gate: RequestGate | None = None, **changes: Any
+    ) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
+        administration = Administration(engine, SecretVault(bytes(32)), region="CN")
+        numbers = create_number_desks(
+            transactions, administration, NumbersSettings(), region="CN", random=Random(1)
+        )
 
         async def take_up_changes() -> None:
             """The fake applications know no database."""
 
         needs = ManagementNeeds(
+            gate=gate or RequestGate(),
             service=service,
             applications=applications,
-            administration=Administration(engine, SecretVault(bytes(32)), region="CN"),
+            administration=administration,
             history=CallHistory(engine),
             library=AudioLibrary(tmp_path / "audio"),
             monitor=monitor,
@@ -111,12 +123,15 @@ async def create_management(
             default_region="CN",
             transactions=transactions,
             sessions=sessions,
+            numbers=numbers,
             business=BusinessNeeds(
                 business=create_business(
                     transactions,
                     SecretVault(bytes(32)),
                     documents_root=tmp_path / "documents",
                     default_region="CN",
+                    has_numbers=has_number,
+                    further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
                 ),
                 worker=worker,
                 take_up_changes=take_up_changes,

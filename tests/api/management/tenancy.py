@@ -20,6 +20,10 @@ from clicktodial.accounts.business import create_business
 from clicktodial.accounts.contact import Contact
 from clicktodial.accounts.enterprise_change import Modification, NewChange
 from clicktodial.accounts.intention import NewIntention
+from clicktodial.accounts.number import NewNumber, NumberInventory
+from clicktodial.accounts.number_order import NumberOrders
+from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
@@ -180,7 +184,30 @@ def seed_business(management: Management, tenant: Tenant) -> dict[str, str]:
     }
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_business)
+def seed_numbers(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A number that its application shows, also from a pool, and an order that is open."""
+    now, marker = management.utc(), tenant.marker
+    transactions = Transactions(management.engine)
+    inventory = NumberInventory(transactions, region="CN")
+    orders = NumberOrders(transactions, region="CN")
+    handlers = {WorkOrderKind.NUMBER_ORDER: orders}
+    shown, ordered = f"+8610{tenant.app_id}", f"+8620{tenant.app_id}"
+    for number in (shown, ordered):
+        inventory.add(NewNumber(number=number, city=f"City of {marker}"), now)
+    approved = orders.place(OPERATOR_PRINCIPAL, marker, [shown], now)
+    WorkOrders(transactions, handlers).decide(
+        OPERATOR_PRINCIPAL, approved.work_order_id, approved=True, reason=marker, now=now
+    )
+    inventory.assign(OPERATOR_PRINCIPAL, tenant.app_id, shown)
+    pools = NumberPools(transactions, region="CN")
+    pools.put(
+        OPERATOR_PRINCIPAL, tenant.app_id, "sales", numbers=[shown], fallback=[f"By {marker}"]
+    )
+    order = orders.place(OPERATOR_PRINCIPAL, marker, [ordered], now)
+    return {"number": shown, "order_id": order.order_id}
+
+
+SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_business, seed_numbers)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

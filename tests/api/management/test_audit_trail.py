@@ -65,6 +65,20 @@ async def test_change_that_fails_is_told_with_its_problem(management: Management
     ]
 
 
+async def test_change_that_ends_in_a_fault_of_ours_is_told(
+    management: Management, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(management.administration, "remove_trunk", fail)
+    answer = await management.ask("DELETE", "/trunks/main")
+    assert (answer.status, answer.json["code"]) == (500, "internal-error")
+    [entry] = entries(management)
+    assert (entry.operation, entry.outcome) == ("removeTrunk", "internal-error")
+    assert "secret" not in str(entry)
+
+
 async def test_refusal_of_a_read_is_told_and_a_read_is_not(management: Management) -> None:
     finance = management.sessions.log_in(Role.FINANCE, enterprise_id=ENTERPRISE)
     await management.ask("GET", "/trunks", credential=finance)

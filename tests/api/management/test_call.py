@@ -21,6 +21,7 @@ from clicktodial.control.error import LimitReached, NumberNotAuthorized, Overloa
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import CallForecast, ReleaseCondition
 from clicktodial.domain.cause import Side
+from clicktodial.domain.number_pool import NumberPool, Place, PoolNumber
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
 
 
@@ -392,3 +393,65 @@ async def test_call_of_another_is_not_there(
     else:
         assert (operator.status, operator.json["code"]) == (403, "not-permitted")
     assert management.service.ended == set()
+
+
+# Pools
+
+
+POOLS = (
+    NumberPool(
+        "sales",
+        (
+            PoolNumber("+861052680001", Place("Beijing", "Beijing")),
+            PoolNumber("+8675512345678", Place("Shenzhen", "Guangdong")),
+        ),
+        ("Shenzhen",),
+    ),
+)
+WITHOUT_SPONSOR = {name: value for name, value in CALL.items() if name != "sponsor"}
+
+
+async def test_number_of_a_pool_is_chosen_where_no_sponsor_is_named(
+    create_management: CreateManagement,
+) -> None:
+    management = create_management(pools=POOLS)
+    shown = []
+    for more in ({}, {"pool": "sales"}, {"callee_city": "beijing"}):
+        answer = await management.ask(
+            "POST", "/calls", WITHOUT_SPONSOR | more, credential=APPLICATION
+        )
+        assert answer.status == 201
+        shown.append(management.service.begun[-1][1].sponsor)
+    assert [each.e164 for each in shown] == ["+8675512345678"] * 2 + ["+861052680001"]
+    assert shown[0].written == shown[0].e164
+    answer = await management.ask(
+        "POST", "/calls/forecast", WITHOUT_SPONSOR, credential=APPLICATION
+    )
+    assert answer.status == 200
+    assert management.service.forecasted[-1].sponsor.e164 == "+8675512345678"
+
+
+@pytest.mark.parametrize(
+    ("pools", "body", "code", "pointer"),
+    [
+        ((), WITHOUT_SPONSOR, "missing-property", "/sponsor"),
+        ((), WITHOUT_SPONSOR | {"callee_city": "Beijing"}, "missing-property", "/sponsor"),
+        ((), WITHOUT_SPONSOR | {"pool": "sales"}, "invalid-value", "/pool"),
+        (POOLS, WITHOUT_SPONSOR | {"pool": "other"}, "invalid-value", "/pool"),
+        (POOLS, CALL | {"pool": "sales"}, "invalid-value", "/sponsor"),
+        (POOLS, CALL | {"callee_city": "Beijing"}, "invalid-value", "/sponsor"),
+        (POOLS, WITHOUT_SPONSOR | {"callee_city": ""}, "invalid-value", "/callee_city"),
+        ((NumberPool("sales", ()),), WITHOUT_SPONSOR, "invalid-value", "/pool"),
+    ],
+)
+async def test_choice_that_cannot_be_made_says_why(
+    create_management: CreateManagement,
+    pools: tuple[NumberPool, ...],
+    body: dict[str, str],
+    code: str,
+    pointer: str,
+) -> None:
+    management = create_management(pools=pools)
+    answer = await management.ask("POST", "/calls", body, credential=APPLICATION)
+    assert (answer.status, answer.json["code"], answer.json["pointer"]) == (400, code, pointer)
+    assert management.service.begun == []

@@ -19,7 +19,9 @@ from tests.api.support import (
 
 from clicktodial.api.v1.error import REFUSALS, Refused, refused_by
 from clicktodial.control.error import (
+    ApplicationLimitReached,
     CallHasEnded,
+    CapabilityMissing,
     ConditionNotMet,
     ControlError,
     LimitReached,
@@ -230,6 +232,11 @@ SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
     ("503 0000002 Service unavailable", Overloaded),
     ("503 0000002 Service unavailable", StoreError),
     ("503 0000002 Service unavailable: the enterprise's limit of calls is reached", LimitReached),
+    (
+        "503 0000002 Service unavailable: the application's limit is reached",
+        ApplicationLimitReached,
+    ),
+    ("401 0001002 No authorization to invoke operation", CapabilityMissing),
     ("500 0000001 Internal Service Error", lambda: RuntimeError("a secret of ours")),
     ("500 0000001 Internal Service Error", ControlError),
 ]

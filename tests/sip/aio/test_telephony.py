@@ -6,6 +6,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -102,6 +103,25 @@ async def test_leg_through_one_trunk_rings_answers_and_hangs_up() -> None:
         leg.hang_up()
         await phone.events.wait_for(lambda event: isinstance(event, SessionEnded))
         assert len(events.items) == 2
+
+
+async def test_leg_goes_through_the_trunk_of_its_number_first() -> None:
+    async with (
+        open_phone(answer) as first,
+        open_phone(answer) as own,
+        open_telephony(
+            trunk("a", first.endpoint.address), trunk("own", own.endpoint.address, priority=9)
+        ) as telephony,
+    ):
+        events: Log[LegEvent] = Log()
+        leg = telephony.place(replace(PLAN, preferred_trunk="own"), events.add)
+        await events.wait_for(is_answered)
+        assert leg.trunk_name == "own"
+        leg.hang_up()
+        telephony.states.note_silence(trunk("own", own.endpoint.address, priority=9))
+        names = [each.name for each in telephony.select_trunks("+861", "own")]
+        assert names == ["a", "own"]
+        assert telephony.forecast("+861", "own").trunk_name == "a"
 
 
 async def test_hang_up_of_the_party_ends_the_leg() -> None:

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -14,6 +14,7 @@ from litestar.types import HTTPScope
 
 from clicktodial import __version__
 from clicktodial.accounts.session import SessionFinder
+from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
@@ -22,10 +23,13 @@ from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.enterprise import EnterpriseResource
 from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.number import NumberResource
+from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
 from clicktodial.api.management.people import PeopleNeeds, create_people_routes
+from clicktodial.api.management.pool import PoolResource
 from clicktodial.api.management.problem import (
     BASE_PATH,
     DOCS_PATH,
@@ -45,6 +49,7 @@ from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request import peer_address
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
@@ -73,7 +78,9 @@ class ManagementNeeds:
     sessions: SessionFinder
     business: BusinessNeeds
     people: PeopleNeeds
+    numbers: NumberDesks
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
     client_address: Callable[[HTTPScope], str] = peer_address
 
@@ -82,7 +89,9 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
     """Every route below BASE_PATH."""
     routes = create_routes(needs)
     gate = Gate(
-        authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
+        authenticator=Authenticator(
+            needs.applications, needs.sessions, needs.worker, needs.token, needs.gate
+        ),
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
         client_address=needs.client_address,
@@ -100,13 +109,22 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
     region = needs.default_region
     return [
         *CallResource(
-            needs.service, needs.applications, needs.history, library, worker, region=region
+            needs.service,
+            needs.applications,
+            needs.history,
+            library,
+            worker,
+            needs.numbers.chooser,
+            region=region,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(
             administration, needs.transactions, library, worker, region=region
         ).routes(),
         *LimitResource(administration, worker).routes(),
+        *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *PoolResource(needs.numbers.inventory, needs.numbers.pools, worker).routes(),
+        *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
         *IntentionResource(needs.business).routes(),
         *EnterpriseResource(needs.business).routes(),

@@ -10,9 +10,10 @@ from litestar.types import HTTPScope
 
 from clicktodial.accounts.session import TOKEN_PREFIX, SessionFinder
 from clicktodial.api.authentication import HEADER_BYTES_MAX, authenticate
-from clicktodial.api.management.problem import NOT_AUTHENTICATED, Refused
+from clicktodial.api.management.problem import LIMIT_REACHED, NOT_AUTHENTICATED, Refused
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request import find_header
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
@@ -43,8 +44,11 @@ class Authenticator:
         sessions: SessionFinder,
         worker: Worker,
         token: str | None,
+        gate: RequestGate | None = None,
     ) -> None:
-        """Without a `token` nobody bears the management token; the operator's people log in."""
+        """Without a `token` nobody bears the management token; the operator's people log in.
+        `gate` bounds programs."""
+        self._gate = gate or RequestGate()
         self._applications = applications
         self._sessions = sessions
         self._worker = worker
@@ -66,6 +70,7 @@ class Authenticator:
         elif kind == b"basic":
             identity = await self._find_program(scope)
         if identity is not None:
+            self._bound(identity.application)
             return identity
         client = scope.get("client")
         log.warning(
@@ -77,7 +82,7 @@ class Authenticator:
 
     async def _find_program(self, scope: HTTPScope) -> Identity | None:
         application = await authenticate(scope["headers"], self._applications)
-        if application is None:
+        if application is None or not self._gate.allows(application, scope):
             return None
         principal = Principal(
             name=application.app_id,
@@ -85,6 +90,10 @@ class Authenticator:
             enterprise_id=application.enterprise_id,
         )
         return Identity(principal, application=application)
+
+    def _bound(self, application: Application | None) -> None:
+        if application is not None and not self._gate.take(application):
+            raise Refused(LIMIT_REACHED, "the application asks faster than it may")
 
     async def _find_bearer(self, given: bytes, now: datetime) -> Identity | None:
         if len(given) > HEADER_BYTES_MAX:

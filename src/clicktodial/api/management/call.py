@@ -49,6 +49,7 @@ from clicktodial.api.v1.mapping import IDENTIFIER_PATTERN, parse_call_id
 from clicktodial.control.error import CallHasEnded, CallNotFound
 from clicktodial.control.port import Applications
 from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
+from clicktodial.control.sponsor_choice import SponsorChooser
 from clicktodial.domain.application import Application
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId
@@ -58,6 +59,7 @@ from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import audios_of, check_options
 from clicktodial.storage.value import DURATION_S_MAX
 
@@ -72,9 +74,38 @@ class BeginBody(Strict, frozen=True):
 
     caller: Annotated[WrittenNumber, Meta(description="Who is rung first.")]
     callee: Annotated[WrittenNumber, Meta(description="Who is rung then; another number.")]
-    sponsor: Annotated[
-        WrittenNumber, Meta(description="What both see; one that the application may show.")
-    ]
+    sponsor: (
+        Annotated[
+            WrittenNumber,
+            Meta(
+                description="What both see; one that the application may show. Without it one of "
+                "a pool is chosen."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    pool: (
+        Annotated[
+            Identifier,
+            Meta(
+                description="The pool to choose of; by default the only one, or the one named "
+                "`default`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    callee_city: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=CITY_CHARACTERS_MAX,
+                description="Where the callee is, of whose city the number is to be; by default "
+                "what the callee's number says.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     record: Annotated[bool, Meta(description="Whether the conversation is recorded.")] = False
     options: OptionsChange | UnsetType = UNSET
     app_id: _AppId | UnsetType = UNSET
@@ -111,9 +142,11 @@ class CallResource:
         history: CallHistory,
         library: AudioLibrary,
         worker: Worker,
+        chooser: SponsorChooser,
         *,
         region: str,
     ) -> None:
+        self._chooser = chooser
         self._service = service
         self._applications = applications
         self._history = history
@@ -129,7 +162,7 @@ class CallResource:
 
     async def forecast(self, ask: Ask) -> Forecast:
         """POST .../forecast"""
-        application, request = await self._read_request(ask)
+        application, request = await self._read_request(ask, is_trial=True)
         return render_forecast(await self._service.forecast(application, request))
 
     async def list_all(self, ask: Ask) -> CallPage:
@@ -243,7 +276,9 @@ class CallResource:
             # It ended, just now perhaps, or lives on another node.
             return None
 
-    async def _read_request(self, ask: Ask) -> tuple[Application, BeginCall]:
+    async def _read_request(
+        self, ask: Ask, *, is_trial: bool = False
+    ) -> tuple[Application, BeginCall]:
         body = await ask.read(BeginBody)
         app_id = None if isinstance(body.app_id, UnsetType) else body.app_id
         application = await self._named(ask, app_id, MISSING_PROPERTY, "/app_id")
@@ -254,12 +289,39 @@ class CallResource:
         if caller.e164 == callee.e164:
             raise Refused(INVALID_VALUE, "it is the caller's number too", pointer="/callee")
         return application, BeginCall(
-            sponsor=self._parse_number(body.sponsor, "/sponsor"),
+            sponsor=self._sponsor(application, body, callee, is_trial=is_trial),
             caller=caller,
             callee=callee,
             record=body.record,
             options=await self._merge(application, body.options),
         )
+
+    def _sponsor(
+        self, application: Application, body: BeginBody, callee: PhoneNumber, *, is_trial: bool
+    ) -> PhoneNumber:
+        """The number that is asked for, or one of a pool."""
+        pool = None if isinstance(body.pool, UnsetType) else body.pool
+        city = None if isinstance(body.callee_city, UnsetType) else body.callee_city
+        if not isinstance(body.sponsor, UnsetType):
+            if pool is not None or city is not None:
+                raise Refused(INVALID_VALUE, "there is nothing to choose", pointer="/sponsor")
+            return self._parse_number(body.sponsor, "/sponsor")
+        if not application.pools and pool is None:
+            raise Refused(
+                MISSING_PROPERTY,
+                "sponsor is required of an application without pools",
+                pointer="/sponsor",
+            )
+        chosen = self._chooser.choose(
+            application, callee, pool_name=pool, city=city, is_trial=is_trial
+        )
+        if chosen is None:
+            raise Refused(
+                INVALID_VALUE,
+                "the application has no such pool, or the pool has no number",
+                pointer="/pool",
+            )
+        return chosen
 
     async def _merge(
         self, application: Application, change: OptionsChange | UnsetType

@@ -17,6 +17,7 @@ from clicktodial.api.management.problem import (
     INTERNAL_ERROR,
     INVALID_PARAMETER,
     INVALID_VALUE,
+    LIMIT_REACHED,
     MALFORMED_BODY,
     METHOD_NOT_ALLOWED,
     MISSING_PROPERTY,
@@ -44,8 +45,14 @@ _ROLES_BY_SCHEME = {
     "applicationSecret": frozenset({Role.APPLICATION}),
 }
 _OF_ALL = (INVALID_PARAMETER, INTERNAL_ERROR, UNAVAILABLE, OVERLOADED)
-# Of those that are not open to anybody.
-_OF_GUARDED = (NOT_AUTHENTICATED, NOT_PERMITTED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
+# Of those that are not open to anybody; a program may ask too fast for any of them.
+_OF_GUARDED = (
+    NOT_AUTHENTICATED,
+    NOT_PERMITTED,
+    ENTERPRISE_INACTIVE,
+    APPLICATION_DISABLED,
+    LIMIT_REACHED,
+)
 _WITH_BODY = (MALFORMED_BODY, INVALID_VALUE, UNKNOWN_PROPERTY, MISSING_PROPERTY, BODY_TOO_LONG)
 _STATUS_TEXT = {
     400: "The request cannot be read",
@@ -75,7 +82,8 @@ _HEADERS: dict[int, Json] = {
 }
 _DESCRIPTION = """\
 What the Click to Dial v1 API has no words for: calls with options of their own, and what is done \
-with them while they live; trunks, options of applications, limits of enterprises, audio.
+with them while they live; trunks, options of applications, limits of enterprises, \
+applications and their keys, numbers, audio.
 
 People log in and show the token of their session, programs the credential that their \
 application has for v1, and the operator's scripts the management token. Each operation says which \

@@ -17,8 +17,10 @@ from clicktodial.accounts.error import (
 )
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
+    ApplicationLimitReached,
     CallHasEnded,
     CallNotFound,
+    CapabilityMissing,
     ConditionNotMet,
     LimitReached,
     NotConnected,
@@ -253,8 +255,9 @@ OVERLOADED = Problem(
 LIMIT_REACHED = Problem(
     503,
     "limit-reached",
-    "A limit of the enterprise is reached",
-    "Calls at a time or new calls a second; `Retry-After` says when to ask again, in seconds.",
+    "A limit of the enterprise or of the application is reached",
+    "Calls at a time, new calls or requests a second; `Retry-After` says when to ask "
+    "again, in seconds.",
 )
 UNAVAILABLE = Problem(503, "unavailable", "The database does not answer", "`Retry-After` as above.")
 
@@ -300,7 +303,9 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     NotConnected: NOT_CONNECTED,
     NotRecorded: NOT_RECORDED,
     ConditionNotMet: CONDITION_NOT_MET,
+    CapabilityMissing: NOT_PERMITTED,
     LimitReached: LIMIT_REACHED,
+    ApplicationLimitReached: LIMIT_REACHED,
     Overloaded: OVERLOADED,
     AccountError: NOT_PERMITTED,
     TooManyAttempts: TOO_MANY_ATTEMPTS,
@@ -327,6 +332,6 @@ def refused_by(error: Exception) -> Refused | None:
     problem = next((_PROBLEM_BY_ERROR[kind] for kind in kinds if kind in _PROBLEM_BY_ERROR), None)
     if problem is None:
         return None
-    if isinstance(error, Overloaded | LimitReached | TooManyAttempts):
+    if isinstance(error, Overloaded | LimitReached | ApplicationLimitReached | TooManyAttempts):
         return Refused(problem, str(error), retry_after_s=error.retry_after_s)
     return Refused(problem, None if problem in _UNTOLD else str(error))

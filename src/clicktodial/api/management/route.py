@@ -25,6 +25,7 @@ from clicktodial.api.management.problem import (
     BASE_PATH,
     BODY_TOO_LONG,
     ENTERPRISE_INACTIVE,
+    INTERNAL_ERROR,
     NOT_FOUND,
     NOT_PERMITTED,
     PROBLEM_MEDIA_TYPE,
@@ -220,6 +221,12 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
             # Nobody is there to read it.
             log.debug("management.client_disconnected", operation=row.name)
             return Response(b"", status_code=400, media_type="text/plain")
+        except Exception:
+            # A fault of ours, told as such by the framework: what was changed before it is known.
+            if _is_audited(visit):
+                entry = _audit_entry(visit, None, INTERNAL_ERROR.code)
+                await gate.auditor.note(entry, is_bounded=visit.is_anonymous)
+            raise
         _log_done(visit)
         if _is_audited(visit):
             # Whoever is not known is anybody, as often as they like.

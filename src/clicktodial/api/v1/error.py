@@ -10,8 +10,10 @@ import msgspec
 
 from clicktodial.api.response import Headers
 from clicktodial.control.error import (
+    ApplicationLimitReached,
     CallHasEnded,
     CallNotFound,
+    CapabilityMissing,
     ControlError,
     LimitReached,
     NumberNotAuthorized,
@@ -112,7 +114,8 @@ NOT_AUTHORIZED = Refusal(
     401,
     "0001002",
     "No authorization to invoke operation",
-    "The Authorization header is missing or wrong, or APPID is not the application of it.",
+    "The Authorization header is missing or wrong, APPID is not the application of it, the "
+    "request comes from outside its allow-list, or it has not the capability that is asked for.",
 )
 CUSTOMER_STATUS_ABNORMALITY = Refusal(
     403, "0001003", "Customer status abnormality", "The enterprise is suspended or cancelled."
@@ -155,6 +158,13 @@ LIMIT_REACHED = Refusal(
     "The enterprise has as many calls as it may have, or begins them faster than it may; "
     "Retry-After says when to ask again.",
 )
+APPLICATION_LIMIT_REACHED = Refusal(
+    503,
+    "0000002",
+    "Service unavailable: the application's limit is reached",
+    "The application has as many calls as it may have, or begins them or asks faster than it may; "
+    "Retry-After says when to ask again.",
+)
 
 REFUSALS = (
     *MISSING_PROPERTY.values(),
@@ -177,6 +187,7 @@ REFUSALS = (
     INTERNAL_SERVICE_ERROR,
     SERVICE_UNAVAILABLE,
     LIMIT_REACHED,
+    APPLICATION_LIMIT_REACHED,
 )
 
 _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
@@ -184,7 +195,9 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CallNotFound: CALL_ID_ERROR,
     CallHasEnded: OPERATION_ERROR,
     Overloaded: SERVICE_UNAVAILABLE,
+    CapabilityMissing: NOT_AUTHORIZED,
     LimitReached: LIMIT_REACHED,
+    ApplicationLimitReached: APPLICATION_LIMIT_REACHED,
     StoreError: SERVICE_UNAVAILABLE,
 }
 
@@ -197,6 +210,6 @@ def refused_by(error: ControlError | StoreError) -> Refused:
     refusal = _REFUSAL_BY_ERROR.get(type(error))
     if refusal is None:
         raise error
-    if isinstance(error, Overloaded | LimitReached):
+    if isinstance(error, Overloaded | LimitReached | ApplicationLimitReached):
         return Refused(refusal, retry_after_s=error.retry_after_s)
     return Refused(refusal)

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -168,6 +169,10 @@ class _Notification(msgspec.Struct, omit_defaults=True):
 class V1NotificationFormat:
     """Renders status events as clicktodialstatusnotify (click-to-dial-v1 4.2)."""
 
+    def __init__(self, unix_s: Callable[[], float] = time.time) -> None:
+        """`unix_s` tells whether the key of before a rotation still works."""
+        self._unix_s = unix_s
+
     def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
         """The request for one event; raises ValueError where the application wants none."""
         if application.notify_url is None:
@@ -186,7 +191,7 @@ class V1NotificationFormat:
             url=f"{application.notify_url}{NOTIFY_PATH}{event.call_id}",
             headers=(
                 ("Content-Type", "application/json"),
-                ("Authorization", render_basic(application)),
+                ("Authorization", render_basic(application, self._unix_s)),
             ),
             body=msgspec.json.encode(notification),
         )
@@ -202,9 +207,16 @@ def _add_ending(notification: _Notification, event: StatusEvent) -> None:
         notification.recording_id = event.recording_id
 
 
-def render_basic(application: Application) -> str:
-    """The credential by which the platform shows itself to the application: the latter's own."""
-    credential = f"{application.app_id}:{application.secret}".encode()
+def render_basic(application: Application, unix_s: Callable[[], float] = time.time) -> str:
+    """The credential by which the platform shows itself to the application: the latter's own.
+
+    The old key for as long as it works: the new one may not have reached the application's server
+    yet, and whoever has put it there revokes the old one.
+    """
+    secret, old = application.secret, application.old_secret
+    if old is not None and unix_s() < old.until.timestamp():
+        secret = old.secret
+    credential = f"{application.app_id}:{secret}".encode()
     return f"Basic {base64.b64encode(credential).decode()}"
 
 

@@ -18,11 +18,13 @@ from litestar.types import Receive, Scope, Send
 
 from clicktodial.api.authentication import authenticate
 from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
+from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import send_json
 from clicktodial.api.v1.body import BeginBody, BodyT, DownloadBody, ReleaseBody, decode_body
 from clicktodial.api.v1.download import RecordingDownload
 from clicktodial.api.v1.error import (
     ABNORMAL_APPLICATION_STATUS,
+    APPLICATION_LIMIT_REACHED,
     CALL_ID_ERROR,
     CUSTOMER_STATUS_ABNORMALITY,
     INVALID_INPUT_VALUE,
@@ -74,7 +76,9 @@ class Operations:
         download: RecordingDownload,
         body_bytes_max: int,
         default_region: str,
+        gate: RequestGate | None = None,
     ) -> None:
+        self._gate = gate or RequestGate()
         self._service = service
         self._applications = applications
         self._download = download
@@ -118,6 +122,11 @@ class Operations:
         application = await authenticate(scope["headers"], self._applications)
         if application is None:
             raise Refused(NOT_AUTHORIZED)
+        if not self._gate.allows(application, scope):
+            log.warning("api.address_refused", app_id=application.app_id)
+            raise Refused(NOT_AUTHORIZED)
+        if not self._gate.take(application):
+            raise Refused(APPLICATION_LIMIT_REACHED)
         body, too_long = None, None
         try:
             body = decode_body(await read_body(receive, self._body_bytes_max), decoder)

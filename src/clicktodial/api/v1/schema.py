@@ -35,6 +35,7 @@ _ALWAYS = (
     error.METHOD_NOT_ALLOWED,
     error.INTERNAL_SERVICE_ERROR,
     error.SERVICE_UNAVAILABLE,
+    error.APPLICATION_LIMIT_REACHED,
 )
 _BEGIN_REFUSALS = (
     *(error.MISSING_PROPERTY[name] for name in ("APPID", "sponsor", "caller", "callee")),

@@ -100,13 +100,13 @@ class TrunkTelephony:
         self._random = random or random_module.Random()
         self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
 
-    def forecast(self, destination: str) -> TrunkForecast:
+    def forecast(self, destination: str, preferred_trunk: str | None = None) -> TrunkForecast:
         """The trunk that a leg to that number would take now; takes no channel and no token.
 
         Of trunks that share calls by weight it is the heaviest. Whether one that wants SRTP is
         given keys is not known before there is a relay.
         """
-        trunks = order_trunks(self._trunks(), destination, None)
+        trunks = order_trunks(self._trunks(), destination, None, preferred_trunk)
         if not trunks:
             return TrunkForecast(None, obstacle="no trunk carries the number")
         ordered = sorted(trunks, key=self.states.is_resting)
@@ -146,13 +146,15 @@ class TrunkTelephony:
         """What tells the number shown."""
         return self._identities
 
-    def select_trunks(self, destination: str) -> list[Trunk]:
+    def select_trunks(self, destination: str, preferred: str | None = None) -> list[Trunk]:
         """The trunks in the order in which a leg to that number tries them now.
+
+        The preferred one is first, unless it is resting.
 
         Those that are down are left out; where all are, they are tried all the same: a leg that
         may fail is better than one that must.
         """
-        trunks = order_trunks(self._trunks(), destination, self._random)
+        trunks = order_trunks(self._trunks(), destination, self._random, preferred)
         if len(trunks) < 2:
             return trunks
         up = [trunk for trunk in trunks if not self.states.is_down(trunk)]
@@ -220,7 +222,7 @@ class TrunkLeg:
         self._telephony = telephony
         self._plan = plan
         self._on_event = on_event
-        self._untried = telephony.select_trunks(plan.destination)
+        self._untried = telephony.select_trunks(plan.destination, plan.preferred_trunk)
         self._untried.reverse()
         self._attempt: _Attempt | None = None
         self._silence_timer: asyncio.TimerHandle | None = None

@@ -1,0 +1,672 @@
+"""`/numbers` and `/number-orders`: the operator's inventory, and how enterprises get of it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from clicktodial.accounts.number import (
+    NewNumber,
+    NumberDetail,
+    NumberFilter,
+    NumberInventory,
+)
+from clicktodial.accounts.number_import import FILE_BYTES_MAX, ROWS_MAX, import_numbers
+from clicktodial.accounts.number_order import (
+    NUMBERS_PER_ORDER_MAX,
+    NumberOrder,
+    NumberOrders,
+    OrderChannel,
+    OrderState,
+)
+from clicktodial.api.management.application import ENTERPRISE_QUERY, own_or_named_enterprise
+from clicktodial.api.management.name_paging import (
+    NAME_PAGE_PARAMETERS,
+    cut_page,
+    parse_name_cursor,
+)
+from clicktodial.api.management.paging import parse_limit
+from clicktodial.api.management.problem import (
+    ALREADY_EXISTS,
+    BODY_TOO_LONG,
+    CONFLICT,
+    INVALID_PARAMETER,
+    INVALID_VALUE,
+    NOT_FOUND,
+    OVERLOADED,
+    Refused,
+)
+from clicktodial.api.management.route import Ask, Created, Parameter, Route
+from clicktodial.api.management.schema import (
+    Identifier,
+    Instant,
+    Strict,
+    WrittenNumber,
+    given_fields,
+)
+from clicktodial.api.management.worker import Worker
+from clicktodial.api.request import BodyTooLong, read_body
+from clicktodial.domain.principal import Role
+from clicktodial.domain.sponsor_number import NumberKind, NumberState
+from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
+
+_OPERATOR = frozenset({Role.OPERATOR})
+# It tells of all enterprises; account managers, who are bound to some, read free numbers and those
+# of an enterprise.
+_INVENTORY_READERS = frozenset({Role.OPERATOR, Role.REVIEWER, Role.SUPPORT})
+_ORDERING = frozenset({Role.OWNER, Role.DEVELOPER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
+_RELEASING = frozenset({Role.OWNER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
+_READING = _ORDERING | {Role.READER, Role.REVIEWER, Role.SUPPORT}
+# Its rows are held in memory; who has more of them waits.
+IMPORTS_MAX = 1
+
+_City = Annotated[
+    str, Meta(max_length=CITY_CHARACTERS_MAX, description="Compared without case; may be empty.")
+]
+_Trunk = Annotated[
+    Identifier, Meta(description="Calls that show the number try this trunk first; null: none.")
+]
+
+
+class NewNumberBody(Strict, frozen=True):
+    """A number that the operator has; what is not given is found out where it can be."""
+
+    number: WrittenNumber
+    kind: NumberKind | UnsetType = UNSET
+    city: _City = ""
+    region: _City = ""
+    trunk: _Trunk | None = None
+
+
+class NumberChange(Strict, frozen=True):
+    """What changes of a number."""
+
+    city: _City | UnsetType = UNSET
+    region: _City | UnsetType = UNSET
+    trunk: _Trunk | UnsetType | None = UNSET
+
+
+class NumberView(Strict, frozen=True):
+    """A number of the inventory. `until` is when a reservation lapses or a rest is over;
+    `applications` may show it."""
+
+    number: str
+    kind: NumberKind
+    city: str
+    region: str
+    trunk: str | None
+    state: NumberState
+    enterprise_id: str | None
+    order_id: str | None
+    until: Instant | None
+    applications: list[str]
+
+
+class NumberPage(Strict, frozen=True):
+    """A page of numbers, and where the next one begins."""
+
+    numbers: list[NumberView]
+    next: str | None
+
+
+class FreeNumber(Strict, frozen=True):
+    """A number that may be ordered."""
+
+    number: str
+    kind: NumberKind
+    city: str
+    region: str
+
+
+class FreeNumberPage(Strict, frozen=True):
+    """A page of numbers that may be ordered, and where the next one begins."""
+
+    numbers: list[FreeNumber]
+    next: str | None
+
+
+class RefusedRow(Strict, frozen=True):
+    """A row of a file that was not taken; `line` is where it begins, the header's being 1."""
+
+    line: int
+    why: str
+
+
+class NumberImport(Strict, frozen=True):
+    """What became of a file: how many of its rows were taken, and each that was not."""
+
+    added: int
+    refused: list[RefusedRow]
+
+
+class NewOrder(Strict, frozen=True):
+    """Numbers that are wished, all of them or none."""
+
+    numbers: Annotated[list[WrittenNumber], Meta(min_length=1, max_length=NUMBERS_PER_ORDER_MAX)]
+    enterprise_id: (
+        Annotated[
+            Identifier,
+            Meta(description="For whom; required of the operator's people."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class OrderView(Strict, frozen=True):
+    """An order. What is decided of it, by whom and why, its work order tells."""
+
+    order_id: str
+    enterprise_id: str
+    work_order_id: str
+    channel: OrderChannel
+    state: OrderState
+    placed_by: str
+    placed_at: Instant
+    reserved_until: Instant
+    numbers: list[str]
+
+
+class OrderPage(Strict, frozen=True):
+    """A page of orders, and where the next one begins."""
+
+    orders: list[OrderView]
+    next: str | None
+
+
+class NumberResource:
+    """The inventory and the orders."""
+
+    def __init__(self, inventory: NumberInventory, orders: NumberOrders, worker: Worker) -> None:
+        self._inventory = inventory
+        self._orders = orders
+        self._worker = worker
+        self._imports = 0
+
+    # The inventory
+
+    async def list_all(self, ask: Ask) -> NumberPage:
+        """GET of all"""
+        limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
+        which = NumberFilter(
+            state=_choice(ask.query, "state", NumberState),
+            kind=_choice(ask.query, "kind", NumberKind),
+            city=ask.query.get("city"),
+            trunk=ask.query.get("trunk"),
+            enterprise_id=ask.query.get("enterprise_id"),
+        )
+        found = await self._worker.run(
+            lambda: self._inventory.list_numbers(which, ask.now, after=after, limit=limit + 1)
+        )
+        return _render_page(found, limit)
+
+    async def add(self, ask: Ask) -> Created:
+        """POST"""
+        body = await ask.read(NewNumberBody)
+        new = NewNumber(
+            number=body.number,
+            kind=None if isinstance(body.kind, UnsetType) else body.kind,
+            city=body.city,
+            region=body.region,
+            trunk=body.trunk,
+        )
+        detail = await self._worker.run(lambda: self._inventory.add(new, ask.now))
+        # Without the number: the audit log holds none that is whole.
+        return Created(_render(detail), "/numbers")
+
+    async def import_file(self, ask: Ask) -> NumberImport:
+        """POST .../import: a CSV file"""
+        if self._imports >= IMPORTS_MAX:
+            raise Refused(OVERLOADED, "another file is being imported")
+        self._imports += 1
+        try:
+            content = await read_body(ask.receive, FILE_BYTES_MAX)
+            report = await self._worker.run(
+                lambda: import_numbers(self._inventory, content, ask.now)
+            )
+        except BodyTooLong as error:
+            raise Refused(
+                BODY_TOO_LONG,
+                f"a file has at most {FILE_BYTES_MAX} bytes",
+                is_last=not error.is_drained,
+            ) from error
+        finally:
+            self._imports -= 1
+        return NumberImport(
+            added=report.added,
+            refused=[RefusedRow(line=row.line, why=row.why or "") for row in report.refused],
+        )
+
+    async def show(self, ask: Ask) -> NumberView:
+        """GET of one"""
+        number = ask.path["number"]
+        return _render(await self._worker.run(lambda: self._inventory.show(number, ask.now)))
+
+    async def change(self, ask: Ask) -> NumberView:
+        """PATCH"""
+        given = given_fields(await ask.read(NumberChange))
+        has_trunk = given["trunk"] is not None if "trunk" in given else None
+        number = ask.path["number"]
+        detail = await self._worker.run(
+            lambda: self._inventory.describe(number, ask.now, has_trunk=has_trunk, **given)
+        )
+        return _render(detail)
+
+    async def retire(self, ask: Ask) -> NumberView:
+        """POST .../retire"""
+        number = ask.path["number"]
+        return _render(await self._worker.run(lambda: self._inventory.retire(number, ask.now)))
+
+    async def reinstate(self, ask: Ask) -> NumberView:
+        """POST .../reinstate"""
+        number = ask.path["number"]
+        return _render(await self._worker.run(lambda: self._inventory.reinstate(number, ask.now)))
+
+    async def release(self, ask: Ask) -> None:
+        """POST .../release"""
+        number = ask.path["number"]
+        await self._worker.run(lambda: self._inventory.release(ask.principal, number, ask.now))
+
+    async def list_free(self, ask: Ask) -> FreeNumberPage:
+        """GET of those that may be ordered"""
+        limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
+        kind = _choice(ask.query, "kind", NumberKind)
+        found = await self._worker.run(
+            lambda: self._inventory.list_free(
+                ask.now, kind=kind, city=ask.query.get("city"), after=after, limit=limit + 1
+            )
+        )
+        page, following = cut_page(found, limit, _name)
+        return FreeNumberPage(
+            numbers=[
+                FreeNumber(
+                    number=_name(detail),
+                    kind=detail.kind,
+                    city=detail.place.city,
+                    region=detail.place.region,
+                )
+                for detail in page
+            ],
+            next=following,
+        )
+
+    async def list_of_enterprise(self, ask: Ask) -> NumberPage:
+        """GET of an enterprise's"""
+        limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
+        enterprise_id = ask.path["enterprise_id"]
+        found = await self._worker.run(
+            lambda: self._inventory.list_of_enterprise(
+                ask.principal, enterprise_id, ask.now, after=after, limit=limit + 1
+            )
+        )
+        return _render_page(found, limit)
+
+    # Orders
+
+    async def place(self, ask: Ask) -> Created:
+        """POST of an order"""
+        body = await ask.read(NewOrder)
+        enterprise_id = own_or_named_enterprise(ask, body.enterprise_id)
+        order = await self._worker.run(
+            lambda: self._orders.place(ask.principal, enterprise_id, body.numbers, ask.now)
+        )
+        ask.notes.enterprise_id = enterprise_id
+        return Created(_render_order(order), f"/number-orders/{order.order_id}")
+
+    async def list_orders(self, ask: Ask) -> OrderPage:
+        """GET of orders"""
+        limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
+        state = _choice(ask.query, "state", OrderState)
+        found = await self._worker.run(
+            lambda: self._orders.list_orders(
+                ask.principal,
+                enterprise_id=ask.query.get("enterprise_id"),
+                state=state,
+                after=after,
+                limit=limit + 1,
+            )
+        )
+        page, following = cut_page(found, limit, lambda order: order.order_id)
+        return OrderPage(orders=[_render_order(order) for order in page], next=following)
+
+    async def show_order(self, ask: Ask) -> OrderView:
+        """GET of an order"""
+        order_id = ask.path["order_id"]
+        order = await self._worker.run(lambda: self._orders.show(ask.principal, order_id))
+        ask.notes.enterprise_id = order.enterprise_id
+        return _render_order(order)
+
+    async def withdraw(self, ask: Ask) -> OrderView:
+        """POST .../withdraw"""
+        order_id = ask.path["order_id"]
+        order = await self._worker.run(
+            lambda: self._orders.withdraw(ask.principal, order_id, ask.now)
+        )
+        ask.notes.enterprise_id = order.enterprise_id
+        return _render_order(order)
+
+    def routes(self) -> list[Route]:
+        """The rows of this resource."""
+        return [
+            *self._inventory_routes(),
+            *self._number_routes(),
+            *self._choice_routes(),
+            *self._order_routes(),
+        ]
+
+    def _inventory_routes(self) -> list[Route]:
+        return [
+            Route(
+                name="listNumbers",
+                method="GET",
+                path="/numbers",
+                summary="List the inventory of numbers",
+                about="All that the operator has, by number, as they are by now.",
+                roles=_INVENTORY_READERS,
+                handle=self.list_all,
+                answer=NumberPage,
+                answer_example={"numbers": [_NUMBER], "next": None},
+                query=(*NAME_PAGE_PARAMETERS, _STATE, _KIND, _CITY, _TRUNK, ENTERPRISE_QUERY),
+                problems=(INVALID_PARAMETER,),
+                tag=_TAG,
+            ),
+            Route(
+                name="addNumber",
+                method="POST",
+                path="/numbers",
+                summary="Add a number",
+                about="It is free from then on. Its kind follows its numbering plan unless given.",
+                roles=_OPERATOR,
+                handle=self.add,
+                body=NewNumberBody,
+                body_example={"number": "01052680000", "city": "Beijing", "region": "Beijing"},
+                answer=NumberView,
+                answer_example=_NUMBER,
+                status=201,
+                problems=(INVALID_VALUE, NOT_FOUND, ALREADY_EXISTS),
+                tag=_TAG,
+            ),
+            Route(
+                name="importNumbers",
+                method="POST",
+                path="/numbers/import",
+                summary="Add numbers from a file",
+                about="The body is CSV in UTF-8 whose first line names the columns: `number`, and "
+                "perhaps `kind`, `city`, `region`, `trunk`; of at most "
+                f"{FILE_BYTES_MAX} bytes and {ROWS_MAX} rows. Each row is taken or refused for "
+                "itself.",
+                roles=_OPERATOR,
+                handle=self.import_file,
+                media="text/csv",
+                body=bytes,
+                answer=NumberImport,
+                answer_example={
+                    "added": 98,
+                    "refused": [{"line": 7, "why": "it is in the inventory already"}],
+                },
+                problems=(INVALID_VALUE, BODY_TOO_LONG),
+                tag=_TAG,
+            ),
+        ]
+
+    def _number_routes(self) -> list[Route]:
+        return [
+            Route(
+                name="showNumber",
+                method="GET",
+                path="/numbers/{number}",
+                summary="Read a number",
+                about="Whose it is, and which applications may show it.",
+                roles=_INVENTORY_READERS,
+                handle=self.show,
+                answer=NumberView,
+                answer_example=_NUMBER,
+                **_OF_NUMBER,
+            ),
+            Route(
+                name="changeNumber",
+                method="PATCH",
+                path="/numbers/{number}",
+                summary="Change a number",
+                about="Where it is, and the trunk that calls which show it try first.",
+                roles=_OPERATOR,
+                handle=self.change,
+                body=NumberChange,
+                body_example={"trunk": "north"},
+                answer=NumberView,
+                answer_example=_NUMBER,
+                **_OF_NUMBER,
+            ),
+            Route(
+                name="retireNumber",
+                method="POST",
+                path="/numbers/{number}/retire",
+                summary="Retire a number",
+                about="The operator has it no longer. One that is anybody's is released first.",
+                roles=_OPERATOR,
+                handle=self.retire,
+                answer=NumberView,
+                answer_example=_NUMBER | {"state": "retired"},
+                **_MOVE_OF_NUMBER,
+            ),
+            Route(
+                name="reinstateNumber",
+                method="POST",
+                path="/numbers/{number}/reinstate",
+                summary="Reinstate a number",
+                about="The operator has it again; it rests on where its rest is not over.",
+                roles=_OPERATOR,
+                handle=self.reinstate,
+                answer=NumberView,
+                answer_example=_NUMBER,
+                **_MOVE_OF_NUMBER,
+            ),
+            Route(
+                name="releaseNumber",
+                method="POST",
+                path="/numbers/{number}/release",
+                summary="Release a number",
+                about="Its enterprise gives it back: no application may show it from now on, and "
+                "it is nobody's until its rest is over.",
+                roles=_RELEASING,
+                handle=self.release,
+                status=204,
+                **_MOVE_OF_NUMBER,
+            ),
+        ]
+
+    def _choice_routes(self) -> list[Route]:
+        return [
+            Route(
+                name="listFreeNumbers",
+                method="GET",
+                path="/free-numbers",
+                summary="List the numbers that may be ordered",
+                about="By number; of a city and kind, perhaps.",
+                roles=_READING,
+                handle=self.list_free,
+                answer=FreeNumberPage,
+                answer_example={"numbers": [_FREE], "next": None},
+                query=(*NAME_PAGE_PARAMETERS, _KIND, _CITY),
+                problems=(INVALID_PARAMETER,),
+                tag=_TAG,
+            ),
+            Route(
+                name="listEnterpriseNumbers",
+                method="GET",
+                path="/enterprises/{enterprise_id}/numbers",
+                summary="List the numbers of an enterprise",
+                about="Those that are assigned to it, and the applications that may show each.",
+                roles=_READING,
+                handle=self.list_of_enterprise,
+                answer=NumberPage,
+                answer_example={"numbers": [_NUMBER], "next": None},
+                parameters=(
+                    Parameter(
+                        "enterprise_id", "The enterprise.", {"type": "string"}, example="acme"
+                    ),
+                ),
+                query=NAME_PAGE_PARAMETERS,
+                problems=(INVALID_PARAMETER, NOT_FOUND),
+                tag=_TAG,
+            ),
+        ]
+
+    def _order_routes(self) -> list[Route]:
+        return [
+            Route(
+                name="placeNumberOrder",
+                method="POST",
+                path="/number-orders",
+                summary="Order numbers",
+                about="All of them, or none where one is taken already. They are reserved until "
+                "`reserved_until`, and a work order of the kind `number-order` is opened for their "
+                "review; when it is approved they are the enterprise's.",
+                roles=_ORDERING,
+                handle=self.place,
+                body=NewOrder,
+                body_example={"numbers": ["01052680000"]},
+                answer=OrderView,
+                answer_example=_ORDER,
+                status=201,
+                problems=(INVALID_VALUE, NOT_FOUND, CONFLICT),
+                tag=_TAG,
+            ),
+            Route(
+                name="listNumberOrders",
+                method="GET",
+                path="/number-orders",
+                summary="List orders of numbers",
+                about="Those that whoever asks may see, the oldest first.",
+                roles=_READING,
+                handle=self.list_orders,
+                answer=OrderPage,
+                answer_example={"orders": [_ORDER], "next": None},
+                query=(*NAME_PAGE_PARAMETERS, _ORDER_STATE, ENTERPRISE_QUERY),
+                problems=(INVALID_PARAMETER, NOT_FOUND),
+                tag=_TAG,
+            ),
+            Route(
+                name="showNumberOrder",
+                method="GET",
+                path="/number-orders/{order_id}",
+                summary="Read an order of numbers",
+                about="With its numbers, and the work order that reviews it.",
+                roles=_READING,
+                handle=self.show_order,
+                answer=OrderView,
+                answer_example=_ORDER,
+                parameters=(_ORDER_ID,),
+                problems=(NOT_FOUND,),
+                tag=_TAG,
+            ),
+            Route(
+                name="withdrawNumberOrder",
+                method="POST",
+                path="/number-orders/{order_id}/withdraw",
+                summary="Withdraw an order of numbers",
+                about="While it is open; its numbers are free again.",
+                roles=_ORDERING,
+                handle=self.withdraw,
+                answer=OrderView,
+                answer_example=_ORDER | {"state": "withdrawn"},
+                parameters=(_ORDER_ID,),
+                problems=(NOT_FOUND, CONFLICT),
+                tag=_TAG,
+            ),
+        ]
+
+
+def _choice(query: dict[str, str], name: str, kind: Any) -> Any:
+    """The value of an enumeration, or None. Raises Refused."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise Refused(INVALID_PARAMETER, f"{name} is one of {', '.join(kind)}") from error
+
+
+def _name(detail: NumberDetail) -> str:
+    return detail.number.e164
+
+
+def _render_page(found: list[NumberDetail], limit: int) -> NumberPage:
+    page, following = cut_page(found, limit, _name)
+    return NumberPage(numbers=[_render(detail) for detail in page], next=following)
+
+
+def _render(detail: NumberDetail) -> NumberView:
+    number = detail.number
+    return NumberView(
+        number=number.e164,
+        kind=detail.kind,
+        city=detail.place.city,
+        region=detail.place.region,
+        trunk=detail.trunk,
+        state=number.state,
+        enterprise_id=number.enterprise_id,
+        order_id=number.order_id,
+        until=number.until,
+        applications=list(detail.applications),
+    )
+
+
+def _render_order(order: NumberOrder) -> OrderView:
+    return OrderView(
+        order_id=order.order_id,
+        enterprise_id=order.enterprise_id,
+        work_order_id=order.work_order_id,
+        channel=order.channel,
+        state=order.state,
+        placed_by=order.placed_by,
+        placed_at=order.placed_at,
+        reserved_until=order.reserved_until,
+        numbers=list(order.numbers),
+    )
+
+
+def _enumeration(kind: Any) -> dict[str, Any]:
+    return {"type": "string", "enum": [each.value for each in kind]}
+
+
+_TAG = "Numbers"
+_STATE = Parameter("state", "In that state by now.", _enumeration(NumberState))
+_KIND = Parameter("kind", "Of that kind.", _enumeration(NumberKind))
+_ORDER_STATE = Parameter("state", "In that state.", _enumeration(OrderState))
+_CITY = Parameter("city", "Of that city.", {"type": "string", "maxLength": CITY_CHARACTERS_MAX})
+_TRUNK = Parameter("trunk", "Of that trunk.", {"type": "string", "maxLength": 64})
+NUMBER = Parameter(
+    "number", "A number, as people write it.", {"type": "string"}, "01052680000", is_number=True
+)
+_ORDER_ID = Parameter(
+    "order_id", "The order.", {"type": "string"}, "019a3f6e8b5c7d2e9f00112233445566"
+)
+_OF_NUMBER: dict[str, Any] = {
+    "tag": _TAG,
+    "parameters": (NUMBER,),
+    "problems": (NOT_FOUND, INVALID_VALUE),
+}
+_MOVE_OF_NUMBER: dict[str, Any] = _OF_NUMBER | {
+    "problems": (NOT_FOUND, INVALID_VALUE, CONFLICT),
+}
+_FREE = {"number": "+861052680000", "kind": "fixed", "city": "Beijing", "region": "Beijing"}
+_NUMBER: dict[str, Any] = _FREE | {
+    "trunk": "north",
+    "state": "free",
+    "enterprise_id": None,
+    "order_id": None,
+    "until": None,
+    "applications": [],
+}
+_ORDER: dict[str, Any] = {
+    "order_id": "019a3f6e8b5c7d2e9f00112233445566",
+    "enterprise_id": "acme",
+    "work_order_id": "019a3f6e8b5c7d2e9f00112233445567",
+    "channel": "online",
+    "state": "open",
+    "placed_by": "019a3f6e8b5c7d2e9f00112233445568",
+    "placed_at": datetime.fromisoformat("2026-03-04T05:06:07+00:00"),
+    "reserved_until": datetime.fromisoformat("2026-03-09T05:06:07+00:00"),
+    "numbers": ["+861052680000"],
+}
