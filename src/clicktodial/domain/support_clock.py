@@ -6,6 +6,7 @@ served in business hours), 1 while it runs, and in a critical period, for what i
 when that will be reached.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -123,5 +124,5 @@ class Timetable:
         """The time between the two, cut where a critical period begins or ends."""
         edges = {edge for period in self.periods for edge in (period.from_at, period.until_at)}
         cuts = [since, *sorted(edge for edge in edges if since < edge < until), until]
-        for begin, end in zip(cuts, cuts[1:], strict=False):
+        for begin, end in itertools.pairwise(cuts):
             yield begin, end, self.is_critical(begin)
