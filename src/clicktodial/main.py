@@ -18,10 +18,9 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
-from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
@@ -43,7 +42,6 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
-from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
 from clicktodial.messaging.smtp_mailer import SmtpMailer
@@ -219,9 +217,17 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             return not service.is_stopping
 
         transactions = Transactions(database.engine)
-        outbox = MailOutbox(transactions)
+        login_worker = Worker()
+        stack.push_async_callback(login_worker.close)
+        people = create_people_needs(
+            transactions,
+            vault,
+            settings.accounts,
+            region=settings.calls.default_region,
+            login_worker=login_worker,
+        )
         mailer = create_mailer(settings.mail, clock.utc)
-        _own_task(stack, MailSender(outbox, mailer, clock.utc).run())
+        _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -237,8 +243,9 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
-            sessions=NullSessions(),
-            audit_log=AuditLog(transactions),
+            transactions=transactions,
+            sessions=people.sessions,
+            people=people,
         )
         server = HttpServer(
             create_http_app(
