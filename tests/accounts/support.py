@@ -62,7 +62,7 @@ def add_people(engine: Engine) -> None:
         for who in (OLGA, RAY, BEA, SUE, NORA, SAM, REVIEWER):
             connection.execute(
                 insert(person).values(
-                    id=f"id-of-{who.name}", account=who.name, email=f"{who.name}@example.com",
+                    id=who.name, account=f"{who.name}.account", email=f"{who.name}@example.com",
                     enterprise_id=who.enterprise_id, roles=",".join(who.roles), regions="",
                     state="active", password_hash="", is_totp_on=False, totp_step=0,
                     created_at=NINE,

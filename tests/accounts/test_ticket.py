@@ -37,6 +37,7 @@ from clicktodial.accounts.ticket import (
     Tickets,
 )
 from clicktodial.accounts.ticket_store import PLATFORM, TicketContact
+from clicktodial.domain.call import EndStage
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.roster import Line, Span
 from clicktodial.domain.ticket import (
@@ -88,7 +89,7 @@ def add_call(engine: Engine, call_id: str, enterprise_id: str) -> None:
                 sponsor_e164="+861052680000", sponsor_written="1", caller_written="2",
                 caller_e164="+8613912345673", callee_e164="+8613810268653", callee_written="3",
                 begun_at=NINE, ended_at=NINE, duration_s=0, event_count=2, reason="CalleeBusy",
-                ended_by="callee", stage="callee",
+                ended_by="callee", stage=EndStage.CALLING_CALLEE,
             )
         )  # fmt: skip
 
@@ -106,7 +107,7 @@ def test_a_ticket_s_whole_life(tickets: Tickets, engine: Engine) -> None:
     ticket_id = tickets.open(OLGA, new_ticket(), NINE)
     assert [to for to, _ in mails(engine)] == [DESK]
     tickets.assign(SUE, ticket_id, queue=TicketQueue.SUPPORT, assignee="sue", now=after(1))
-    tickets.write(SUE, ticket_id, "A trunk is ill", after(2), is_internal=True)
+    tickets.note(SUE, ticket_id, "A trunk is ill", after(2))
     clear_mails(engine)
     tickets.write(SUE, ticket_id, "Since when?", after(3), is_question=True)
     tickets.write(RAY, ticket_id, "Since nine.", after(60))
@@ -331,7 +332,7 @@ def test_hotline_ticket_has_a_sealed_contact_who_gets_mail(
         TicketContact(name="x", email="x"),
     ):
         with pytest.raises(ValueInvalid):
-            tickets.open(SUE, new_ticket(contact=wrong), NINE)
+            tickets.open(SUE, new_ticket(channel=hotline.channel, contact=wrong), NINE)
 
 
 def test_call_of_the_enterprise_is_shown_to_staff_and_noted_when_whole(
@@ -372,9 +373,17 @@ def test_everybody_sees_their_own(tickets: Tickets) -> None:
         for ticket_id in {ours, theirs} - seen:
             with pytest.raises(NotFound):
                 tickets.show(principal, ticket_id)
-    for principal, enterprise_id in ((OLGA, "brave"), (NORA, "brave"), (SUE, "nobody")):
+    called = TicketChannel.HOTLINE_10086_8
+    for principal, changes in (
+        (OLGA, {"enterprise_id": "brave"}),
+        (NORA, {"enterprise_id": "brave", "channel": called}),
+        (SUE, {"enterprise_id": "nobody", "channel": called}),
+    ):
         with pytest.raises(NotFound):
-            tickets.open(principal, new_ticket(enterprise_id=enterprise_id), NINE)
+            tickets.open(principal, new_ticket(**changes), NINE)
+        which = TicketFilter(enterprise_id=changes["enterprise_id"])
+        with pytest.raises(NotFound):
+            tickets.list_tickets(principal, which)
 
 
 ASKS: dict[str, Callable[[Tickets, Principal, str], Any]] = {
@@ -388,8 +397,7 @@ ASKS: dict[str, Callable[[Tickets, Principal, str], Any]] = {
         p, i, level=TicketLevel.OPERATOR, reason="x", now=after(1)
     ),
     "resolve": lambda t, p, i: t.resolve(p, i, "x", after(1)),
-    "note": lambda t, p, i: t.write(p, i, "x", after(1), is_internal=True),
-    "ask": lambda t, p, i: t.write(p, i, "x", after(1), is_question=True),
+    "note": lambda t, p, i: t.note(p, i, "x", after(1)),
 }
 
 
@@ -408,17 +416,24 @@ def test_what_is_support_s_is_refused_to_others(tickets: Tickets, ask: str) -> N
 def test_account_manager_opens_for_their_customers(tickets: Tickets) -> None:
     manager = new_ticket(channel=TicketChannel.ACCOUNT_MANAGER)
     ticket_id = tickets.open(NORA, manager, NINE)
-    tickets.write(NORA, ticket_id, "They called me.", after(1), is_internal=True)
-    for refused in (
+    tickets.note(NORA, ticket_id, "They called me.", after(1))
+    refusals: list[Callable[[], Any]] = [
         lambda: tickets.write(NORA, ticket_id, "x", after(1)),
         lambda: tickets.reopen(NORA, ticket_id, "x", after(1)),
         lambda: tickets.close(NORA, ticket_id, after(1)),
         lambda: tickets.rate(NORA, ticket_id, satisfaction=5, text="", now=after(1)),
-    ):
+    ]
+    for refused in refusals:
         with pytest.raises(NotPermitted):
             refused()
     with pytest.raises(ValueInvalid):
         tickets.open(OLGA, manager, NINE)
+    with pytest.raises(ValueInvalid):
+        tickets.open(SUE, new_ticket(), NINE)
+    with pytest.raises(ValueInvalid):
+        tickets.open(OLGA, new_ticket(contact=TicketContact(name="x")), NINE)
+    with pytest.raises(ValueInvalid):
+        tickets.write(OLGA, ticket_id, "x", after(1), is_question=True)
 
 
 def test_assignee_is_one_of_the_operator_s(tickets: Tickets) -> None:
@@ -427,6 +442,11 @@ def test_assignee_is_one_of_the_operator_s(tickets: Tickets) -> None:
         with pytest.raises(ValueInvalid):
             tickets.assign(SUE, ticket_id, queue=TicketQueue.SUPPORT, assignee=wrong, now=after(1))
     tickets.assign(SUE, ticket_id, queue=TicketQueue.SECOND_LINE, assignee=None, now=after(1))
+    for name in ("nora.account", "nora@example.com", "nora"):
+        file = tickets.assign(
+            SUE, ticket_id, queue=TicketQueue.SUPPORT, assignee=name, now=after(1)
+        )
+        assert file.ticket.assignee == "nora"
     tickets.assign(
         OPERATOR, ticket_id, queue=TicketQueue.SUPPORT, assignee="operator", now=after(1)
     )
@@ -464,6 +484,7 @@ def test_filters_and_pages(tickets: Tickets) -> None:
     assert found(states=frozenset({TicketState.ESCALATED})) == found(is_late=True) == [made[0]]
     assert found(is_late=False) == made[:0:-1]
     assert found(enterprise_id="brave") == []
+    assert found(enterprise_id="acme") == found()
     page = tickets.list_tickets(SUE, TicketFilter(), limit=2, before=made[2])
     assert [each.ticket_id for each in page] == [made[1], made[0]]
     assert TICKETS_PAGE_MAX == 100
@@ -513,8 +534,9 @@ def test_refused_step_leaves_no_trace(tickets: Tickets, engine: Engine) -> None:
 
 def test_contact_of_one_ticket_cannot_stand_in_another(tickets: Tickets, engine: Engine) -> None:
     contact = TicketContact(name="Li Wei")
-    first = tickets.open(SUE, new_ticket(contact=contact), NINE)
-    second = tickets.open(SUE, new_ticket(contact=contact), NINE)
+    hotline = new_ticket(channel=TicketChannel.HOTLINE_4001100868, contact=contact)
+    first = tickets.open(SUE, hotline, NINE)
+    second = tickets.open(SUE, hotline, NINE)
     with engine.begin() as connection:
         sealed = connection.execute(
             select(ticket.c.contact_encrypted).where(ticket.c.id == first)

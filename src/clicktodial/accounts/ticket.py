@@ -23,7 +23,7 @@ from clicktodial.accounts.ticket_store import (
     TicketStore,
     TicketSummary,
     find_due_tickets,
-    is_staff_person,
+    find_staff,
     summary_of,
     to_stored,
 )
@@ -119,8 +119,10 @@ class Tickets:
     def open(self, principal: Principal, new: NewTicket, now: datetime) -> str:
         """A new ticket; returns its identifier. A customer's comes through the portal."""
         is_staff = _is_staff(principal)
-        if not is_staff and (new.channel is not TicketChannel.PORTAL or new.contact is not None):
-            raise ValueInvalid("a customer's ticket comes through the portal, from themselves")
+        if is_staff == (new.channel is TicketChannel.PORTAL):
+            raise ValueInvalid("through the portal come customers themselves, and only they")
+        if not is_staff and new.contact is not None:
+            raise ValueInvalid("a customer's ticket has no other contact than who opens it")
         contact = None if new.contact is None else self._check_contact(new.contact)
         step = Step(action=TicketAction.OPEN, at=to_stored(now), priority=new.priority)
         entry = Entry(step=step, by=principal.name, is_staff=is_staff, text=check_text(new.text))
@@ -174,6 +176,8 @@ class Tickets:
             query = query.where(_columns.id < before)
         query = query.order_by(_columns.id.desc()).limit(min(limit, TICKETS_PAGE_MAX))
         with self._transactions.read() as connection:
+            if which.enterprise_id is not None:
+                require_visible(connection, principal, which.enterprise_id)
             return [summary_of(row) for row in connection.execute(query)]
 
     def show(self, principal: Principal, ticket_id: str) -> TicketView:
@@ -210,28 +214,32 @@ class Tickets:
         text: str,
         now: datetime,
         *,
-        is_internal: bool = False,
         is_question: bool = False,
     ) -> TicketFile:
-        """A message. A customer's reopens what is resolved; support's may be a question, for
-        whose answer the ticket waits, or stay within support."""
+        """A message to the other side. A customer's reopens what is resolved; support's may be
+        a question, for whose answer the ticket waits."""
         text = check_text(text)
         is_staff = _is_staff(principal)
-        if not is_staff and (is_internal or is_question):
-            raise NotPermitted("that is for support")
-        if not is_internal and is_staff:
+        if is_staff:
             _require_worker(principal)
+        elif is_question:
+            raise ValueInvalid("it is support who waits for answers")
 
         def create_step(file: TicketFile) -> Step:
             action = TicketAction.ASK if is_question else TicketAction.REPLY
-            if is_internal:
-                action = TicketAction.NOTE
-            elif not is_staff:
+            if not is_staff:
                 is_resolved = file.ticket.state is TicketState.RESOLVED
                 action = TicketAction.REOPEN if is_resolved else TicketAction.WRITE
             return Step(action=action, at=to_stored(now))
 
         return self._change(principal, ticket_id, create_step, text, now)
+
+    def note(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+        """A note that stays among the operator's people."""
+        if not _is_staff(principal):
+            raise NotPermitted("notes are of the operator's people")
+        step = Step(action=TicketAction.NOTE, at=to_stored(now))
+        return self._do(principal, ticket_id, step, check_text(text))
 
     def assign(
         self,
@@ -244,16 +252,14 @@ class Tickets:
     ) -> TicketFile:
         """Give it to a queue, or to somebody of it in person."""
         _require_worker(principal)
-        with self._transactions.read() as connection:
-            is_known = assignee in (None, principal.name) or is_staff_person(connection, assignee)
-        if not is_known:
-            raise ValueInvalid("the assignee is none of the operator's people")
-        return self._do(
-            principal,
-            ticket_id,
-            Step(action=TicketAction.ASSIGN, at=to_stored(now), queue=queue, assignee=assignee),
-            "",
-        )
+        if assignee is not None and assignee != principal.name:
+            with self._transactions.read() as connection:
+                found = find_staff(connection, assignee)
+            if found is None:
+                raise ValueInvalid("the assignee is none of the operator's people")
+            assignee = found
+        step = Step(action=TicketAction.ASSIGN, at=to_stored(now), queue=queue, assignee=assignee)
+        return self._do(principal, ticket_id, step, "")
 
     def prioritize(
         self,

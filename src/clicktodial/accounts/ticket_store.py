@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import uuid_utils
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from clicktodial.accounts.person import PersonState, is_named
 from clicktodial.accounts.roster import read_timetable
+from clicktodial.config import SupportSettings
 from clicktodial.domain.support_clock import BusinessHours, Timetable
 from clicktodial.domain.ticket import (
     Due,
@@ -49,6 +52,24 @@ class SupportPolicy:
     patience: Patience
     desk_email: str
     operator_email: str
+
+    @classmethod
+    def from_settings(cls, settings: SupportSettings) -> "SupportPolicy":
+        """Of settings that were checked."""
+        return cls(
+            hours=BusinessHours(
+                zone=ZoneInfo(settings.time_zone),
+                opens=time.fromisoformat(settings.opens),
+                closes=time.fromisoformat(settings.closes),
+                holidays=frozenset(map(date.fromisoformat, settings.holidays)),
+            ),
+            patience=Patience(
+                waiting=timedelta(days=settings.wait_days),
+                resolved=timedelta(days=settings.reopen_days),
+            ),
+            desk_email=settings.desk_email,
+            operator_email=settings.operator_email,
+        )
 
 
 class TicketContact(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,18 +276,22 @@ def find_due_tickets(connection: Connection, now: datetime, limit: int) -> list[
     return list(connection.scalars(query.order_by(_columns.due_at).limit(limit)))
 
 
-def find_email(connection: Connection, name: str) -> str | None:
-    """Where that person gets mail; None for nobody known."""
-    query = select(person.c.email).where(or_(person.c.id == name, person.c.account == name))
+def find_email(connection: Connection, person_id: str) -> str | None:
+    """Where that person gets mail; None for nobody who is there."""
+    query = select(person.c.email).where(
+        person.c.id == person_id, person.c.state == PersonState.ACTIVE
+    )
     return connection.scalar(query)
 
 
-def is_staff_person(connection: Connection, name: str) -> bool:
-    """Whether that is one of the operator's people."""
+def find_staff(connection: Connection, name: str) -> str | None:
+    """The identifier of one of the operator's people, by that, by account or by email."""
     query = select(person.c.id).where(
-        or_(person.c.id == name, person.c.account == name), person.c.enterprise_id.is_(None)
+        (person.c.id == name) | is_named(name),
+        person.c.enterprise_id.is_(None),
+        person.c.state == PersonState.ACTIVE,
     )
-    return connection.scalar(query) is not None
+    return connection.scalar(query)
 
 
 def _insert_step(connection: Connection, ticket_id: str, seq: int, entry: Entry) -> None:

@@ -33,8 +33,9 @@ from clicktodial.api.management.api import (
 )
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
+from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import AccountsSettings, HttpSettings
+from clicktodial.config import AccountsSettings, HttpSettings, SupportSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
@@ -104,6 +105,9 @@ async def create_management(
             transactions=transactions,
             sessions=sessions,
             people=people,
+            support=create_support_needs(
+                transactions, SecretVault(bytes(32)), SupportSettings(), region="CN"
+            ),
         )
 
         async def is_ready() -> bool:
@@ -137,6 +141,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            support=needs.support,
         )
 
     yield create

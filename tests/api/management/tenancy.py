@@ -15,8 +15,10 @@ from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
 
 from clicktodial.accounts.audit import AuditEntry
+from clicktodial.accounts.ticket import NewTicket
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.domain.ticket import TicketCategory, TicketChannel
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
 
@@ -117,7 +119,25 @@ def seed_people(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people)
+def seed_ticket(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A ticket of its owner's about its call."""
+    owner = Principal(
+        name=f"owner-{tenant.marker}",
+        roles=frozenset({Role.OWNER}),
+        enterprise_id=tenant.marker,
+    )
+    new = NewTicket(
+        enterprise_id=tenant.marker,
+        subject=f"Of {tenant.marker}",
+        text=f"No calls of {tenant.marker}",
+        channel=TicketChannel.PORTAL,
+        category=TicketCategory.FAULT,
+        call_id=tenant.ids["call_id"],
+    )
+    return {"ticket_id": management.support.tickets.open(owner, new, management.utc())}
+
+
+SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_ticket)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

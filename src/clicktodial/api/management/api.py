@@ -35,6 +35,7 @@ from clicktodial.api.management.route import (
     create_route_handlers,
     render_refused,
 )
+from clicktodial.api.management.support import SupportNeeds, create_support_routes
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
@@ -65,6 +66,7 @@ class ManagementNeeds:
     transactions: Transactions
     sessions: SessionFinder
     people: PeopleNeeds
+    support: SupportNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -98,6 +100,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),
+        *create_support_routes(needs.support, worker),
     ]
 
 
