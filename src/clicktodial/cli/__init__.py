@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 import clicktodial
-from clicktodial.cli import application, audio, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli import (
+    application,
+    audio,
+    call,
+    config,
+    enterprise,
+    recording,
+    roster,
+    sandbox,
+    ticket,
+    trunk,
+)
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import tell
@@ -32,6 +43,8 @@ app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
 app.add_typer(call.events_app, name="events")
+app.add_typer(ticket.app, name="ticket")
+app.add_typer(roster.app, name="roster")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
 
