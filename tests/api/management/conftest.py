@@ -11,6 +11,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeSessions,
     Management,
@@ -89,6 +90,7 @@ async def create_management(
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -108,6 +110,7 @@ async def create_management(
             support=create_support_needs(
                 transactions, SecretVault(bytes(32)), SupportSettings(), region="CN"
             ),
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -141,6 +144,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            clock,
             support=needs.support,
         )
 

@@ -150,6 +150,21 @@ class ManagementConformance:
         return None
 
 
+class Clock:
+    """The machine's, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped_at: datetime | None = None
+
+    def stop(self) -> None:
+        """It is now, from now on."""
+        self._stopped_at = datetime.now(UTC)
+
+    def utc(self) -> datetime:
+        """The time."""
+        return self._stopped_at or datetime.now(UTC)
+
+
 @dataclass
 class Management:
     """The application and what stands behind it."""
@@ -165,12 +180,13 @@ class Management:
     sessions: FakeSessions
     people: PeopleNeeds
     routes: list[Route]
+    clock: Clock
     calls: int = field(default=0)
     support: SupportNeeds = field(kw_only=True)
 
     def utc(self) -> datetime:
-        """Now."""
-        return datetime.now(UTC)
+        """What the platform takes for now."""
+        return self.clock.utc()
 
     @property
     def audit_log(self) -> AuditLog:
