@@ -326,6 +326,11 @@ def test_hotline_ticket_has_a_sealed_contact_who_gets_mail(
     clear_mails(engine)
     tickets.write(SUE, ticket_id, "Hello", after(1))
     assert [to for to, _ in mails(engine)] == ["li@example.com"]
+    nobody = new_ticket(channel=TicketChannel.HOTLINE_10086_8, contact=TicketContact(name="Li"))
+    ticket_id = tickets.open(SUE, nobody, NINE)
+    clear_mails(engine)
+    tickets.write(SUE, ticket_id, "Hello", after(1))
+    assert [to for to, _ in mails(engine)] == ["olga@example.com"]  # the owner
     for wrong in (
         TicketContact(name="", phone=None),
         TicketContact(name="x", phone="12"),

@@ -14,11 +14,16 @@ from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.roster import Line, Shift, Span, find_gaps, find_overlaps
 from clicktodial.domain.support_clock import BusinessHours, CriticalPeriod, Timetable
-from clicktodial.domain.ticket import GOALS, TicketPriority, TicketState
+from clicktodial.domain.ticket import GOALS, TicketPriority
 from clicktodial.messaging.mail import queue_mail
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.secret import SecretVault
-from clicktodial.storage.ticket_table import critical_period, roster_shift, ticket
+from clicktodial.storage.ticket_table import (
+    OPEN_TICKET,
+    critical_period,
+    roster_shift,
+    ticket,
+)
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_name
 
@@ -262,11 +267,8 @@ def shift_place(shift_id: str) -> str:
 
 def _wake_clocks(connection: Connection, now: datetime) -> None:
     """Have the tickets that a period hurries looked at anew: their deadlines moved."""
-    done = [TicketState.RESOLVED.value, TicketState.CLOSED.value]
     connection.execute(
-        update(ticket)
-        .where(ticket.c.state.not_in(done), ticket.c.priority.in_(_HURRIED))
-        .values(due_at=now)
+        update(ticket).where(OPEN_TICKET, ticket.c.priority.in_(_HURRIED)).values(due_at=now)
     )
 
 

@@ -31,7 +31,6 @@ from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import CUSTOMER_ROLES, Principal, Role
 from clicktodial.domain.ticket import (
-    OPEN_STATES,
     SATISFACTION_MAX,
     Step,
     TicketAction,
@@ -47,7 +46,7 @@ from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInv
 from clicktodial.storage.history import CallRecord, read_call
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.table import NAME_CHARACTERS_MAX
-from clicktodial.storage.ticket_table import ticket
+from clicktodial.storage.ticket_table import OPEN_TICKET, ticket
 from clicktodial.storage.transaction import Transactions
 
 # A mail holds 16,384; a letter of four pages.
@@ -361,7 +360,7 @@ class Tickets:
         late = _columns.is_response_late | _columns.is_resolution_late
         query = (
             select(_columns.priority, late.label("is_late"), func.count().label("count"))
-            .where(_columns.state.in_(sorted(OPEN_STATES)))
+            .where(OPEN_TICKET)
             .group_by(_columns.priority, late)
         )
         opened = dict.fromkeys((each.value for each in TicketPriority), 0)
@@ -455,7 +454,7 @@ def _check_subject(subject: str) -> str:
 def _check_room(connection: Connection, enterprise_id: str) -> None:
     some = (
         select(_columns.id)
-        .where(_columns.enterprise_id == enterprise_id, _columns.state.in_(sorted(OPEN_STATES)))
+        .where(_columns.enterprise_id == enterprise_id, OPEN_TICKET)
         .limit(OPEN_PER_ENTERPRISE_MAX)
     )
     count = connection.scalar(select(func.count()).select_from(some.subquery())) or 0

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from clicktodial.accounts.person import active_people_with
 from clicktodial.accounts.roster import find_on_call
 from clicktodial.accounts.ticket_store import KeptStep, SupportPolicy, TicketFile, find_email
+from clicktodial.domain.principal import Role
 from clicktodial.domain.roster import Line
 from clicktodial.domain.ticket import (
     RESPONSES,
@@ -62,12 +64,9 @@ class TicketMailer:
     def _tell_customer(
         self, connection: Connection, file: TicketFile, kept: KeptStep, now: datetime
     ) -> None:
-        to = None if file.was_opened_by_staff else find_email(connection, file.opened_by)
-        if to is None and file.contact is not None:
-            to = file.contact.email
-        if to is not None:
-            words = _words_for_customer(file, kept)
-            self._queue(connection, file, [to], f"{words}\n\n{kept.text}".strip(), now)
+        words = _words_for_customer(file, kept)
+        recipients = _customers(connection, file)
+        self._queue(connection, file, recipients, f"{words}\n\n{kept.text}".strip(), now)
 
     def _tell_support(
         self, connection: Connection, file: TicketFile, kept: KeptStep, now: datetime
@@ -117,6 +116,19 @@ class TicketMailer:
         subject = f"Ticket {file.ticket_id}: {file.subject}"[:SUBJECT_CHARACTERS_MAX]
         for to in dict.fromkeys(recipients):
             queue_mail(connection, to=to, subject=subject, text=text, now=now)
+
+
+def _customers(connection: Connection, file: TicketFile) -> list[str]:
+    """Whoever opened it, or called; where they cannot be written to, the enterprise's owners."""
+    to = None if file.was_opened_by_staff else find_email(connection, file.opened_by)
+    if to is None and file.contact is not None:
+        to = file.contact.email
+    if to is not None:
+        return [to]
+    owners = active_people_with(
+        connection, enterprise_id=file.enterprise_id, roles=frozenset({Role.OWNER})
+    )
+    return [owner.email for owner in owners]
 
 
 _ACTION_WORDS = {
