@@ -35,7 +35,7 @@ def actions(detail: dict[str, Any]) -> list[str]:
     return [each["action"] for each in detail["history"]]
 
 
-async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once_by_two(
+async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once(
     tmp_path: Path,
 ) -> None:
     shared = {
@@ -61,7 +61,8 @@ async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once_by_two(
         opened_at = datetime.now(UTC) - timedelta(minutes=31)
         ticket_id = support.tickets.open(OWNER, new, opened_at)
     try:
-        await asyncio.gather(*(asyncio.to_thread(node.start) for node in nodes))
+        for node in nodes:
+            await asyncio.to_thread(node.start)
         async with asyncio.timeout(TIMEOUT_S):
             detail = await read(nodes[0], f"/tickets/{ticket_id}")
             while len(actions(detail)) < 3:

@@ -14,6 +14,7 @@ from clicktodial.accounts.roster import (
     SHIFTS_AHEAD_MAX,
 )
 from clicktodial.accounts.ticket import OPEN_PER_ENTERPRISE_MAX, STEPS_MAX, TEXT_CHARACTERS_MAX
+from clicktodial.accounts.ticket_mail import MAILED_IN_A_ROW_MAX
 from clicktodial.accounts.ticket_statistics import BREACHED_LISTED_MAX
 from clicktodial.accounts.ticket_watch import POLL_INTERVAL_S
 from clicktodial.domain.ticket import GOALS, TicketPriority, TicketState
@@ -53,6 +54,7 @@ def test_every_state_is_documented(page: str) -> None:
 
 def test_limits_are_documented(page: str) -> None:
     assert timedelta(days=3) == GAPS_TOLD_BEFORE and "Three days before" in page
+    assert MAILED_IN_A_ROW_MAX == 5 and "in a row the first five are mailed" in page
     assert POLL_INTERVAL_S == 5 and "within five seconds" in page
     api = " ".join((DOCS / "management-api.md").read_text(encoding="utf-8").split())
     assert (

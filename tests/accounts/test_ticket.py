@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ from clicktodial.accounts.ticket import (
     TicketFilter,
     Tickets,
 )
+from clicktodial.accounts.ticket_mail import MAILED_IN_A_ROW_MAX
 from clicktodial.accounts.ticket_store import PLATFORM, TicketContact
 from clicktodial.domain.call import EndStage
 from clicktodial.domain.principal import Principal, Role
@@ -53,6 +55,7 @@ from clicktodial.storage.engine import open_engine
 from clicktodial.storage.error import (
     AdministrationError,
     Conflict,
+    DatabaseUnavailable,
     NotFound,
     NotPermitted,
     SecretUnreadable,
@@ -175,7 +178,11 @@ def test_deadlines_are_acted_on_once_by_two_nodes(
 
     def act(node: Tickets) -> None:
         start.wait(timeout=30)
-        acts.append(node.act_on_due(ticket_id, after(46)))
+        while True:
+            # As the task does: where the others hold the database for too long, once more.
+            with suppress(DatabaseUnavailable):
+                acts.append(node.act_on_due(ticket_id, after(46)))
+                return
 
     threads = [threading.Thread(target=act, args=(node,)) for node in nodes]
     for thread in threads:
@@ -488,6 +495,8 @@ def test_filters_and_pages(tickets: Tickets) -> None:
     assert found(queue=TicketQueue.THIRD_LINE) == found(assignee="sue") == [made[1]]
     assert found(states=frozenset({TicketState.ESCALATED})) == found(is_late=True) == [made[0]]
     assert found(is_late=False) == made[:0:-1]
+    with pytest.raises(ValueInvalid):
+        tickets.list_tickets(OLGA, TicketFilter(assignee="sue"))
     assert found(enterprise_id="brave") == []
     assert found(enterprise_id="acme") == found()
     page = tickets.list_tickets(SUE, TicketFilter(), limit=2, before=made[2])
@@ -526,6 +535,16 @@ def test_limits_of_steps_and_of_open_tickets(tickets: Tickets, engine: Engine) -
     with pytest.raises(Conflict, match="open tickets"):
         tickets.open(OLGA, new_ticket(), NINE)
     tickets.open(BEA, new_ticket(enterprise_id="brave"), NINE)
+
+
+def test_customer_who_writes_on_and_on_fills_no_outbox(tickets: Tickets, engine: Engine) -> None:
+    ticket_id = tickets.open(OLGA, new_ticket(), NINE)
+    for minute in range(10):
+        tickets.write(OLGA, ticket_id, "Well?", after(minute))
+    assert len(mails(engine)) == MAILED_IN_A_ROW_MAX
+    tickets.write(SUE, ticket_id, "Soon", after(11))
+    tickets.write(OLGA, ticket_id, "When?", after(12))
+    assert [to for to, _ in mails(engine)][-2:] == ["olga@example.com", DESK]
 
 
 def test_refused_step_leaves_no_trace(tickets: Tickets, engine: Engine) -> None:

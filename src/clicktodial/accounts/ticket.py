@@ -152,7 +152,8 @@ class Tickets:
         limit: int = TICKETS_PAGE_MAX,
     ) -> list[TicketSummary]:
         """Those that the principal may see, the newest first, beginning behind `before`."""
-        _is_staff(principal)
+        if not _is_staff(principal) and which.assignee is not None:
+            raise ValueInvalid("who of support has a ticket stays within support")
         query = (
             select(ticket)
             .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)

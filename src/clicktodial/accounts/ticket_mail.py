@@ -3,6 +3,7 @@
 Each is queued in the transaction of its step: it is sent exactly as often as the step is kept.
 """
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -23,6 +24,9 @@ from clicktodial.domain.ticket import (
 from clicktodial.messaging.mail import SUBJECT_CHARACTERS_MAX, queue_mail
 from clicktodial.storage.secret import SecretVault
 
+# Support has the first of them and will read the rest: a script of a customer's must not fill the
+# outbox, in which everybody's mail waits.
+MAILED_IN_A_ROW_MAX = 5
 _LINE_BY_LEVEL = {TicketLevel.SECOND_LINE: Line.SECOND, TicketLevel.THIRD_LINE: Line.THIRD}
 _LINE_BY_QUEUE = {TicketQueue.SECOND_LINE: Line.SECOND, TicketQueue.THIRD_LINE: Line.THIRD}
 _LEVEL_WORDS = {
@@ -49,6 +53,8 @@ class TicketMailer:
 
     def tell(self, connection: Connection, file: TicketFile, now: datetime) -> None:
         """Tell of the step that the ticket was given last."""
+        if _count_in_a_row(file) > MAILED_IN_A_ROW_MAX:
+            return
         kept = file.steps[-1]
         action = kept.step.action
         if action in _TO_CUSTOMER and kept.is_staff:
@@ -137,6 +143,12 @@ _ACTION_WORDS = {
     TicketAction.REOPEN: "The customer reopened the ticket",
     TicketAction.PRIORITIZE: "The ticket was made an emergency",
 }
+
+
+def _count_in_a_row(file: TicketFile) -> int:
+    """How often the customer said something since anybody else did."""
+    others = (not kept.is_staff for kept in reversed(file.steps))
+    return sum(1 for _ in itertools.takewhile(bool, others))
 
 
 def _makes_emergency(file: TicketFile, kept: KeptStep) -> bool:

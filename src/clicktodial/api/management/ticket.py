@@ -264,7 +264,7 @@ class TicketResource:
                 handle=self.list_all,
                 query=(*PAGE_PARAMETERS, *_FILTERS),
                 answer=TicketPage,
-                problems=(NOT_FOUND,),
+                problems=(NOT_FOUND, INVALID_VALUE),
                 **shared,
             ),
             Route(
@@ -432,7 +432,9 @@ _FILTERS = (
         )
         for name, kind in _ENUMS.items()
     ),
-    Parameter("assignee", "Only those of this user.", {"type": "string", "maxLength": 64}),
+    Parameter(
+        "assignee", "Only those of this user; for staff.", {"type": "string", "maxLength": 64}
+    ),
     Parameter(
         "enterprise_id", "Only those of this enterprise.", {"type": "string", "maxLength": 64}
     ),
