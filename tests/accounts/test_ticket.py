@@ -537,6 +537,30 @@ def test_limits_of_steps_and_of_open_tickets(tickets: Tickets, engine: Engine) -
     tickets.open(BEA, new_ticket(enterprise_id="brave"), NINE)
 
 
+def test_whoever_is_given_a_ticket_is_told(
+    tickets: Tickets, rosters: Rosters, engine: Engine
+) -> None:
+    rosters.add_shift(
+        OPERATOR,
+        NewShift(
+            line=Line.THIRD, name="xu", phone="13912345673", email="xu@example.com",
+            span=Span(NINE, after(600)),
+        ),
+        NINE,
+    )  # fmt: skip
+    ticket_id = tickets.open(OLGA, new_ticket(), NINE)
+    clear_mails(engine)
+    for queue, assignee in (
+        (TicketQueue.SUPPORT, "sue"),  # by herself
+        (TicketQueue.SUPPORT, None),
+        (TicketQueue.SUPPORT, "nora"),
+        (TicketQueue.THIRD_LINE, None),
+        (TicketQueue.SECOND_LINE, None),  # of which nobody is on call
+    ):
+        tickets.assign(SUE, ticket_id, queue=queue, assignee=assignee, now=after(1))
+    assert [to for to, _ in mails(engine)] == ["nora@example.com", "xu@example.com", DESK]
+
+
 def test_customer_who_writes_on_and_on_fills_no_outbox(tickets: Tickets, engine: Engine) -> None:
     ticket_id = tickets.open(OLGA, new_ticket(), NINE)
     for minute in range(10):

@@ -59,7 +59,7 @@ class TicketMailer:
         action = kept.step.action
         if action in _TO_CUSTOMER and kept.is_staff:
             self._tell_customer(connection, file, kept, now)
-        if action in _TO_SUPPORT or _makes_emergency(file, kept):
+        if action in _TO_SUPPORT or _makes_emergency(file, kept) or _hands_over(kept):
             self._tell_support(connection, file, kept, now)
         if action in _CALLS:
             self._call_line(connection, file, kept, now)
@@ -142,6 +142,7 @@ _ACTION_WORDS = {
     TicketAction.WRITE: "The customer wrote",
     TicketAction.REOPEN: "The customer reopened the ticket",
     TicketAction.PRIORITIZE: "The ticket was made an emergency",
+    TicketAction.ASSIGN: "The ticket was given to you",
 }
 
 
@@ -154,6 +155,16 @@ def _count_in_a_row(file: TicketFile) -> int:
 def _makes_emergency(file: TicketFile, kept: KeptStep) -> bool:
     is_prioritized = kept.step.action is TicketAction.PRIORITIZE
     return is_prioritized and kept.step.priority is TicketPriority.EMERGENCY
+
+
+def _hands_over(kept: KeptStep) -> bool:
+    """Whether somebody else has it now, or another line."""
+    step = kept.step
+    if step.action is not TicketAction.ASSIGN:
+        return False
+    if step.assignee is not None:
+        return step.assignee != kept.by
+    return step.queue is not TicketQueue.SUPPORT
 
 
 def _about(file: TicketFile) -> str:
