@@ -11,20 +11,26 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
 import uvloop
 
+from clicktodial.accounts.business import Business, create_business
+from clicktodial.accounts.business_clock import BusinessClock
+from clicktodial.accounts.call_bar import CallBar
+from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.accounts.ticket_watch import TicketWatch
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import (
@@ -39,6 +45,7 @@ from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
 from clicktodial.control.reaper import OpenCall, RecordingFate
+from clicktodial.domain.enterprise import CallPolicy
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
@@ -192,6 +199,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             watch.refresh()
 
         applications.on_change = take_up_changes
+
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -219,6 +227,15 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             return not service.is_stopping
 
         transactions = Transactions(database.engine)
+        call_bar = CallBar(transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
+        _own_task(stack, call_bar.run())
+
+        def take_up_changes_of_calls() -> None:
+            take_up_changes()
+            call_bar.notice()
+
+        applications.on_change = take_up_changes_of_calls
+        business = _open_business(stack, settings, transactions, vault, applications)
         login_worker = Worker()
         stack.push_async_callback(login_worker.close)
         people = create_people_needs(
@@ -251,6 +268,11 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
+            business=BusinessNeeds(
+                business=business,
+                worker=worker,
+                take_up_changes=lambda: _take_up_changes(applications),
+            ),
             transactions=transactions,
             sessions=people.sessions,
             people=people,
@@ -277,6 +299,41 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
         yield Node(service, server.address, endpoint.address)
+
+
+def _open_business(
+    stack: AsyncExitStack,
+    settings: Settings,
+    transactions: Transactions,
+    vault: SecretVault,
+    applications: ApplicationDirectory,
+) -> Business:
+    business = create_business(
+        transactions,
+        vault,
+        documents_root=settings.documents_dir,
+        default_region=settings.calls.default_region,
+        calls=CallPolicy(settings.business.running_calls),
+    )
+    retention = timedelta(days=settings.business.data_retention_days)
+    eraser = PersonalDataEraser(transactions, business.store, retention=retention)
+    business_clock = BusinessClock(
+        business.changes,
+        eraser,
+        lambda: datetime.now(UTC),
+        lambda: _take_up_changes(applications),
+    )
+    _own_task(stack, business_clock.run())
+    return business
+
+
+async def _take_up_changes(applications: ApplicationDirectory) -> None:
+    """What was changed here holds here at once, and not only with the next poll."""
+    try:
+        await applications.refresh()
+    except StoreError as error:
+        # The change itself is done, and the poll takes it up.
+        log.error("administration.not_taken_up", error=str(error))
 
 
 async def _open_telephony(

@@ -266,3 +266,39 @@ async def test_somebody_who_was_invited_gets_in_by_the_mail(
     # Neither what was chosen nor what was told stands in the log.
     for secret in (password, answer["token"], token[1]):
         assert secret not in stage.platform.log
+
+
+async def test_suspension_holds_from_the_next_request_on_and_ends_running_calls(
+    stage: Stage, management: Management
+) -> None:
+    changes = "/enterprises/default/status-changes"
+    begin = BODY | {"APPID": stage.application.app_id}
+
+    async def change(kind: str, **more: str) -> None:
+        body = {"kind": kind, "reason": "unpaid", "decides": True, **more}
+        status, answer = await management.ask("POST", changes, body, as_operator=True)
+        assert (status, answer["state"]) == (201, "done"), answer
+
+    await stage.phone(CALLER)
+    await stage.phone(CALLEE)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    # The call goes on, but the very next request is refused: no poll is waited for.
+    await change("suspension", calls="when-ended")
+    refused = await stage.application.post("clicktodialbegin", begin)
+    assert (refused.status, refused.body["code"]) == (403, "0001003")
+    await change("resumption")
+    assert (await management.ask("POST", "/calls/forecast", BODY))[0] == 200
+    assert call.statuses == ANSWERED[:-1]
+    try:
+        await change("suspension", calls="at-once")
+        end = await call.wait_for_end()
+        assert (call.statuses, end["reason"]) == (ANSWERED, "Other")
+    finally:
+        # By the shell this time, which another process notices.
+        await stage.platform.command("enterprise", "resume", "default")
+
+    async def is_served() -> bool:
+        return (await management.ask("POST", "/calls/forecast", BODY))[0] == 200
+
+    await _until(is_served)

@@ -24,6 +24,7 @@ from clicktodial.cli import (
     ticket,
     trunk,
     user,
+    work_order,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -42,6 +43,7 @@ app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(work_order.app, name="work-order")
 app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")

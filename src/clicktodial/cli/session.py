@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from clicktodial.cli.error import CommandError
 
 if TYPE_CHECKING:
+    from clicktodial.accounts.business import Business
     from clicktodial.accounts.roster import Rosters
     from clicktodial.accounts.ticket import Tickets
     from clicktodial.config import Settings
@@ -73,6 +74,33 @@ def open_administration(config: Path | None) -> "Generator[Administration]":
             yield administration
         finally:
             administration.close()
+
+
+@contextmanager
+def open_business(config: Path | None) -> "Generator[Business]":
+    """The operator's business, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.accounts.business import create_business
+        from clicktodial.domain.enterprise import CallPolicy
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.secret import SecretVault, load_master_key
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield create_business(
+                Transactions(engine),
+                SecretVault(load_master_key(settings)),
+                documents_root=settings.documents_dir,
+                default_region=settings.calls.default_region,
+                calls=CallPolicy(settings.business.running_calls),
+            )
+        finally:
+            engine.dispose()
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from clicktodial.storage.table import (
 
 REASON_CHARACTERS_MAX = 1_000
 
-LIVE_ORDER = text("state <> 'archived'")
 LIVE_INTENTION = text("state IN ('reserved', 'assigned', 'engaged')")
+LIVE_CHANGE = text("state IN ('requested', 'scheduled')")
 SCHEDULED = text("state = 'scheduled'")
 KEPT = text("removed_at IS NULL")
 
@@ -47,7 +47,7 @@ work_order = Table(
     Column("archived_at", UtcMillis),
     Column("previous_id", ForeignKey("work_order.id"), unique=True),
     Column("details", Text, nullable=False),
-    Index("work_order_live", "kind", "id", sqlite_where=LIVE_ORDER, postgresql_where=LIVE_ORDER),
+    Index("work_order_by_state", "state", "id"),
     Index("work_order_by_enterprise", "enterprise_id", "id"),
     Index("work_order_by_subject", "kind", "subject_id"),
 )
@@ -117,6 +117,8 @@ document = Table(
     Column("sha256", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("uploaded_by", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("uploaded_at", UtcMillis, nullable=False),
+    # Since when it is part of a review, which keeps it until all of the enterprise is erased.
+    Column("reviewed_at", UtcMillis),
     Column("removed_by", String(IDENTIFIER_CHARACTERS_MAX)),
     Column("removed_at", UtcMillis),
     # Until the file is gone: removing it is tried again.
@@ -198,6 +200,15 @@ enterprise_change = Table(
         "effective_at",
         sqlite_where=SCHEDULED,
         postgresql_where=SCHEDULED,
+    ),
+    # One of a kind at a time.
+    Index(
+        "enterprise_change_live",
+        "enterprise_id",
+        "kind",
+        unique=True,
+        sqlite_where=LIVE_CHANGE,
+        postgresql_where=LIVE_CHANGE,
     ),
     Index("enterprise_change_by_enterprise", "enterprise_id", "id"),
 )

@@ -26,12 +26,14 @@ from tests.api.support import (
     create_application,
 )
 
+from clicktodial.accounts.business import create_business
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
@@ -93,6 +95,10 @@ async def create_management(
         clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
+
+        async def take_up_changes() -> None:
+            """The fake applications know no database."""
+
         needs = ManagementNeeds(
             service=service,
             applications=applications,
@@ -106,6 +112,16 @@ async def create_management(
             default_region="CN",
             transactions=transactions,
             sessions=sessions,
+            business=BusinessNeeds(
+                business=create_business(
+                    transactions,
+                    SecretVault(bytes(32)),
+                    documents_root=tmp_path / "documents",
+                    default_region="CN",
+                ),
+                worker=worker,
+                take_up_changes=take_up_changes,
+            ),
             people=people,
             support=create_support_needs(
                 transactions, SecretVault(bytes(32)), SupportSettings(), region="CN"

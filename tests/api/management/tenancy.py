@@ -11,16 +11,26 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sqlalchemy import update
+from tests.accounts.business import DATA, PAPERS
 from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
 
 from clicktodial.accounts.audit import AuditEntry
+from clicktodial.accounts.business import create_business
+from clicktodial.accounts.contact import Contact
+from clicktodial.accounts.enterprise_change import Modification, NewChange
+from clicktodial.accounts.intention import NewIntention
 from clicktodial.accounts.ticket import NewTicket
+from clicktodial.domain.activation import ActivationStep
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.ticket import TicketCategory, TicketChannel
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
+from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.transaction import Transactions
 
 
 @dataclass
@@ -137,7 +147,60 @@ def seed_ticket(management: Management, tenant: Tenant) -> dict[str, str]:
     return {"ticket_id": management.support.tickets.open(owner, new, management.utc())}
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_ticket)
+def seed_business(management: Management, tenant: Tenant) -> dict[str, str]:
+    """Its whole way to the service: intention, documents, review, activation; and a request."""
+    now, operator, marker = management.utc(), OPERATOR_PRINCIPAL, tenant.marker
+    business = create_business(
+        Transactions(management.engine),
+        SecretVault(bytes(32)),
+        documents_root=management.library.directory.parent / "documents",
+        default_region="CN",
+    )
+    owner = Principal(name=f"owner-{marker}", roles=frozenset({Role.OWNER}), enterprise_id=marker)
+    with management.engine.begin() as connection:
+        # As somebody who has just registered.
+        connection.execute(
+            update(table.enterprise)
+            .where(table.enterprise.c.id == marker)
+            .values(state=EnterpriseState.PROSPECT.value)
+        )
+    contact = Contact(f"contact of {marker}", "13912345673", f"contact@{marker}.example")
+    intention = business.intentions.submit(
+        owner,
+        NewIntention(enterprise_name=f"Of {marker}", region=tenant.region, contact=contact),
+        now=now,
+    )
+    business.data.change(owner, marker, DATA | {"legal_name": f"Of {marker}"}, now=now)
+    documents = [
+        business.documents.upload(owner, marker, kind=kind, content=content, now=now)
+        for kind, content in PAPERS.items()
+    ]
+    order = business.reviews.submit(owner, marker, now=now).order
+    business.work_orders.decide(
+        operator, order.work_order_id, approved=True, reason=marker, now=now
+    )
+    for step in ActivationStep:
+        code = tenant.app_id[:6] if step is ActivationStep.SERVICE_CODE else None
+        activation = business.activations.complete_step(operator, marker, step, code=code, now=now)
+    assert activation.order is not None
+    business.work_orders.decide(
+        operator, activation.order.work_order_id, approved=True, reason=marker, now=now
+    )
+    modification = NewChange(
+        kind=WorkOrderKind.MODIFICATION,
+        reason=f"as {marker} wants it",
+        modification=Modification(data={"handler_name": f"handler of {marker}"}),
+    )
+    change = business.changes.request_change(owner, marker, modification, now=now)
+    return {
+        "intention_id": intention.intention_id,
+        "document_id": documents[0].document_id,
+        "work_order_id": order.work_order_id,
+        "change_id": change.change_id,
+    }
+
+
+SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_business, seed_ticket)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

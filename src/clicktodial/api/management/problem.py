@@ -228,6 +228,9 @@ CONDITION_NOT_MET = Problem(
 BODY_TOO_LONG = Problem(
     413, "body-too-long", "The body is too long", "It is longer than the server takes."
 )
+DOCUMENT_REFUSED = Problem(
+    422, "document-refused", "The document cannot be taken", "`detail` says why, in words."
+)
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
 )
@@ -278,6 +281,7 @@ PROBLEMS = (
     NOT_RECORDED,
     CONDITION_NOT_MET,
     BODY_TOO_LONG,
+    DOCUMENT_REFUSED,
     AUDIO_REFUSED,
     TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,

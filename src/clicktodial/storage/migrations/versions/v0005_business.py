@@ -13,7 +13,7 @@ _WORD = sa.String(32)
 _REASON = sa.String(1_000)
 _TIME = sa.BigInteger
 _NAME = sa.String(200)
-_LIVE_ORDER = sa.text("state <> 'archived'")
+_LIVE_CHANGE = sa.text("state IN ('requested', 'scheduled')")
 _LIVE_INTENTION = sa.text("state IN ('reserved', 'assigned', 'engaged')")
 _SCHEDULED = sa.text("state = 'scheduled'")
 _KEPT = sa.text("removed_at IS NULL")
@@ -62,13 +62,7 @@ def _create_work_order() -> None:
         sa.Column("previous_id", _ID, sa.ForeignKey("work_order.id"), unique=True),
         sa.Column("details", sa.Text, nullable=False),
     )
-    op.create_index(
-        "work_order_live",
-        "work_order",
-        ["kind", "id"],
-        sqlite_where=_LIVE_ORDER,
-        postgresql_where=_LIVE_ORDER,
-    )
+    op.create_index("work_order_by_state", "work_order", ["state", "id"])
     op.create_index("work_order_by_enterprise", "work_order", ["enterprise_id", "id"])
     op.create_index("work_order_by_subject", "work_order", ["kind", "subject_id"])
     op.create_table(
@@ -131,6 +125,7 @@ def _create_papers() -> None:
         sa.Column("sha256", _ID, nullable=False),
         sa.Column("uploaded_by", _ID, nullable=False),
         sa.Column("uploaded_at", _TIME, nullable=False),
+        sa.Column("reviewed_at", _TIME),
         sa.Column("removed_by", _ID),
         sa.Column("removed_at", _TIME),
         sa.Column("erased_at", _TIME),
@@ -211,5 +206,13 @@ def _create_enterprise_change() -> None:
         ["effective_at"],
         sqlite_where=_SCHEDULED,
         postgresql_where=_SCHEDULED,
+    )
+    op.create_index(
+        "enterprise_change_live",
+        "enterprise_change",
+        ["enterprise_id", "kind"],
+        unique=True,
+        sqlite_where=_LIVE_CHANGE,
+        postgresql_where=_LIVE_CHANGE,
     )
     op.create_index("enterprise_change_by_enterprise", "enterprise_change", ["enterprise_id", "id"])
