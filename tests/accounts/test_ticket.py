@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.accounts.support import (
     REVIEWER,
     SAM,
     SUE,
+    VAULT,
     add_people,
     after,
     create_rosters,
@@ -28,6 +30,8 @@ from tests.accounts.support import (
     new_ticket,
 )
 
+from clicktodial.accounts.document_store import DocumentStore
+from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.accounts.roster import NewShift, Rosters
 from clicktodial.accounts.ticket import (
     OPEN_PER_ENTERPRISE_MAX,
@@ -535,6 +539,26 @@ def test_limits_of_steps_and_of_open_tickets(tickets: Tickets, engine: Engine) -
     with pytest.raises(Conflict, match="open tickets"):
         tickets.open(OLGA, new_ticket(), NINE)
     tickets.open(BEA, new_ticket(enterprise_id="brave"), NINE)
+
+
+def test_contact_is_erased_with_its_enterprise(
+    tickets: Tickets, transactions: Transactions, engine: Engine, tmp_path: Path
+) -> None:
+    contact = TicketContact(name="Li Wei", phone="13912345673")
+    called = new_ticket(channel=TicketChannel.HOTLINE_10086_8, contact=contact)
+    ticket_id = tickets.open(SUE, called, NINE)
+    day = timedelta(days=1)
+    eraser = PersonalDataEraser(transactions, DocumentStore(tmp_path, VAULT), retention=day)
+    with engine.begin() as connection:
+        connection.execute(
+            update(table.enterprise)
+            .where(table.enterprise.c.id == "acme")
+            .values(state="cancelled", state_since=NINE)
+        )
+    eraser.erase_due(NINE + day)
+    assert tickets.show(SUE, ticket_id).file.contact is not None
+    eraser.erase_due(NINE + day + timedelta(seconds=1))
+    assert tickets.show(SUE, ticket_id).file.contact is None
 
 
 def test_whoever_is_given_a_ticket_is_told(
