@@ -1,4 +1,4 @@
-"""Deadlines of support tickets on running nodes that share a database."""
+"""Deadlines of support tickets on a running node."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -38,17 +38,8 @@ def actions(detail: dict[str, Any]) -> list[str]:
 async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once(
     tmp_path: Path,
 ) -> None:
-    shared = {
-        "management": {"token": TOKEN},
-        "database": {"url": f"sqlite:///{tmp_path / 'shared.db'}"},
-        "security": {"master_key": "A" * 43 + "="},
-    }
-    nodes = []
-    for name in ("one", "two"):
-        directory = tmp_path / name
-        directory.mkdir()
-        nodes.append(Platform(directory, shared))
-    nodes[0].run_command("enterprise", "create", "acme")
+    node = Platform(tmp_path, {"management": {"token": TOKEN}})
+    node.run_command("enterprise", "create", "acme")
     new = NewTicket(
         enterprise_id="acme",
         subject="No calls",
@@ -57,21 +48,20 @@ async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once(
         category=TicketCategory.FAULT,
         priority=TicketPriority.EMERGENCY,
     )
-    with open_support(nodes[0].config_path) as support:
+    with open_support(node.config_path) as support:
         opened_at = datetime.now(UTC) - timedelta(minutes=31)
         ticket_id = support.tickets.open(OWNER, new, opened_at)
     try:
-        for node in nodes:
-            await asyncio.to_thread(node.start)
+        await asyncio.to_thread(node.start)
         async with asyncio.timeout(TIMEOUT_S):
-            detail = await read(nodes[0], f"/tickets/{ticket_id}")
+            detail = await read(node, f"/tickets/{ticket_id}")
             while len(actions(detail)) < 3:
                 await asyncio.sleep(POLL_S)
-                detail = await read(nodes[0], f"/tickets/{ticket_id}")
+                detail = await read(node, f"/tickets/{ticket_id}")
         assert actions(detail) == ["open", "miss", "miss"]
         assert [each["level"] for each in detail["history"][1:]] == ["second-line", "third-line"]
         assert detail["ticket"]["is_response_late"]
-        mails = (await read(nodes[1], "/mail"))["mails"]
+        mails = (await read(node, "/mail"))["mails"]
         # Nobody is on call: the operator gets what was for either line, once each.
         assert sorted(each["to"] for each in mails) == [
             "operator@localhost",
@@ -79,5 +69,4 @@ async def test_deadlines_that_passed_while_no_node_ran_are_acted_on_once(
             "support@localhost",
         ]
     finally:
-        for node in nodes:
-            await asyncio.to_thread(node.close)
+        await asyncio.to_thread(node.close)

@@ -148,9 +148,9 @@ async def test_account_manager_opens_within_their_regions(
     assert (await management.ask("GET", "/tickets", credential=manager)).json["tickets"] == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_ticket_that_cannot_be_is_refused(management: Management, tenant: Tenant) -> None:
+    owner = customer(management, tenant)
+    for body in (
         NEW | {"text": ""},
         NEW | {"text": "x" * 8_001},
         NEW | {"text": "\x00"},
@@ -161,13 +161,9 @@ async def test_account_manager_opens_within_their_regions(
         NEW | {"contact": {"name": "x"}},
         NEW | {"call_id": ""},
         NEW | {"odd": 1},
-    ],
-)
-async def test_ticket_that_cannot_be_is_refused(
-    management: Management, tenant: Tenant, body: dict[str, Any]
-) -> None:
-    answer = await management.ask("POST", "/tickets", body, credential=customer(management, tenant))
-    assert answer.status == 400
+    ):
+        answer = await management.ask("POST", "/tickets", body, credential=owner)
+        assert answer.status == 400, body
 
 
 async def test_what_cannot_be_done_now_is_a_conflict(
