@@ -136,6 +136,14 @@ def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) ->
         ('[accounts]\nbase_url = "ftp://x"\n', ["accounts.base_url"]),
         ('[accounts]\nbase_url = "https://x/?a=b"\n', ["accounts.base_url"]),
         ("[accounts]\nsession_idle_s = 50\nsession_max_s = 49\n", ["accounts.session_idle_s"]),
+        ('[support]\ndesk_email = "x"\n', ["support.desk_email"]),
+        ('[support]\noperator_email = "x"\n', ["support.operator_email"]),
+        ('[support]\ntime_zone = "Nowhere/Else"\n', ["support.time_zone"]),
+        ('[support]\ntime_zone = "../secret"\n', ["support.time_zone"]),
+        ('[support]\nopens = "18:00"\n', ["support.opens"]),
+        ('[support]\ncloses = "29:00"\n', ["support.closes"]),
+        ('[support]\ncloses = "9"\n', ["support", "closes"]),
+        ('[support]\nholidays = ["tomorrow"]\n', ["support.holidays"]),
     ],
 )
 def test_setting_out_of_bounds_is_refused_by_name(

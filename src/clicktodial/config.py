@@ -8,10 +8,12 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -28,6 +30,7 @@ MEDIA_PORTS_MIN = 24
 # A machine of a hundred times another's strength is no fleet any more.
 NODE_WEIGHT_MAX = 100
 _PORT_MAX = 65_535
+_TIME_OF_DAY = "^[0-2][0-9]:[0-5][0-9]$"
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 
@@ -201,6 +204,20 @@ class AccountsSettings(_Table, frozen=True):
     session_max_s: Seconds = 43_200
 
 
+class SupportSettings(_Table, frozen=True):
+    """When support works, how long customers may be silent, and who gets mail."""
+
+    desk_email: str = "support@localhost"  # new tickets, and answers to those that nobody has
+    operator_email: str = "operator@localhost"  # whom is called last, or where nobody is on call
+    time_zone: str = "Asia/Shanghai"
+    opens: Annotated[str, Meta(pattern=_TIME_OF_DAY)] = "09:00"
+    closes: Annotated[str, Meta(pattern=_TIME_OF_DAY)] = "18:00"
+    # YYYY-MM-DD each: no working days, besides Saturdays and Sundays.
+    holidays: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    wait_days: Annotated[int, Meta(ge=1, le=365)] = 14  # for a customer's answer
+    reopen_days: Annotated[int, Meta(ge=1, le=365)] = 7  # then what is resolved is closed
+
+
 class BusinessSettings(_Table, frozen=True):
     """How enterprises are served and left."""
 
@@ -238,6 +255,7 @@ class Settings(_Table, frozen=True):
     business: BusinessSettings = BusinessSettings()
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
+    support: SupportSettings = SupportSettings()
 
     @property
     def data_dir(self) -> Path:
@@ -314,6 +332,7 @@ def _check(settings: Settings) -> None:
             raise ConfigError("http.trusted_proxies has addresses and networks") from error
     _check_mail(settings.mail)
     _check_accounts(settings.accounts)
+    _check_support(settings.support)
     media = settings.media
     nodes = [parse_relay_node(node) for node in media.rtpengine]
     if media.driver == "rtpengine" and not nodes:
@@ -361,6 +380,29 @@ def _check_accounts(accounts: AccountsSettings) -> None:
         raise ConfigError("accounts.base_url must be http://HOST or https://HOST")
     if accounts.session_idle_s > accounts.session_max_s:
         raise ConfigError("accounts.session_idle_s is at most accounts.session_max_s")
+
+
+def _check_support(support: SupportSettings) -> None:
+    for name in ("desk_email", "operator_email"):
+        try:
+            parse_email(getattr(support, name))
+        except EmailError as error:
+            raise ConfigError(f"support.{name} is no address of mail") from error
+    try:
+        ZoneInfo(support.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError("support.time_zone must be one like Asia/Shanghai") from error
+    try:
+        opens, closes = map(time.fromisoformat, (support.opens, support.closes))
+    except ValueError as error:
+        raise ConfigError("support.opens and support.closes are HH:MM") from error
+    if opens >= closes:
+        raise ConfigError("support.opens must be before support.closes")
+    try:
+        for day in support.holidays:
+            date.fromisoformat(day)
+    except ValueError as error:
+        raise ConfigError("support.holidays are YYYY-MM-DD each") from error
 
 
 def _check_sip(sip: SipSettings) -> None:

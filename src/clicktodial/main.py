@@ -24,12 +24,14 @@ from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.accounts.number import has_number
+from clicktodial.accounts.ticket_watch import TicketWatch
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
 from clicktodial.api.management.people import create_people_needs
+from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
@@ -261,6 +263,12 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             region=settings.calls.default_region,
             login_worker=login_worker,
         )
+        support = create_support_needs(
+            transactions, vault, settings.support, region=settings.calls.default_region
+        )
+        ticket_watch = TicketWatch(support.tickets, support.rosters, clock.utc)
+        _add_ticket_readings(metrics, ticket_watch)
+        _own_task(stack, ticket_watch.run())
         mailer = create_mailer(settings.mail, clock.utc)
         _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         worker = Worker()
@@ -287,6 +295,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             transactions=transactions,
             sessions=people.sessions,
             people=people,
+            support=support,
         )
         server = HttpServer(
             create_http_app(
@@ -502,6 +511,22 @@ def _add_relay_readings(metrics: Metrics, relay: AnyRelay) -> None:
         "Sessions of this platform at each node of the relay fleet.",
         "node",
         lambda: {} if fleet is None else fleet.sessions_by_node(),
+    )
+
+
+def _add_ticket_readings(metrics: Metrics, watch: TicketWatch) -> None:
+    """As they were counted last, within a minute."""
+    metrics.add_labelled_gauge(
+        "clicktodial_tickets_open",
+        "Support tickets that are open, of all nodes.",
+        "priority",
+        watch.open_by_priority,
+    )
+    metrics.add_labelled_gauge(
+        "clicktodial_tickets_breached",
+        "Of those, the ones that missed a target.",
+        "priority",
+        watch.breached_by_priority,
     )
 
 

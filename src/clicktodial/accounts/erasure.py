@@ -18,6 +18,7 @@ from clicktodial.storage.business_table import (
     intention,
     qualification_review,
 )
+from clicktodial.storage.ticket_table import ticket
 from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
@@ -102,6 +103,9 @@ def _query_due(before: datetime) -> Select[Any]:
         select(intention.c.id)
         .where(intention.c.enterprise_id == columns.id, intention.c.contact_encrypted != b"")
         .exists(),
+        select(ticket.c.id)
+        .where(ticket.c.enterprise_id == columns.id, ticket.c.contact_encrypted.is_not(None))
+        .exists(),
     )
     return (
         select(columns.id)
@@ -131,6 +135,9 @@ def _erase_rows(connection: Connection, enterprise_id: str, now: datetime) -> No
         update(enterprise_change)
         .where(enterprise_change.c.enterprise_id == enterprise_id)
         .values(changes_encrypted=None)
+    )
+    connection.execute(
+        update(ticket).where(ticket.c.enterprise_id == enterprise_id).values(contact_encrypted=None)
     )
     kept = update(document).where(document.c.enterprise_id == enterprise_id)
     connection.execute(

@@ -20,15 +20,11 @@ from clicktodial.cli import (
     mail,
     number,
     recording,
+    roster,
     sandbox,
+    ticket,
     trunk,
     user,
-    call,
-    config,
-    enterprise,
-    recording,
-    sandbox,
-    trunk,
     work_order,
 )
 from clicktodial.cli.error import ReportingGroup
@@ -58,6 +54,8 @@ app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
 app.add_typer(call.events_app, name="events")
+app.add_typer(ticket.app, name="ticket")
+app.add_typer(roster.app, name="roster")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
 

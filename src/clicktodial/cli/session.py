@@ -5,6 +5,7 @@ Errors of settings and storage are translated here, once, into what a person is 
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from clicktodial.cli.error import CommandError
 if TYPE_CHECKING:
     from clicktodial.accounts.business import Business
     from clicktodial.accounts.number import NumberInventory
+    from clicktodial.accounts.roster import Rosters
+    from clicktodial.accounts.ticket import Tickets
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
     from clicktodial.storage.history import CallHistory
@@ -153,5 +156,43 @@ def open_history(settings: "Settings") -> "Generator[CallHistory]":
         try:
             migrate_engine(engine)
             yield CallHistory(engine)
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True)
+class Support:
+    """The use cases of support that commands have."""
+
+    tickets: "Tickets"
+    rosters: "Rosters"
+
+
+@contextmanager
+def open_support(config: Path | None) -> "Generator[Support]":
+    """Tickets and the roster, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.accounts.roster import Rosters
+        from clicktodial.accounts.ticket import Tickets
+        from clicktodial.accounts.ticket_store import SupportPolicy
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.secret import SecretVault, load_master_key
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            transactions, vault = Transactions(engine), SecretVault(load_master_key(settings))
+            region, support = settings.calls.default_region, settings.support
+            policy = SupportPolicy.from_settings(support)
+            yield Support(
+                tickets=Tickets(transactions, vault, policy, region=region),
+                rosters=Rosters(
+                    transactions, vault, region=region, operator_email=support.operator_email
+                ),
+            )
         finally:
             engine.dispose()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Row, Select, literal, select, tuple_
+from sqlalchemy import Connection, Engine, Row, Select, literal, select, tuple_
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.control.delivery import DeliveryState
@@ -129,6 +129,12 @@ class CallHistory:
         if row is None:
             raise NotFound(f"there is no call {call_id}")
         return _call_record(row), [_event_record(event_row) for event_row in event_rows]
+
+
+def read_call(connection: Connection, call_id: str) -> CallRecord | None:
+    """One call, within the caller's transaction; None where there is no such call."""
+    row = connection.execute(select(table.call).where(table.call.c.id == call_id)).first()
+    return None if row is None else _call_record(row)
 
 
 def _call_record(row: Row[Any]) -> CallRecord:

@@ -39,9 +39,10 @@ from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
+from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
-from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings
+from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
@@ -137,6 +138,9 @@ async def create_management(
                 take_up_changes=take_up_changes,
             ),
             people=people,
+            support=create_support_needs(
+                transactions, SecretVault(bytes(32)), SupportSettings(), region="CN"
+            ),
             utc=clock.utc,
         )
 
@@ -172,6 +176,7 @@ async def create_management(
             people,
             create_routes(needs),
             clock,
+            support=needs.support,
         )
 
     yield create

@@ -28,6 +28,7 @@ from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
 from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
 from clicktodial.api.management.route import Route
+from clicktodial.api.management.support import SupportNeeds
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, Side
@@ -181,6 +182,7 @@ class Management:
     routes: list[Route]
     clock: Clock
     calls: int = field(default=0)
+    support: SupportNeeds = field(kw_only=True)
 
     def utc(self) -> datetime:
         """What the platform takes for now."""

@@ -23,11 +23,13 @@ from clicktodial.accounts.intention import NewIntention
 from clicktodial.accounts.number import NewNumber, NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.ticket import NewTicket
 from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.domain.ticket import TicketCategory, TicketChannel
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
@@ -131,6 +133,24 @@ def seed_people(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
+def seed_ticket(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A ticket of its owner's about its call."""
+    owner = Principal(
+        name=f"owner-{tenant.marker}",
+        roles=frozenset({Role.OWNER}),
+        enterprise_id=tenant.marker,
+    )
+    new = NewTicket(
+        enterprise_id=tenant.marker,
+        subject=f"Of {tenant.marker}",
+        text=f"No calls of {tenant.marker}",
+        channel=TicketChannel.PORTAL,
+        category=TicketCategory.FAULT,
+        call_id=tenant.ids["call_id"],
+    )
+    return {"ticket_id": management.support.tickets.open(owner, new, management.utc())}
+
+
 def seed_business(management: Management, tenant: Tenant) -> dict[str, str]:
     """Its whole way to the service: intention, documents, review, activation; and a request."""
     now, operator, marker = management.utc(), OPERATOR_PRINCIPAL, tenant.marker
@@ -207,7 +227,14 @@ def seed_numbers(management: Management, tenant: Tenant) -> dict[str, str]:
     return {"number": shown, "order_id": order.order_id}
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_business, seed_numbers)
+SEEDS: tuple[Seed, ...] = (
+    seed_enterprise,
+    seed_call,
+    seed_people,
+    seed_business,
+    seed_numbers,
+    seed_ticket,
+)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

@@ -44,6 +44,7 @@ from clicktodial.api.management.route import (
     create_route_handlers,
     render_refused,
 )
+from clicktodial.api.management.support import SupportNeeds, create_support_routes
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
@@ -79,6 +80,7 @@ class ManagementNeeds:
     business: BusinessNeeds
     people: PeopleNeeds
     numbers: NumberDesks
+    support: SupportNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -131,6 +133,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *PaperResource(needs.business).routes(),
         *WorkOrderResource(needs.business).routes(),
         *create_people_routes(needs.people, worker),
+        *create_support_routes(needs.support, worker),
     ]
 
 
