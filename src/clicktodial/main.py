@@ -18,6 +18,8 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
+from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.worker import Worker
@@ -59,6 +61,7 @@ from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.outbox import Outbox
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 from clicktodial.storage.secret import SecretVault, load_master_key
+from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
@@ -204,6 +207,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
+        transactions = Transactions(database.engine)
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -219,6 +223,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
+            sessions=NullSessions(),
+            audit_log=AuditLog(transactions),
         )
         server = HttpServer(
             create_http_app(

@@ -160,7 +160,7 @@ NOT_PERMITTED = Problem(
     403,
     "not-permitted",
     "Not permitted with this credential",
-    "The request is for the operator alone, or for applications alone.",
+    "The request is for others: each says which roles may.",
 )
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
@@ -172,8 +172,7 @@ NOT_FOUND = Problem(
     404,
     "not-found",
     "Nothing is there",
-    "There is nothing of that name or identifier, or it is another application's. Also what the "
-    "operator alone may ask for, where no management token is set.",
+    "There is nothing of that name or identifier, or it is another application's or enterprise's.",
 )
 METHOD_NOT_ALLOWED = Problem(
     405, "method-not-allowed", "Method not allowed", "`Allow` says which are."
