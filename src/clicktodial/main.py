@@ -36,6 +36,7 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
+from clicktodial.messaging.driver import create_dispatcher, message_limits
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -173,11 +174,16 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         await notifier.start()
         stack.push_async_callback(notifier.close)
+        transactions = Transactions(database.engine)
+        dispatcher = create_dispatcher(settings.messages, transactions, clock, node_id=node_id)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.close)
         endpoint, telephony, watch = await _open_telephony(stack, settings, applications)
 
         def take_up_changes() -> None:
             # A replay from the command line is such a change.
             notifier.request_rescan()
+            dispatcher.wake()
             watch.refresh()
 
         applications.on_change = take_up_changes
@@ -196,6 +202,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 on_quality=metrics.count_quality,
             ),
             settings.calls,
+            message_limits=message_limits(settings.messages),
         )
         _add_readings(metrics, service, endpoint, database)
         _add_trunk_readings(metrics, watch)
@@ -207,7 +214,6 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
-        transactions = Transactions(database.engine)
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(

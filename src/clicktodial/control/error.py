@@ -8,6 +8,8 @@ ControlError
 ├── NotRecorded
 ├── ConditionNotMet
 ├── LimitReached
+├── MessageNotApproved
+├── MessageTooLong
 └── Overloaded
 """
 
@@ -49,6 +51,14 @@ class LimitReached(ControlError):
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class MessageNotApproved(ControlError):
+    """The application has no approved message for that direction."""
+
+
+class MessageTooLong(ControlError):
+    """The message that is to follow the call would be too long."""
 
 
 class Overloaded(ControlError):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.message import ApplicationMessages
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 
 
@@ -45,7 +46,8 @@ class Application:
     """An application as the call path needs it, secret in clear: never logged, never stored so.
 
     `sponsors` are E.164 numbers that it may show. `notify_url` is the specification's
-    {appServer}, without a trailing slash, or None where no notifications are wanted.
+    {appServer}, without a trailing slash, or None where no notifications are wanted. `messages` is
+    None where none of its templates is approved.
     """
 
     app_id: AppId
@@ -60,6 +62,7 @@ class Application:
     max_duration_s: int | None = None
     options: CallOptions = DEFAULT_OPTIONS
     limits: EnterpriseLimits = NO_LIMITS
+    messages: ApplicationMessages | None = None
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

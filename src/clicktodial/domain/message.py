@@ -186,22 +186,15 @@ class ApplicationMessages:
     templates: Mapping[Side, TemplateInUse]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedMessage:
-    """A message that will follow a call, fixed at its begin."""
-
-    message_id: str
-    side: Side
-    template_id: str
-    only_connected: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLimits:
     """How long messages may be: parts of a short one, bytes of a multimedia one with pictures."""
 
     parts_max: int = 6
     mms_bytes_max: int = 300_000
+
+
+DEFAULT_MESSAGE_LIMITS = MessageLimits()
 
 
 def check_template(content: TemplateText) -> None:

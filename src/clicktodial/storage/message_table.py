@@ -87,6 +87,7 @@ message = Table(
     Column("text", Text),
     Column("gateway", String(WORD_CHARACTERS_MAX)),
     Column("attempts", Integer, nullable=False),
+    Column("replays", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", UtcMillis),
     Column("claimed_by", String(IDENTIFIER_CHARACTERS_MAX)),
     Column("claimed_until", UtcMillis),

@@ -88,6 +88,7 @@ def _create_messages() -> None:
         sa.Column("text", sa.Text),
         sa.Column("gateway", _WORD),
         sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("replays", sa.Integer, nullable=False, server_default="0"),
         sa.Column("next_attempt_at", _TIME),
         sa.Column("claimed_by", _ID),
         sa.Column("claimed_until", _TIME),
