@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 import clicktodial
-from clicktodial.cli import application, audio, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli import (
+    application,
+    audio,
+    call,
+    config,
+    enterprise,
+    message,
+    recording,
+    sandbox,
+    trunk,
+)
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import tell
@@ -32,6 +42,8 @@ app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
 app.add_typer(call.events_app, name="events")
+app.add_typer(message.template_app, name="template")
+app.add_typer(message.messages_app, name="messages")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
 
