@@ -23,6 +23,7 @@ from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.worker import Worker
+from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
@@ -36,7 +37,7 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
-from clicktodial.messaging.driver import create_dispatcher, message_limits
+from clicktodial.messaging.driver import create_dispatcher, message_limits, report_address
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -247,6 +248,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
                     ),
                     *create_management_handlers(management),
+                    *create_report_handlers(report_address(settings.messages), dispatcher.report),
                 ],
             )
         )

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from clicktodial.config import MessagesSettings, read_time_zone
+from clicktodial.config import MessagesSettings, read_password, read_report_sources, read_time_zone
 from clicktodial.control.port import Clock
 from clicktodial.domain.message import Channel, MessageLimits
 from clicktodial.messaging.dispatcher import DispatchLimits, MessageDispatcher
 from clicktodial.messaging.gateway import MessageGateway
 from clicktodial.messaging.mailbox import MailboxGateway
+from clicktodial.messaging.mm7 import MM7, Mm7Gateway, Mm7Settings, ReportAddress
 from clicktodial.messaging.outbox import MessageOutbox
 from clicktodial.storage.transaction import Transactions
 
@@ -23,7 +24,36 @@ def create_gateways(
 ) -> dict[Channel, MessageGateway]:
     """What carries each kind of message, not started yet. Raises ConfigError."""
     mailbox = MailboxGateway(transactions, utc)
-    return {Channel.SMS: mailbox, Channel.MMS: mailbox}
+    gateways: dict[Channel, MessageGateway] = dict.fromkeys(Channel, mailbox)
+    if settings.mms == MM7:
+        gateways[Channel.MMS] = _create_mm7(settings)
+    return gateways
+
+
+def report_address(settings: MessagesSettings) -> ReportAddress | None:
+    """Where reports of MM7 come to; None where none are asked for. Raises ConfigError."""
+    if settings.mm7_report_secret is None:
+        return None
+    return ReportAddress(settings.mm7_report_secret, read_report_sources(settings))
+
+
+def _create_mm7(settings: MessagesSettings) -> Mm7Gateway:
+    # That they are given was checked with the settings.
+    assert settings.mm7_url is not None
+    assert settings.mm7_vasp_id is not None
+    assert settings.mm7_vas_id is not None
+    mm7 = Mm7Settings(
+        url=settings.mm7_url,
+        vasp_id=settings.mm7_vasp_id,
+        vas_id=settings.mm7_vas_id,
+        service_code=settings.mm7_service_code,
+        username=settings.mm7_username,
+        password=read_password(settings.mm7_password, settings.mm7_password_file),
+        asks_for_reports=settings.mm7_report_secret is not None,
+        timeout_s=settings.timeout_s,
+        expires_after=timedelta(seconds=settings.expires_after_s),
+    )
+    return Mm7Gateway(mm7)
 
 
 def create_dispatcher(
