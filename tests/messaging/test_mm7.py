@@ -179,7 +179,8 @@ async def test_submitted_message_is_valid_and_whole(gateway: Mm7Gateway, mmsc: M
     assert reference is not None
     assert f"<{(reference.get('href') or '').removeprefix('cid:')}>" == content["Content-ID"]
     text, *pictures = parts(content)
-    assert text.get_content().rstrip("\n") == MESSAGE.text
+    # MIME ends lines with CR LF (RFC 2046 4.1.1), and the last one too.
+    assert text.get_content().replace("\r\n", "\n") == MESSAGE.text + "\n"
     assert [each.get_content_type() for each in pictures] == ["image/gif", "image/png"]
     assert pictures[0].get_payload(decode=True) == PICTURE
     assert mmsc.authorizations == ["Basic " + base64.b64encode("user:pässword".encode()).decode()]
