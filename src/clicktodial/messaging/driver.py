@@ -27,6 +27,8 @@ def create_gateways(
     gateways: dict[Channel, MessageGateway] = dict.fromkeys(Channel, mailbox)
     if settings.mms == MM7:
         gateways[Channel.MMS] = _create_mm7(settings)
+    if settings.sms == "smpp":
+        gateways[Channel.SMS] = _create_smpp(settings)
     return gateways
 
 
@@ -35,6 +37,27 @@ def report_address(settings: MessagesSettings) -> ReportAddress | None:
     if settings.mm7_report_secret is None:
         return None
     return ReportAddress(settings.mm7_report_secret, read_report_sources(settings))
+
+
+def _create_smpp(settings: MessagesSettings) -> MessageGateway:
+    # Late: the library brings a runtime of its own, which only those need who use it.
+    from clicktodial.messaging.smpp import SmppGateway, SmppSettings
+
+    # That they are given was checked with the settings.
+    assert settings.smpp_host is not None
+    assert settings.smpp_system_id is not None
+    smpp = SmppSettings(
+        host=settings.smpp_host,
+        port=settings.smpp_port,
+        system_id=settings.smpp_system_id,
+        password=read_password(settings.smpp_password, settings.smpp_password_file),
+        system_type=settings.smpp_system_type,
+        tls=settings.smpp_tls,
+        window=settings.smpp_window,
+        timeout_s=settings.timeout_s,
+        expires_after=timedelta(seconds=settings.expires_after_s),
+    )
+    return SmppGateway(smpp)
 
 
 def _create_mm7(settings: MessagesSettings) -> Mm7Gateway:
