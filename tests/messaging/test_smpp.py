@@ -130,8 +130,9 @@ async def test_short_message_is_submitted_and_its_receipt_reported() -> None:
 
 async def test_close_unbinds() -> None:
     async with open_smsc() as smsc:
-        async with bound(smsc):
-            pass
+        async with bound(smsc) as gateway:
+            await gateway.send(MESSAGE, 1)
+            assert (await smsc.read())["event"] == "submit"
         assert await smsc.read() == {"event": "unbind"}
 
 

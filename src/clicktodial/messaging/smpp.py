@@ -178,15 +178,16 @@ class SmppGateway:
                 connect_timeout_ms=round(settings.timeout_s * 1000),
             )
             try:
-                # A refused bind is never answered to us.
-                async with asyncio.timeout(settings.timeout_s):
+                # The library has its own timeout, after which it has closed the connection.
+                async with asyncio.timeout(2 * settings.timeout_s):
                     session = await client.connect()
                 log.info("smpp.opened", host=settings.host)
                 wait_s = self._reopen_first_s
                 await self._serve(session)
                 log.warning("smpp.lost", host=settings.host)
             except (SmppError, TimeoutError) as error:
-                told = str(error) or "no answer, or the bind was refused"
+                # A bind that is refused is told as one that timed out.
+                told = str(error) or "timeout"
                 log.warning("smpp.not_opened", host=settings.host, error=told)
             finally:
                 await client.stop()

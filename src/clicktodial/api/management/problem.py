@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from clicktodial.accounts.error import (
+    AccountError,
+    CodeRequired,
+    CredentialsWrong,
+    RegistrationClosed,
+    TooManyAttempts,
+)
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
     CallHasEnded,
@@ -109,7 +116,7 @@ class Refused(Exception):
             headers["WWW-Authenticate"] = CHALLENGE
         if self.problem.status == 405:
             headers["Allow"] = self.allow
-        if self.problem.status == 503:
+        if self.problem.status in (429, 503):
             headers["Retry-After"] = str(self.retry_after_s)
         if self.is_last:
             headers["Connection"] = "close"
@@ -149,6 +156,18 @@ NOT_AUTHENTICATED = Problem(
     "No valid credential",
     "The Authorization header is missing, or its token or secret is wrong.",
 )
+WRONG_CREDENTIALS = Problem(
+    401,
+    "wrong-credentials",
+    "The account, the password or the code is wrong",
+    "Which of them is not told.",
+)
+CODE_REQUIRED = Problem(
+    401,
+    "code-required",
+    "A code of the second factor is required, too",
+    "The account and the password are right.",
+)
 ENTERPRISE_INACTIVE = Problem(
     403,
     "enterprise-inactive",
@@ -163,6 +182,12 @@ NOT_PERMITTED = Problem(
     "not-permitted",
     "Not permitted with this credential",
     "The request is for others: each says which roles may.",
+)
+REGISTRATION_CLOSED = Problem(
+    403,
+    "registration-closed",
+    "Nobody may register here",
+    "The operator invites people.",
 )
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
@@ -206,6 +231,12 @@ BODY_TOO_LONG = Problem(
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
 )
+TOO_MANY_ATTEMPTS = Problem(
+    429,
+    "too-many-attempts",
+    "There were too many attempts",
+    "At the account or from the address; `Retry-After` says when the next may be made, in seconds.",
+)
 INTERNAL_ERROR = Problem(
     500, "internal-error", "A fault of the platform", "The server's log says more."
 )
@@ -231,9 +262,12 @@ PROBLEMS = (
     MISSING_PROPERTY,
     INVALID_PARAMETER,
     NOT_AUTHENTICATED,
+    WRONG_CREDENTIALS,
+    CODE_REQUIRED,
     ENTERPRISE_INACTIVE,
     APPLICATION_DISABLED,
     NOT_PERMITTED,
+    REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
@@ -245,6 +279,7 @@ PROBLEMS = (
     CONDITION_NOT_MET,
     BODY_TOO_LONG,
     AUDIO_REFUSED,
+    TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,
     OVERLOADED,
     LIMIT_REACHED,
@@ -263,6 +298,11 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     ConditionNotMet: CONDITION_NOT_MET,
     LimitReached: LIMIT_REACHED,
     Overloaded: OVERLOADED,
+    AccountError: NOT_PERMITTED,
+    TooManyAttempts: TOO_MANY_ATTEMPTS,
+    CredentialsWrong: WRONG_CREDENTIALS,
+    CodeRequired: CODE_REQUIRED,
+    RegistrationClosed: REGISTRATION_CLOSED,
     AlreadyExists: ALREADY_EXISTS,
     NotFound: NOT_FOUND,
     Conflict: CONFLICT,
@@ -283,6 +323,6 @@ def refused_by(error: Exception) -> Refused | None:
     problem = next((_PROBLEM_BY_ERROR[kind] for kind in kinds if kind in _PROBLEM_BY_ERROR), None)
     if problem is None:
         return None
-    if isinstance(error, Overloaded | LimitReached):
+    if isinstance(error, Overloaded | LimitReached | TooManyAttempts):
         return Refused(problem, str(error), retry_after_s=error.retry_after_s)
     return Refused(problem, None if problem in _UNTOLD else str(error))
