@@ -192,7 +192,7 @@ class MessagesSettings(_Table, frozen=True):
 
     smpp_host: str | None = None
     smpp_port: FixedPort = 2775
-    smpp_system_id: str | None = None
+    smpp_system_id: Annotated[str, Meta(max_length=15)] | None = None  # SMPP 3.4 5.2.1
     smpp_password: str | None = None
     smpp_password_file: str | None = None
     smpp_system_type: Annotated[str, Meta(max_length=12)] = ""

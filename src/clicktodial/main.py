@@ -46,7 +46,9 @@ from clicktodial.media.rtpio import RtpioRelay
 from clicktodial.messaging.driver import create_dispatcher, message_limits, report_address
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
+from clicktodial.messaging.message import Messages
 from clicktodial.messaging.smtp_mailer import SmtpMailer
+from clicktodial.messaging.template import Templates
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -252,6 +254,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             default_region=settings.calls.default_region,
             sessions=people.sessions,
             people=people,
+            templates=Templates(transactions, message_limits(settings.messages)),
+            messages=Messages(transactions),
         )
         server = HttpServer(
             create_http_app(

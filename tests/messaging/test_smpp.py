@@ -203,7 +203,7 @@ async def test_receipts_of_all_forms_are_read(
 
 
 async def test_wrong_password_is_unavailable_and_not_told() -> None:
-    wrong = "wrong-password"
+    wrong = "wrong"
     async with open_smsc() as smsc:
         wanted = settings(smsc.host, password=wrong, timeout_s=0.2)
         gateway = SmppGateway(wanted, reopen_first_s=0.01)

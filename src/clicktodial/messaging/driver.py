@@ -3,7 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from clicktodial.config import MessagesSettings, read_password, read_report_sources, read_time_zone
+from clicktodial.config import (
+    ConfigError,
+    MessagesSettings,
+    read_password,
+    read_report_sources,
+    read_time_zone,
+)
 from clicktodial.control.port import Clock
 from clicktodial.domain.message import Channel, MessageLimits
 from clicktodial.messaging.dispatcher import DispatchLimits, MessageDispatcher
@@ -12,6 +18,9 @@ from clicktodial.messaging.mailbox import MailboxGateway
 from clicktodial.messaging.mm7 import MM7, Mm7Gateway, Mm7Settings, ReportAddress
 from clicktodial.messaging.outbox import MessageOutbox
 from clicktodial.storage.transaction import Transactions
+
+# SMPP 3.4 5.2.2; a longer one would never bind.
+SMPP_PASSWORD_CHARACTERS_MAX = 8
 
 
 def message_limits(settings: MessagesSettings) -> MessageLimits:
@@ -46,11 +55,14 @@ def _create_smpp(settings: MessagesSettings) -> MessageGateway:
     # That they are given was checked with the settings.
     assert settings.smpp_host is not None
     assert settings.smpp_system_id is not None
+    password = read_password(settings.smpp_password, settings.smpp_password_file)
+    if len(password) > SMPP_PASSWORD_CHARACTERS_MAX:
+        raise ConfigError(f"an SMPP password has {SMPP_PASSWORD_CHARACTERS_MAX} characters at most")
     smpp = SmppSettings(
         host=settings.smpp_host,
         port=settings.smpp_port,
         system_id=settings.smpp_system_id,
-        password=read_password(settings.smpp_password, settings.smpp_password_file),
+        password=password,
         system_type=settings.smpp_system_type,
         tls=settings.smpp_tls,
         window=settings.smpp_window,

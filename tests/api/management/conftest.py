@@ -36,7 +36,10 @@ from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.messaging.message import Messages
+from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
@@ -102,6 +105,8 @@ async def create_management(
             default_region="CN",
             sessions=sessions,
             people=people,
+            templates=Templates(Transactions(engine), DEFAULT_MESSAGE_LIMITS),
+            messages=Messages(Transactions(engine)),
         )
 
         async def is_ready() -> bool:

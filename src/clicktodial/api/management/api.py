@@ -18,6 +18,7 @@ from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.message import MessageResource, TemplateResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.people import PeopleNeeds, create_people_routes
@@ -41,6 +42,8 @@ from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.messaging.message import Messages
+from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
 
@@ -63,6 +66,8 @@ class ManagementNeeds:
     default_region: str
     sessions: SessionFinder
     people: PeopleNeeds
+    templates: Templates
+    messages: Messages
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -94,6 +99,8 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),
+        *TemplateResource(needs.templates, worker).routes(),
+        *MessageResource(needs.messages, worker).routes(),
     ]
 
 
