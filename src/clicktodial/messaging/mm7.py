@@ -143,8 +143,8 @@ def render_submit(message: OutgoingMessage, settings: Mm7Settings) -> tuple[dict
     """The headers and the body of a SubmitReq: the envelope, and the content it refers to."""
     whole = EmailMessage(policy=email.policy.SMTP)
     whole["Content-Type"] = 'multipart/related; type="text/xml"; start="<envelope>"'
-    whole.attach(_create_root(message, settings))
-    whole.attach(_create_content(message))
+    for part in (_create_root(message, settings), _create_content(message)):
+        whole.attach(part)  # type: ignore[arg-type] # a MIMEPart is what it is made for
     _, _, body = whole.as_bytes().partition(b"\r\n\r\n")
     headers = {
         "Content-Type": str(whole["Content-Type"]),  # with the boundary, since it was rendered

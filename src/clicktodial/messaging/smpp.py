@@ -17,9 +17,6 @@ from datetime import timedelta
 
 import structlog
 from smpp34 import (
-    TLV_MESSAGE_STATE,
-    TLV_RECEIPTED_MESSAGE_ID,
-    TLV_USER_MESSAGE_REFERENCE,
     Client,
     DeliverSmEvent,
     Disconnected,
@@ -52,6 +49,10 @@ _ESM_CLASS_UDHI = 0x40
 _ESM_CLASS_KIND = 0x3C
 _ESM_CLASS_RECEIPT = 0x04
 _WANTS_RECEIPT = 1
+# SMPP 3.4 5.3.2, tags of optional parameters.
+TLV_RECEIPTED_MESSAGE_ID = 0x001E
+TLV_USER_MESSAGE_REFERENCE = 0x0204
+TLV_MESSAGE_STATE = 0x0427
 # SMPP 3.4 5.1.3: system error, queue full, throttled, temporary error of the receiver.
 _TEMPORARY_STATUSES = frozenset({0x08, 0x14, 0x58, 0x64})
 # SMPP 3.4 5.2.28, and appendix B as most SMSCs write it.

@@ -276,18 +276,26 @@ class Templates:
             raise ValueInvalid(f"the message is too long: {excess}")
 
 
-def _require_application(connection: Connection, principal: Principal, app_id: str) -> Row[Any]:
-    """Whose application it is, with the enterprise's name."""
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose an application is."""
+
+    enterprise_id: str
+    name: str
+
+
+def _require_application(connection: Connection, principal: Principal, app_id: str) -> _Owner:
+    """The enterprise of an application. Raises NotFound, also for another's."""
     enterprise = table.enterprise.c
     query = (
         select(table.application.c.enterprise_id, enterprise.name, enterprise.region)
         .join(table.enterprise, enterprise.id == table.application.c.enterprise_id)
         .where(table.application.c.app_id == app_id)
     )
-    row: Row[Any] | None = connection.execute(query).first()
+    row = connection.execute(query).first()
     if row is None or not principal.may_see_enterprise(row.enterprise_id, row.region):
         raise NotFound(f"there is no application {app_id}")
-    return row
+    return _Owner(row.enterprise_id, row.name)
 
 
 def _require_template(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
