@@ -37,7 +37,7 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS
+from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
@@ -126,7 +126,7 @@ class Enrolments:
             count_attempts(
                 connection,
                 [
-                    Subject("mail-from", address, MAIL_FROM_ADDRESS),
+                    Subject("mail-from", network_of(address), MAIL_FROM_ADDRESS),
                     Subject("mail-to", to, MAIL_TO_ADDRESS),
                 ],
                 now,

@@ -12,7 +12,7 @@ from clicktodial.accounts.password import hash_checked, verify_password
 from clicktodial.accounts.person import PersonState, end_sessions, find_row, is_named
 from clicktodial.accounts.session import login_subject
 from clicktodial.accounts.token import create_token, hash_token
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS
+from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.transaction import Transactions
@@ -60,7 +60,7 @@ class Passwords:
             count_attempts(
                 connection,
                 [
-                    Subject("mail-from", address, MAIL_FROM_ADDRESS),
+                    Subject("mail-from", network_of(address), MAIL_FROM_ADDRESS),
                     Subject("reset", name.lower(), MAIL_TO_ADDRESS),
                 ],
                 now,

@@ -13,13 +13,16 @@ import clicktodial
 from clicktodial.cli import (
     application,
     audio,
+    audit,
     call,
     config,
     enterprise,
+    mail,
     message,
     recording,
     sandbox,
     trunk,
+    user,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -38,6 +41,9 @@ app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(user.app, name="user")
+app.add_typer(mail.app, name="mail")
+app.add_typer(audit.app, name="audit")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

@@ -11,6 +11,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeSessions,
     Management,
@@ -80,8 +81,9 @@ async def create_management(
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
     worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
     people = create_people_needs(
-        Transactions(engine),
+        transactions,
         SecretVault(bytes(32)),
         AccountsSettings(base_url="https://platform.example"),
         region="CN",
@@ -90,6 +92,7 @@ async def create_management(
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -103,10 +106,12 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
             sessions=sessions,
             people=people,
-            templates=Templates(Transactions(engine), DEFAULT_MESSAGE_LIMITS),
-            messages=Messages(Transactions(engine)),
+            templates=Templates(transactions, DEFAULT_MESSAGE_LIMITS),
+            messages=Messages(transactions),
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -139,6 +144,8 @@ async def create_management(
             conformances[0],
             sessions,
             people,
+            create_routes(needs),
+            clock,
         )
 
     yield create

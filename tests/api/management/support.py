@@ -27,6 +27,7 @@ from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
 from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
+from clicktodial.api.management.route import Route
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, Side
@@ -148,6 +149,21 @@ class ManagementConformance:
         return None
 
 
+class Clock:
+    """The machine's, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped_at: datetime | None = None
+
+    def stop(self) -> None:
+        """It is now, from now on."""
+        self._stopped_at = datetime.now(UTC)
+
+    def utc(self) -> datetime:
+        """The time."""
+        return self._stopped_at or datetime.now(UTC)
+
+
 @dataclass
 class Management:
     """The application and what stands behind it."""
@@ -162,7 +178,13 @@ class Management:
     conformance: ManagementConformance
     sessions: FakeSessions
     people: PeopleNeeds
+    routes: list[Route]
+    clock: Clock
     calls: int = field(default=0)
+
+    def utc(self) -> datetime:
+        """What the platform takes for now."""
+        return self.clock.utc()
 
     @property
     def audit_log(self) -> AuditLog:

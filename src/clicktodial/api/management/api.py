@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
 from clicktodial import __version__
 from clicktodial.accounts.session import SessionFinder
@@ -39,6 +40,7 @@ from clicktodial.api.management.route import (
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
+from clicktodial.api.request import peer_address
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
@@ -46,6 +48,7 @@ from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
@@ -64,11 +67,14 @@ class ManagementNeeds:
     token: str | None
     body_bytes_max: int
     default_region: str
+    transactions: Transactions
     sessions: SessionFinder
     people: PeopleNeeds
     templates: Templates
     messages: Messages
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    # Attempts are counted by it: behind a proxy it must be another than the proxy's.
+    client_address: Callable[[HTTPScope], str] = peer_address
 
 
 def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
@@ -78,6 +84,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
+        client_address=needs.client_address,
         body_bytes_max=needs.body_bytes_max,
     )
     return [
@@ -95,7 +102,9 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             needs.service, needs.applications, needs.history, library, worker, region=region
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
-        *OptionResource(administration, library, worker, region=region).routes(),
+        *OptionResource(
+            administration, needs.transactions, library, worker, region=region
+        ).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),
