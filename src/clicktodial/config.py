@@ -229,6 +229,16 @@ class AccountsSettings(_Table, frozen=True):
     session_max_s: Seconds = 43_200
 
 
+class BusinessSettings(_Table, frozen=True):
+    """How enterprises are served and left."""
+
+    # What becomes of running calls when their enterprise is suspended or cancelled, where the
+    # request does not say.
+    running_calls: Literal["when-ended", "at-once"] = "when-ended"
+    # After an enterprise's end its documents and data are kept so long, in days.
+    data_retention_days: Annotated[int, Meta(ge=0, le=3_650)] = 180
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -253,6 +263,7 @@ class Settings(_Table, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
     messages: MessagesSettings = MessagesSettings()
+    business: BusinessSettings = BusinessSettings()
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
 
@@ -264,6 +275,11 @@ class Settings(_Table, frozen=True):
     def audio_dir(self) -> Path:
         """Where the operator's own audio lies."""
         return self.data_dir / "audio"
+
+    @property
+    def documents_dir(self) -> Path:
+        """Where customers' documents lie, each encrypted."""
+        return self.data_dir / "documents"
 
     @property
     def rtpengine_dir(self) -> Path:

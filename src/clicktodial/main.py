@@ -11,19 +11,25 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
 import uvloop
 
+from clicktodial.accounts.business import Business, create_business
+from clicktodial.accounts.business_clock import BusinessClock
+from clicktodial.accounts.call_bar import CallBar
+from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import (
@@ -38,8 +44,10 @@ from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
 from clicktodial.control.reaper import OpenCall, RecordingFate
+from clicktodial.domain.enterprise import CallPolicy
 from clicktodial.domain.event import RecordingResult
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
@@ -199,6 +207,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             watch.refresh()
 
         applications.on_change = take_up_changes
+
         store = SqlCallStore(database, node_id=node_id)
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -226,6 +235,16 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             await applications.refresh()
             return not service.is_stopping
 
+        call_bar = CallBar(transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
+        _own_task(stack, call_bar.run())
+
+        def take_up_changes_of_calls() -> None:
+            take_up_changes()
+            call_bar.notice()
+
+        applications.on_change = take_up_changes_of_calls
+        templates = Templates(transactions, message_limits(settings.messages))
+        business = _open_business(stack, settings, transactions, vault, applications, templates)
         login_worker = Worker()
         stack.push_async_callback(login_worker.close)
         people = create_people_needs(
@@ -252,10 +271,15 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
+            business=BusinessNeeds(
+                business=business,
+                worker=worker,
+                take_up_changes=lambda: _take_up_changes(applications),
+            ),
             transactions=transactions,
             sessions=people.sessions,
             people=people,
-            templates=Templates(transactions, message_limits(settings.messages)),
+            templates=templates,
             messages=Messages(transactions),
         )
         server = HttpServer(
@@ -280,6 +304,43 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
         yield Node(service, server.address, endpoint.address)
+
+
+def _open_business(
+    stack: AsyncExitStack,
+    settings: Settings,
+    transactions: Transactions,
+    vault: SecretVault,
+    applications: ApplicationDirectory,
+    templates: Templates,
+) -> Business:
+    business = create_business(
+        transactions,
+        vault,
+        documents_root=settings.documents_dir,
+        default_region=settings.calls.default_region,
+        calls=CallPolicy(settings.business.running_calls),
+        further_handlers={WorkOrderKind.TEMPLATE_REVIEW: templates},
+    )
+    retention = timedelta(days=settings.business.data_retention_days)
+    eraser = PersonalDataEraser(transactions, business.store, retention=retention)
+    business_clock = BusinessClock(
+        business.changes,
+        eraser,
+        lambda: datetime.now(UTC),
+        lambda: _take_up_changes(applications),
+    )
+    _own_task(stack, business_clock.run())
+    return business
+
+
+async def _take_up_changes(applications: ApplicationDirectory) -> None:
+    """What was changed here holds here at once, and not only with the next poll."""
+    try:
+        await applications.refresh()
+    except StoreError as error:
+        # The change itself is done, and the poll takes it up.
+        log.error("administration.not_taken_up", error=str(error))
 
 
 async def _open_telephony(

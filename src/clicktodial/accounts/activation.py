@@ -92,10 +92,10 @@ class Activations:
         roles = STEP_ROLES | (CUSTOMER_STEP_ROLES if step in CUSTOMER_STEPS else frozenset())
         if not principal.has_any(roles):
             raise NotPermitted
-        if (code is not None) != (step is ActivationStep.SERVICE_CODE):
-            raise ValueInvalid("a code is given for the step service-code, and for no other")
         with self._transactions.change("the code is another's already") as connection:
             row = require_visible(connection, principal, enterprise_id)
+            if (code is not None) != (step is ActivationStep.SERVICE_CODE):
+                raise ValueInvalid("a code is given for the step service-code, and no other")
             if EnterpriseState(row.state) is not EnterpriseState.APPROVED:
                 raise Conflict(f"the enterprise is {row.state}")
             done = {each.step for each in _read(connection, enterprise_id).steps if each.is_done}

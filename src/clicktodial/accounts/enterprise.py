@@ -14,7 +14,8 @@ from clicktodial.domain.principal import Principal
 from clicktodial.storage import table
 from clicktodial.storage.transaction import Transactions
 
-ENTERPRISES_PAGE_MAX = 100
+# A page of an API, and the one more that tells whether there is another.
+ENTERPRISES_PAGE_MAX = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

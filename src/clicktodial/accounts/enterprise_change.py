@@ -61,7 +61,8 @@ from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
-CHANGES_PAGE_MAX = 100
+# A page of an API, and the one more that tells whether there is another.
+CHANGES_PAGE_MAX = 101
 # A request for a day beyond is a typing error.
 AHEAD_MAX = timedelta(days=366)
 # Of those whose time has come, so many in one go of the task.

@@ -39,7 +39,8 @@ from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInv
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
-INTENTIONS_PAGE_MAX = 100
+# A page of an API, and the one more that tells whether there is another.
+INTENTIONS_PAGE_MAX = 101
 # Who answers the hotline, and who may see to what came of it.
 ENTERING_ROLES = frozenset({Role.ACCOUNT_MANAGER, Role.SUPPORT, Role.OPERATOR})
 MANAGING_ROLES = frozenset({Role.ACCOUNT_MANAGER, Role.OPERATOR})

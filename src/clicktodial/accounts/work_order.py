@@ -14,7 +14,7 @@ import msgspec
 import uuid_utils
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
-from clicktodial.accounts.scope import visible_enterprises
+from clicktodial.accounts.scope import require_visible, visible_enterprises
 from clicktodial.domain.principal import STAFF_ROLES, Principal
 from clicktodial.domain.work_order import (
     OUTCOMES,
@@ -39,7 +39,8 @@ from clicktodial.storage.transaction import Transactions
 # Details say what is asked for in a few words; what is long belongs to the subject.
 DETAILS_MAX = 32
 DETAIL_CHARACTERS_MAX = 1_000
-WORK_ORDERS_PAGE_MAX = 100
+# A page of an API, and the one more that tells whether there is another.
+WORK_ORDERS_PAGE_MAX = 101
 _columns = work_order.c
 
 
@@ -200,12 +201,15 @@ class WorkOrders:
         after: str | None = None,
         limit: int = WORK_ORDERS_PAGE_MAX,
     ) -> list[WorkOrder]:
-        """Those that the principal may see, oldest first, beginning behind `after`."""
+        """Those that the principal may see, oldest first, beginning behind `after`. Raises
+        NotFound for an enterprise of another."""
         query = _filtered(which).where(visible_enterprises(principal))
         if after is not None:
             query = query.where(_columns.id > after)
         query = query.order_by(_columns.id).limit(min(limit, WORK_ORDERS_PAGE_MAX))
         with self._transactions.read() as connection:
+            if which.enterprise_id is not None:
+                require_visible(connection, principal, which.enterprise_id)
             return [_order_of(row) for row in connection.execute(query)]
 
     def show(

@@ -23,6 +23,7 @@ from clicktodial.cli import (
     sandbox,
     trunk,
     user,
+    work_order,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -44,6 +45,7 @@ app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")
+app.add_typer(work_order.app, name="work-order")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

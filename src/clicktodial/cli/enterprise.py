@@ -1,6 +1,7 @@
 """`clicktodial enterprise`: who pays, and whether they may use the service."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +9,9 @@ import typer
 
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
-from clicktodial.cli.session import open_administration
+from clicktodial.cli.session import open_administration, open_business
 
 if TYPE_CHECKING:
-    from clicktodial.domain.application import EnterpriseStatus
     from clicktodial.storage.administration import EnterpriseDetail
 
 app = typer.Typer(no_args_is_help=True, help="Enterprises that own applications.")
@@ -107,34 +107,88 @@ def _describe(detail: "EnterpriseDetail") -> str:
     )
 
 
-@app.command("suspend")
-def suspend(enterprise: EnterpriseId, *, config: Config = None, as_json: Json = False) -> None:
-    """Refuse the requests of all its applications for now."""
-    from clicktodial.domain.application import EnterpriseStatus
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the work order.")]
+RunningCalls = Annotated[
+    str | None,
+    typer.Option(
+        "--calls",
+        metavar="at-once|when-ended",
+        help="When its running calls end; default: as business.running_calls says.",
+    ),
+]
+_DEFAULT_REASON = "by the operator, from the command line"
 
-    _set_status(enterprise, EnterpriseStatus.SUSPENDED, config, as_json=as_json)
+
+@app.command("suspend")
+def suspend(
+    enterprise: EnterpriseId,
+    *,
+    reason: Reason = _DEFAULT_REASON,
+    calls: RunningCalls = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Refuse the requests of all its applications for now."""
+    _change(enterprise, "suspension", reason, calls, config, as_json=as_json)
 
 
 @app.command("resume")
-def resume(enterprise: EnterpriseId, *, config: Config = None, as_json: Json = False) -> None:
+def resume(
+    enterprise: EnterpriseId,
+    *,
+    reason: Reason = _DEFAULT_REASON,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Take the requests of its applications again."""
-    from clicktodial.domain.application import EnterpriseStatus
-
-    _set_status(enterprise, EnterpriseStatus.ACTIVE, config, as_json=as_json)
+    _change(enterprise, "resumption", reason, None, config, as_json=as_json)
 
 
 @app.command("cancel")
-def cancel(enterprise: EnterpriseId, *, config: Config = None, as_json: Json = False) -> None:
-    """End its use of the service."""
-    from clicktodial.domain.application import EnterpriseStatus
-
-    _set_status(enterprise, EnterpriseStatus.CANCELLED, config, as_json=as_json)
-
-
-def _set_status(
-    enterprise: str, status: "EnterpriseStatus", config: Path | None, *, as_json: bool
+def cancel(
+    enterprise: EnterpriseId,
+    *,
+    reason: Reason = _DEFAULT_REASON,
+    calls: RunningCalls = None,
+    config: Config = None,
+    as_json: Json = False,
 ) -> None:
-    with open_administration(config) as administration:
-        administration.set_enterprise_status(enterprise, status)
-    answer = {"enterprise_id": enterprise, "status": status}
-    tell(answer, f"{enterprise} is {status}.", as_json=as_json)
+    """End its use of the service, for good."""
+    _change(enterprise, "cancellation", reason, calls, config, as_json=as_json)
+
+
+def _change(
+    enterprise: str,
+    kind: str,
+    reason: str,
+    calls: str | None,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Ask for it and approve it as the operator; nothing where it is so already."""
+    from clicktodial.accounts.enterprise_change import NewChange
+    from clicktodial.domain.application import EnterpriseStatus
+    from clicktodial.domain.enterprise import CallPolicy
+    from clicktodial.domain.principal import OPERATOR_PRINCIPAL
+    from clicktodial.domain.work_order import WorkOrderKind
+
+    if calls is not None and calls not in list(CallPolicy):
+        raise typer.BadParameter(f"{calls!r} is not at-once or when-ended")
+    wanted = {
+        "suspension": EnterpriseStatus.SUSPENDED,
+        "resumption": EnterpriseStatus.ACTIVE,
+        "cancellation": EnterpriseStatus.CANCELLED,
+    }[kind]
+    policy = None if calls is None else CallPolicy(calls)
+    with open_business(config) as business:
+        if business.enterprises.show(OPERATOR_PRINCIPAL, enterprise).status is not wanted:
+            business.changes.request_change(
+                OPERATOR_PRINCIPAL,
+                enterprise,
+                NewChange(kind=WorkOrderKind(kind), reason=reason, calls=policy),
+                decides=True,
+                now=datetime.now(UTC),
+            )
+    answer = {"enterprise_id": enterprise, "status": wanted}
+    tell(answer, f"{enterprise} is {wanted}.", as_json=as_json)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from clicktodial.cli.error import CommandError
 
 if TYPE_CHECKING:
+    from clicktodial.accounts.business import Business
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
     from clicktodial.storage.history import CallHistory
@@ -70,6 +71,39 @@ def open_administration(config: Path | None) -> "Generator[Administration]":
             yield administration
         finally:
             administration.close()
+
+
+@contextmanager
+def open_business(config: Path | None) -> "Generator[Business]":
+    """The operator's business, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.accounts.business import create_business
+        from clicktodial.domain.enterprise import CallPolicy
+        from clicktodial.domain.work_order import WorkOrderKind
+        from clicktodial.messaging.driver import message_limits
+        from clicktodial.messaging.template import Templates
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.secret import SecretVault, load_master_key
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            transactions = Transactions(engine)
+            templates = Templates(transactions, message_limits(settings.messages))
+            yield create_business(
+                transactions,
+                SecretVault(load_master_key(settings)),
+                documents_root=settings.documents_dir,
+                default_region=settings.calls.default_region,
+                calls=CallPolicy(settings.business.running_calls),
+                further_handlers={WorkOrderKind.TEMPLATE_REVIEW: templates},
+            )
+        finally:
+            engine.dispose()
 
 
 @contextmanager

@@ -93,15 +93,15 @@ class Templates:
         self, principal: Principal, app_id: str, new: NewTemplate, *, now: datetime
     ) -> TemplateDetail:
         """A new version, as a draft. What is in use stays in use."""
-        try:
-            check_template(new.content)
-        except TemplateError as error:
-            raise ValueInvalid(str(error)) from error
         template_id = uuid_utils.uuid7().hex
         with self._transactions.change(
             "somebody else made a version at the same time", concerns_calls=False
         ) as connection:
             owner = _require_application(connection, principal, app_id)
+            try:
+                check_template(new.content)
+            except TemplateError as error:
+                raise ValueInvalid(str(error)) from error
             self._check_length(new.content, owner.name, picture_bytes=0)
             row = {
                 "id": template_id,
@@ -125,15 +125,15 @@ class Templates:
         self, principal: Principal, app_id: str, template_id: str, content: bytes
     ) -> TemplateDetail:
         """Put one more picture behind the others of a draft."""
-        try:
-            media_type = read_picture_type(content)
-        except TemplateError as error:
-            raise ValueInvalid(str(error)) from error
         with self._transactions.change(
             "somebody else added one at the same time", concerns_calls=False
         ) as connection:
             owner = _require_application(connection, principal, app_id)
             draft = _require_draft(connection, app_id, template_id)
+            try:
+                media_type = read_picture_type(content)
+            except TemplateError as error:
+                raise ValueInvalid(str(error)) from error
             if draft.content.channel is not Channel.MMS:
                 raise ValueInvalid("a short message has no pictures")
             if len(draft.pictures) >= PICTURES_MAX:

@@ -26,18 +26,21 @@ from tests.api.support import (
     create_application,
 )
 
+from clicktodial.accounts.business import create_business
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
+from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
@@ -93,8 +96,13 @@ async def create_management(
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         clock = Clock()
+        templates = Templates(transactions, DEFAULT_MESSAGE_LIMITS)
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
+
+        async def take_up_changes() -> None:
+            """The fake applications know no database."""
+
         needs = ManagementNeeds(
             service=service,
             applications=applications,
@@ -108,8 +116,19 @@ async def create_management(
             default_region="CN",
             transactions=transactions,
             sessions=sessions,
+            business=BusinessNeeds(
+                business=create_business(
+                    transactions,
+                    SecretVault(bytes(32)),
+                    documents_root=tmp_path / "documents",
+                    default_region="CN",
+                    further_handlers={WorkOrderKind.TEMPLATE_REVIEW: templates},
+                ),
+                worker=worker,
+                take_up_changes=take_up_changes,
+            ),
             people=people,
-            templates=Templates(transactions, DEFAULT_MESSAGE_LIMITS),
+            templates=templates,
             messages=Messages(transactions),
             utc=clock.utc,
         )

@@ -10,15 +10,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
+from tests.accounts.business import DATA, PAPERS
 from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
 
 from clicktodial.accounts.audit import AuditEntry
+from clicktodial.accounts.business import create_business
+from clicktodial.accounts.contact import Contact
+from clicktodial.accounts.enterprise_change import Modification, NewChange
+from clicktodial.accounts.intention import NewIntention
+from clicktodial.domain.activation import ActivationStep
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
-from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
+from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, Channel, TemplateRecipient
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.domain.work_order import WorkOrderKind
+from clicktodial.messaging.template import NewTemplate, Templates
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
+from clicktodial.storage.message_table import message
+from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.transaction import Transactions
 
 
 @dataclass
@@ -117,7 +130,98 @@ def seed_people(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people)
+def seed_business(management: Management, tenant: Tenant) -> dict[str, str]:
+    """Its whole way to the service: intention, documents, review, activation; and a request."""
+    now, operator, marker = management.utc(), OPERATOR_PRINCIPAL, tenant.marker
+    business = create_business(
+        Transactions(management.engine),
+        SecretVault(bytes(32)),
+        documents_root=management.library.directory.parent / "documents",
+        default_region="CN",
+    )
+    owner = Principal(name=f"owner-{marker}", roles=frozenset({Role.OWNER}), enterprise_id=marker)
+    with management.engine.begin() as connection:
+        # As somebody who has just registered.
+        connection.execute(
+            update(table.enterprise)
+            .where(table.enterprise.c.id == marker)
+            .values(state=EnterpriseState.PROSPECT.value)
+        )
+    contact = Contact(f"contact of {marker}", "13912345673", f"contact@{marker}.example")
+    intention = business.intentions.submit(
+        owner,
+        NewIntention(enterprise_name=f"Of {marker}", region=tenant.region, contact=contact),
+        now=now,
+    )
+    business.data.change(owner, marker, DATA | {"legal_name": f"Of {marker}"}, now=now)
+    documents = [
+        business.documents.upload(owner, marker, kind=kind, content=content, now=now)
+        for kind, content in PAPERS.items()
+    ]
+    order = business.reviews.submit(owner, marker, now=now).order
+    business.work_orders.decide(
+        operator, order.work_order_id, approved=True, reason=marker, now=now
+    )
+    for step in ActivationStep:
+        code = tenant.app_id[:6] if step is ActivationStep.SERVICE_CODE else None
+        activation = business.activations.complete_step(operator, marker, step, code=code, now=now)
+    assert activation.order is not None
+    business.work_orders.decide(
+        operator, activation.order.work_order_id, approved=True, reason=marker, now=now
+    )
+    modification = NewChange(
+        kind=WorkOrderKind.MODIFICATION,
+        reason=f"as {marker} wants it",
+        modification=Modification(data={"handler_name": f"handler of {marker}"}),
+    )
+    change = business.changes.request_change(owner, marker, modification, now=now)
+    return {
+        "intention_id": intention.intention_id,
+        "document_id": documents[0].document_id,
+        "work_order_id": order.work_order_id,
+        "change_id": change.change_id,
+    }
+
+
+def seed_messages(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A template, and a message after its call that failed."""
+    now, marker = management.utc(), tenant.marker
+    transactions = Transactions(management.engine)
+    new = NewTemplate(
+        recipient=TemplateRecipient.BOTH,
+        channel=Channel.MMS,
+        text=f"Text of {marker}",
+        values={"of": marker},
+    )
+    owner = Principal(name=f"owner-{marker}", roles=frozenset({Role.OWNER}), enterprise_id=marker)
+    templates = Templates(transactions, DEFAULT_MESSAGE_LIMITS)
+    template = templates.create(owner, tenant.app_id, new, now=now)
+    message_id = f"message-of-{marker}"
+    row = {
+        "id": message_id,
+        "call_id": tenant.ids["call_id"],
+        "app_id": tenant.app_id,
+        "side": "caller",
+        "template_id": template.template_id,
+        "only_connected": True,
+        "state": "failed",
+        "created_at": now,
+        "attempts": 1,
+        "subject": "",
+        "text": f"Text of {marker}",
+    }
+    with transactions.change(concerns_calls=False) as connection:
+        connection.execute(insert(message).values(row))
+    return {"template_id": template.template_id, "message_id": message_id}
+
+
+SEEDS: tuple[Seed, ...] = (
+    seed_enterprise,
+    seed_call,
+    seed_people,
+    seed_business,
+    seed_messages,
+)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

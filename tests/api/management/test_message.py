@@ -9,14 +9,9 @@ from tests.api.management.conftest import CreateManagement
 from tests.api.management.support import APPLICATION, OTHER_APP_ID, Management, add_call
 from tests.api.support import APP_ID
 
-from clicktodial.accounts.work_order import WorkOrders
-from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
-from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
-from clicktodial.domain.work_order import WorkOrderKind
+from clicktodial.domain.principal import Role
 from clicktodial.messaging.picture import PICTURE_BYTES_MAX
-from clicktodial.messaging.template import Templates
 from clicktodial.storage.message_table import message, message_mailbox
-from clicktodial.storage.transaction import Transactions
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 PATH = f"/applications/{APP_ID}/templates"
@@ -34,11 +29,10 @@ async def approved(management: Management, **changes: Any) -> dict[str, Any]:
     made = (await management.ask("POST", PATH, BODY | changes)).json
     submitted = await management.ask("POST", f"{PATH}/{made['template_id']}/review")
     assert submitted.json["state"] == "in-review"
-    transactions = Transactions(management.engine)
-    templates = Templates(transactions, DEFAULT_MESSAGE_LIMITS)
-    orders = WorkOrders(transactions, {WorkOrderKind.TEMPLATE_REVIEW: templates})
-    order_id = submitted.json["work_order_id"]
-    orders.decide(OPERATOR_PRINCIPAL, order_id, approved=True, reason="", now=NOW)
+    reviewer = management.sessions.log_in(Role.REVIEWER)
+    path = f"/work-orders/{submitted.json['work_order_id']}/decide"
+    decided = await management.ask("POST", path, {"approved": True}, credential=reviewer)
+    assert decided.status == 200, decided
     shown: dict[str, Any] = (await management.ask("GET", f"{PATH}/{made['template_id']}")).json
     return shown
 

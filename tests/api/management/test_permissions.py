@@ -21,7 +21,7 @@ from clicktodial.storage import people_table, schema
 # Whoever opens another one to anybody, adds it here, and says why in its `about`.
 OPEN = {"register", "activate", "logIn", "askForPasswordReset", "completePasswordReset"}
 # What is not one enterprise's, and may be named by all who may ask.
-SHARED = {"option", "name"}
+SHARED = {"option", "name", "step"}
 # Written for each request that is refused or changes something, whosever it is about.
 NEVER_COMPARED = {people_table.audit, people_table.attempt}
 PATH_PARAMETER = re.compile(r"\{(\w+)\}")
@@ -54,9 +54,11 @@ def properties_of(row: Route) -> set[str]:
 
 
 def query_of(row: Route, values: dict[str, str]) -> str:
-    """A query of those that it knows."""
+    """A query of those that it knows, and of what it cannot do without."""
+    examples = {each.name: each.example for each in row.query if each.example}
     known = [each.name for each in row.query]
-    return "&".join(f"{name}={value}" for name, value in values.items() if name in known)
+    given = examples | {name: value for name, value in values.items() if name in known}
+    return "&".join(f"{name}={value}" for name, value in given.items())
 
 
 def is_refused_for_who_asks(answer: Answer) -> bool:

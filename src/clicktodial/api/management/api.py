@@ -17,11 +17,15 @@ from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.call import CallResource
+from clicktodial.api.management.enterprise import EnterpriseResource
+from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.message import MessageResource, TemplateResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.paper import PaperResource
 from clicktodial.api.management.people import PeopleNeeds, create_people_routes
 from clicktodial.api.management.problem import (
     BASE_PATH,
@@ -38,6 +42,7 @@ from clicktodial.api.management.route import (
     render_refused,
 )
 from clicktodial.api.management.trunk import TrunkResource
+from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request import peer_address
@@ -69,6 +74,7 @@ class ManagementNeeds:
     default_region: str
     transactions: Transactions
     sessions: SessionFinder
+    business: BusinessNeeds
     people: PeopleNeeds
     templates: Templates
     messages: Messages
@@ -107,6 +113,10 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         ).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *IntentionResource(needs.business).routes(),
+        *EnterpriseResource(needs.business).routes(),
+        *PaperResource(needs.business).routes(),
+        *WorkOrderResource(needs.business).routes(),
         *create_people_routes(needs.people, worker),
         *TemplateResource(needs.templates, worker).routes(),
         *MessageResource(needs.messages, worker).routes(),

@@ -21,6 +21,8 @@ from clicktodial.control.error import (
     CallNotFound,
     ConditionNotMet,
     LimitReached,
+    MessageNotApproved,
+    MessageTooLong,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
@@ -228,6 +230,9 @@ CONDITION_NOT_MET = Problem(
 BODY_TOO_LONG = Problem(
     413, "body-too-long", "The body is too long", "It is longer than the server takes."
 )
+DOCUMENT_REFUSED = Problem(
+    422, "document-refused", "The document cannot be taken", "`detail` says why, in words."
+)
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
 )
@@ -278,6 +283,7 @@ PROBLEMS = (
     NOT_RECORDED,
     CONDITION_NOT_MET,
     BODY_TOO_LONG,
+    DOCUMENT_REFUSED,
     AUDIO_REFUSED,
     TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,
@@ -297,6 +303,8 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     NotRecorded: NOT_RECORDED,
     ConditionNotMet: CONDITION_NOT_MET,
     LimitReached: LIMIT_REACHED,
+    MessageNotApproved: CONFLICT,
+    MessageTooLong: INVALID_VALUE,
     Overloaded: OVERLOADED,
     AccountError: NOT_PERMITTED,
     TooManyAttempts: TOO_MANY_ATTEMPTS,
