@@ -120,6 +120,7 @@ class Messages:
             self._require_application(principal, app_id)
             query = query.where(_columns.app_id == app_id)
         if call_id is not None:
+            self._require_call(principal, call_id)
             query = query.where(_columns.call_id == call_id)
         if state is not None:
             query = query.where(_columns.state == state.value)
@@ -207,6 +208,17 @@ class Messages:
         with self._transactions.read() as connection:
             if connection.execute(query).first() is None:
                 raise NotFound(f"there is no application {app_id}")
+
+    def _require_call(self, principal: Principal, call_id: str) -> None:
+        query = (
+            select(table.call.c.id)
+            .join(table.application, table.application.c.app_id == table.call.c.app_id)
+            .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
+            .where(table.call.c.id == call_id, visible_enterprises(principal))
+        )
+        with self._transactions.read() as connection:
+            if connection.execute(query).first() is None:
+                raise NotFound(f"there is no call {call_id}")
 
 
 def _query(principal: Principal) -> Select[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import uuid_utils
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import (
@@ -95,11 +95,7 @@ class MessageOutbox:
         """Take up to `limit` messages that are due, oldest first. What is too old expires."""
         due = (
             select(_columns.id)
-            .where(
-                _columns.state == MessageState.QUEUED.value,
-                _columns.next_attempt_at <= now,
-                or_(_columns.claimed_until.is_(None), _columns.claimed_until <= now),
-            )
+            .where(_is_free(now), _columns.next_attempt_at <= now)
             .order_by(_columns.next_attempt_at)
             .limit(limit)
         )
@@ -202,7 +198,7 @@ class MessageOutbox:
         self, connection: Connection, message_id: str, now: datetime
     ) -> ClaimedMessage | None:
         row = connection.execute(_claim_query().where(_columns.id == message_id)).one()
-        mine = update(message).where(_columns.id == message_id)
+        mine = update(message).where(_columns.id == message_id, _is_free(now))
         if now - row.queued_at > self._expires_after:
             expired = {"state": MessageState.EXPIRED.value, "settled_at": now} | _UNCLAIMED
             connection.execute(mine.values(expired))
@@ -216,7 +212,8 @@ class MessageOutbox:
             "subject": subject,
             "text": text,
         }
-        connection.execute(mine.values(values))
+        if connection.execute(mine.values(values)).rowcount == 0:
+            return None  # another node was quicker
         sent = select(_parts.number).where(_parts.message_id == message_id)
         outgoing = OutgoingMessage(
             message_id=message_id,
@@ -258,6 +255,13 @@ class MessageOutbox:
 
 
 _UNCLAIMED = {"claimed_by": None, "claimed_until": None}
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        _columns.state == MessageState.QUEUED.value,
+        or_(_columns.claimed_until.is_(None), _columns.claimed_until <= now),
+    )
 
 
 def _claim_query() -> Any:
