@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from clicktodial.config import ConfigError, Settings, load_settings, parse_relay_node
+from clicktodial.config import (
+    ConfigError,
+    Settings,
+    load_settings,
+    parse_relay_node,
+    read_password,
+)
 
 
 def load(tmp_path: Path, toml: str, **environment: str) -> Settings:
@@ -237,3 +243,37 @@ def test_trusted_proxy_that_is_no_address_is_named(tmp_path: Path) -> None:
     for wrong in ("proxy.example", "10.0.0.1/8", ""):
         with pytest.raises(ConfigError, match=r"http.trusted_proxies has addresses"):
             load(tmp_path, f'[http]\ntrusted_proxies = ["{wrong}"]\n')
+
+
+MM7 = 'mms = "mm7"\nmm7_url = "http://mmsc.example/"\nmm7_vasp_id = "a"\nmm7_vas_id = "b"\n'
+SMPP = 'sms = "smpp"\nsmpp_host = "smsc.example"\nsmpp_system_id = "us"\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ('mms = "mm7"\n', "mm7_url, mm7_vasp_id and mm7_vas_id"),
+        (MM7.replace("http:", "gopher:"), "http://"),
+        ('sms = "smpp"\n', "smpp_host and smpp_system_id"),
+        (SMPP + 'smpp_password = "a"\nsmpp_password_file = "b"\n', "one too many"),
+        ('time_zone = "Mars/Olympus"\n', "time zone"),
+        ('time_zone = "../../etc/passwd"\n', "time zone"),
+        ('mm7_report_sources = ["192.0.2.0/99"]\n', "networks"),
+        ('mm7_report_secret = "short"\n', "mm7_report_secret"),
+    ],
+)
+def test_messages_that_could_not_be_sent_are_refused(
+    tmp_path: Path, lines: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load(tmp_path, f"[messages]\n{lines}")
+
+
+def test_password_comes_from_the_settings_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret\n", encoding="utf-8")
+    assert read_password(None, str(file)) == "secret"
+    assert read_password("other", None) == "other"
+    assert read_password(None, None) == ""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_password(None, str(tmp_path / "missing"))

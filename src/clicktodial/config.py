@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -175,6 +175,44 @@ class ManagementSettings(_Table, frozen=True):
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
 
 
+class MessagesSettings(_Table, frozen=True):
+    """What carries messages after calls, and how long they may be."""
+
+    sms: Literal["mailbox", "smpp"] = "mailbox"
+    mms: Literal["mailbox", "mm7"] = "mailbox"
+    # Waits between tries of one message, in seconds; after the last it is given up and kept.
+    retry_after_s: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=604_800)], ...], Meta(max_length=100)
+    ] = (5, 30, 120, 600, 3_600, 14_400)
+    expires_after_s: Annotated[int, Meta(ge=60, le=604_800)] = 86_400  # told no phone after that
+    per_second_max: Annotated[int, Meta(ge=1, le=10_000)] = 20  # parts, to each gateway
+    concurrency: Annotated[int, Meta(ge=1, le=100)] = 8  # messages at a time
+    sms_parts_max: Annotated[int, Meta(ge=1, le=255)] = 6
+    mms_bytes_max: Annotated[int, Meta(ge=1_024, le=1_000_000)] = 300_000  # text and pictures
+    time_zone: str = "Asia/Shanghai"  # in which messages tell the time of a call
+    timeout_s: Seconds = 30  # for a gateway's answer
+
+    mm7_url: str | None = None
+    mm7_username: str | None = None
+    mm7_password: str | None = None
+    mm7_password_file: str | None = None
+    mm7_vasp_id: str | None = None
+    mm7_vas_id: str | None = None
+    mm7_service_code: str | None = None
+    # Where delivery reports come to: /messages/mm7/<secret>; absent: none are asked for.
+    mm7_report_secret: Annotated[str, Meta(min_length=16, max_length=128)] | None = None
+    mm7_report_sources: Annotated[tuple[str, ...], Meta(max_length=64)] = ()  # networks; none: any
+
+    smpp_host: str | None = None
+    smpp_port: FixedPort = 2775
+    smpp_system_id: Annotated[str, Meta(max_length=15)] | None = None  # SMPP 3.4 5.2.1
+    smpp_password: str | None = None
+    smpp_password_file: str | None = None
+    smpp_system_type: Annotated[str, Meta(max_length=12)] = ""
+    smpp_tls: bool = False
+    smpp_window: Annotated[int, Meta(ge=1, le=1000)] = 8
+
+
 class MailSettings(_Table, frozen=True):
     """How mail to people leaves."""
 
@@ -252,6 +290,7 @@ class Settings(_Table, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
     numbers: NumbersSettings = NumbersSettings()
+    messages: MessagesSettings = MessagesSettings()
     business: BusinessSettings = BusinessSettings()
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
@@ -330,6 +369,7 @@ def _check(settings: Settings) -> None:
             ip_network(proxy)
         except ValueError as error:
             raise ConfigError("http.trusted_proxies has addresses and networks") from error
+    _check_messages(settings.messages)
     _check_mail(settings.mail)
     _check_accounts(settings.accounts)
     _check_support(settings.support)
@@ -352,6 +392,47 @@ def _check(settings: Settings) -> None:
         # Peers answer to what we advertise, and nobody can answer to "any address".
         if host in _ANY_ADDRESS and advertised is None:
             raise ConfigError(f"{name}.advertised_host is needed where {name}.host is {host}")
+
+
+def _check_messages(messages: MessagesSettings) -> None:
+    read_time_zone(messages)
+    read_report_sources(messages)
+    if messages.mms == "mm7":
+        if not (messages.mm7_url and messages.mm7_vasp_id and messages.mm7_vas_id):
+            raise ConfigError("messages.mms mm7 needs mm7_url, mm7_vasp_id and mm7_vas_id")
+        if not messages.mm7_url.startswith(("http://", "https://")):
+            raise ConfigError("messages.mm7_url must be http://... or https://...")
+    if messages.sms == "smpp" and not (messages.smpp_host and messages.smpp_system_id):
+        raise ConfigError("messages.sms smpp needs smpp_host and smpp_system_id")
+    for name in ("mm7", "smpp"):
+        if getattr(messages, f"{name}_password") and getattr(messages, f"{name}_password_file"):
+            raise ConfigError(f"messages.{name}_password and {name}_password_file are one too many")
+
+
+def read_time_zone(messages: MessagesSettings) -> ZoneInfo:
+    """Where messages read the clock. Raises ConfigError."""
+    try:
+        return ZoneInfo(messages.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigError("messages.time_zone is no time zone of this machine") from error
+
+
+def read_report_sources(messages: MessagesSettings) -> tuple[IPv4Network | IPv6Network, ...]:
+    """From where reports of MM7 are taken; none: from anywhere. Raises ConfigError."""
+    try:
+        return tuple(ip_network(source) for source in messages.mm7_report_sources)
+    except ValueError as error:
+        raise ConfigError("messages.mm7_report_sources lists networks: ADDRESS[/BITS]") from error
+
+
+def read_password(password: str | None, file: str | None) -> str:
+    """A password that the settings hold or name a file of. Raises ConfigError."""
+    if file is None:
+        return password or ""
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read") from error
 
 
 def _check_mail(mail: MailSettings) -> None:

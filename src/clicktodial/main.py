@@ -33,6 +33,7 @@ from clicktodial.api.management.number_desks import NumberDesks, create_number_d
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
+from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.request_gate import RequestGate
@@ -57,9 +58,12 @@ from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
+from clicktodial.messaging.driver import create_dispatcher, message_limits, report_address
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
+from clicktodial.messaging.message import Messages
 from clicktodial.messaging.smtp_mailer import SmtpMailer
+from clicktodial.messaging.template import Templates
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -197,11 +201,16 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         await notifier.start()
         stack.push_async_callback(notifier.close)
+        transactions = Transactions(database.engine)
+        dispatcher = create_dispatcher(settings.messages, transactions, clock, node_id=node_id)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.close)
         endpoint, telephony, watch = await _open_telephony(stack, settings, applications)
 
         def take_up_changes() -> None:
             # A replay from the command line is such a change.
             notifier.request_rescan()
+            dispatcher.wake()
             watch.refresh()
 
         applications.on_change = take_up_changes
@@ -221,6 +230,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 on_quality=metrics.count_quality,
             ),
             settings.calls,
+            message_limits=message_limits(settings.messages),
         )
         _add_readings(metrics, service, endpoint, database)
         _add_trunk_readings(metrics, watch)
@@ -234,7 +244,6 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
         addresses = ClientAddresses(settings.http.trusted_proxies)
         gate = RequestGate(addresses)
-        transactions = Transactions(database.engine)
         administration = Administration(
             database.engine, vault, region=settings.calls.default_region
         )
@@ -253,7 +262,10 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             region=settings.calls.default_region,
             random=Random(),
         )
-        business = _open_business(stack, settings, transactions, vault, applications, numbers)
+        templates = Templates(transactions, message_limits(settings.messages))
+        business = _open_business(
+            stack, settings, transactions, vault, applications, numbers, templates
+        )
         login_worker = Worker()
         stack.push_async_callback(login_worker.close)
         people = create_people_needs(
@@ -296,6 +308,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             sessions=people.sessions,
             people=people,
             support=support,
+            templates=templates,
+            messages=Messages(transactions),
         )
         server = HttpServer(
             create_http_app(
@@ -313,6 +327,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
                     ),
                     *create_management_handlers(management),
+                    *create_report_handlers(report_address(settings.messages), dispatcher.report),
                 ],
             )
         )
@@ -328,6 +343,7 @@ def _open_business(
     vault: SecretVault,
     applications: ApplicationDirectory,
     numbers: NumberDesks,
+    templates: Templates,
 ) -> Business:
     business = create_business(
         transactions,
@@ -336,7 +352,10 @@ def _open_business(
         default_region=settings.calls.default_region,
         calls=CallPolicy(settings.business.running_calls),
         has_numbers=has_number,
-        further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
+        further_handlers={
+            WorkOrderKind.NUMBER_ORDER: numbers.orders,
+            WorkOrderKind.TEMPLATE_REVIEW: templates,
+        },
         on_cancelled=[numbers.giving_back],
     )
     retention = timedelta(days=settings.business.data_retention_days)

@@ -18,6 +18,7 @@ from clicktodial.cli import (
     config,
     enterprise,
     mail,
+    message,
     number,
     recording,
     roster,
@@ -56,6 +57,8 @@ app.add_typer(recording.app, name="recording")
 app.add_typer(call.events_app, name="events")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(roster.app, name="roster")
+app.add_typer(message.template_app, name="template")
+app.add_typer(message.messages_app, name="messages")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
 

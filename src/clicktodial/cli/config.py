@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Settings.")
 
 HIDDEN = "[hidden]"
-_SECRET_KEYS = frozenset({"master_key", "token", "password"})
+_SECRET_KEYS = frozenset(
+    {"master_key", "token", "password", "mm7_password", "mm7_report_secret", "smpp_password"}
+)
 
 
 # Without it the only command would take the place of its group.

@@ -90,6 +90,8 @@ def open_business(config: Path | None) -> "Generator[Business]":
         from clicktodial.accounts.number_order import NumberOrders, NumbersGivenBack
         from clicktodial.domain.enterprise import CallPolicy
         from clicktodial.domain.work_order import WorkOrderKind
+        from clicktodial.messaging.driver import message_limits
+        from clicktodial.messaging.template import Templates
         from clicktodial.storage.engine import open_engine
         from clicktodial.storage.migration import migrate_engine
         from clicktodial.storage.secret import SecretVault, load_master_key
@@ -102,6 +104,7 @@ def open_business(config: Path | None) -> "Generator[Business]":
             rest = timedelta(days=settings.numbers.cooling_off_days)
             inventory = NumberInventory(transactions, region=region, cooling_off=rest)
             orders = NumberOrders(transactions, region=region)
+            templates = Templates(transactions, message_limits(settings.messages))
             yield create_business(
                 transactions,
                 SecretVault(load_master_key(settings)),
@@ -109,7 +112,10 @@ def open_business(config: Path | None) -> "Generator[Business]":
                 default_region=settings.calls.default_region,
                 calls=CallPolicy(settings.business.running_calls),
                 has_numbers=has_number,
-                further_handlers={WorkOrderKind.NUMBER_ORDER: orders},
+                further_handlers={
+                    WorkOrderKind.NUMBER_ORDER: orders,
+                    WorkOrderKind.TEMPLATE_REVIEW: templates,
+                },
                 on_cancelled=[NumbersGivenBack(inventory, orders)],
             )
         finally:

@@ -10,6 +10,8 @@ ControlError
 ├── CapabilityMissing
 ├── LimitReached
 ├── ApplicationLimitReached
+├── MessageNotApproved
+├── MessageTooLong
 └── Overloaded
 """
 
@@ -63,6 +65,14 @@ class ApplicationLimitReached(ControlError):
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class MessageNotApproved(ControlError):
+    """The application has no approved message for that direction."""
+
+
+class MessageTooLong(ControlError):
+    """The message that is to follow the call would be too long."""
 
 
 class Overloaded(ControlError):

@@ -17,6 +17,7 @@ from clicktodial.control.error import (
     NumberNotAuthorized,
     Overloaded,
 )
+from clicktodial.control.message_plan import plan_messages
 from clicktodial.control.port import StoreError
 from clicktodial.control.service import (
     UNCONDITIONAL,
@@ -42,9 +43,11 @@ from clicktodial.domain.call_input import (
     ReleaseRequested,
     ServiceWithdrawn,
 )
+from clicktodial.domain.call_plan import PlannedMessage
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
+from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, MessageLimits
 from clicktodial.domain.plan import CallOptions
 
 log = structlog.get_logger()
@@ -58,9 +61,16 @@ _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 class LiveCallService:
     """Admits calls, finds the live ones, and ends them all when the node stops."""
 
-    def __init__(self, needs: CallDependencies, settings: CallsSettings) -> None:
+    def __init__(
+        self,
+        needs: CallDependencies,
+        settings: CallsSettings,
+        *,
+        message_limits: MessageLimits = DEFAULT_MESSAGE_LIMITS,
+    ) -> None:
         self._needs = needs
         self._settings = settings
+        self._message_limits = message_limits
         self._live: dict[CallId, CallController] = {}
         self._gate = EnterpriseGate(needs.clock.monotonic_s)
         self._stopping = False
@@ -78,16 +88,18 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises CapabilityMissing, NumberNotAuthorized, LimitReached or Overloaded.
+        Raises CapabilityMissing, NumberNotAuthorized, MessageNotApproved, MessageTooLong,
+        LimitReached or Overloaded.
         """
         missing = _missing_capability(application, request)
         if missing is not None:
             raise CapabilityMissing(missing)
         if not _may_show(application, request):
             raise NumberNotAuthorized
+        messages = plan_messages(application.messages, request, self._message_limits)
         if self._find_shortage() is not None:
             raise Overloaded
-        plan = self._plan(application, request)
+        plan = self._plan(application, request, messages)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(
@@ -233,7 +245,12 @@ class LiveCallService:
             return "The relay has no room for another call"
         return None
 
-    def _plan(self, application: Application, request: BeginCall) -> CallPlan:
+    def _plan(
+        self,
+        application: Application,
+        request: BeginCall,
+        messages: tuple[PlannedMessage, ...] = (),
+    ) -> CallPlan:
         settings, limits = self._settings, application.limits
         options = _options(application, request)
         return CallPlan(
@@ -262,6 +279,7 @@ class LiveCallService:
             transcodes=self._needs.relay.can_transcode,
             trunk_to_caller=_trunk_of(application, options.shown_to_caller, request),
             trunk_to_callee=_trunk_of(application, options.shown_to_callee, request),
+            messages=messages,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:

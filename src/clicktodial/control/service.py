@@ -74,7 +74,8 @@ class CallService(Protocol):
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises CapabilityMissing, NumberNotAuthorized, LimitReached or Overloaded.
+        Raises CapabilityMissing, NumberNotAuthorized, MessageNotApproved, MessageTooLong,
+        LimitReached or Overloaded.
         """
 
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:

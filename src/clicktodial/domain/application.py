@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
 
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.message import ApplicationMessages
 from clicktodial.domain.number_pool import NumberPool
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 
@@ -88,7 +89,8 @@ class Application:
     """An application as the call path needs it, secret in clear: never logged, never stored so.
 
     `sponsors` are E.164 numbers that it may show. `notify_url` is the specification's
-    {appServer}, without a trailing slash, or None where no notifications are wanted.
+    {appServer}, without a trailing slash, or None where no notifications are wanted. `messages` is
+    None where none of its templates is approved.
 
     Requests come from `allow_list` alone, where it names any network. `trunk_by_number` has those
     of its numbers that belong to a trunk.
@@ -112,6 +114,7 @@ class Application:
     allow_list: tuple[Network, ...] = ()
     pools: tuple[NumberPool, ...] = ()
     trunk_by_number: Mapping[str, str] = field(default_factory=dict)
+    messages: ApplicationMessages | None = None
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

@@ -20,6 +20,16 @@ class SendDirection(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedMessage:
+    """A message that is to follow a call. Its template is the one that was in use at begin."""
+
+    message_id: str
+    side: Side
+    template_id: str
+    only_connected: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CallPlan:
     """What was asked for, with the limits that hold for this call; fixed at begin.
 
@@ -45,6 +55,7 @@ class CallPlan:
     transcodes: bool = False
     trunk_to_caller: str | None = None
     trunk_to_callee: str | None = None
+    messages: tuple[PlannedMessage, ...] = ()
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""

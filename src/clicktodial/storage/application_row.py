@@ -23,6 +23,7 @@ from clicktodial.storage.application_codec import (
     decode_cities,
 )
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
+from clicktodial.storage.message_row import read_application_messages
 from clicktodial.storage.number_table import number_pool, number_pool_member, sponsor_number
 from clicktodial.storage.options_codec import (
     decode_call_options,
@@ -78,6 +79,7 @@ def read_application(
         trunk_by_number={
             e164: number.trunk for e164, number in numbers.items() if number.trunk is not None
         },
+        messages=read_application_messages(connection, app_id),
     )
 
 

@@ -17,8 +17,15 @@ from clicktodial.storage.call_row import (
 )
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import EVENT_COLUMNS, event_parameters
+from clicktodial.storage.instant import to_millis
 from clicktodial.storage.leg_codec import encode_legs
-from clicktodial.storage.statement import Statement, compile_statement
+from clicktodial.storage.message_row import (
+    compile_message_insert,
+    compile_message_queue,
+    message_parameters,
+    queue_parameters,
+)
+from clicktodial.storage.statement import Parameters, Statement, compile_statement
 from clicktodial.storage.writer import Write
 
 # The longest that a change waits for others to share its commit. A commit costs several times
@@ -40,14 +47,17 @@ class SqlCallStore:
         self._update_call = _compile_update(dialect)
         self._update_legs = _compile_legs_update(dialect)
         self._insert_event = compile_event_insert(dialect)
+        self._insert_message = compile_message_insert(dialect)
+        self._queue_messages = compile_message_queue(dialect)
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Insert the call and its first events. Fails with StoreOverloaded, StoreTimeout or
         StoreConflict, after any of which the call is not in the database and never will be."""
         parameters = plan_parameters(call, self._node_id) + progress_parameters(call)
-        return self._writer.submit(
-            [(self._insert_call, parameters), *self._event_writes(events)], droppable=True
-        )
+        writes = [(self._insert_call, parameters), *self._event_writes(events)]
+        for planned in call.plan.messages:
+            writes.append((self._insert_message, message_parameters(call, planned)))
+        return self._writer.submit(writes, droppable=True)
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call and append the events. Fails only with StoreConflict, when another
@@ -61,6 +71,8 @@ class SqlCallStore:
             return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
         parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
+        if call.plan.messages and events and events[-1].is_terminal:
+            writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
         return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
@@ -70,6 +82,12 @@ class SqlCallStore:
 
     def _event_writes(self, events: Sequence[StatusEvent]) -> list[Write]:
         return [(self._insert_event, event_parameters(event)) for event in events]
+
+
+def _queue_parameters(call: Call, end: StatusEvent) -> Parameters:
+    was_connected = call.connected_at is not None
+    at_millis = to_millis(end.occurred_at)
+    return queue_parameters(call.plan.call_id, was_connected=was_connected, at_millis=at_millis)
 
 
 def compile_event_insert(dialect: Dialect) -> Statement:

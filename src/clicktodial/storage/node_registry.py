@@ -35,6 +35,7 @@ from clicktodial.storage.database import Database
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.event_codec import event_parameters
 from clicktodial.storage.instant import to_millis
+from clicktodial.storage.message_row import compile_message_queue, queue_parameters
 from clicktodial.storage.statement import (
     Parameters,
     Statement,
@@ -81,6 +82,7 @@ class NodeRegistry:
         self._beat = _compile_node_update(dialect, ("heartbeat_at",))
         self._end_call = _compile_end(dialect)
         self._insert_event = compile_event_insert(dialect)
+        self._queue_messages = compile_message_queue(dialect)
 
     async def register(self, now: datetime) -> None:
         """Enter this node as living. Call it after `reap`, which needs its predecessor's last
@@ -130,11 +132,15 @@ class NodeRegistry:
     ) -> StatusEvent | None:
         result = await recording_fate(call) if may_have_recording(call) else None
         reaped = end_open_call(call, result, now)
+        queued = queue_parameters(
+            call.call_id, was_connected=call.connected_at is not None, at_millis=to_millis(now)
+        )
         try:
             await self._writer.submit(
                 [
                     (self._end_call, _end_parameters(reaped)),
                     (self._insert_event, event_parameters(reaped.event)),
+                    (self._queue_messages, queued),
                 ]
             )
         except StoreConflict:

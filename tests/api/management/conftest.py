@@ -44,8 +44,11 @@ from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.messaging.message import Messages
+from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
@@ -100,6 +103,7 @@ async def create_management(
     ) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         clock = Clock()
+        templates = Templates(transactions, DEFAULT_MESSAGE_LIMITS)
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         administration = Administration(engine, SecretVault(bytes(32)), region="CN")
@@ -132,7 +136,10 @@ async def create_management(
                     documents_root=tmp_path / "documents",
                     default_region="CN",
                     has_numbers=has_number,
-                    further_handlers={WorkOrderKind.NUMBER_ORDER: numbers.orders},
+                    further_handlers={
+                        WorkOrderKind.NUMBER_ORDER: numbers.orders,
+                        WorkOrderKind.TEMPLATE_REVIEW: templates,
+                    },
                 ),
                 worker=worker,
                 take_up_changes=take_up_changes,
@@ -141,6 +148,8 @@ async def create_management(
             support=create_support_needs(
                 transactions, SecretVault(bytes(32)), SupportSettings(), region="CN"
             ),
+            templates=templates,
+            messages=Messages(transactions),
             utc=clock.utc,
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from tests.accounts.business import DATA, PAPERS
 from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
@@ -28,11 +28,14 @@ from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, Channel, TemplateRecipient
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.ticket import TicketCategory, TicketChannel
 from clicktodial.domain.work_order import WorkOrderKind
+from clicktodial.messaging.template import NewTemplate, Templates
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
+from clicktodial.storage.message_table import message
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
@@ -227,6 +230,38 @@ def seed_numbers(management: Management, tenant: Tenant) -> dict[str, str]:
     return {"number": shown, "order_id": order.order_id}
 
 
+def seed_messages(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A template, and a message after its call that failed."""
+    now, marker = management.utc(), tenant.marker
+    transactions = Transactions(management.engine)
+    new = NewTemplate(
+        recipient=TemplateRecipient.BOTH,
+        channel=Channel.MMS,
+        text=f"Text of {marker}",
+        values={"of": marker},
+    )
+    owner = Principal(name=f"owner-{marker}", roles=frozenset({Role.OWNER}), enterprise_id=marker)
+    templates = Templates(transactions, DEFAULT_MESSAGE_LIMITS)
+    template = templates.create(owner, tenant.app_id, new, now=now)
+    message_id = f"message-of-{marker}"
+    row = {
+        "id": message_id,
+        "call_id": tenant.ids["call_id"],
+        "app_id": tenant.app_id,
+        "side": "caller",
+        "template_id": template.template_id,
+        "only_connected": True,
+        "state": "failed",
+        "created_at": now,
+        "attempts": 1,
+        "subject": "",
+        "text": f"Text of {marker}",
+    }
+    with transactions.change(concerns_calls=False) as connection:
+        connection.execute(insert(message).values(row))
+    return {"template_id": template.template_id, "message_id": message_id}
+
+
 SEEDS: tuple[Seed, ...] = (
     seed_enterprise,
     seed_call,
@@ -234,6 +269,7 @@ SEEDS: tuple[Seed, ...] = (
     seed_business,
     seed_numbers,
     seed_ticket,
+    seed_messages,
 )
 
 

@@ -25,6 +25,8 @@ from clicktodial.control.error import (
     ConditionNotMet,
     ControlError,
     LimitReached,
+    MessageNotApproved,
+    MessageTooLong,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
@@ -229,6 +231,8 @@ async def test_request_of_inactive_application_is_refused(
 
 SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
     ("403 0001007 Number not authorized", NumberNotAuthorized),
+    ("400 1001004 Direction Error: no approved message for it", MessageNotApproved),
+    ("403 0001005 Message length is too long", MessageTooLong),
     ("503 0000002 Service unavailable", Overloaded),
     ("503 0000002 Service unavailable", StoreError),
     ("503 0000002 Service unavailable: the enterprise's limit of calls is reached", LimitReached),

@@ -65,6 +65,9 @@ def phone_entries(number: str, heard: Sequence[dict[str, Any]], start_s: float) 
     ]
 
 
+MESSAGES = ("You spoke with +8613*******53.", "You spoke with +8613*******73.")
+
+
 def create_recording(left: str = SCENARIO.caller, right: str = SCENARIO.callee) -> Recording:
     channels = [np.tile(render_melody(melody_digits(number)), 4) for number in (left, right)]
     samples = np.stack(channels, axis=1)[: DURATION_S * SAMPLE_RATE]
@@ -86,11 +89,14 @@ def create_entries() -> list[Entry]:
 
 
 def create_evidence(
-    entries: Sequence[Entry] | None = None, recording: Recording | None = None
+    entries: Sequence[Entry] | None = None,
+    recording: Recording | None = None,
+    messages: Sequence[str] | None = None,
 ) -> Evidence:
     return Evidence(
         SCENARIO,
         CALL_ID,
         create_entries() if entries is None else entries,
         recording or create_recording(),
+        MESSAGES if messages is None else messages,
     )

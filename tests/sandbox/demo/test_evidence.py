@@ -23,12 +23,13 @@ CALLEE_HEARD = "The callee's phone heard the other's melody"
 PRIVATE = "Neither phone learned the other's number"
 AS_LONG = "The recording is as long as the conversation"
 LEFT = "The recording's left channel is the caller"
+MESSAGES = "Each party has a message about the call"
 RIGHT = "The recording's right channel is the callee"
 
 
 def failing(entries: list[Entry] | None = None, recording: Recording | None = None) -> set[str]:
     checks = check_evidence(create_evidence(entries, recording))
-    assert len(checks) == 7
+    assert len(checks) == 8
     return {check.claim for check in checks if not check.holds}
 
 
@@ -38,6 +39,16 @@ def test_call_that_went_well_passes_every_check() -> None:
 
 def test_call_of_which_nothing_is_known_passes_no_check_but_those_of_the_recording() -> None:
     assert failing([]) == {HEARD_OF_ALL, CALLER_HEARD, CALLEE_HEARD, PRIVATE, AS_LONG}
+
+
+@pytest.mark.parametrize(
+    "messages", [(), ("once",), ("one", "two", "three"), ("one", f"two {SCENARIO.callee}")]
+)
+def test_messages_that_are_missing_or_tell_the_number_fail_their_check(
+    messages: tuple[str, ...],
+) -> None:
+    checks = check_evidence(create_evidence(messages=messages))
+    assert {check.claim for check in checks if not check.holds} == {MESSAGES}
 
 
 def without(event: str) -> list[Entry]:

@@ -23,6 +23,7 @@ from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.enterprise import EnterpriseResource
 from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.message import MessageResource, TemplateResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
@@ -54,6 +55,8 @@ from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.messaging.message import Messages
+from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
@@ -81,6 +84,8 @@ class ManagementNeeds:
     people: PeopleNeeds
     numbers: NumberDesks
     support: SupportNeeds
+    templates: Templates
+    messages: Messages
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -134,6 +139,8 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *WorkOrderResource(needs.business).routes(),
         *create_people_routes(needs.people, worker),
         *create_support_routes(needs.support, worker),
+        *TemplateResource(needs.templates, worker).routes(),
+        *MessageResource(needs.messages, worker).routes(),
     ]
 
 

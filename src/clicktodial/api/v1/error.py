@@ -16,6 +16,8 @@ from clicktodial.control.error import (
     CapabilityMissing,
     ControlError,
     LimitReached,
+    MessageNotApproved,
+    MessageTooLong,
     NumberNotAuthorized,
     Overloaded,
 )
@@ -98,6 +100,12 @@ OPERATION_ERROR = Refusal(
 DIRECTION_ERROR = Refusal(
     400, "1001004", "Direction Error", "sendDirection is not one of MO, MT and BOTH."
 )
+MESSAGE_NOT_APPROVED = Refusal(
+    400,
+    "1001004",
+    "Direction Error: no approved message for it",
+    "The application has no approved template for a party that sendDirection names.",
+)
 RECORDING_ID_ERROR = Refusal(
     400,
     "1001005",
@@ -124,7 +132,11 @@ ABNORMAL_APPLICATION_STATUS = Refusal(
     403, "0001004", "Abnormal application status", "The application is disabled."
 )
 MESSAGE_TOO_LONG = Refusal(
-    403, "0001005", "Message length is too long", "The body is longer than the server takes."
+    403,
+    "0001005",
+    "Message length is too long",
+    "The body is longer than the server takes, or the message after the call longer than a phone "
+    "does.",
 )
 MINUTE_POOL_EXHAUSTED = Refusal(
     403, "0001006", "Minute pool exhausted", "The enterprise has no minutes left."
@@ -172,6 +184,7 @@ REFUSALS = (
     CALL_ID_ERROR,
     OPERATION_ERROR,
     DIRECTION_ERROR,
+    MESSAGE_NOT_APPROVED,
     RECORDING_ID_ERROR,
     INVALID_INPUT_VALUE,
     NOT_AUTHORIZED,
@@ -198,6 +211,8 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CapabilityMissing: NOT_AUTHORIZED,
     LimitReached: LIMIT_REACHED,
     ApplicationLimitReached: APPLICATION_LIMIT_REACHED,
+    MessageNotApproved: MESSAGE_NOT_APPROVED,
+    MessageTooLong: MESSAGE_TOO_LONG,
     StoreError: SERVICE_UNAVAILABLE,
 }
 

@@ -41,6 +41,7 @@ _BEGIN_REFUSALS = (
     *(error.MISSING_PROPERTY[name] for name in ("APPID", "sponsor", "caller", "callee")),
     error.NUMBER_FORMAT_ERROR,
     error.DIRECTION_ERROR,
+    error.MESSAGE_NOT_APPROVED,
     error.MINUTE_POOL_EXHAUSTED,
     error.NUMBER_NOT_AUTHORIZED,
     error.USER_IN_BLACKLIST,

@@ -42,12 +42,13 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one call when it is over."""
+    """All that is known of one call when it is over. `messages` are those of its mailbox."""
 
     scenario: Scenario
     call_id: str
     entries: Sequence[Entry]
     recording: Recording
+    messages: Sequence[str] = ()
 
     def of_phone(self, number: str, event: str) -> Entry | None:
         """The first entry of that event from the phone with that number."""
@@ -98,6 +99,7 @@ def check_evidence(evidence: Evidence) -> list[Check]:
         _check_duration(evidence),
         _check_channel(evidence.recording, 0, "left", "caller", scenario.caller),
         _check_channel(evidence.recording, 1, "right", "callee", scenario.callee),
+        _check_messages(evidence),
     ]
 
 
@@ -169,3 +171,18 @@ def _check_channel(recording: Recording, index: int, side: str, role: str, numbe
     found = identify_melody(recording.samples[:, index])
     holds = found is not None and found.digits == melody_digits(number)
     return Check(claim, holds, f"melody {found.digits if found else 'none'}")
+
+
+def _check_messages(evidence: Evidence) -> Check:
+    """One for each party, and neither has the other's number."""
+    scenario, messages = evidence.scenario, evidence.messages
+    leaks = [
+        number
+        for number in (scenario.caller, scenario.callee)
+        if any(number[-_TELLING_DIGITS:] in text for text in messages)
+    ]
+    return Check(
+        "Each party has a message about the call",
+        len(messages) == 2 and not leaks,
+        f"{len(messages)} in the mailbox",
+    )

@@ -20,6 +20,7 @@ from clicktodial.sandbox.demo.evidence import (
     check_evidence,
 )
 from clicktodial.sandbox.demo.journal import Journal
+from clicktodial.sandbox.demo.mailbox import read_mailbox
 from clicktodial.sandbox.demo.output import Output, prepare_output
 from clicktodial.sandbox.demo.picture import draw_legs, draw_recording
 from clicktodial.sandbox.demo.stage import Stage, open_stage
@@ -73,7 +74,7 @@ class Performance:
         self._timeline.heading("Starting a platform, a simulated carrier and an application server")
         async with open_stage(output, self._credential, self._scenario, self._journal) as stage:
             self._introduce(stage)
-            evidence = await self._call(stage)
+            evidence = await self._call(stage, output)
             self.status = self._conclude(evidence, output, stage)
             if self._keep:
                 await asyncio.get_running_loop().create_future()
@@ -85,7 +86,7 @@ class Performance:
         note("carrier", f"SIP at {stage.carrier}: every number is a phone")
         note("application", f"APPID {_APP_ID}, notified at http://{stage.application}")
 
-    async def _call(self, stage: Stage) -> Evidence:
+    async def _call(self, stage: Stage, output: Output) -> Evidence:
         """Ask for the call, let both talk, end it, and fetch the recording."""
         self._timeline.heading("Asking for a call, as click-to-dial-v1 4.6 does")
         self._timeline.paste(format_curl(stage.base_url, self._credential, self._body()))
@@ -107,7 +108,12 @@ class Performance:
             recording_id = str(ended.get("recordingId", ""))
             audio = await client.download(call_id, recording_id)
         self._timeline.step("api", f"recordingdownload: {len(audio):,} bytes")
-        return Evidence(self._scenario, call_id, self._journal.entries, _read_recording(audio))
+        arrived = await read_mailbox(output, count=2)
+        for each in arrived:
+            self._timeline.step("mailbox", f"to {each.recipient}: {each.text}")
+        texts = [each.text for each in arrived]
+        recording = _read_recording(audio)
+        return Evidence(self._scenario, call_id, self._journal.entries, recording, texts)
 
     async def _await_status(self, call_id: str, status: str, timeout_s: float) -> dict[str, object]:
         """The notification of that status; fails at once when the call is over before."""
@@ -138,6 +144,7 @@ class Performance:
             "caller": scenario.caller,
             "callee": scenario.callee,
             "record": 1,
+            "sendDirection": "BOTH",
         }
 
     def _conclude(self, evidence: Evidence, output: Output, stage: Stage) -> int:

@@ -14,6 +14,7 @@ from clicktodial.sandbox.demo.client import Credential
 from clicktodial.sandbox.demo.error import ChildError
 from clicktodial.sandbox.demo.evidence import Scenario
 from clicktodial.sandbox.demo.journal import Journal, read_entry
+from clicktodial.sandbox.demo.mailbox import approve_template
 from clicktodial.sandbox.demo.output import Output
 
 _HOST = "127.0.0.1"
@@ -68,6 +69,7 @@ async def open_stage(
                 output.log("application"),
             )
         )
+        await approve_template(output, credential.app_id)
         await run_command(
             *("trunk", "add", "sandbox", "--target", carrier_address),
             *("--config", str(output.config)),

@@ -1,0 +1,373 @@
+"""Templates of messages: written by an application's people, reviewed, in use, replaced.
+
+A version is written as a draft, submitted, and decided by a work order; from its submission on it
+says what it says. A change is a new version, and the approved one stays in use until that is
+approved. All methods raise AdministrationError and DatabaseUnavailable.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import uuid_utils
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from clicktodial.accounts.work_order import open_work_order
+from clicktodial.domain.message import (
+    Channel,
+    MessageLimits,
+    TemplateError,
+    TemplateRecipient,
+    TemplateState,
+    TemplateStep,
+    TemplateText,
+    check_template,
+    find_excess,
+    shortest_fill,
+    step_template,
+)
+from clicktodial.domain.principal import Principal
+from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
+from clicktodial.messaging.picture import PICTURES_MAX, read_picture_type
+from clicktodial.storage import table
+from clicktodial.storage.call_row import clean_detail
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
+from clicktodial.storage.message_table import message_picture, message_template
+from clicktodial.storage.transaction import Transactions
+
+# Drafts are cheap to make and are reviewed by people; so many of one application are a mistake.
+VERSIONS_MAX = 1_000
+TEMPLATES_PAGE_MAX = 100
+_columns = message_template.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTemplate:
+    """What a new version says, and to whom."""
+
+    recipient: TemplateRecipient
+    channel: Channel
+    text: str
+    subject: str = ""
+    values: Mapping[str, str]
+    only_connected: bool = True
+
+    @property
+    def content(self) -> TemplateText:
+        return TemplateText(
+            channel=self.channel, text=self.text, subject=self.subject, values=self.values
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateDetail:
+    """A version, as it is shown. `pictures` are their media types, in order."""
+
+    template_id: str
+    app_id: str
+    recipient: TemplateRecipient
+    version: int
+    state: TemplateState
+    content: TemplateText
+    only_connected: bool
+    pictures: tuple[str, ...]
+    picture_bytes: int
+    created_at: datetime
+    created_by: str
+    work_order_id: str | None
+    decided_at: datetime | None
+    decided_by: str | None
+    reason: str | None
+
+
+class Templates:
+    """Every change of a template, and the handler of its work orders."""
+
+    def __init__(self, transactions: Transactions, limits: MessageLimits) -> None:
+        self._transactions = transactions
+        self._limits = limits
+
+    def create(
+        self, principal: Principal, app_id: str, new: NewTemplate, *, now: datetime
+    ) -> TemplateDetail:
+        """A new version, as a draft. What is in use stays in use."""
+        template_id = uuid_utils.uuid7().hex
+        with self._transactions.change(
+            "somebody else made a version at the same time", concerns_calls=False
+        ) as connection:
+            owner = _require_application(connection, principal, app_id)
+            try:
+                check_template(new.content)
+            except TemplateError as error:
+                raise ValueInvalid(str(error)) from error
+            self._check_length(new.content, owner.name, picture_bytes=0)
+            row = {
+                "id": template_id,
+                "app_id": app_id,
+                "recipient": new.recipient.value,
+                "version": _next_version(connection, app_id, new.recipient),
+                "state": TemplateState.DRAFT.value,
+                "channel": new.channel.value,
+                "subject": new.subject,
+                "text": new.text,
+                "fixed_values": msgspec.json.encode(dict(new.values)).decode(),
+                "only_connected": new.only_connected,
+                "picture_bytes": 0,
+                "created_at": now,
+                "created_by": principal.name,
+            }
+            connection.execute(insert(message_template).values(row))
+            return _read_detail(connection, template_id)
+
+    def add_picture(
+        self, principal: Principal, app_id: str, template_id: str, content: bytes
+    ) -> TemplateDetail:
+        """Put one more picture behind the others of a draft."""
+        with self._transactions.change(
+            "somebody else added one at the same time", concerns_calls=False
+        ) as connection:
+            owner = _require_application(connection, principal, app_id)
+            draft = _require_draft(connection, app_id, template_id)
+            try:
+                media_type = read_picture_type(content)
+            except TemplateError as error:
+                raise ValueInvalid(str(error)) from error
+            if draft.content.channel is not Channel.MMS:
+                raise ValueInvalid("a short message has no pictures")
+            if len(draft.pictures) >= PICTURES_MAX:
+                raise ValueInvalid(f"a message may have {PICTURES_MAX} pictures")
+            size = draft.picture_bytes + len(content)
+            self._check_length(draft.content, owner.name, picture_bytes=size)
+            row = {
+                "template_id": template_id,
+                "position": len(draft.pictures) + 1,
+                "media_type": media_type,
+                "content": content,
+            }
+            connection.execute(insert(message_picture).values(row))
+            change = update(message_template).where(_columns.id == template_id)
+            connection.execute(change.values(picture_bytes=size))
+            return _read_detail(connection, template_id)
+
+    def remove_pictures(
+        self, principal: Principal, app_id: str, template_id: str
+    ) -> TemplateDetail:
+        """Take all pictures off a draft."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            _require_application(connection, principal, app_id)
+            _require_draft(connection, app_id, template_id)
+            where = message_picture.c.template_id == template_id
+            connection.execute(delete(message_picture).where(where))
+            change = update(message_template).where(_columns.id == template_id)
+            connection.execute(change.values(picture_bytes=0))
+            return _read_detail(connection, template_id)
+
+    def read_picture(
+        self, principal: Principal, app_id: str, template_id: str, position: int
+    ) -> tuple[str, bytes]:
+        """A picture's media type and content."""
+        columns = message_picture.c
+        query = select(columns.media_type, columns.content).where(
+            columns.template_id == template_id, columns.position == position
+        )
+        with self._transactions.read() as connection:
+            _require_application(connection, principal, app_id)
+            _require_template(connection, app_id, template_id)
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound("there is no such picture")
+        return row.media_type, row.content
+
+    def submit(
+        self, principal: Principal, app_id: str, template_id: str, *, now: datetime
+    ) -> TemplateDetail:
+        """Ask for its review: opens a work order, and what it says stays as it is from now on."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            owner = _require_application(connection, principal, app_id)
+            template = _require_template(connection, app_id, template_id)
+            details = {
+                "application": app_id,
+                "recipient": template.recipient.value,
+                "version": str(template.version),
+                "channel": template.content.channel.value,
+                "subject": template.content.subject,
+                "text": template.content.text[:1_000],
+                "pictures": str(len(template.pictures)),
+            }
+            work_order_id = open_work_order(
+                connection,
+                kind=WorkOrderKind.TEMPLATE_REVIEW,
+                enterprise_id=owner.enterprise_id,
+                opened_by=principal.name,
+                subject_id=template_id,
+                details=details,
+                now=now,
+            )
+            _step(connection, template, TemplateStep.SUBMIT, work_order_id=work_order_id)
+            return _read_detail(connection, template_id)
+
+    def retire(
+        self, principal: Principal, app_id: str, template_id: str, *, now: datetime
+    ) -> TemplateDetail:
+        """Use it no more. Calls that began before keep it."""
+        with self._transactions.change() as connection:
+            _require_application(connection, principal, app_id)
+            template = _require_template(connection, app_id, template_id)
+            _step(connection, template, TemplateStep.RETIRE)
+            return _read_detail(connection, template_id)
+
+    def on_decided(
+        self, connection: Connection, order: WorkOrder, *, by: Principal, now: datetime
+    ) -> bool:
+        """See accounts.work_order.WorkOrderHandler: an approved version takes the place of the
+        one in use."""
+        template = _read_detail(connection, order.subject_id)
+        approved = order.outcome is WorkOrderState.APPROVED
+        if approved:
+            in_use = (
+                (_columns.app_id == template.app_id)
+                & (_columns.recipient == template.recipient.value)
+                & (_columns.state == TemplateState.APPROVED.value)
+            )
+            retired = {"state": TemplateState.RETIRED.value}
+            connection.execute(update(message_template).where(in_use).values(retired))
+        _step(
+            connection,
+            template,
+            TemplateStep.APPROVE if approved else TemplateStep.REJECT,
+            decided_at=now,
+            decided_by=by.name,
+            reason=clean_detail(order.reason or "") or None,
+        )
+        return True
+
+    def list_templates(
+        self, principal: Principal, app_id: str, *, limit: int = TEMPLATES_PAGE_MAX
+    ) -> list[TemplateDetail]:
+        """All versions of an application, newest first, at most TEMPLATES_PAGE_MAX."""
+        query = select(message_template).where(_columns.app_id == app_id)
+        query = query.order_by(_columns.id.desc()).limit(min(limit, TEMPLATES_PAGE_MAX))
+        with self._transactions.read() as connection:
+            _require_application(connection, principal, app_id)
+            rows = connection.execute(query).all()
+            return [_detail(connection, row) for row in rows]
+
+    def show(self, principal: Principal, app_id: str, template_id: str) -> TemplateDetail:
+        """One version."""
+        with self._transactions.read() as connection:
+            _require_application(connection, principal, app_id)
+            return _require_template(connection, app_id, template_id)
+
+    def find_application(self, template_id: str) -> str:
+        """The application of a version, for the operator's engineers."""
+        query = select(_columns.app_id).where(_columns.id == template_id)
+        with self._transactions.read() as connection:
+            app_id = connection.scalar(query)
+        if app_id is None:
+            raise NotFound(f"there is no template {template_id}")
+        return str(app_id)
+
+    def _check_length(self, content: TemplateText, enterprise: str, *, picture_bytes: int) -> None:
+        filled = shortest_fill(enterprise)
+        excess = find_excess(content, filled, self._limits, picture_bytes=picture_bytes)
+        if excess is not None:
+            raise ValueInvalid(f"the message is too long: {excess}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose an application is."""
+
+    enterprise_id: str
+    name: str
+
+
+def _require_application(connection: Connection, principal: Principal, app_id: str) -> _Owner:
+    """The enterprise of an application. Raises NotFound, also for another's."""
+    enterprise = table.enterprise.c
+    query = (
+        select(table.application.c.enterprise_id, enterprise.name, enterprise.region)
+        .join(table.enterprise, enterprise.id == table.application.c.enterprise_id)
+        .where(table.application.c.app_id == app_id)
+    )
+    row = connection.execute(query).first()
+    if row is None or not principal.may_see_enterprise(row.enterprise_id, row.region):
+        raise NotFound(f"there is no application {app_id}")
+    return _Owner(row.enterprise_id, row.name)
+
+
+def _require_template(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
+    template = _read_detail(connection, template_id)
+    if template.app_id != app_id:
+        raise NotFound(f"there is no template {template_id}")
+    return template
+
+
+def _require_draft(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
+    template = _require_template(connection, app_id, template_id)
+    if template.state is not TemplateState.DRAFT:
+        raise Conflict(f"a template that is {template.state} does not change; make a new version")
+    return template
+
+
+def _next_version(connection: Connection, app_id: str, recipient: TemplateRecipient) -> int:
+    query = select(func.max(_columns.version)).where(
+        _columns.app_id == app_id, _columns.recipient == recipient.value
+    )
+    version = (connection.scalar(query) or 0) + 1
+    if version > VERSIONS_MAX:
+        raise Conflict(f"the application has {VERSIONS_MAX} versions of that template already")
+    return version
+
+
+def _step(
+    connection: Connection, template: TemplateDetail, step: TemplateStep, **values: object
+) -> None:
+    try:
+        following = step_template(template.state, step)
+    except TemplateError as error:
+        raise Conflict(str(error)) from error
+    change = (
+        update(message_template)
+        .where(_columns.id == template.template_id, _columns.state == template.state.value)
+        .values(state=following.value, **values)
+    )
+    if connection.execute(change).rowcount == 0:
+        raise Conflict("somebody else was quicker")
+
+
+def _read_detail(connection: Connection, template_id: str) -> TemplateDetail:
+    query = select(message_template).where(_columns.id == template_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"there is no template {template_id}")
+    return _detail(connection, row)
+
+
+def _detail(connection: Connection, row: Row[Any]) -> TemplateDetail:
+    pictures = message_picture.c
+    query = select(pictures.media_type).where(pictures.template_id == row.id)
+    return TemplateDetail(
+        template_id=row.id,
+        app_id=row.app_id,
+        recipient=TemplateRecipient(row.recipient),
+        version=row.version,
+        state=TemplateState(row.state),
+        content=TemplateText(
+            channel=Channel(row.channel),
+            text=row.text,
+            subject=row.subject,
+            values=msgspec.json.decode(row.fixed_values, type=dict[str, str]),
+        ),
+        only_connected=row.only_connected,
+        pictures=tuple(connection.scalars(query.order_by(pictures.position))),
+        picture_bytes=row.picture_bytes,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        work_order_id=row.work_order_id,
+        decided_at=row.decided_at,
+        decided_by=row.decided_by,
+        reason=row.reason,
+    )
