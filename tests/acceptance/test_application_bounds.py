@@ -1,7 +1,8 @@
 """Keys and allow-lists of an application at a running node, over real connections."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +11,10 @@ import pytest_asyncio
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.harness.sink import EVENT_TIMEOUT_S, basic_credential
+
+from clicktodial.config import load_settings
+from clicktodial.storage.administration import Administration, NewApplication
+from clicktodial.storage.application_codec import parse_networks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,12 +31,23 @@ POLL_S = 0.05
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Platform]:
     directory: Path = tmp_path_factory.mktemp("platform")
     made = Platform(directory, {"http": {"trusted_proxies": [PROXY]}})
-    await made.command("app", "create", "--app-id", APP_ID, "--secret", FIRST_KEY)
+    with administrate(made) as administration:
+        administration.create_application(NewApplication(app_id=APP_ID, secret=FIRST_KEY))
     try:
         await made.restart()
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def administrate(platform: Platform) -> Iterator[Administration]:
+    """As the command line does, from a process that is not the node's."""
+    administration = Administration.open(load_settings(platform.config_path, {}))
+    try:
+        yield administration
+    finally:
+        administration.close()
 
 
 async def ask(
@@ -61,23 +77,27 @@ async def until(platform: Platform, expected: tuple[int, str], key: str) -> None
 
 async def test_both_keys_work_until_the_old_one_is_revoked(platform: Platform) -> None:
     assert await ask(platform, FIRST_KEY) == LET_IN
-    rotated = await platform.command("app", "rotate-secret", APP_ID, "--grace", "3600")
-    new_key = rotated["secret"]
+    with administrate(platform) as administration:
+        new_key = administration.rotate_secret(APP_ID, grace_s=3_600).secret
+    assert new_key is not None
     await until(platform, LET_IN, new_key)
     assert await ask(platform, FIRST_KEY) == LET_IN
     assert await ask(platform, "another") == REFUSED
-    await platform.command("app", "revoke-old-secret", APP_ID)
+    with administrate(platform) as administration:
+        administration.revoke_old_secret(APP_ID)
     await until(platform, REFUSED, FIRST_KEY)
     assert await ask(platform, new_key) == LET_IN
     # The test that follows begins where this one did.
-    await platform.command("app", "rotate-secret", APP_ID, "--secret", FIRST_KEY)
+    with administrate(platform) as administration:
+        administration.rotate_secret(APP_ID, secret=FIRST_KEY)
     await until(platform, LET_IN, FIRST_KEY)
 
 
 async def test_allow_list_looks_at_the_address_and_not_at_what_is_written(
     platform: Platform,
 ) -> None:
-    await platform.command("app", "set-allow-list", APP_ID, "203.0.113.0/24")
+    with administrate(platform) as administration:
+        administration.set_allow_list(APP_ID, parse_networks(["203.0.113.0/24"]))
     await until(platform, REFUSED, FIRST_KEY)
     inside, outside = "203.0.113.9", "198.51.100.1"
     for peer, forwarded, expected in (
@@ -91,6 +111,7 @@ async def test_allow_list_looks_at_the_address_and_not_at_what_is_written(
     ):
         answer = await ask(platform, FIRST_KEY, peer=peer, forwarded=forwarded)
         assert answer == expected, (peer, forwarded)
-    await platform.command("app", "set-allow-list", APP_ID, STRANGER)
+    with administrate(platform) as administration:
+        administration.set_allow_list(APP_ID, parse_networks([STRANGER]))
     await until(platform, LET_IN, FIRST_KEY)
     assert await ask(platform, FIRST_KEY, peer=PROXY) == REFUSED

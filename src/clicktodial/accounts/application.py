@@ -168,7 +168,11 @@ class ApplicationDesk:
         self._require(principal, app_id)
         self._administration.revoke_old_secret(app_id)
 
-    def _require(self, principal: Principal, app_id: str) -> None:
+    def enterprise_of(self, principal: Principal, app_id: str) -> str:
+        """Whose the application is, where that is the business of who asks."""
+        return self._require(principal, app_id)
+
+    def _require(self, principal: Principal, app_id: str) -> str:
         # An application stays with its enterprise, so that nothing changes between the two.
         columns = table.application.c
         query = select(columns.enterprise_id, table.enterprise.c.region).join(
@@ -178,3 +182,5 @@ class ApplicationDesk:
             row = connection.execute(query.where(columns.app_id == app_id)).first()
         if row is None or not principal.may_see_enterprise(row.enterprise_id, row.region):
             raise NotFound(f"there is no application {app_id}")
+        enterprise_id: str = row.enterprise_id
+        return enterprise_id

@@ -156,6 +156,17 @@ async def test_no_key_is_in_the_audit_log(people: People) -> None:
     assert rotated.json["secret"] not in str(entries)
 
 
+async def test_audit_log_tells_whose_application_was_changed(people: People) -> None:
+    path = f"/applications/{await people.create()}"
+    await people.operate("POST", f"{path}/keys")
+    await people.operate("PATCH", path, {"name": "x"})
+    await people.operate("PATCH", f"{path}/limits", {})
+    await people.operate("PUT", f"{path}/pools/p", {"numbers": []})
+    await people.operate("DELETE", f"{path}/pools/p")
+    entries = people.management.audit_log.list_entries(limit=10)
+    assert [entry.enterprise_id for entry in entries] == ["acme"] * 6
+
+
 async def test_allow_list_and_limits_are_set_and_read(people: People) -> None:
     path = f"/applications/{await people.create()}"
     networks = {"networks": ["203.0.113.0/24", "2001:db8::1"]}

@@ -130,7 +130,9 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         ).routes(),
         *LimitResource(administration, worker).routes(),
         *ApplicationResource(needs.numbers.applications, worker).routes(),
-        *PoolResource(needs.numbers.inventory, needs.numbers.pools, worker).routes(),
+        *PoolResource(
+            needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
+        ).routes(),
         *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
         *IntentionResource(needs.business).routes(),

@@ -235,6 +235,7 @@ class ApplicationResource:
 
     async def change(self, ask: Ask) -> ApplicationView:
         """PATCH"""
+        await note_owner(ask, self._desk, self._worker)
         given = given_fields(await ask.read(ApplicationChange))
         app_id, desk, who = ask.path["app_id"], self._desk, ask.principal
 
@@ -307,6 +308,7 @@ class ApplicationResource:
 
     async def change_limits(self, ask: Ask) -> ApplicationLimitsView:
         """PATCH .../limits"""
+        await note_owner(ask, self._desk, self._worker)
         given = given_fields(await ask.read(ApplicationLimitsChange))
         app_id = ask.path["app_id"]
         limits = await self._worker.run(
@@ -320,10 +322,12 @@ class ApplicationResource:
         self._desk.set_enabled(ask.principal, app_id, enabled=enabled)
 
     async def _change(self, ask: Ask, change: Callable[[str], None]) -> None:
+        await note_owner(ask, self._desk, self._worker)
         app_id = ask.path["app_id"]
         await self._worker.run(lambda: change(app_id))
 
     async def _secrets(self, ask: Ask, make: Callable[[], CreatedSecrets]) -> CreatedSecrets:
+        await note_owner(ask, self._desk, self._worker)
         return await self._worker.run(make)
 
     async def _detail(self, ask: Ask) -> ApplicationDetail:
@@ -535,6 +539,12 @@ class ApplicationResource:
                 **_CHANGE_OF_APPLICATION,
             ),
         ]
+
+
+async def note_owner(ask: Ask, desk: ApplicationDesk, worker: Worker) -> None:
+    """Tell the audit log whose application it is that the path names. Raises NotFound."""
+    app_id = ask.path["app_id"]
+    ask.notes.enterprise_id = await worker.run(lambda: desk.enterprise_of(ask.principal, app_id))
 
 
 def own_or_named_enterprise(ask: Ask, named: str | UnsetType) -> str:

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_pool import FALLBACK_MAX, POOL_NUMBERS_MAX, NumberPools
-from clicktodial.api.management.application import APP_ID, CHANGING, READING
+from clicktodial.api.management.application import APP_ID, CHANGING, READING, note_owner
 from clicktodial.api.management.number import NUMBER
 from clicktodial.api.management.problem import ALREADY_EXISTS, CONFLICT, INVALID_VALUE, NOT_FOUND
 from clicktodial.api.management.route import Ask, Parameter, Route
@@ -65,7 +66,14 @@ class PoolList(Strict, frozen=True):
 class PoolResource:
     """What applications show."""
 
-    def __init__(self, inventory: NumberInventory, pools: NumberPools, worker: Worker) -> None:
+    def __init__(
+        self,
+        desk: ApplicationDesk,
+        inventory: NumberInventory,
+        pools: NumberPools,
+        worker: Worker,
+    ) -> None:
+        self._desk = desk
         self._inventory = inventory
         self._pools = pools
         self._worker = worker
@@ -80,12 +88,14 @@ class PoolResource:
 
     async def assign(self, ask: Ask) -> ApplicationNumbers:
         """POST .../numbers"""
+        await note_owner(ask, self._desk, self._worker)
         number, app_id = (await ask.read(OneNumber)).number, ask.path["app_id"]
         await self._worker.run(lambda: self._inventory.assign(ask.principal, app_id, number))
         return await self.list_numbers(ask)
 
     async def unassign(self, ask: Ask) -> None:
         """DELETE .../numbers/{number}"""
+        await note_owner(ask, self._desk, self._worker)
         app_id, number = ask.path["app_id"], ask.path["number"]
         await self._worker.run(lambda: self._inventory.unassign(ask.principal, app_id, number))
 
@@ -104,6 +114,7 @@ class PoolResource:
 
     async def put(self, ask: Ask) -> PoolView:
         """PUT .../pools/{name}"""
+        await note_owner(ask, self._desk, self._worker)
         body = await ask.read(PoolBody)
         app_id, name = ask.path["app_id"], ask.path["name"]
         pool = await self._worker.run(
@@ -115,6 +126,7 @@ class PoolResource:
 
     async def remove(self, ask: Ask) -> None:
         """DELETE .../pools/{name}"""
+        await note_owner(ask, self._desk, self._worker)
         app_id, name = ask.path["app_id"], ask.path["name"]
         await self._worker.run(lambda: self._pools.remove(ask.principal, app_id, name))
 
