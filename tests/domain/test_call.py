@@ -56,6 +56,8 @@ from clicktodial.domain.call_input import (
     LegRinging,
     LegRouted,
     MediaFailed,
+    MinutesExtended,
+    MinutesRefused,
     MuteRequested,
     PlatformStopping,
     PromptEnded,
@@ -110,6 +112,8 @@ ALL_INPUTS: list[CallInput] = [
     KEY,
     VoiceJudged(Side.CALLER, AnswerVerdict.MACHINE),
     QualityMeasured(QUALITY),
+    MinutesExtended(240),
+    MinutesRefused(),
 ]
 
 _S = CallState
@@ -118,7 +122,7 @@ DIALLED: set[type] = ANYTIME | {LegRouted, LegEnded}
 ANSWERED: set[type] = DIALLED | {LegMediaChanged, KeyPressed, VoiceJudged}
 OVER: set[type] = {
     LegRouted, LegMediaChanged, LegEnded, PromptEnded, KeyPressed, VoiceJudged, MediaFailed,
-    PlatformStopping, QualityMeasured, RecordingFinished,
+    PlatformStopping, QualityMeasured, RecordingFinished, MinutesExtended, MinutesRefused,
 }  # fmt: skip
 ACCEPTED: dict[CallState, set[type]] = {
     _S.INITIATING: ANYTIME | {CallStarted},
@@ -128,6 +132,7 @@ ACCEPTED: dict[CallState, set[type]] = {
     _S.ANNOUNCING: ANSWERED | {PromptEnded},
     _S.CONNECTED: ANSWERED | {
         PromptEnded, MuteRequested, HoldRequested, RecordingPauseRequested,
+        MinutesExtended, MinutesRefused,
     },
     _S.FINISHING: OVER,
     _S.ENDED: OVER | {LegRinging, LegEarlyMedia},

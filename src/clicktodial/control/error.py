@@ -8,6 +8,8 @@ ControlError
 ├── NotRecorded
 ├── ConditionNotMet
 ├── LimitReached
+├── PoolEmpty
+├── CapReached
 └── Overloaded
 """
 
@@ -49,6 +51,14 @@ class LimitReached(ControlError):
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class PoolEmpty(ControlError):
+    """The enterprise has no minutes left."""
+
+
+class CapReached(ControlError):
+    """A cap of the member, the department or the application is reached."""
 
 
 class Overloaded(ControlError):

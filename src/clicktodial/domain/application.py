@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 
 
@@ -60,6 +61,7 @@ class Application:
     max_duration_s: int | None = None
     options: CallOptions = DEFAULT_OPTIONS
     limits: EnterpriseLimits = NO_LIMITS
+    pool_terms: PoolTerms | None = None  # None: its calls are free
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

@@ -142,6 +142,18 @@ class PlatformStopping:
 
 
 @dataclass(frozen=True, slots=True)
+class MinutesExtended:
+    """The call may last so long as it now is, counted from the joining."""
+
+    covered_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesRefused:
+    """The call may last no longer than it may already."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityMeasured:
     """What the relay says of a conversation that is over."""
 
@@ -178,6 +190,8 @@ CallInput: TypeAlias = (
     | KeyPressed
     | VoiceJudged
     | PlatformStopping
+    | MinutesExtended
+    | MinutesRefused
     | QualityMeasured
     | RecordingFinished
 )
