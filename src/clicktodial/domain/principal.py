@@ -25,6 +25,7 @@ class Role(StrEnum):
 
 CUSTOMER_ROLES = frozenset({Role.OWNER, Role.DEVELOPER, Role.FINANCE, Role.READER})
 STAFF_ROLES = frozenset({Role.ACCOUNT_MANAGER, Role.REVIEWER, Role.SUPPORT, Role.OPERATOR})
+PERSON_ROLES = CUSTOMER_ROLES | STAFF_ROLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

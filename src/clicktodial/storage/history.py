@@ -104,6 +104,15 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
 
+    def application_of(self, call_id: str) -> str | None:
+        """The application whose call it is; None where there is no such call."""
+        query = select(table.call.c.app_id).where(table.call.c.id == call_id)
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).scalar()
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+
     def call(self, call_id: str) -> tuple[CallRecord, list[EventRecord]]:
         """One call and its events in order. Raises NotFound."""
         events = table.call_event.c

@@ -12,6 +12,7 @@ from tests.api.management.support import (
     OTHER_APP_ID,
     TOKEN,
     FakeMonitor,
+    FakeSessions,
     Management,
     ManagementConformance,
 )
@@ -24,6 +25,7 @@ from tests.api.support import (
     create_application,
 )
 
+from clicktodial.accounts.audit import AuditLog
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -40,6 +42,7 @@ from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import migrate
 from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.transaction import Transactions
 
 CreateManagement: TypeAlias = Callable[..., Management]
 
@@ -76,7 +79,7 @@ async def create_management(
     worker = Worker()
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
-        service, monitor = FakeService(), FakeMonitor()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -90,6 +93,8 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            sessions=sessions,
+            audit_log=AuditLog(Transactions(engine)),
         )
 
         async def is_ready() -> bool:
@@ -120,6 +125,8 @@ async def create_management(
             needs.library,
             monitor,
             conformances[0],
+            sessions,
+            needs.audit_log,
         )
 
     yield create

@@ -23,6 +23,8 @@ from tests.api.support import (
     call_app,
 )
 
+from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
@@ -30,6 +32,7 @@ from clicktodial.domain.cause import EndReason, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
+from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.trunk import Trunk
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage import table
@@ -56,6 +59,27 @@ class FakeMonitor:
         """Of that name."""
         nothing = TrunkState(channels=0, is_down=False, is_resting=False, is_registered=None)
         return self.states.get(trunk.name, nothing)
+
+
+class FakeSessions:
+    """People by the tokens that stand for them."""
+
+    def __init__(self) -> None:
+        self.by_token: dict[str, LiveSession] = {}
+
+    def find(self, token: str, now: datetime) -> LiveSession | None:
+        """As the real ones do."""
+        return self.by_token.get(token)
+
+    def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
+        """Somebody who may that; returns the Authorization header."""
+        name = f"person-{len(self.by_token) + 1}"
+        token = f"{TOKEN_PREFIX}token-of-{name}"
+        self.by_token[token] = LiveSession(
+            f"session-of-{name}",
+            Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
+        )
+        return b"Bearer " + token.encode()
 
 
 class ManagementConformance:
@@ -134,6 +158,8 @@ class Management:
     library: AudioLibrary
     monitor: FakeMonitor
     conformance: ManagementConformance
+    sessions: FakeSessions
+    audit_log: AuditLog
     calls: int = field(default=0)
 
     async def ask(

@@ -1,8 +1,10 @@
 """The management API as a whole: its resources, their routes, its document and its page."""
 
 import functools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -10,7 +12,10 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from clicktodial import __version__
+from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
+from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
@@ -24,7 +29,12 @@ from clicktodial.api.management.problem import (
     PROBLEMS,
     Refused,
 )
-from clicktodial.api.management.route import Route, create_route_handlers, render_refused
+from clicktodial.api.management.route import (
+    Gate,
+    Route,
+    create_route_handlers,
+    render_refused,
+)
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
@@ -39,7 +49,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementNeeds:
-    """What the API works with. `token` is the operator's; None: there is no operator."""
+    """What the API works with. `token` is the operator's; None: nobody bears one."""
 
     service: CallService
     applications: Applications
@@ -51,14 +61,22 @@ class ManagementNeeds:
     token: str | None
     body_bytes_max: int
     default_region: str
+    sessions: SessionFinder
+    audit_log: AuditLog
+    utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
     """Every route below BASE_PATH."""
     routes = create_routes(needs)
-    authenticator = Authenticator(needs.applications, needs.token)
+    gate = Gate(
+        authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
+        auditor=Auditor(needs.audit_log, needs.worker, time.monotonic),
+        utc=needs.utc,
+        body_bytes_max=needs.body_bytes_max,
+    )
     return [
-        *create_route_handlers(routes, authenticator, body_bytes_max=needs.body_bytes_max),
+        *create_route_handlers(routes, gate),
         *_create_document_handlers(routes, needs.body_bytes_max),
     ]
 
@@ -68,7 +86,9 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
     administration, library, worker = needs.administration, needs.library, needs.worker
     region = needs.default_region
     return [
-        *CallResource(needs.service, needs.history, library, worker, region=region).routes(),
+        *CallResource(
+            needs.service, needs.applications, needs.history, library, worker, region=region
+        ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(administration, library, worker, region=region).routes(),
         *LimitResource(administration, worker).routes(),

@@ -14,10 +14,11 @@ from clicktodial.api.management.problem import (
     OVERLOADED,
     Refused,
 )
-from clicktodial.api.management.route import Ask, Parameter, Role, Route
+from clicktodial.api.management.route import Ask, Parameter, Route
 from clicktodial.api.management.schema import Strict
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request import ClientDisconnected
+from clicktodial.domain.principal import Role
 from clicktodial.media.audio_import import import_audio
 from clicktodial.media.audio_library import (
     FILE_BYTES_MAX,
@@ -95,7 +96,10 @@ class AudioResource:
         shared: dict[str, Any] = {"tag": "Audio", "roles": frozenset({Role.OPERATOR})}
         example = AudioView(name="notice", duration_s=2.5)
         name = Parameter(
-            "name", "1-32 small letters, digits and hyphens.", {"type": "string", "maxLength": 32}
+            "name",
+            "1-32 small letters, digits and hyphens.",
+            {"type": "string", "maxLength": 32},
+            example="notice",
         )
         return [
             Route(

@@ -1,54 +1,72 @@
-"""Who asks: the operator by a token, or an application by the credential that it has for v1."""
+"""Who asks: a person by the token of a session, a program by the credential that its application
+has for v1, or whoever bears the management token."""
 
 import hmac
 from dataclasses import dataclass
-from typing import TypeAlias
+from datetime import datetime
 
 import structlog
 from litestar.types import HTTPScope
 
+from clicktodial.accounts.session import TOKEN_PREFIX, SessionFinder
 from clicktodial.api.authentication import HEADER_BYTES_MAX, authenticate
 from clicktodial.api.management.problem import NOT_AUTHENTICATED, Refused
+from clicktodial.api.management.worker import Worker
 from clicktodial.api.request import find_header
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
-    """Whoever bears the management token."""
+class Identity:
+    """Who was proved to ask: a program has an application, a person a session."""
+
+    principal: Principal
+    application: Application | None = None
+    session_id: str | None = None
 
 
-Principal: TypeAlias = Operator | Application
-
-_OPERATOR = Operator()
+ANONYMOUS = Identity(Principal(name="", roles=frozenset()))
+_OPERATOR = Identity(OPERATOR_PRINCIPAL)
+_APPLICATION_ROLES = frozenset({Role.APPLICATION})
 
 
 class Authenticator:
     """Reads the Authorization header."""
 
-    def __init__(self, applications: Applications, token: str | None) -> None:
-        """Without a `token` nobody is the operator."""
+    def __init__(
+        self,
+        applications: Applications,
+        sessions: SessionFinder,
+        worker: Worker,
+        token: str | None,
+    ) -> None:
+        """Without a `token` nobody bears the management token; the operator's people log in."""
         self._applications = applications
+        self._sessions = sessions
+        self._worker = worker
         self._token = None if token is None else token.encode()
 
     @property
     def has_operator(self) -> bool:
         return self._token is not None
 
-    async def authenticate(self, scope: HTTPScope) -> Principal:
-        """Who the header proves, whatever an application's status. Raises Refused, StoreError."""
+    async def authenticate(self, scope: HTTPScope, now: datetime) -> Identity:
+        """Who the header proves, whatever an application's status. Raises Refused, StoreError,
+        DatabaseUnavailable."""
         header = find_header(scope["headers"], b"authorization")
         scheme, _, credential = (header or b"").partition(b" ")
         kind = scheme.lower()
-        if kind == b"bearer" and self._is_token(credential.strip(b" ")):
-            return _OPERATOR
-        if kind == b"basic":
-            application = await authenticate(scope["headers"], self._applications)
-            if application is not None:
-                return application
+        identity = None
+        if kind == b"bearer":
+            identity = await self._find_bearer(credential.strip(b" "), now)
+        elif kind == b"basic":
+            identity = await self._find_program(scope)
+        if identity is not None:
+            return identity
         client = scope.get("client")
         log.warning(
             "management.authentication_failed",
@@ -57,7 +75,26 @@ class Authenticator:
         )
         raise Refused(NOT_AUTHENTICATED)
 
-    def _is_token(self, given: bytes) -> bool:
-        if self._token is None or len(given) > HEADER_BYTES_MAX:
-            return False
-        return hmac.compare_digest(given, self._token)
+    async def _find_program(self, scope: HTTPScope) -> Identity | None:
+        application = await authenticate(scope["headers"], self._applications)
+        if application is None:
+            return None
+        principal = Principal(
+            name=application.app_id,
+            roles=_APPLICATION_ROLES,
+            enterprise_id=application.enterprise_id,
+        )
+        return Identity(principal, application=application)
+
+    async def _find_bearer(self, given: bytes, now: datetime) -> Identity | None:
+        if len(given) > HEADER_BYTES_MAX:
+            return None
+        if self._token is not None and hmac.compare_digest(given, self._token):
+            return _OPERATOR
+        if not given.startswith(TOKEN_PREFIX.encode()) or not given.isascii():
+            return None
+        token = given.decode("ascii")
+        session = await self._worker.run(lambda: self._sessions.find(token, now))
+        if session is None:
+            return None
+        return Identity(session.principal, session_id=session.session_id)

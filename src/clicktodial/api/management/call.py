@@ -1,4 +1,4 @@
-"""`/calls`: an application's own calls, with all that may be wished for one and done with it."""
+"""`/calls`: an application's calls, with all that may be wished for one and done with it."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -27,28 +27,44 @@ from clicktodial.api.management.problem import (
     INVALID_PARAMETER,
     INVALID_VALUE,
     LIMIT_REACHED,
+    MISSING_PROPERTY,
     NOT_CONNECTED,
     NOT_FOUND,
     NOT_RECORDED,
     NUMBER_NOT_AUTHORIZED,
+    Problem,
     Refused,
 )
-from clicktodial.api.management.route import Ask, Created, Parameter, Role, Route
-from clicktodial.api.management.schema import Strict, WrittenNumber
+from clicktodial.api.management.route import (
+    Ask,
+    Created,
+    Parameter,
+    Route,
+    check_active,
+    require_sight,
+)
+from clicktodial.api.management.schema import Identifier, Strict, WrittenNumber
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.v1.mapping import IDENTIFIER_PATTERN, parse_call_id
 from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.port import Applications
 from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
 from clicktodial.domain.application import Application
 from clicktodial.domain.cause import Side
-from clicktodial.domain.identifier import CallId
+from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.number import NumberError, PhoneNumber, parse_number
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.options_codec import audios_of, check_options
 from clicktodial.storage.value import DURATION_S_MAX
+
+_AppId = Annotated[
+    Identifier,
+    Meta(description="Whose call it is; required of people, and known of a program."),
+]
 
 
 class BeginBody(Strict, frozen=True):
@@ -61,6 +77,7 @@ class BeginBody(Strict, frozen=True):
     ]
     record: Annotated[bool, Meta(description="Whether the conversation is recorded.")] = False
     options: OptionsChange | UnsetType = UNSET
+    app_id: _AppId | UnsetType = UNSET
 
 
 class ReleaseBody(Strict, frozen=True):
@@ -85,11 +102,12 @@ class SideBody(Strict, frozen=True):
 
 
 class CallResource:
-    """Calls of the application that asks."""
+    """Calls: of the application that asks, or of one that whoever asks may see."""
 
     def __init__(
         self,
         service: CallService,
+        applications: Applications,
         history: CallHistory,
         library: AudioLibrary,
         worker: Worker,
@@ -97,6 +115,7 @@ class CallResource:
         region: str,
     ) -> None:
         self._service = service
+        self._applications = applications
         self._history = history
         self._library = library
         self._worker = worker
@@ -104,19 +123,19 @@ class CallResource:
 
     async def begin(self, ask: Ask) -> Created:
         """POST"""
-        request = await self._read_request(ask)
-        call_id = await self._service.begin(ask.application, request)
+        application, request = await self._read_request(ask)
+        call_id = await self._service.begin(application, request)
         return Created(BegunCall(call_id=call_id), f"/calls/{call_id}")
 
     async def forecast(self, ask: Ask) -> Forecast:
         """POST .../forecast"""
-        request = await self._read_request(ask)
-        return render_forecast(await self._service.forecast(ask.application, request))
+        application, request = await self._read_request(ask)
+        return render_forecast(await self._service.forecast(application, request))
 
     async def list_all(self, ask: Ask) -> CallPage:
         """GET of all"""
         limit, before = parse_limit(ask.query), parse_cursor(ask.query)
-        app_id = ask.application.app_id
+        app_id = (await self._named(ask, ask.query.get("app_id"), INVALID_PARAMETER)).app_id
         # One more than is shown tells whether there is another page.
         calls = await self._worker.run(
             lambda: self._history.recent_calls(limit=limit + 1, app_id=app_id, before=before)
@@ -134,19 +153,18 @@ class CallResource:
             call, events = await self._worker.run(lambda: self._history.call(call_id))
         except NotFound as error:
             raise CallNotFound from error
-        if call.app_id != ask.application.app_id:
-            raise CallNotFound
-        return render_call(call, events, await self._inspect(ask.application, call_id))
+        application = await self._owner(ask, call.app_id)
+        return render_call(call, events, await self._inspect(application, call_id))
 
     async def release(self, ask: Ask) -> None:
         """POST .../release"""
         body = await ask.read(ReleaseBody, or_empty=ReleaseBody())
         condition = ReleaseCondition(only_unconnected=body.only_unconnected, after_s=body.after_s)
-        await self._service.release(ask.application, _call_id(ask), condition)
+        await self._service.release(*await self._find(ask), condition)
 
     async def proceed(self, ask: Ask) -> None:
         """POST .../continue"""
-        await self._service.continue_call(ask.application, _call_id(ask))
+        await self._service.continue_call(*await self._find(ask))
 
     async def mute(self, ask: Ask) -> None:
         """POST .../mute"""
@@ -166,19 +184,57 @@ class CallResource:
 
     async def pause_recording(self, ask: Ask) -> None:
         """POST .../pause-recording"""
-        await self._service.set_recording_paused(ask.application, _call_id(ask), paused=True)
+        await self._service.set_recording_paused(*await self._find(ask), paused=True)
 
     async def resume_recording(self, ask: Ask) -> None:
         """POST .../resume-recording"""
-        await self._service.set_recording_paused(ask.application, _call_id(ask), paused=False)
+        await self._service.set_recording_paused(*await self._find(ask), paused=False)
 
     async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
         side = (await ask.read(SideBody)).side
-        await self._service.set_muted(ask.application, _call_id(ask), side, muted=muted)
+        await self._service.set_muted(*await self._find(ask), side, muted=muted)
 
     async def _set_held(self, ask: Ask, *, held: bool) -> None:
         side = (await ask.read(SideBody)).side
-        await self._service.set_held(ask.application, _call_id(ask), side, held=held)
+        await self._service.set_held(*await self._find(ask), side, held=held)
+
+    async def _find(self, ask: Ask) -> tuple[Application, CallId]:
+        """The call of the path, with the application whose it is. Raises CallNotFound."""
+        call_id = _call_id(ask)
+        application = ask.identity.application
+        if application is not None:
+            # Whether the call is its own, the service knows.
+            return application, call_id
+        app_id = await self._worker.run(lambda: self._history.application_of(call_id))
+        if app_id is None:
+            raise CallNotFound
+        return await self._owner(ask, app_id), call_id
+
+    async def _owner(self, ask: Ask, app_id: str) -> Application:
+        """The application whose a call is, where its calls are of the asker's business. Raises
+        CallNotFound."""
+        own = ask.identity.application
+        application = own or await self._applications.find(AppId(app_id))
+        if application is None or application.app_id != app_id:
+            raise CallNotFound
+        require_sight(ask, application.enterprise_id)
+        return application
+
+    async def _named(
+        self, ask: Ask, app_id: str | None, problem: Problem, pointer: str | None = None
+    ) -> Application:
+        """The application that people name, or that a program is. Raises Refused, with `problem`
+        where people name none."""
+        own = ask.identity.application
+        if own is not None and app_id in (None, own.app_id):
+            return own
+        if app_id is None:
+            raise Refused(problem, "app_id is required of people", pointer=pointer)
+        application = None if own else await self._applications.find(AppId(app_id))
+        if application is None:
+            raise Refused(NOT_FOUND, "there is no such application")
+        require_sight(ask, application.enterprise_id)
+        return application
 
     async def _inspect(self, application: Application, call_id: CallId) -> LiveCall | None:
         try:
@@ -187,19 +243,22 @@ class CallResource:
             # It ended, just now perhaps, or lives on another node.
             return None
 
-    async def _read_request(self, ask: Ask) -> BeginCall:
+    async def _read_request(self, ask: Ask) -> tuple[Application, BeginCall]:
         body = await ask.read(BeginBody)
+        app_id = None if isinstance(body.app_id, UnsetType) else body.app_id
+        application = await self._named(ask, app_id, MISSING_PROPERTY, "/app_id")
+        check_active(application)
         caller = self._parse_number(body.caller, "/caller")
         callee = self._parse_number(body.callee, "/callee")
         # However the two are written: a phone cannot be joined with itself.
         if caller.e164 == callee.e164:
             raise Refused(INVALID_VALUE, "it is the caller's number too", pointer="/callee")
-        return BeginCall(
+        return application, BeginCall(
             sponsor=self._parse_number(body.sponsor, "/sponsor"),
             caller=caller,
             callee=callee,
             record=body.record,
-            options=await self._merge(ask.application, body.options),
+            options=await self._merge(application, body.options),
         )
 
     async def _merge(
@@ -230,7 +289,7 @@ class CallResource:
         return [*self._begin_routes(), *self._read_routes(), *self._command_routes()]
 
     def _begin_routes(self) -> list[Route]:
-        problems = (INVALID_VALUE, NUMBER_NOT_AUTHORIZED)
+        problems = (INVALID_VALUE, NUMBER_NOT_AUTHORIZED, NOT_FOUND)
         return [
             Route(
                 name="beginCall",
@@ -247,7 +306,7 @@ class CallResource:
                 answer_example=BegunCall(call_id=_EXAMPLE_ID),
                 status=201,
                 problems=(*problems, LIMIT_REACHED),
-                **_SHARED,
+                **_CHANGING,
             ),
             Route(
                 name="forecastCall",
@@ -262,7 +321,8 @@ class CallResource:
                 answer=Forecast,
                 answer_example=_FORECAST,
                 problems=problems,
-                **_SHARED,
+                changes=False,
+                **_CHANGING,
             ),
         ]
 
@@ -273,12 +333,12 @@ class CallResource:
                 method="GET",
                 path="/calls",
                 summary="List calls",
-                about="The application's own, the newest first.",
+                about="Of one application, the newest first. A program need not name its own.",
                 handle=self.list_all,
                 answer=CallPage,
-                query=PAGE_PARAMETERS,
-                problems=(INVALID_PARAMETER,),
-                **_SHARED,
+                query=(*PAGE_PARAMETERS, _APP_ID_PARAMETER),
+                problems=(INVALID_PARAMETER, NOT_FOUND),
+                **_READING,
             ),
             Route(
                 name="showCall",
@@ -291,7 +351,7 @@ class CallResource:
                 answer=CallView,
                 parameters=_OF_CALL,
                 problems=(NOT_FOUND,),
-                **_SHARED,
+                **_READING,
             ),
         ]
 
@@ -394,7 +454,17 @@ _OF_CALL = (
         "call_id",
         "What the begin was answered with.",
         {"type": "string", "pattern": IDENTIFIER_PATTERN},
+        example=_EXAMPLE_ID,
     ),
 )
-_SHARED: dict[str, Any] = {"tag": "Calls", "roles": frozenset({Role.APPLICATION})}
-_COMMAND: dict[str, Any] = _SHARED | {"method": "POST", "status": 204, "parameters": _OF_CALL}
+_APP_ID_PARAMETER = Parameter(
+    "app_id",
+    "Whose calls; required of people, and known of a program.",
+    {"type": "string", "maxLength": 64},
+    example="12345678",
+)
+_CHANGERS = frozenset({Role.APPLICATION, Role.OWNER, Role.DEVELOPER})
+_READERS = _CHANGERS | {Role.READER, Role.SUPPORT, Role.OPERATOR}
+_CHANGING: dict[str, Any] = {"tag": "Calls", "roles": _CHANGERS, "is_recorded": True}
+_READING: dict[str, Any] = {"tag": "Calls", "roles": _READERS, "is_access": True}
+_COMMAND: dict[str, Any] = _CHANGING | {"method": "POST", "status": 204, "parameters": _OF_CALL}

@@ -6,16 +6,17 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from clicktodial.api.management.problem import INVALID_VALUE, NOT_FOUND
-from clicktodial.api.management.route import Ask, Parameter, Role, Route
+from clicktodial.api.management.route import Ask, Parameter, Route
 from clicktodial.api.management.schema import Strict, given_fields
 from clicktodial.api.management.worker import Worker
 from clicktodial.domain.application import EnterpriseLimits
+from clicktodial.domain.principal import Role
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.options_codec import CALLS_PER_SECOND_MAX, LIVE_CALLS_MAX
 from clicktodial.storage.value import DURATION_S_MAX
 
 _OPERATOR = frozenset({Role.OPERATOR})
-_PARAMETER = Parameter("enterprise_id", "The enterprise.", {"type": "string"})
+_PARAMETER = Parameter("enterprise_id", "The enterprise.", {"type": "string"}, example="default")
 
 _LiveCalls = Annotated[int, Meta(ge=1, le=LIVE_CALLS_MAX, description="Calls at a time.")]
 _CallsPerSecond = Annotated[

@@ -30,13 +30,19 @@ from clicktodial.api.management.problem import (
     Problem,
     ProblemDetails,
 )
-from clicktodial.api.management.route import Parameter, Role, Route
+from clicktodial.api.management.route import Parameter, Route
+from clicktodial.domain.principal import PERSON_ROLES, Role
 
 Json: TypeAlias = dict[str, Any]
 
 JSON_MEDIA_TYPE = "application/json"
 _REF = "#/components/schemas/{name}"
-_SCHEME_BY_ROLE = {Role.OPERATOR: "operatorToken", Role.APPLICATION: "applicationSecret"}
+# In the order in which an operation lists them.
+_ROLES_BY_SCHEME = {
+    "sessionToken": PERSON_ROLES,
+    "operatorToken": frozenset({Role.OPERATOR}),
+    "applicationSecret": frozenset({Role.APPLICATION}),
+}
 _ALWAYS = (NOT_AUTHENTICATED, NOT_PERMITTED, INVALID_PARAMETER, INTERNAL_ERROR, UNAVAILABLE)
 _OF_ALL = (*_ALWAYS, OVERLOADED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
 _WITH_BODY = (MALFORMED_BODY, INVALID_VALUE, UNKNOWN_PROPERTY, MISSING_PROPERTY, BODY_TOO_LONG)
@@ -67,8 +73,9 @@ _DESCRIPTION = """\
 What the Click to Dial v1 API has no words for: calls with options of their own, and what is done \
 with them while they live; trunks, options of applications, limits of enterprises, audio.
 
-The operator shows the management token, and applications the credential that they have for v1; \
-an application sees its own calls and nothing of another's. Bodies are JSON, whatever their \
+People log in and show the token of their session, programs the credential that their \
+application has for v1, and the operator's scripts the management token. Each operation says which \
+roles may; nobody sees anything of another enterprise. Bodies are JSON, whatever their \
 Content-Type says, of at most {body_bytes_max} bytes; a property that is not named here is \
 refused. What goes wrong is told as problem details (RFC 9457), with a code that stays."""
 
@@ -107,7 +114,8 @@ def _create_operation(row: Route) -> Json:
         "tags": [row.tag],
         "summary": row.summary,
         "description": row.about,
-        "security": [{_SCHEME_BY_ROLE[role]: []} for role in sorted(row.roles)],
+        "security": _create_security(row),
+        "x-roles": sorted(row.roles),
         "parameters": [
             *(_create_parameter(each, "path") for each in row.parameters),
             *(_create_parameter(each, "query") for each in row.query),
@@ -120,6 +128,12 @@ def _create_operation(row: Route) -> Json:
     if row.body is not None:
         operation["requestBody"] = _create_request_body(row)
     return operation
+
+
+def _create_security(row: Route) -> list[Json]:
+    if row.is_open:
+        return [{}]
+    return [{scheme: []} for scheme, roles in _ROLES_BY_SCHEME.items() if roles & row.roles]
 
 
 def _create_request_body(row: Route) -> Json:
@@ -214,11 +228,16 @@ def _ref(kind: Any) -> Json:
 
 
 _SECURITY_SCHEMES: Json = {
+    "sessionToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A person's: what a login was answered with.",
+    },
     "operatorToken": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The token of the setting management.token. Without one nobody is the "
-        "operator, and what is for the operator alone is not found.",
+        "description": "The token of the setting management.token, for scripts of the operator's: "
+        "whoever bears it may do what the role operator may.",
     },
     "applicationSecret": {
         "type": "http",

@@ -8,18 +8,20 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from clicktodial.api.management.problem import INVALID_VALUE, NOT_FOUND, Refused
-from clicktodial.api.management.route import Ask, Parameter, Role, Route
+from clicktodial.api.management.route import Ask, Parameter, Route, require_sight
 from clicktodial.api.management.schema import Strict, WrittenNumber, given_fields
 from clicktodial.api.management.worker import Worker
-from clicktodial.domain.application import Application
 from clicktodial.domain.cause import Side
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions, PresenceProof, Ringback
+from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
-from clicktodial.storage.administration import Administration
+from clicktodial.storage.administration import Administration, ApplicationDetail
 from clicktodial.storage.options_codec import PRESENCE_TIMEOUT_S_MAX, audios_of
 from clicktodial.storage.value import DURATION_S_MAX
 
+_CHANGING = frozenset({Role.OPERATOR, Role.OWNER, Role.DEVELOPER})
+_READING = _CHANGING | {Role.READER, Role.ACCOUNT_MANAGER, Role.SUPPORT, Role.APPLICATION}
 OPTION_NAMES = tuple(field.name for field in fields(CallOptions))
 
 _Number = Annotated[
@@ -153,18 +155,18 @@ class OptionResource:
 
     async def show(self, ask: Ask) -> Options:
         """GET"""
-        app_id = ask.path["app_id"]
-        if isinstance(ask.principal, Application):
-            if ask.principal.app_id != app_id:
+        application = ask.identity.application
+        if application is not None:
+            if application.app_id != ask.path["app_id"]:
                 raise Refused(NOT_FOUND)
-            return render_options(ask.principal.options)
-        detail = await self._worker.run(lambda: self._administration.show_application(app_id))
-        return render_options(detail.options)
+            return render_options(application.options)
+        return render_options((await self._find(ask)).options)
 
     async def change(self, ask: Ask) -> Options:
         """PATCH"""
         change = await ask.read(OptionsChange)
         given = parse_options(change, region=self._region, pointer="")
+        await self._find(ask)
         return await self._apply(ask.path["app_id"], lambda known: replace(known, **given))
 
     async def reset(self, ask: Ask) -> Options:
@@ -172,10 +174,18 @@ class OptionResource:
         option = ask.path["option"]
         if option not in OPTION_NAMES:
             raise Refused(NOT_FOUND, "there is no such option")
+        await self._find(ask)
         default = getattr(DEFAULT_OPTIONS, option)
         return await self._apply(
             ask.path["app_id"], lambda known: replace(known, **{option: default})
         )
+
+    async def _find(self, ask: Ask) -> ApplicationDetail:
+        """The application of the path, where it is of the asker's business."""
+        app_id = ask.path["app_id"]
+        detail = await self._worker.run(lambda: self._administration.show_application(app_id))
+        require_sight(ask, detail.enterprise_id)
+        return detail
 
     async def _apply(self, app_id: str, change: Callable[[CallOptions], CallOptions]) -> Options:
         def change_and_check(known: CallOptions) -> CallOptions:
@@ -192,9 +202,10 @@ class OptionResource:
 
     def routes(self) -> list[Route]:
         """The rows of this resource."""
-        operator = frozenset({Role.OPERATOR})
-        app_id = Parameter("app_id", "The application.", {"type": "string"})
-        option = Parameter("option", "The name of one.", {"enum": list(OPTION_NAMES)})
+        app_id = Parameter("app_id", "The application.", {"type": "string"}, example="12345678")
+        option = Parameter(
+            "option", "The name of one.", {"enum": list(OPTION_NAMES)}, example="presence"
+        )
         path = "/applications/{app_id}/options"
         example = Options(**_options_fields(DEFAULT_OPTIONS))
         tag = "Applications"
@@ -205,8 +216,8 @@ class OptionResource:
                 path=path,
                 tag=tag,
                 summary="Read the options of an application's calls",
-                about="An application may read its own.",
-                roles=frozenset(Role),
+                about="A program may read those of its own application.",
+                roles=_READING,
                 handle=self.show,
                 answer=Options,
                 answer_example=example,
@@ -221,7 +232,7 @@ class OptionResource:
                 summary="Change the options of an application's calls",
                 about="Only what is given changes; null takes an option away. It holds for calls "
                 "that begin from now on.",
-                roles=operator,
+                roles=_CHANGING,
                 handle=self.change,
                 body=OptionsChange,
                 body_example={"presence": "key", "max_duration_s": 600},
@@ -237,7 +248,7 @@ class OptionResource:
                 tag=tag,
                 summary="Reset an option to its default",
                 about="Answers with all options as they are now.",
-                roles=operator,
+                roles=_CHANGING,
                 handle=self.reset,
                 answer=Options,
                 answer_example=example,

@@ -22,8 +22,10 @@ from clicktodial.control.error import (
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import (
     AlreadyExists,
+    Conflict,
     DatabaseUnavailable,
     NotFound,
+    NotPermitted,
     OptionsUnreadable,
     ValueInvalid,
 )
@@ -160,7 +162,7 @@ NOT_PERMITTED = Problem(
     403,
     "not-permitted",
     "Not permitted with this credential",
-    "The request is for the operator alone, or for applications alone.",
+    "The request is for others: each says which roles may.",
 )
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
@@ -172,13 +174,19 @@ NOT_FOUND = Problem(
     404,
     "not-found",
     "Nothing is there",
-    "There is nothing of that name or identifier, or it is another application's. Also what the "
-    "operator alone may ask for, where no management token is set.",
+    "There is nothing of that name or identifier, or it is another application's or enterprise's.",
 )
 METHOD_NOT_ALLOWED = Problem(
     405, "method-not-allowed", "Method not allowed", "`Allow` says which are."
 )
 ALREADY_EXISTS = Problem(409, "already-exists", "There is one already", "Under that name.")
+CONFLICT = Problem(
+    409,
+    "conflict",
+    "Not in this state",
+    "What is asked cannot be done with it as it is now, or somebody else was quicker; `detail` "
+    "says which.",
+)
 CALL_ENDED = Problem(409, "call-ended", "The call has ended", "Nothing can be done with it.")
 NOT_CONNECTED = Problem(
     409, "not-connected", "The parties are not joined", "They are not yet, or no longer."
@@ -230,6 +238,7 @@ PROBLEMS = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     ALREADY_EXISTS,
+    CONFLICT,
     CALL_ENDED,
     NOT_CONNECTED,
     NOT_RECORDED,
@@ -256,6 +265,8 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     Overloaded: OVERLOADED,
     AlreadyExists: ALREADY_EXISTS,
     NotFound: NOT_FOUND,
+    Conflict: CONFLICT,
+    NotPermitted: NOT_PERMITTED,
     ValueInvalid: INVALID_VALUE,
     # Another version wrote it: nothing that whoever asks could mend.
     OptionsUnreadable: INTERNAL_ERROR,

@@ -5,9 +5,9 @@ other does not. A request goes the same way everywhere: who asks, may they, what
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -16,7 +16,9 @@ from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive
 
-from clicktodial.api.management.authentication import Authenticator, Operator, Principal
+from clicktodial.accounts.audit import DONE, READ, AuditEntry
+from clicktodial.api.management.auditor import Auditor
+from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
 from clicktodial.api.management.body import decode_body, parse_query
 from clicktodial.api.management.problem import (
     APPLICATION_DISABLED,
@@ -34,6 +36,8 @@ from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
+from clicktodial.domain.number import mask_number
+from clicktodial.domain.principal import Principal, Role
 from clicktodial.storage.error import StorageError
 
 T = TypeVar("T")
@@ -42,30 +46,46 @@ log = structlog.get_logger()
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _NO_STORE = {"Cache-Control": "no-store"}
+# What refuses somebody, as against what refuses a value: the audit log is told of these.
+_REFUSAL_STATUSES = frozenset({401, 403})
 
 
-class Role(StrEnum):
-    """Who may ask."""
+@dataclass(slots=True)
+class AuditNotes:
+    """What a handler adds to the audit log's line of its request: what it was about, whose that
+    is, and who asked, where that is known only within (a person who logs in)."""
 
-    OPERATOR = "operator"
-    APPLICATION = "application"
+    subjects: dict[str, str] = field(default_factory=dict)
+    enterprise_id: str | None = None
+    principal: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request that was admitted."""
+    """A request that was admitted. `now` is when it came, `client` the address it came from.
 
-    principal: Principal
+    What a handler makes or is about, beyond the parameters of the path, it tells `notes`.
+    """
+
+    identity: Identity
     path: dict[str, str]
     query: dict[str, str]
     receive: Receive
     body_bytes_max: int
+    now: datetime
+    client: str
+    notes: AuditNotes = field(default_factory=AuditNotes)
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        return self.identity.principal
 
     @property
     def application(self) -> Application:
-        """Who asks, of a route that is for applications alone."""
-        assert isinstance(self.principal, Application)
-        return self.principal
+        """The program that asks, of a route that is for programs alone."""
+        assert self.identity.application is not None
+        return self.identity.application
 
     async def read(self, kind: type[T], *, or_empty: T | None = None) -> T:
         """The JSON body as that type; `or_empty` stands for no body at all. Raises Refused."""
@@ -84,11 +104,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a path or a query, for the document."""
+    """A parameter of a path or a query, for the document.
+
+    `example` is one that could be, for whoever walks all routes. Of one that `is_number`, a
+    telephone number, the logs get only what `mask_number` leaves.
+    """
 
     name: str
     about: str
     schema: dict[str, Any]
+    example: str = ""
+    is_number: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +133,15 @@ Handle: TypeAlias = Callable[[Ask], Awaitable[object]]
 class Route:
     """One method at one path below BASE_PATH, whose parameters stand in braces.
 
+    `roles` are those that may ask; one that `is_open` needs no credential, and has none. What is
+    another enterprise's is `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
     `handle` returns a struct to be answered, of type `answer`; nothing where there is none.
     `problems` are those that not every route has. A body of `media` other than JSON is read by
     the handler itself.
+
+    The audit log is told of each request that `changes` something, which by default all do but
+    GET, and of each person who read what `is_access`: documents, whole numbers. Not of programs
+    where `is_recorded`: what they do is recorded as what it is, a call.
     """
 
     name: str
@@ -130,18 +162,33 @@ class Route:
     parameters: Sequence[Parameter] = ()
     query: Sequence[Parameter] = ()
     problems: Sequence[Problem] = ()
+    is_open: bool = False
+    changes: bool | None = None
+    is_recorded: bool = False
+    is_access: bool = False
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it changes something."""
+        return self.method != "GET" if self.changes is None else self.changes
 
 
-def create_route_handlers(
-    routes: Sequence[Route], authenticator: Authenticator, *, body_bytes_max: int
-) -> list[HTTPRouteHandler]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What every request passes."""
+
+    authenticator: Authenticator
+    auditor: Auditor
+    utc: Callable[[], datetime]
+    body_bytes_max: int
+
+
+def create_route_handlers(routes: Sequence[Route], gate: Gate) -> list[HTTPRouteHandler]:
     """The rows as handlers of the framework."""
-    return [_create_handler(each, authenticator, body_bytes_max) for each in routes]
+    return [_create_handler(each, gate) for each in routes]
 
 
-def _create_handler(
-    row: Route, authenticator: Authenticator, body_bytes_max: int
-) -> HTTPRouteHandler:
+def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
     known = frozenset(parameter.name for parameter in row.query)
 
     # The framework's own defaults for a status have rules about what is returned.
@@ -152,45 +199,138 @@ def _create_handler(
         status_code=200,
     )
     async def handler(request: Request[Any, Any, Any]) -> Response[bytes]:
+        client = request.scope.get("client")
+        visit = _Visit(
+            row, gate.utc(), client[0] if client else "", dict(request.path_params), AuditNotes()
+        )
         try:
-            principal = await authenticator.authenticate(request.scope)
-            _admit(row, principal, has_operator=authenticator.has_operator)
-            ask = Ask(
-                principal,
-                dict(request.path_params),
-                parse_query(request.scope["query_string"], known),
-                request.receive,
-                body_bytes_max,
-            )
-            answer = await row.handle(ask)
-            _log_done(row, ask)
-            return _render(row, answer)
+            answer = await _ask(request, visit, gate, known)
         except Refused as refused:
-            return render_refused(refused, row.name)
+            return await _refuse(refused, visit, gate)
         except (ControlError, StoreError, StorageError) as error:
-            return render_refused(_translate(error, row.name), row.name)
+            return await _refuse(_translate(error, row.name), visit, gate)
         except ClientDisconnected:
             # Nobody is there to read it.
             log.debug("management.client_disconnected", operation=row.name)
             return Response(b"", status_code=400, media_type="text/plain")
+        _log_done(visit)
+        if _is_audited(visit):
+            # Whoever is not known is anybody, as often as they like.
+            entry = _audit_entry(visit, answer, DONE if row.is_change else READ)
+            await gate.auditor.note(entry, is_bounded=visit.is_anonymous)
+        return _render(row, answer)
 
     return handler
 
 
-def _admit(row: Route, principal: Principal, *, has_operator: bool) -> None:
-    is_for_operator = Role.OPERATOR in row.roles
-    if isinstance(principal, Operator):
-        if not is_for_operator:
-            raise Refused(NOT_PERMITTED, "this is for applications, with their own credential")
-        return
-    if is_for_operator and not has_operator and Role.APPLICATION not in row.roles:
-        raise Refused(NOT_FOUND)
-    if principal.enterprise_status is not EnterpriseStatus.ACTIVE:
-        raise Refused(ENTERPRISE_INACTIVE, f"it is {principal.enterprise_status}")
-    if principal.status is not ApplicationStatus.ACTIVE:
+@dataclass(slots=True)
+class _Visit:
+    """A request on its way through; who asks is known once it is proved."""
+
+    row: Route
+    now: datetime
+    client: str
+    path: dict[str, str]
+    notes: AuditNotes
+    identity: Identity = ANONYMOUS
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks, as far as is known."""
+        return self.notes.principal or self.identity.principal
+
+    @property
+    def is_anonymous(self) -> bool:
+        return not self.principal.name
+
+    @property
+    def subjects(self) -> Mapping[str, str]:
+        """What the path names, as logs may have it."""
+        numbers = {each.name for each in self.row.parameters if each.is_number}
+        return {
+            name: mask_number(value) if name in numbers else value
+            for name, value in self.path.items()
+        }
+
+
+async def _ask(
+    request: Request[Any, Any, Any], visit: _Visit, gate: Gate, known: frozenset[str]
+) -> object:
+    row = visit.row
+    if not row.is_open:
+        visit.identity = await gate.authenticator.authenticate(request.scope, visit.now)
+        _admit(row, visit.identity, has_operator=gate.authenticator.has_operator)
+    return await row.handle(
+        Ask(
+            visit.identity,
+            visit.path,
+            parse_query(request.scope["query_string"], known),
+            request.receive,
+            gate.body_bytes_max,
+            visit.now,
+            visit.client,
+            visit.notes,
+        )
+    )
+
+
+def _admit(row: Route, identity: Identity, *, has_operator: bool) -> None:
+    """Raises Refused unless one of its roles may ask. A program may only where it may call."""
+    application = identity.application
+    if application is not None:
+        if Role.APPLICATION not in row.roles and not has_operator:
+            raise Refused(NOT_FOUND)
+        check_active(application)
+    if not identity.principal.has_any(row.roles):
+        raise Refused(NOT_PERMITTED)
+
+
+def check_active(application: Application) -> None:
+    """Whether it, and its enterprise, may use the service. Raises Refused."""
+    if application.enterprise_status is not EnterpriseStatus.ACTIVE:
+        raise Refused(ENTERPRISE_INACTIVE, f"it is {application.enterprise_status}")
+    if application.status is not ApplicationStatus.ACTIVE:
         raise Refused(APPLICATION_DISABLED)
-    if Role.APPLICATION not in row.roles:
-        raise Refused(NOT_PERMITTED, "this is for the operator, with the management token")
+
+
+def require_sight(ask: Ask, enterprise_id: str, region: str | None = None) -> None:
+    """That anything of that enterprise, of that region, is the business of who asks; the audit
+    log is told whose it is. Raises Refused: what is another's is not there."""
+    if not ask.principal.may_see_enterprise(enterprise_id, region):
+        raise Refused(NOT_FOUND)
+    ask.notes.enterprise_id = enterprise_id
+
+
+async def _refuse(refused: Refused, visit: _Visit, gate: Gate) -> Response[bytes]:
+    is_refusal = refused.problem.status in _REFUSAL_STATUSES
+    if is_refusal or _is_audited(visit):
+        entry = _audit_entry(visit, None, refused.problem.code)
+        await gate.auditor.note(entry, is_bounded=is_refusal or visit.is_anonymous)
+    return render_refused(refused, visit.row.name)
+
+
+def _is_audited(visit: _Visit) -> bool:
+    row = visit.row
+    if visit.identity.application is not None:
+        return row.is_change and not row.is_recorded
+    return row.is_change or row.is_access
+
+
+def _audit_entry(visit: _Visit, answer: object, outcome: str) -> AuditEntry:
+    principal, notes = visit.principal, visit.notes
+    made = {"location": answer.location} if isinstance(answer, Created) else {}
+    return AuditEntry(
+        at=visit.now,
+        principal=principal.name,
+        roles=tuple(sorted(principal.roles)),
+        address=visit.client,
+        operation=visit.row.name,
+        subjects={**visit.subjects, **made, **notes.subjects},
+        enterprise_id=notes.enterprise_id
+        or principal.enterprise_id
+        or visit.path.get("enterprise_id"),
+        outcome=outcome,
+    )
 
 
 def _translate(error: Exception, operation: str) -> Refused:
@@ -207,12 +347,12 @@ def _translate(error: Exception, operation: str) -> Refused:
     return refused
 
 
-def _log_done(row: Route, ask: Ask) -> None:
+def _log_done(visit: _Visit) -> None:
     """Who changed what; bodies may hold passwords and numbers, names and identifiers do not."""
-    if row.method == "GET":
+    if not visit.row.is_change:
         return
-    by = "operator" if isinstance(ask.principal, Operator) else ask.principal.app_id
-    log.info("management.done", operation=row.name, by=by, of=ask.path)
+    by = visit.principal.name
+    log.info("management.done", operation=visit.row.name, by=by, of=dict(visit.subjects))
 
 
 def _render(row: Route, answer: object) -> Response[bytes]:

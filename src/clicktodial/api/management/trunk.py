@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from clicktodial.api.management.problem import ALREADY_EXISTS, INVALID_VALUE, NOT_FOUND, Refused
-from clicktodial.api.management.route import Ask, Created, Parameter, Role, Route
+from clicktodial.api.management.route import Ask, Created, Parameter, Route
 from clicktodial.api.management.schema import Identifier, Strict, given_fields
 from clicktodial.api.management.worker import Worker
 from clicktodial.control.port import TrunkMonitor
 from clicktodial.domain.media import KNOWN_CODECS
+from clicktodial.domain.principal import Role
 from clicktodial.domain.trunk import (
     NumberFormat,
     SrtpPolicy,
@@ -293,8 +294,9 @@ class TrunkResource:
 
     def routes(self) -> list[Route]:
         """The rows of this resource."""
-        name = (Parameter("name", "The trunk.", {"type": "string"}),)
+        name = (Parameter("name", "The trunk.", {"type": "string"}, example="main"),)
         shared: dict[str, Any] = {"tag": "Trunks", "roles": frozenset({Role.OPERATOR})}
+        seen = {"roles": frozenset({Role.OPERATOR, Role.SUPPORT})}
         one = shared | {"parameters": name, "answer": TrunkView, "answer_example": EXAMPLE}
         return [
             Route(
@@ -306,7 +308,7 @@ class TrunkResource:
                 handle=self.list_all,
                 answer=TrunkList,
                 answer_example=TrunkList(trunks=[EXAMPLE]),
-                **shared,
+                **(shared | seen),
             ),
             Route(
                 name="createTrunk",
@@ -331,7 +333,7 @@ class TrunkResource:
                 about="All but its password, and how it fares on this node.",
                 handle=self.show,
                 problems=(NOT_FOUND,),
-                **one,
+                **(one | seen),
             ),
             Route(
                 name="changeTrunk",

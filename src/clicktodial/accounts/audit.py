@@ -1,0 +1,131 @@
+"""Who did what: the audit log. Rows are added and never changed; they hold no bodies and no
+secrets, and of telephone numbers only what `mask_number` leaves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+import uuid_utils
+from sqlalchemy import Connection, insert, select
+
+from clicktodial.domain.principal import Principal
+from clicktodial.storage import people_table as table
+from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX, WORD_CHARACTERS_MAX
+from clicktodial.storage.transaction import Transactions
+
+DONE = "done"
+READ = "read"
+# What a request names: identifiers, in its path and of what it made. Each is cut where it is
+# longer than an identifier may be, since it comes from outside.
+SUBJECTS_MAX = 8
+LISTED_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One thing that was done, or refused: `outcome` is DONE, READ or a problem's code.
+
+    `subjects` are what it was about, by name; `enterprise_id` whose it was, where it is one's.
+    """
+
+    at: datetime
+    principal: str
+    roles: tuple[str, ...]
+    address: str
+    operation: str
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    enterprise_id: str | None = None
+    outcome: str = DONE
+    audit_id: str = ""
+
+
+def add_entry(connection: Connection, entry: AuditEntry) -> None:
+    """Append, within the caller's transaction."""
+    connection.execute(
+        insert(table.audit).values(
+            id=uuid_utils.uuid7().hex,
+            at=entry.at,
+            principal=entry.principal[:IDENTIFIER_CHARACTERS_MAX],
+            roles=",".join(entry.roles),
+            address=entry.address[:IDENTIFIER_CHARACTERS_MAX],
+            operation=entry.operation[:IDENTIFIER_CHARACTERS_MAX],
+            subjects=msgspec.json.encode(_bound(entry.subjects)).decode(),
+            enterprise_id=entry.enterprise_id,
+            outcome=entry.outcome[:WORD_CHARACTERS_MAX],
+        )
+    )
+
+
+def note_access(
+    connection: Connection,
+    *,
+    principal: Principal,
+    operation: str,
+    subjects: Mapping[str, str],
+    enterprise_id: str | None,
+    now: datetime,
+    address: str = "",
+) -> None:
+    """Tell that something was read whose reading must be known: a document, a whole number.
+
+    In a transaction that writes; whoever reads gets to see it only when that is committed.
+    """
+    add_entry(
+        connection,
+        AuditEntry(
+            at=now,
+            principal=principal.name,
+            roles=tuple(sorted(principal.roles)),
+            address=address,
+            operation=operation,
+            subjects=subjects,
+            enterprise_id=enterprise_id,
+            outcome=READ,
+        ),
+    )
+
+
+class AuditLog:
+    """The log as a whole. All methods block, and raise DatabaseUnavailable."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    def add(self, entries: Sequence[AuditEntry]) -> None:
+        """Append, each durable when this returns."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            for entry in entries:
+                add_entry(connection, entry)
+
+    def list_entries(
+        self, *, limit: int, enterprise_id: str | None = None, before: str | None = None
+    ) -> list[AuditEntry]:
+        """The newest first, at most LISTED_MAX; of one enterprise alone, those `before` an
+        entry of that identifier."""
+        columns = table.audit.c
+        query = select(table.audit).order_by(columns.id.desc()).limit(min(limit, LISTED_MAX))
+        if enterprise_id is not None:
+            query = query.where(columns.enterprise_id == enterprise_id)
+        if before is not None:
+            query = query.where(columns.id < before)
+        with self._transactions.read() as connection:
+            return [
+                AuditEntry(
+                    at=row.at,
+                    principal=row.principal,
+                    roles=tuple(row.roles.split(",")) if row.roles else (),
+                    address=row.address,
+                    operation=row.operation,
+                    subjects=msgspec.json.decode(row.subjects, type=dict[str, str]),
+                    enterprise_id=row.enterprise_id,
+                    outcome=row.outcome,
+                    audit_id=row.id,
+                )
+                for row in connection.execute(query)
+            ]
+
+
+def _bound(subjects: Mapping[str, str]) -> dict[str, str]:
+    cut = IDENTIFIER_CHARACTERS_MAX
+    return {name[:cut]: value[:cut] for name, value in list(subjects.items())[:SUBJECTS_MAX]}
