@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from clicktodial.accounts.scope import require_visible
 from clicktodial.billing.package import (
     NewPackage,
     PackageKind,
@@ -377,10 +378,7 @@ def runs_dry_at(available_s: int, recent_s: int, now: datetime) -> datetime | No
 
 def require_enterprise(connection: Connection, principal: Principal, enterprise_id: str) -> None:
     """Raises NotFound where there is none, or it is none of the principal's business."""
-    where = table.enterprise.c.id == enterprise_id
-    known = connection.scalar(select(table.enterprise.c.id).where(where))
-    if known is None or not principal.may_see_enterprise(enterprise_id):
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+    require_visible(connection, principal, enterprise_id)
 
 
 def require_pool(connection: Connection, principal: Principal, enterprise_id: str) -> Row[Any]:

@@ -18,6 +18,7 @@ from clicktodial.billing.pool import (
     grant_due,
     used_percent,
 )
+from clicktodial.messaging.mail import queue_mail
 from clicktodial.storage.billing_table import package, package_lot, pool, pool_alert
 from clicktodial.storage.error import AlreadyExists
 from clicktodial.storage.transaction import Transactions
@@ -28,12 +29,9 @@ log = structlog.get_logger()
 class PoolSweep:
     """Blocking; run from a thread."""
 
-    def __init__(
-        self, transactions: Transactions, *, zone: tzinfo = UTC, send_mail: Any = None
-    ) -> None:
+    def __init__(self, transactions: Transactions, *, zone: tzinfo = UTC) -> None:
         self._transactions = transactions
         self._zone = zone
-        self._send_mail = send_mail
 
     def run(self, now: datetime) -> None:
         """All of it. Raises DatabaseUnavailable."""
@@ -128,11 +126,9 @@ class PoolSweep:
 
     def _mail(self, connection: Connection, row: Row[Any], percent: int, now: datetime) -> None:
         log.warning("pool.threshold", enterprise_id=row.enterprise_id, percent=percent)
-        if self._send_mail is None:
-            return
         left_s = int(row.granted_s) - int(row.consumed_s)
         for email in decode_emails(row.alert_emails):
-            self._send_mail(
+            queue_mail(
                 connection,
                 to=email,
                 subject=f"{percent} % of the minutes of {row.enterprise_id} are used",
