@@ -46,6 +46,7 @@ ACCOUNTS = SECOND_ACCOUNTS + MONEY_ACCOUNTS
 _SECONDS_BALANCE = "granted_s = available_s + reserved_s + consumed_s + expired_s"
 _MONEY_BALANCES = "owed_micros = package_micros + overage_micros"
 OF_A_CALL = text("call_id IS NOT NULL")
+OF_NO_CALL = text("call_id IS NULL")
 
 
 def _accounts() -> list[Column[int]]:
@@ -138,6 +139,12 @@ ledger_entry = Table(
         "lot_id",
         sqlite_where=OF_A_CALL,
         postgresql_where=OF_A_CALL,
+    ),
+    Index(
+        "ledger_entry_of_lot",
+        "lot_id",
+        sqlite_where=OF_NO_CALL,
+        postgresql_where=OF_NO_CALL,
     ),
 )
 

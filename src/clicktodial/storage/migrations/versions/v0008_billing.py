@@ -16,6 +16,7 @@ _TIME = sa.BigInteger
 _MONEY = sa.BigInteger
 _CURRENCY = sa.String(3)
 _OF_A_CALL = sa.text("call_id IS NOT NULL")
+_OF_NO_CALL = sa.text("call_id IS NULL")
 _ACCOUNTS = (
     "granted_s",
     "available_s",
@@ -141,6 +142,13 @@ def _create_ledger() -> None:
         ["call_id", "lot_id"],
         sqlite_where=_OF_A_CALL,
         postgresql_where=_OF_A_CALL,
+    )
+    op.create_index(
+        "ledger_entry_of_lot",
+        "ledger_entry",
+        ["lot_id"],
+        sqlite_where=_OF_NO_CALL,
+        postgresql_where=_OF_NO_CALL,
     )
 
 
