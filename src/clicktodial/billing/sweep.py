@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select
 
-from clicktodial.billing.package import PackageKind
+from clicktodial.billing.package import LotSpan, PackageKind, lots_due
 from clicktodial.billing.pool import (
     close_lot,
     decode_emails,
@@ -46,9 +46,23 @@ class PoolSweep:
             package.c.ended_at.is_(None),
             package.c.valid_until > now,
         )
+        columns = package_lot.c
+        live = select(columns.package_id, columns.period).where(columns.valid_until > now)
         with self._transactions.read() as connection:
             rows = connection.execute(select(package).where(where)).all()
-        return sum(self._grant_package(row, now) for row in rows)
+            granted = {(row.package_id, row.period) for row in connection.execute(live)}
+        return sum(
+            self._grant_package(row, now)
+            for row in rows
+            # Else there is nothing to write, and no lock to take.
+            if any((row.id, span.period) not in granted for span in self._due(row, now))
+        )
+
+    def _due(self, row: Row[Any], now: datetime) -> list[LotSpan]:
+        kind = PackageKind(row.kind)
+        return lots_due(
+            kind, row.valid_from, row.valid_until, row.carry_months, now=now, zone=self._zone
+        )
 
     def _grant_package(self, row: Row[Any], now: datetime) -> int:
         try:

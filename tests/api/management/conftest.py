@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,8 +33,13 @@ from clicktodial.api.management.api import (
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.worker import Worker
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
 from clicktodial.config import HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
@@ -95,6 +101,12 @@ async def create_management(
             default_region="CN",
             sessions=sessions,
             audit_log=AuditLog(Transactions(engine)),
+            billing=BillingNeeds(
+                pools=Pools(Transactions(engine)),
+                cdrs=CdrReader(Transactions(engine)),
+                statements=Statements(Transactions(engine)),
+                exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+            ),
         )
 
         async def is_ready() -> bool:
@@ -127,6 +139,7 @@ async def create_management(
             conformances[0],
             sessions,
             needs.audit_log,
+            tmp_path / "exports",
         )
 
     yield create

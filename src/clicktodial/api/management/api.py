@@ -17,6 +17,7 @@ from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.openapi import create_document
@@ -63,6 +64,7 @@ class ManagementNeeds:
     default_region: str
     sessions: SessionFinder
     audit_log: AuditLog
+    billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -93,6 +95,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *OptionResource(administration, library, worker, region=region).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *BillingResource(needs.billing, worker).routes(),
     ]
 
 
