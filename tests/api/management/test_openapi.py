@@ -85,7 +85,7 @@ def test_every_operation_says_who_may_and_has_a_name_of_its_own(management: Mana
         for operation in item.values()
     ]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 27
+    assert len(names) == len(set(names)) >= 27
     for operation in operations:
         assert operation["security"]
         assert operation["description"].endswith(".")
