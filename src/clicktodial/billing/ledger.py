@@ -117,7 +117,8 @@ class _Verifier:
         }
 
     def run(self) -> Verification:
-        for lot_id, entries, *sums in self._stream(_movements_of_lots()):
+        for row in self._stream(_movements_of_lots()):
+            lot_id, entries, *sums = _values(row)
             self._add(lot_id, entries, sums)
         self._check_calls()
         self._check_lots()
@@ -129,7 +130,17 @@ class _Verifier:
     def _movements(self) -> Iterator[_Movement]:
         # PostgreSQL sums integers up to decimals.
         for row in self._stream(_movements_of_calls()):
-            movement = _Movement(*row[:5], *map(int, row[5:7]), tuple(map(int, row[7:])))
+            call_id, lot_id, first, last, entries, settled, held_s, *sums = _values(row)
+            movement = _Movement(
+                call_id,
+                lot_id,
+                first,
+                last,
+                entries,
+                int(settled),
+                int(held_s),
+                tuple(map(int, sums)),
+            )
             self._add(movement.lot_id, movement.entries, movement.sums)
             yield movement
 
@@ -231,6 +242,10 @@ class _Verifier:
                 self._result.tell(
                     enterprise_id, f"its calls took {billed_s} s, its pool lost {consumed_s} s"
                 )
+
+
+def _values(row: Row[Any]) -> list[Any]:
+    return list(row)
 
 
 def _sums() -> list[ColumnElement[Any]]:

@@ -54,7 +54,7 @@ class Query:
         compiled = statement.compile(dialect=dialect)
         self._sql = str(compiled)
         # Only drivers that take parameters by place are used; `open_engine` sees to it.
-        self._order: list[str] = compiled.positiontup  # type: ignore[attr-defined]
+        self._order: list[str] = list(getattr(compiled, "positiontup", None) or ())
 
         self._constants = {
             name: value for name, value in compiled.params.items() if value is not None
