@@ -27,6 +27,7 @@ from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.config import ConfigError, Settings, SipSettings, StirSettings, parse_name_server
+from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -53,11 +54,13 @@ from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.call_facts import SqlFactsReader
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.outbox import Outbox
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 from clicktodial.storage.secret import SecretVault, load_master_key
@@ -194,6 +197,9 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 notifier,
                 forecaster=telephony,
                 on_quality=metrics.count_quality,
+                admission=CallAdmission(
+                    SqlFactsReader(database, NumberKeys(vault)), applications.platform_rules, clock
+                ),
             ),
             settings.calls,
         )

@@ -10,13 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, assert_never
 
 import structlog
 
 from clicktodial.control.port import (
+    Admission,
     Answered,
     AnswerJudged,
     CallStore,
@@ -30,6 +31,7 @@ from clicktodial.control.port import (
     LegEvent,
     LegPlan,
     MediaChanged,
+    NoAdmission,
     Notifier,
     OfferAnswered,
     Offered,
@@ -127,6 +129,7 @@ class CallDependencies:
     notifier: Notifier
     forecaster: TrunkForecaster
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
+    admission: Admission = field(default_factory=NoAdmission)
 
 
 class CallController:

@@ -8,6 +8,12 @@ ControlError
 ├── NotRecorded
 ├── ConditionNotMet
 ├── LimitReached
+├── CapReached
+├── PartyBlacklisted
+├── CallerNotMember
+├── CalleeNotToBeCalled
+├── CalleeInQuietHours
+├── CalleeCalledTooOften
 └── Overloaded
 """
 
@@ -49,6 +55,30 @@ class LimitReached(ControlError):
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class CapReached(ControlError):
+    """A cap of the member, the department or the application is reached."""
+
+
+class PartyBlacklisted(ControlError):
+    """A party is on the operator's blacklist."""
+
+
+class CallerNotMember(ControlError):
+    """The caller is no member of the enterprise, and only members may call."""
+
+
+class CalleeNotToBeCalled(ControlError):
+    """The callee is on a do-not-call list."""
+
+
+class CalleeInQuietHours(ControlError):
+    """It is a quiet hour where the callee is."""
+
+
+class CalleeCalledTooOften(ControlError):
+    """The callee has been called as often as it may be."""
 
 
 class Overloaded(ControlError):

@@ -1,6 +1,8 @@
 """Admission and the registry of live calls: the CallService of one node."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -16,7 +18,7 @@ from clicktodial.control.error import (
     NumberNotAuthorized,
     Overloaded,
 )
-from clicktodial.control.port import StoreError
+from clicktodial.control.port import StoreConflict, StoreError
 from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
@@ -44,12 +46,14 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.protection import Claim
 
 log = structlog.get_logger()
 
 # After the last BYE: as long as a recording may take (RECORDING_DEADLINE_S), and a little.
 STOP_TIMEOUT_S = 6.0
 _FOREIGN_NUMBER = "A number to be shown is not the application's"
+_RULES_UNKNOWN = "Whether the callee may be called is not known: the database does not answer"
 _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 
@@ -76,13 +80,26 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized, LimitReached or Overloaded.
+        Raises NumberNotAuthorized, LimitReached, Overloaded, or what Admission does.
         """
         if not _may_show(application, request):
             raise NumberNotAuthorized
         if self._find_shortage() is not None:
             raise Overloaded
-        plan = self._plan(application, request)
+        return await self._needs.admission.admit(
+            application,
+            request.caller.e164,
+            request.callee.e164,
+            partial(self._begin, application, request),
+        )
+
+    async def _begin(
+        self, application: Application, request: BeginCall, claims: tuple[Claim, ...]
+    ) -> CallId:
+        """Raises StoreConflict where the claims hold no more; nothing was begun then."""
+        if claims and self._find_shortage() is not None:
+            raise Overloaded  # since the rules were looked at
+        plan = replace(self._plan(application, request), claims=claims)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(call_id, application.enterprise_id, application.limits)
@@ -93,6 +110,8 @@ class LiveCallService:
             # Shielded: an application that goes away must not stop a call half begun.
             await asyncio.shield(controller.begin())
         except StoreError as error:
+            if claims and isinstance(error, StoreConflict):
+                raise
             log.warning("call.not_stored", call_id=call_id, detail=str(error))
             raise Overloaded from error
         return call_id
@@ -107,6 +126,7 @@ class LiveCallService:
             self._gate.find_obstacle(application.enterprise_id, application.limits),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
+            *await self._find_rules_against(application, request),
         ]
         plan = self._plan(application, request)
         return CallForecast(
@@ -193,6 +213,17 @@ class LiveCallService:
         self, application: Application, call_id: CallId, asked: CallInput
     ) -> None:
         _ask_connected(await self._find(application, call_id), asked)
+
+    async def _find_rules_against(
+        self, application: Application, request: BeginCall
+    ) -> tuple[str, ...]:
+        try:
+            return await self._needs.admission.find_obstacles(
+                application, request.caller.e164, request.callee.e164
+            )
+        except StoreError as error:
+            log.warning("call.rules_unknown", detail=str(error))
+            return (_RULES_UNKNOWN,)
 
     def _find_shortage(self) -> str | None:
         """Why this node takes no call now, or None."""

@@ -5,7 +5,7 @@ another thread and never before the call that registered it has returned.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -19,6 +19,7 @@ from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
+from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
 from clicktodial.domain.recording import Recording
 from clicktodial.domain.trunk import Trunk
 
@@ -369,12 +370,17 @@ class StoreError(Exception):
     """The database did not take a write in time."""
 
 
+class StoreConflict(StoreError):
+    """The database refused the write: the row exists, or another process changed it."""
+
+
 class CallStore(Protocol):
     """Where calls and their events are made durable, in the order given per call."""
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call's row and its first events in one transaction. StoreError when
-        the writer is overloaded or the database fails."""
+        """Insert the call's row and its first events in one transaction, and count its plan's
+        claims. StoreError when the writer is overloaded or the database fails; StoreConflict
+        where a claim holds no more."""
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
@@ -390,6 +396,49 @@ class Notifier(Protocol):
     """Delivers events that are durable already."""
 
     def publish(self, events: Sequence[StatusEvent]) -> None: ...
+
+
+class FactsReader(Protocol):
+    """Knows of the parties of a call what is kept of them."""
+
+    async def read(
+        self, rules: RulesInForce, enterprise_id: str, caller: str, callee: str, now: datetime
+    ) -> CallFacts:
+        """What those rules need of these E.164 numbers, in one read. Raises StoreError."""
+
+
+Make: TypeAlias = Callable[[tuple[Claim, ...]], Awaitable[CallId]]
+
+
+class Admission(Protocol):
+    """Whether who is to be called may be called by that caller, so often, now."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """Have `make` make the call with the claims that it must be made durable with; made
+        again, judged anew, where it raises StoreConflict.
+
+        Raises what `make` does, and before that PartyBlacklisted, CallerNotMember,
+        CalleeNotToBeCalled, CalleeInQuietHours, CalleeCalledTooOften, CapReached or Overloaded.
+        """
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """All that stands against the call, in words. Raises StoreError."""
+
+
+class NoAdmission:
+    """Everybody may call everybody."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """See Admission."""
+        return await make(())
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """See Admission."""
+        return ()
 
 
 class Applications(Protocol):

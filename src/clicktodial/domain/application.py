@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import NO_RULES, CallRules
 
 
 class EnterpriseStatus(StrEnum):
@@ -60,6 +61,7 @@ class Application:
     max_duration_s: int | None = None
     options: CallOptions = DEFAULT_OPTIONS
     limits: EnterpriseLimits = NO_LIMITS
+    rules: CallRules = NO_RULES
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

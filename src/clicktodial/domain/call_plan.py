@@ -9,6 +9,7 @@ from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import Claim
 
 
 class SendDirection(StrEnum):
@@ -26,6 +27,7 @@ class CallPlan:
     `application_max_duration_s` is the application's own cut-off, which Continue lifts;
     `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
+    There is no such call unless its `claims` still hold when it is made durable.
     """
 
     call_id: CallId
@@ -42,6 +44,7 @@ class CallPlan:
     options: CallOptions = DEFAULT_OPTIONS
     codecs: tuple[Codec, ...] = OFFERED_CODECS
     transcodes: bool = False
+    claims: tuple[Claim, ...] = ()
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""
