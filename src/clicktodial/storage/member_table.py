@@ -152,6 +152,7 @@ import_job = Table(
     "import_job",
     metadata,
     Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("node_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("scope", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("state", String(WORD_CHARACTERS_MAX), nullable=False),

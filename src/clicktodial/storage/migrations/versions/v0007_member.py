@@ -135,6 +135,7 @@ def _create_imports() -> None:
     op.create_table(
         "import_job",
         sa.Column("id", _ID, primary_key=True),
+        sa.Column("node_id", _ID, nullable=False),
         sa.Column("scope", _ID, nullable=False),
         sa.Column("kind", _WORD, nullable=False),
         sa.Column("state", _WORD, nullable=False),
