@@ -121,6 +121,21 @@ def test_real_environment_is_read_by_default(monkeypatch: pytest.MonkeyPatch) ->
         ('[sip]\nhost = "0.0.0.0"\n', ["sip.advertised_host", "0.0.0.0"]),
         ('[media]\nhost = "::"\n', ["media.advertised_host", "::"]),
         ('[log]\nlevel = "loud"\n', ["log.level", "loud"]),
+        ('[mail]\nsender = "nobody"\n', ["mail.sender"]),
+        ('[mail]\ndriver = "smtp"\n', ["mail.host", "mail.driver"]),
+        ('[mail]\nusername = "us"\n', ["mail.username"]),
+        ('[mail]\npassword = "x"\n', ["mail.username"]),
+        (
+            '[mail]\nusername = "us"\npassword = "x"\npassword_file = "y"\n',
+            ["mail.password_file"],
+        ),
+        (
+            '[mail]\nusername = "us"\npassword = "x"\nsecurity = "none"\n',
+            ["mail.security"],
+        ),
+        ('[accounts]\nbase_url = "ftp://x"\n', ["accounts.base_url"]),
+        ('[accounts]\nbase_url = "https://x/?a=b"\n', ["accounts.base_url"]),
+        ("[accounts]\nsession_idle_s = 50\nsession_max_s = 49\n", ["accounts.session_idle_s"]),
     ],
 )
 def test_setting_out_of_bounds_is_refused_by_name(

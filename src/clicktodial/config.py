@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from clicktodial.domain.email import EmailError, parse_email
 
 ENVIRONMENT_PREFIX = "CLICKTODIAL_"
 
@@ -158,6 +161,35 @@ class ManagementSettings(_Table, frozen=True):
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
 
 
+class MailSettings(_Table, frozen=True):
+    """How mail to people leaves."""
+
+    driver: Literal["mailbox", "smtp"] = "mailbox"  # mailbox: it is kept here, to be read
+    sender: str = "clicktodial@localhost"
+    host: str | None = None
+    port: FixedPort = 587
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: str | None = None
+    password: str | None = None  # preferably from the environment, or of the file
+    password_file: str | None = None
+    ca_file: str | None = None  # who signed the server's certificate; default: the system's
+
+    def read_password(self) -> str | None:
+        """The password, of the settings or of the file. Raises OSError."""
+        if self.password is not None or self.password_file is None:
+            return self.password
+        return Path(self.password_file).read_text(encoding="utf-8").strip()
+
+
+class AccountsSettings(_Table, frozen=True):
+    """People's accounts."""
+
+    base_url: str = "http://localhost:8080"  # where people reach the platform, for links in mails
+    open_registration: bool = True
+    session_idle_s: Seconds = 3_600
+    session_max_s: Seconds = 43_200
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
@@ -181,6 +213,8 @@ class Settings(_Table, frozen=True):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     management: ManagementSettings = ManagementSettings()
+    mail: MailSettings = MailSettings()
+    accounts: AccountsSettings = AccountsSettings()
 
     @property
     def data_dir(self) -> Path:
@@ -245,6 +279,8 @@ def _list_or_text(name: str, value: str) -> Any:
 
 def _check(settings: Settings) -> None:
     _check_sip(settings.sip)
+    _check_mail(settings.mail)
+    _check_accounts(settings.accounts)
     media = settings.media
     nodes = [parse_relay_node(node) for node in media.rtpengine]
     if media.driver == "rtpengine" and not nodes:
@@ -264,6 +300,34 @@ def _check(settings: Settings) -> None:
         # Peers answer to what we advertise, and nobody can answer to "any address".
         if host in _ANY_ADDRESS and advertised is None:
             raise ConfigError(f"{name}.advertised_host is needed where {name}.host is {host}")
+
+
+def _check_mail(mail: MailSettings) -> None:
+    try:
+        parse_email(mail.sender)
+    except EmailError as error:
+        raise ConfigError("mail.sender is no address of mail") from error
+    if mail.driver == "smtp" and mail.host is None:
+        raise ConfigError("mail.host is needed where mail.driver is smtp")
+    if mail.password is not None and mail.password_file is not None:
+        raise ConfigError("mail.password and mail.password_file exclude each other")
+    has_password = mail.password is not None or mail.password_file is not None
+    if (mail.username is not None) != has_password:
+        raise ConfigError("mail.username and a password are needed together")
+    if has_password and mail.security == "none":
+        raise ConfigError("mail.security must be starttls or tls where there is a password")
+
+
+def _check_accounts(accounts: AccountsSettings) -> None:
+    try:
+        parts = urlsplit(accounts.base_url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if not is_url or parts.query or parts.fragment or parts.username:
+        raise ConfigError("accounts.base_url must be http://HOST or https://HOST")
+    if accounts.session_idle_s > accounts.session_max_s:
+        raise ConfigError("accounts.session_idle_s is at most accounts.session_max_s")
 
 
 def _check_sip(sip: SipSettings) -> None:

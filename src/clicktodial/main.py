@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,15 +18,21 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
-from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import NullSessions
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
-from clicktodial.config import ConfigError, Settings, SipSettings, StirSettings, parse_name_server
+from clicktodial.config import (
+    ConfigError,
+    MailSettings,
+    Settings,
+    SipSettings,
+    StirSettings,
+    parse_name_server,
+)
 from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
@@ -37,6 +43,9 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
+from clicktodial.messaging.mail_sender import MailSender
+from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
+from clicktodial.messaging.smtp_mailer import SmtpMailer
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.logging import configure_logging
 from clicktodial.observe.metrics import CONTENT_TYPE, MeteredCallStore, Metrics
@@ -214,6 +223,17 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             return not service.is_stopping
 
         transactions = Transactions(database.engine)
+        login_worker = Worker()
+        stack.push_async_callback(login_worker.close)
+        people = create_people_needs(
+            transactions,
+            vault,
+            settings.accounts,
+            region=settings.calls.default_region,
+            login_worker=login_worker,
+        )
+        mailer = create_mailer(settings.mail, clock.utc)
+        _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -229,8 +249,8 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
-            sessions=NullSessions(),
-            audit_log=AuditLog(transactions),
+            sessions=people.sessions,
+            people=people,
         )
         server = HttpServer(
             create_http_app(
@@ -283,6 +303,16 @@ def create_relay(settings: Settings, library: AudioLibrary, node_id: str) -> Any
     if settings.media.driver == "rtpio":
         return RtpioRelay(settings.media, spool_dir, library)
     return RtpengineFleet(settings.media, spool_dir, settings.rtpengine_dir, library, owner=node_id)
+
+
+def create_mailer(settings: MailSettings, utc: Callable[[], datetime]) -> Mailer:
+    """The driver that the settings name. Raises ConfigError."""
+    if settings.driver == "mailbox":
+        return EmbeddedMailbox()
+    try:
+        return SmtpMailer(settings, utc)
+    except OSError as error:
+        raise ConfigError(f"mail.password_file or mail.ca_file: {error.strerror}") from error
 
 
 def create_signer(settings: StirSettings) -> PassportSigner | None:

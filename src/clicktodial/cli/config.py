@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Settings.")
 
 HIDDEN = "[hidden]"
-_SECRET_KEYS = frozenset({"master_key", "token"})
+_SECRET_KEYS = frozenset({"master_key", "token", "password"})
 
 
 # Without it the only command would take the place of its group.

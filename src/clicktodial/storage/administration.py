@@ -18,11 +18,13 @@ from sqlalchemy.exc import OperationalError
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus, EnterpriseLimits, EnterpriseStatus
+from clicktodial.domain.enterprise import EnterpriseMove, EnterpriseState, status_of
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage import table, value
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
+from clicktodial.storage.enterprise_row import insert_enterprise, move_enterprise, read_state
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.options_codec import (
@@ -51,6 +53,11 @@ _SECRET_BYTES = 32
 _APP_ID_DIGITS = 8
 # More of one kind than this is for an API with pages, not for a list on a terminal.
 LISTED_MAX = 10_000
+_MOVE_BY_STATUS = {
+    EnterpriseStatus.ACTIVE: EnterpriseMove.RESUME,
+    EnterpriseStatus.SUSPENDED: EnterpriseMove.SUSPEND,
+    EnterpriseStatus.CANCELLED: EnterpriseMove.CANCEL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +147,24 @@ class Administration:
 
     def create_enterprise(self, enterprise_id: str, *, name: str | None = None) -> None:
         """A new enterprise, active."""
-        value.check_identifier(enterprise_id, "the enterprise's identifier")
-        row = {
-            "id": enterprise_id,
-            "name": value.check_name(name or enterprise_id),
-            "status": EnterpriseStatus.ACTIVE.value,
-        }
         with self._transactions.change(
             f"there is an enterprise {enterprise_id} already"
         ) as connection:
-            connection.execute(insert(table.enterprise).values(row))
+            insert_enterprise(
+                connection,
+                enterprise_id,
+                name=name or enterprise_id,
+                state=EnterpriseState.ACTIVE,
+            )
 
     def set_enterprise_status(self, enterprise_id: str, status: EnterpriseStatus) -> None:
-        """Suspend, resume or cancel an enterprise and with it all its applications."""
-        where = table.enterprise.c.id == enterprise_id
+        """Suspend, resume or cancel an enterprise and with it all its applications, without a
+        work order; nothing happens where it is so already."""
         with self._transactions.change() as connection:
-            changed = connection.execute(
-                update(table.enterprise).where(where).values(status=status.value)
-            )
-            _require(changed.rowcount, f"there is no enterprise {enterprise_id}")
+            state = read_state(connection, enterprise_id)
+            if status_of(state) is not status:
+                move = _MOVE_BY_STATUS[status]
+                move_enterprise(connection, enterprise_id, move, now=datetime.now(UTC))
 
     def list_enterprises(self) -> list[EnterpriseDetail]:
         """All enterprises, by identifier."""
@@ -433,8 +439,7 @@ def _require_enterprise(connection: Connection, enterprise_id: str) -> None:
         return
     if enterprise_id != DEFAULT_ENTERPRISE:
         raise NotFound(f"there is no enterprise {enterprise_id}")
-    row = {"id": enterprise_id, "name": enterprise_id, "status": EnterpriseStatus.ACTIVE.value}
-    connection.execute(insert(table.enterprise).values(row))
+    insert_enterprise(connection, enterprise_id, name=enterprise_id, state=EnterpriseState.ACTIVE)
 
 
 def _require_application(connection: Connection, app_id: str) -> None:

@@ -9,7 +9,9 @@ StorageError
 └── AdministrationError
     ├── AlreadyExists
     ├── NotFound
-    └── ValueInvalid
+    ├── ValueInvalid
+    ├── Conflict
+    └── NotPermitted
 
 Writes that fail while the platform runs are `control.port.StoreError`:
 
@@ -79,6 +81,14 @@ class NotFound(AdministrationError):
 
 class ValueInvalid(AdministrationError):
     """A value is not usable."""
+
+
+class Conflict(AdministrationError):
+    """It is in a state in which that cannot be done, or somebody else was quicker."""
+
+
+class NotPermitted(AdministrationError):
+    """That is not for whoever asks."""
 
 
 class StoreOverloaded(StoreError):

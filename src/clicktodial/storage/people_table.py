@@ -41,7 +41,7 @@ person = Table(
     Column("roles", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("regions", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("state", String(WORD_CHARACTERS_MAX), nullable=False),
-    Column("password_hash", String(NAME_CHARACTERS_MAX)),
+    Column("password_hash", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("totp_secret_encrypted", LargeBinary),
     Column("is_totp_on", Boolean, nullable=False),
     Column("totp_step", BigInteger, nullable=False),
@@ -50,15 +50,39 @@ person = Table(
     Index("person_by_enterprise", "enterprise_id"),
 )
 
-# What a link in a mail proves, once.
-one_time_token = Table(
-    "one_time_token",
+# Who may become a person by the link in a mail: registered, invited or made by the operator. A
+# person's account and address are taken only once that is done, so that nobody can hold another's.
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("token_hash", String(HASH_CHARACTERS), nullable=False, unique=True),
+    Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("account", String(IDENTIFIER_CHARACTERS_MAX)),
+    Column("email", String(EMAIL_CHARACTERS_MAX), nullable=False),
+    Column("phone_encrypted", LargeBinary),
+    Column("enterprise_id", ForeignKey("enterprise.id")),
+    Column("enterprise_name", String(NAME_CHARACTERS_MAX)),
+    Column("region", String(WORD_CHARACTERS_MAX)),
+    Column("roles", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("regions", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("created_by", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("expires_at", UtcMillis, nullable=False),
+    Index("enrolment_by_email", "email"),
+    Index("enrolment_by_enterprise", "enterprise_id"),
+    Index("enrolment_by_expiry", "expires_at"),
+)
+
+# What the link in a mail about a forgotten password proves, once.
+password_reset = Table(
+    "password_reset",
     metadata,
     Column("token_hash", String(HASH_CHARACTERS), primary_key=True),
     Column("person_id", ForeignKey("person.id"), nullable=False),
-    Column("purpose", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("expires_at", UtcMillis, nullable=False),
-    Index("one_time_token_by_person", "person_id"),
+    Index("password_reset_by_person", "person_id"),
+    Index("password_reset_by_expiry", "expires_at"),
 )
 
 recovery_code = Table(
@@ -82,15 +106,15 @@ session = Table(
     Index("session_by_expiry", "expires_at"),
 )
 
-# Failed attempts of an account or from an address, which `subject_hash` stands for.
-login_failure = Table(
-    "login_failure",
+# Attempts at an account or from an address, which `subject_hash` stands for.
+attempt = Table(
+    "attempt",
     metadata,
     Column("subject_hash", String(HASH_CHARACTERS), primary_key=True),
-    Column("failures", Integer, nullable=False),
-    Column("failed_at", UtcMillis, nullable=False),
+    Column("made", Integer, nullable=False),
+    Column("last_at", UtcMillis, nullable=False),
     Column("blocked_until", UtcMillis, nullable=False),
-    Index("login_failure_by_time", "failed_at"),
+    Index("attempt_by_time", "last_at"),
 )
 
 # The outbox; with the embedded mailbox, the mailbox too.

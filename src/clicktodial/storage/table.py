@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -37,6 +38,14 @@ enterprise = Table(
     Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
     Column("status", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("limits", Text, nullable=False, server_default="{}"),
+    # Where in its life it is (domain.enterprise); `status` is what of that concerns calls.
+    Column("state", String(WORD_CHARACTERS_MAX), nullable=False, server_default="active"),
+    Column("region", String(WORD_CHARACTERS_MAX)),
+    Column("account_manager", String(IDENTIFIER_CHARACTERS_MAX)),
+    Column("state_since", UtcMillis),
+    # Whether its running calls end with the status that it has now.
+    Column("ends_calls", Boolean, nullable=False, server_default=false()),
+    Index("enterprise_by_manager", "account_manager"),
 )
 
 application = Table(

@@ -25,7 +25,6 @@ from tests.api.support import (
     create_application,
 )
 
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -33,8 +32,9 @@ from clicktodial.api.management.api import (
     create_routes,
 )
 from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
-from clicktodial.config import HttpSettings
+from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
@@ -76,10 +76,17 @@ async def create_management(
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
-    worker = Worker()
+    worker, login_worker = Worker(), Worker()
+    people = create_people_needs(
+        Transactions(engine),
+        SecretVault(bytes(32)),
+        AccountsSettings(base_url="https://platform.example"),
+        region="CN",
+        login_worker=login_worker,
+    )
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
-        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -94,7 +101,7 @@ async def create_management(
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
             sessions=sessions,
-            audit_log=AuditLog(Transactions(engine)),
+            people=people,
         )
 
         async def is_ready() -> bool:
@@ -126,11 +133,12 @@ async def create_management(
             monitor,
             conformances[0],
             sessions,
-            needs.audit_log,
+            people,
         )
 
     yield create
     await worker.close()
+    await login_worker.close()
     engine.dispose()
 
 

@@ -24,7 +24,8 @@ from tests.api.support import (
 )
 
 from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession
+from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
+from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
@@ -62,14 +63,15 @@ class FakeMonitor:
 
 
 class FakeSessions:
-    """People by the tokens that stand for them."""
+    """People by the tokens that stand for them, before those who really logged in."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Sessions) -> None:
+        self._real = real
         self.by_token: dict[str, LiveSession] = {}
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
         """As the real ones do."""
-        return self.by_token.get(token)
+        return self.by_token.get(token) or self._real.find(token, now)
 
     def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
         """Somebody who may that; returns the Authorization header."""
@@ -159,8 +161,13 @@ class Management:
     monitor: FakeMonitor
     conformance: ManagementConformance
     sessions: FakeSessions
-    audit_log: AuditLog
+    people: PeopleNeeds
     calls: int = field(default=0)
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """What was done."""
+        return self.people.audit_log
 
     async def ask(
         self,

@@ -12,7 +12,6 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from clicktodial import __version__
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
@@ -21,6 +20,7 @@ from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.people import PeopleNeeds, create_people_routes
 from clicktodial.api.management.problem import (
     BASE_PATH,
     DOCS_PATH,
@@ -62,7 +62,7 @@ class ManagementNeeds:
     body_bytes_max: int
     default_region: str
     sessions: SessionFinder
-    audit_log: AuditLog
+    people: PeopleNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -71,7 +71,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
     routes = create_routes(needs)
     gate = Gate(
         authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
-        auditor=Auditor(needs.audit_log, needs.worker, time.monotonic),
+        auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
         body_bytes_max=needs.body_bytes_max,
     )
@@ -93,6 +93,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *OptionResource(administration, library, worker, region=region).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *create_people_routes(needs.people, worker),
     ]
 
 

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from clicktodial.accounts.error import (
+    AccountError,
+    CodeRequired,
+    CredentialsWrong,
+    RegistrationClosed,
+    TooManyAttempts,
+)
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
     CallHasEnded,
@@ -22,8 +29,10 @@ from clicktodial.control.error import (
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import (
     AlreadyExists,
+    Conflict,
     DatabaseUnavailable,
     NotFound,
+    NotPermitted,
     OptionsUnreadable,
     ValueInvalid,
 )
@@ -107,7 +116,7 @@ class Refused(Exception):
             headers["WWW-Authenticate"] = CHALLENGE
         if self.problem.status == 405:
             headers["Allow"] = self.allow
-        if self.problem.status == 503:
+        if self.problem.status in (429, 503):
             headers["Retry-After"] = str(self.retry_after_s)
         if self.is_last:
             headers["Connection"] = "close"
@@ -147,6 +156,18 @@ NOT_AUTHENTICATED = Problem(
     "No valid credential",
     "The Authorization header is missing, or its token or secret is wrong.",
 )
+WRONG_CREDENTIALS = Problem(
+    401,
+    "wrong-credentials",
+    "The account, the password or the code is wrong",
+    "Which of them is not told.",
+)
+CODE_REQUIRED = Problem(
+    401,
+    "code-required",
+    "A code of the second factor is required, too",
+    "The account and the password are right.",
+)
 ENTERPRISE_INACTIVE = Problem(
     403,
     "enterprise-inactive",
@@ -161,6 +182,12 @@ NOT_PERMITTED = Problem(
     "not-permitted",
     "Not permitted with this credential",
     "The request is for others: each says which roles may.",
+)
+REGISTRATION_CLOSED = Problem(
+    403,
+    "registration-closed",
+    "Nobody may register here",
+    "The operator invites people.",
 )
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
@@ -178,6 +205,13 @@ METHOD_NOT_ALLOWED = Problem(
     405, "method-not-allowed", "Method not allowed", "`Allow` says which are."
 )
 ALREADY_EXISTS = Problem(409, "already-exists", "There is one already", "Under that name.")
+CONFLICT = Problem(
+    409,
+    "conflict",
+    "Not in this state",
+    "What is asked cannot be done with it as it is now, or somebody else was quicker; `detail` "
+    "says which.",
+)
 CALL_ENDED = Problem(409, "call-ended", "The call has ended", "Nothing can be done with it.")
 NOT_CONNECTED = Problem(
     409, "not-connected", "The parties are not joined", "They are not yet, or no longer."
@@ -196,6 +230,12 @@ BODY_TOO_LONG = Problem(
 )
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
+)
+TOO_MANY_ATTEMPTS = Problem(
+    429,
+    "too-many-attempts",
+    "There were too many attempts",
+    "At the account or from the address; `Retry-After` says when the next may be made, in seconds.",
 )
 INTERNAL_ERROR = Problem(
     500, "internal-error", "A fault of the platform", "The server's log says more."
@@ -222,19 +262,24 @@ PROBLEMS = (
     MISSING_PROPERTY,
     INVALID_PARAMETER,
     NOT_AUTHENTICATED,
+    WRONG_CREDENTIALS,
+    CODE_REQUIRED,
     ENTERPRISE_INACTIVE,
     APPLICATION_DISABLED,
     NOT_PERMITTED,
+    REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     ALREADY_EXISTS,
+    CONFLICT,
     CALL_ENDED,
     NOT_CONNECTED,
     NOT_RECORDED,
     CONDITION_NOT_MET,
     BODY_TOO_LONG,
     AUDIO_REFUSED,
+    TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,
     OVERLOADED,
     LIMIT_REACHED,
@@ -253,8 +298,15 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     ConditionNotMet: CONDITION_NOT_MET,
     LimitReached: LIMIT_REACHED,
     Overloaded: OVERLOADED,
+    AccountError: NOT_PERMITTED,
+    TooManyAttempts: TOO_MANY_ATTEMPTS,
+    CredentialsWrong: WRONG_CREDENTIALS,
+    CodeRequired: CODE_REQUIRED,
+    RegistrationClosed: REGISTRATION_CLOSED,
     AlreadyExists: ALREADY_EXISTS,
     NotFound: NOT_FOUND,
+    Conflict: CONFLICT,
+    NotPermitted: NOT_PERMITTED,
     ValueInvalid: INVALID_VALUE,
     # Another version wrote it: nothing that whoever asks could mend.
     OptionsUnreadable: INTERNAL_ERROR,
@@ -271,6 +323,6 @@ def refused_by(error: Exception) -> Refused | None:
     problem = next((_PROBLEM_BY_ERROR[kind] for kind in kinds if kind in _PROBLEM_BY_ERROR), None)
     if problem is None:
         return None
-    if isinstance(error, Overloaded | LimitReached):
+    if isinstance(error, Overloaded | LimitReached | TooManyAttempts):
         return Refused(problem, str(error), retry_after_s=error.retry_after_s)
     return Refused(problem, None if problem in _UNTOLD else str(error))

@@ -82,6 +82,12 @@ class Ask:
         return self.identity.principal
 
     @property
+    def session_id(self) -> str:
+        """The session, of a route that is personal."""
+        assert self.identity.session_id is not None
+        return self.identity.session_id
+
+    @property
     def application(self) -> Application:
         """The program that asks, of a route that is for programs alone."""
         assert self.identity.application is not None
@@ -133,8 +139,9 @@ Handle: TypeAlias = Callable[[Ask], Awaitable[object]]
 class Route:
     """One method at one path below BASE_PATH, whose parameters stand in braces.
 
-    `roles` are those that may ask; one that `is_open` needs no credential, and has none. What is
-    another enterprise's is `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
+    `roles` are those that may ask; one that `is_open` needs no credential, and has none. One that
+    `is_personal` is about whoever asks, and needs their session. What is another enterprise's is
+    `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
     `handle` returns a struct to be answered, of type `answer`; nothing where there is none.
     `problems` are those that not every route has. A body of `media` other than JSON is read by
     the handler itself.
@@ -163,6 +170,7 @@ class Route:
     query: Sequence[Parameter] = ()
     problems: Sequence[Problem] = ()
     is_open: bool = False
+    is_personal: bool = False
     changes: bool | None = None
     is_recorded: bool = False
     is_access: bool = False
@@ -283,6 +291,8 @@ def _admit(row: Route, identity: Identity, *, has_operator: bool) -> None:
         check_active(application)
     if not identity.principal.has_any(row.roles):
         raise Refused(NOT_PERMITTED)
+    if row.is_personal and identity.session_id is None:
+        raise Refused(NOT_PERMITTED, "this is for people who logged in")
 
 
 def check_active(application: Application) -> None:

@@ -21,6 +21,7 @@ _WAITING_MAIL = sa.text("state = 'waiting'")
 def upgrade() -> None:
     """Make every table."""
     _create_person()
+    _create_enrolment()
     _create_session()
     _create_mail()
     _create_audit()
@@ -37,7 +38,7 @@ def _create_person() -> None:
         sa.Column("roles", _NAME, nullable=False),
         sa.Column("regions", _NAME, nullable=False),
         sa.Column("state", _WORD, nullable=False),
-        sa.Column("password_hash", _NAME),
+        sa.Column("password_hash", _NAME, nullable=False),
         sa.Column("totp_secret_encrypted", sa.LargeBinary),
         sa.Column("is_totp_on", sa.Boolean, nullable=False),
         sa.Column("totp_step", sa.BigInteger, nullable=False),
@@ -46,18 +47,41 @@ def _create_person() -> None:
     )
     op.create_index("person_by_enterprise", "person", ["enterprise_id"])
     op.create_table(
-        "one_time_token",
+        "password_reset",
         sa.Column("token_hash", _HASH, primary_key=True),
         sa.Column("person_id", _ID, sa.ForeignKey("person.id"), nullable=False),
-        sa.Column("purpose", _WORD, nullable=False),
         sa.Column("expires_at", _TIME, nullable=False),
     )
-    op.create_index("one_time_token_by_person", "one_time_token", ["person_id"])
+    op.create_index("password_reset_by_person", "password_reset", ["person_id"])
+    op.create_index("password_reset_by_expiry", "password_reset", ["expires_at"])
     op.create_table(
         "recovery_code",
         sa.Column("person_id", _ID, sa.ForeignKey("person.id"), primary_key=True),
         sa.Column("code_hash", _HASH, primary_key=True),
     )
+
+
+def _create_enrolment() -> None:
+    op.create_table(
+        "enrolment",
+        sa.Column("id", _ID, primary_key=True),
+        sa.Column("token_hash", _HASH, nullable=False, unique=True),
+        sa.Column("kind", _WORD, nullable=False),
+        sa.Column("account", _ID),
+        sa.Column("email", _EMAIL, nullable=False),
+        sa.Column("phone_encrypted", sa.LargeBinary),
+        sa.Column("enterprise_id", _ID, sa.ForeignKey("enterprise.id")),
+        sa.Column("enterprise_name", _NAME),
+        sa.Column("region", _WORD),
+        sa.Column("roles", _NAME, nullable=False),
+        sa.Column("regions", _NAME, nullable=False),
+        sa.Column("created_by", _ID, nullable=False),
+        sa.Column("created_at", _TIME, nullable=False),
+        sa.Column("expires_at", _TIME, nullable=False),
+    )
+    op.create_index("enrolment_by_email", "enrolment", ["email"])
+    op.create_index("enrolment_by_enterprise", "enrolment", ["enterprise_id"])
+    op.create_index("enrolment_by_expiry", "enrolment", ["expires_at"])
 
 
 def _create_session() -> None:
@@ -74,13 +98,13 @@ def _create_session() -> None:
     op.create_index("session_by_person", "session", ["person_id"])
     op.create_index("session_by_expiry", "session", ["expires_at"])
     op.create_table(
-        "login_failure",
+        "attempt",
         sa.Column("subject_hash", _HASH, primary_key=True),
-        sa.Column("failures", sa.Integer, nullable=False),
-        sa.Column("failed_at", _TIME, nullable=False),
+        sa.Column("made", sa.Integer, nullable=False),
+        sa.Column("last_at", _TIME, nullable=False),
         sa.Column("blocked_until", _TIME, nullable=False),
     )
-    op.create_index("login_failure_by_time", "login_failure", ["failed_at"])
+    op.create_index("attempt_by_time", "attempt", ["last_at"])
 
 
 def _create_mail() -> None:

@@ -1,0 +1,30 @@
+"""Whose enterprises somebody sees, as a condition of queries and as a check."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, false, select, true
+
+from clicktodial.domain.principal import STAFF_ROLES, Principal, Role
+from clicktodial.storage import table
+from clicktodial.storage.error import NotFound
+
+
+def visible_enterprises(principal: Principal) -> ColumnElement[bool]:
+    """A condition on `enterprise` that says the same as Principal.may_see_enterprise."""
+    columns = table.enterprise.c
+    if principal.enterprise_id is not None:
+        return columns.id == principal.enterprise_id
+    if not principal.has_any(STAFF_ROLES):
+        return false()
+    if Role.OPERATOR in principal.roles or not principal.regions:
+        return true()
+    return columns.region.in_(sorted(principal.regions))
+
+
+def require_visible(connection: Connection, principal: Principal, enterprise_id: str) -> Row[Any]:
+    """The enterprise's row. Raises NotFound, also for another's."""
+    query = select(table.enterprise).where(table.enterprise.c.id == enterprise_id)
+    row = connection.execute(query).first()
+    if row is None or not principal.may_see_enterprise(enterprise_id, row.region):
+        raise NotFound(f"there is no enterprise {enterprise_id}")
+    return row
