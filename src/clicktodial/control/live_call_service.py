@@ -41,6 +41,7 @@ from clicktodial.domain.call_input import (
     PlatformStopping,
     RecordingPauseRequested,
     ReleaseRequested,
+    ServiceWithdrawn,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
@@ -191,6 +192,18 @@ class LiveCallService:
     async def continue_call(self, application: Application, call_id: CallId) -> None:
         """Lift the application's own maximum duration. Raises CallNotFound or CallHasEnded."""
         (await self._find(application, call_id)).feed(ContinueRequested())
+
+    @property
+    def live_enterprises(self) -> list[str]:
+        """Those with calls on this node."""
+        return self._gate.enterprises
+
+    def end_calls_of(self, enterprise_id: str) -> int:
+        """End the calls that the enterprise has on this node; returns how many there were."""
+        ended = [self._live[call_id] for call_id in self._gate.calls_of(enterprise_id)]
+        for controller in ended:
+            controller.feed(ServiceWithdrawn())
+        return len(ended)
 
     async def stop(self) -> None:
         """Take no more calls, wait for the live ones to end, then end what is left."""

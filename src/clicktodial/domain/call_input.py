@@ -142,6 +142,11 @@ class PlatformStopping:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceWithdrawn:
+    """The enterprise may use the service no longer, and its running calls end."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityMeasured:
     """What the relay says of a conversation that is over."""
 
@@ -178,6 +183,7 @@ CallInput: TypeAlias = (
     | KeyPressed
     | VoiceJudged
     | PlatformStopping
+    | ServiceWithdrawn
     | QualityMeasured
     | RecordingFinished
 )
