@@ -231,7 +231,7 @@ class TableImport:
         self, kind: TableKind, lines: Iterator[TableLine], progress: _Progress
     ) -> Iterator[tuple[int, _Row]]:
         """Those that are sound and not of the same number as one before."""
-        decoder = _ROW_DECODERS[kind]
+        row_type = _ROW_TYPES[kind]
         first_rows: dict[str, int] = {}
         for line in lines:
             if self.stopping.is_set():
@@ -240,7 +240,7 @@ class TableImport:
             if line.values is None:
                 progress.refuse([(line.row, line.problem or "")])
                 continue
-            row: _Row = decoder.decode(line.values)
+            row: _Row = msgspec.convert(line.values, row_type)
             first = first_rows.setdefault(row.e164, line.row)
             if first == line.row:
                 yield line.row, row
@@ -301,9 +301,9 @@ class TableImport:
             _write_progress(connection, job_id, progress, state, error)
 
 
-_ROW_DECODERS: dict[TableKind, msgspec.json.Decoder[Any]] = {
-    TableKind.MEMBERS: msgspec.json.Decoder(MemberRow),
-    TableKind.DO_NOT_CALL: msgspec.json.Decoder(ListedRow),
+_ROW_TYPES: dict[TableKind, type[Any]] = {
+    TableKind.MEMBERS: MemberRow,
+    TableKind.DO_NOT_CALL: ListedRow,
 }
 _BATCH_DECODERS: dict[TableKind, msgspec.json.Decoder[Any]] = {
     TableKind.MEMBERS: msgspec.json.Decoder(list[tuple[int, MemberRow]]),
