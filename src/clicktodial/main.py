@@ -249,6 +249,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
+            transactions=transactions,
             sessions=people.sessions,
             people=people,
         )

@@ -77,8 +77,9 @@ async def create_management(
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
     worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
     people = create_people_needs(
-        Transactions(engine),
+        transactions,
         SecretVault(bytes(32)),
         AccountsSettings(base_url="https://platform.example"),
         region="CN",
@@ -100,6 +101,7 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
             sessions=sessions,
             people=people,
         )
@@ -134,6 +136,7 @@ async def create_management(
             conformances[0],
             sessions,
             people,
+            create_routes(needs),
         )
 
     yield create

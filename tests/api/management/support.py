@@ -27,6 +27,7 @@ from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
 from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
+from clicktodial.api.management.route import Route
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, Side
@@ -162,7 +163,12 @@ class Management:
     conformance: ManagementConformance
     sessions: FakeSessions
     people: PeopleNeeds
+    routes: list[Route]
     calls: int = field(default=0)
+
+    def utc(self) -> datetime:
+        """Now."""
+        return datetime.now(UTC)
 
     @property
     def audit_log(self) -> AuditLog:

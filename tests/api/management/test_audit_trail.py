@@ -187,6 +187,7 @@ async def test_begin_for_a_disabled_application_is_refused_people_too(
 async def test_account_manager_of_a_region_sees_no_enterprise_without_one(
     management: Management,
 ) -> None:
+    # The application's enterprise has no region.
     path = f"/applications/{APP_ID}/options"
     everywhere = management.sessions.log_in(Role.ACCOUNT_MANAGER)
     of_region = management.sessions.log_in(Role.ACCOUNT_MANAGER, regions=frozenset({"Beijing"}))

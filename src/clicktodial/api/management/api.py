@@ -43,6 +43,7 @@ from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ class ManagementNeeds:
     token: str | None
     body_bytes_max: int
     default_region: str
+    transactions: Transactions
     sessions: SessionFinder
     people: PeopleNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -90,7 +92,9 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             needs.service, needs.applications, needs.history, library, worker, region=region
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
-        *OptionResource(administration, library, worker, region=region).routes(),
+        *OptionResource(
+            administration, needs.transactions, library, worker, region=region
+        ).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),

@@ -191,8 +191,8 @@ class UserResource:
                 body=NewUser,
                 body_example={
                     "email": EMAIL_EXAMPLE,
-                    "roles": ["account-manager"],
-                    "regions": ["Beijing"],
+                    "roles": ["owner"],
+                    "enterprise_id": "acme",
                 },
                 answer=InvitationView,
                 answer_example=INVITATION_EXAMPLE,
