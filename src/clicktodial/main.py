@@ -20,11 +20,18 @@ import uvloop
 
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import ExportKind, Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
+from clicktodial.billing.sweep import PoolSweep
+from clicktodial.billing.upkeep import BillingUpkeep
 from clicktodial.config import (
     ConfigError,
     MailSettings,
@@ -63,11 +70,12 @@ from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
-from clicktodial.storage.call_facts import SqlFactsReader
+from clicktodial.storage.call_facts import SqlFactsReader, department_of
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.outbox import Outbox
@@ -194,6 +202,12 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
 
         applications.on_change = take_up_changes
         store = SqlCallStore(database, node_id=node_id)
+        minutes = SqlMinutes(
+            database,
+            reserve_s=settings.billing.reserve_s,
+            zone=settings.billing.zone,
+            department_of=department_of,
+        )
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
         service = LiveCallService(
@@ -209,6 +223,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 admission=CallAdmission(
                     SqlFactsReader(database, NumberKeys(vault)), applications.platform_rules, clock
                 ),
+                minutes=minutes,
             ),
             settings.calls,
         )
@@ -234,6 +249,20 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         )
         mailer = create_mailer(settings.mail, clock.utc)
         _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
+        exports = Exports(
+            transactions,
+            settings.data_dir / "exports",
+            zone=settings.billing.zone,
+            keep_days=settings.billing.exports_keep_days,
+        )
+        upkeep = BillingUpkeep(
+            PoolSweep(transactions, zone=settings.billing.zone),
+            exports,
+            kinds=tuple(ExportKind(kind) for kind in settings.billing.exports),
+            interval_s=settings.billing.sweep_interval_s,
+            utc=clock.utc,
+        )
+        _own_task(stack, upkeep.run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -252,6 +281,13 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             transactions=transactions,
             sessions=people.sessions,
             people=people,
+            billing=BillingNeeds(
+                pools=Pools(transactions, zone=settings.billing.zone),
+                cdrs=CdrReader(transactions),
+                statements=Statements(transactions, zone=settings.billing.zone),
+                exports=exports,
+                pdf_font=settings.billing.pdf_font,
+            ),
         )
         server = HttpServer(
             create_http_app(

@@ -74,7 +74,7 @@ def test_number_that_is_listed_again_has_what_is_said_last(lists: NumberLists) -
     ],
 )
 def test_entry_out_of_bounds_is_refused(lists: NumberLists, given: dict[str, Any]) -> None:
-    values = {"written": "13912345673", "added_by": "p", "now": NOW} | given
+    values: dict[str, Any] = {"written": "13912345673", "added_by": "p", "now": NOW} | given
     with pytest.raises(ValueInvalid):
         lists.add(OWN, **values)
     assert lists.list_all(OWN, limit=9) == []

@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 import clicktodial
-from clicktodial.cli import application, audio, call, config, enterprise, recording, sandbox, trunk
+from clicktodial.cli import (
+    application,
+    audio,
+    billing,
+    call,
+    config,
+    enterprise,
+    recording,
+    sandbox,
+    trunk,
+)
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import tell
@@ -28,6 +38,12 @@ app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
 app.add_typer(enterprise.app, name="enterprise")
+app.add_typer(billing.pool_app, name="pool")
+app.add_typer(billing.package_app, name="package")
+app.add_typer(billing.cap_app, name="cap")
+app.add_typer(billing.ledger_app, name="ledger")
+app.add_typer(billing.cdr_app, name="cdr")
+app.command("statement")(billing.statement)
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

@@ -8,6 +8,7 @@ ControlError
 ├── NotRecorded
 ├── ConditionNotMet
 ├── LimitReached
+├── PoolEmpty
 ├── CapReached
 ├── PartyBlacklisted
 ├── CallerNotMember
@@ -55,6 +56,10 @@ class LimitReached(ControlError):
     def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class PoolEmpty(ControlError):
+    """The enterprise has no minutes left."""
 
 
 class CapReached(ControlError):

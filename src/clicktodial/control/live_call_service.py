@@ -7,16 +7,18 @@ from functools import partial
 import structlog
 
 from clicktodial.config import CallsSettings
-from clicktodial.control.controller import CallController, CallDependencies
+from clicktodial.control.controller import HOLD_TRIES, CallController, CallDependencies
 from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    CapReached,
     ConditionNotMet,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PoolEmpty,
 )
 from clicktodial.control.port import StoreConflict, StoreError
 from clicktodial.control.service import (
@@ -46,8 +48,10 @@ from clicktodial.domain.call_input import (
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
+from clicktodial.domain.minutes import Charge
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.protection import Claim
+from clicktodial.domain.rating import SECONDS_PER_MINUTE, price_micros
 
 log = structlog.get_logger()
 
@@ -81,7 +85,8 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized, LimitReached, Overloaded, or what Admission does.
+        Raises NumberNotAuthorized, PoolEmpty, CapReached, LimitReached, Overloaded, or what
+        Admission does.
         """
         if not _may_show(application, request):
             raise NumberNotAuthorized
@@ -91,27 +96,54 @@ class LiveCallService:
             application,
             request.caller.e164,
             request.callee.e164,
-            partial(self._begin, application, request),
+            partial(self._begin_charged, application, request),
         )
 
-    async def _begin(
+    async def _begin_charged(
         self, application: Application, request: BeginCall, claims: tuple[Claim, ...]
     ) -> CallId:
-        """Raises StoreConflict where the claims hold no more; nothing was begun then."""
-        if claims and self._find_shortage() is not None:
-            raise Overloaded  # since the rules were looked at
-        plan = replace(self._plan(application, request), claims=claims)
+        """Raises StoreConflict where a claim may hold no more; nothing was begun then."""
+        if application.pool_terms is None:
+            return await self._begin(application, request, claims, None)
+        for _ in range(HOLD_TRIES):
+            charge = await self._charge(application, request)
+            try:
+                return await self._begin(application, request, claims, charge)
+            except StoreConflict:
+                if claims:
+                    raise  # which of the two was lost is not told: both are looked at again
+                log.info("call.minutes_gone", enterprise_id=application.enterprise_id)
+        raise PoolEmpty
+
+    async def _charge(self, application: Application, request: BeginCall) -> Charge | None:
+        needs = self._needs
+        try:
+            return await needs.minutes.plan(application, request.caller.e164, needs.clock.utc())
+        except StoreError as error:
+            raise Overloaded from error
+
+    async def _begin(
+        self,
+        application: Application,
+        request: BeginCall,
+        claims: tuple[Claim, ...],
+        charge: Charge | None,
+    ) -> CallId:
+        """Raises StoreConflict where a claim or the seconds held are there no more."""
+        if (claims or charge is not None) and self._find_shortage() is not None:
+            raise Overloaded  # since the database was asked
+        plan = replace(self._plan(application, request, charge), claims=claims)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(call_id, application.enterprise_id, application.limits)
-        controller = CallController(plan, self._needs, self._on_over)
+        controller = CallController(plan, self._needs, self._on_over, charge)
         self._live[call_id] = controller
         self._all_over.clear()
         try:
             # Shielded: an application that goes away must not stop a call half begun.
             await asyncio.shield(controller.begin())
         except StoreError as error:
-            if claims and isinstance(error, StoreConflict):
+            if isinstance(error, StoreConflict) and (claims or charge is not None):
                 raise
             log.warning("call.not_stored", call_id=call_id, detail=str(error))
             raise Overloaded from error
@@ -129,7 +161,12 @@ class LiveCallService:
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
             *await self._find_rules_against(application, request),
         ]
-        plan = self._plan(application, request)
+        charge = None
+        try:
+            charge = await self._charge(application, request)
+        except (PoolEmpty, CapReached, Overloaded) as error:
+            obstacles.append(str(error))
+        plan = self._plan(application, request, charge)
         return CallForecast(
             obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
             caller=caller,
@@ -138,6 +175,8 @@ class LiveCallService:
                 plan.max_duration_s, plan.application_max_duration_s or plan.max_duration_s
             ),
             cost_per_minute_micros=caller.cost_per_minute_micros + callee.cost_per_minute_micros,
+            billed_s_per_minute=_billed_per_minute(application),
+            price_per_minute_micros=_price_per_minute(application, charge),
         )
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
@@ -248,7 +287,9 @@ class LiveCallService:
             return "The relay has no room for another call"
         return None
 
-    def _plan(self, application: Application, request: BeginCall) -> CallPlan:
+    def _plan(
+        self, application: Application, request: BeginCall, charge: Charge | None
+    ) -> CallPlan:
         settings, limits = self._settings, application.limits
         options = _options(application, request)
         return CallPlan(
@@ -275,6 +316,7 @@ class LiveCallService:
             options=options,
             codecs=self._codecs(options),
             transcodes=self._needs.relay.can_transcode,
+            covered_s=None if charge is None else charge.covered_s,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
@@ -314,6 +356,19 @@ def _may_show(application: Application, request: BeginCall) -> bool:
     options = _options(application, request)
     shown = {request.sponsor.e164, options.shown_to_caller, options.shown_to_callee} - {None}
     return shown <= application.sponsors
+
+
+def _billed_per_minute(application: Application) -> int:
+    terms = application.pool_terms
+    return 0 if terms is None else terms.tariff.rate(SECONDS_PER_MINUTE)
+
+
+def _price_per_minute(application: Application, charge: Charge | None) -> int:
+    """Of a call that begins now, to the enterprise: nothing while its packages last."""
+    if charge is None or not charge.holds:
+        return 0
+    seconds = _billed_per_minute(application)
+    return price_micros(seconds, charge.holds[0].micros_per_minute)
 
 
 def _cap(value: int, limit: int | None) -> int:

@@ -17,6 +17,7 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
@@ -378,15 +379,20 @@ class CallStore(Protocol):
     """Where calls and their events are made durable, in the order given per call."""
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call's row and its first events in one transaction, and count its plan's
-        claims. StoreError when the writer is overloaded or the database fails; StoreConflict
-        where a claim holds no more."""
+        """Insert the call's row and its first events in one transaction, count its plan's claims
+        and hold what its charge says. StoreError when the writer is overloaded or the database
+        fails; StoreConflict where a claim or the seconds are not there any more."""
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
         say is taken from `call` before this returns. Retried until it succeeds.
 
-        Without events, after the terminal one, it changes what is kept of the legs."""
+        The terminal event settles what the call holds. Without events, after the terminal one,
+        it changes what is kept of the legs."""
+
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        """Hold more for a connected call, and add it to its charge. StoreConflict where the
+        seconds are not there any more, or the call is over for another process."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""
@@ -438,6 +444,31 @@ class NoAdmission:
         self, application: Application, caller: str, callee: str
     ) -> tuple[str, ...]:
         """See Admission."""
+        return ()
+
+
+class Minutes(Protocol):
+    """Knows what is left in the pools. Looks only: the store holds, and may find it gone."""
+
+    async def plan(self, application: Application, caller: str, now: datetime) -> Charge | None:
+        """What a call of that caller (E.164 with plus) is to hold; None where it is free.
+
+        Raises PoolEmpty or CapReached where it may not begin, and StoreError."""
+
+    async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        """What it may hold besides, to go on; nothing where nothing is left. Raises
+        StoreError."""
+
+
+class NoMinutes:
+    """Every call is free."""
+
+    async def plan(self, application: Application, caller: str, now: datetime) -> Charge | None:
+        """See Minutes."""
+        return None
+
+    async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        """See Minutes."""
         return ()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 from clicktodial.domain.protection import NO_RULES, CallRules
 
@@ -62,6 +63,7 @@ class Application:
     options: CallOptions = DEFAULT_OPTIONS
     limits: EnterpriseLimits = NO_LIMITS
     rules: CallRules = NO_RULES
+    pool_terms: PoolTerms | None = None  # None: its calls are free
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

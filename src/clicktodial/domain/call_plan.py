@@ -26,6 +26,7 @@ class CallPlan:
 
     `application_max_duration_s` is the application's own cut-off, which Continue lifts;
     `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
+    `covered_s` is how long the minutes last that are held at begin; None where the call is free.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
     There is no such call unless its `claims` still hold when it is made durable.
     """
@@ -45,6 +46,7 @@ class CallPlan:
     codecs: tuple[Codec, ...] = OFFERED_CODECS
     transcodes: bool = False
     claims: tuple[Claim, ...] = ()
+    covered_s: int | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""

@@ -10,6 +10,7 @@ from clicktodial.domain.identifier import AppId
 from clicktodial.domain.trunk import Transport, Trunk, TrunkCredentials
 from clicktodial.storage import table
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
+from clicktodial.storage.minutes import read_pool_terms
 from clicktodial.storage.options_codec import (
     decode_call_options,
     decode_limits,
@@ -56,6 +57,7 @@ def read_application(
         options=decode_call_options(row.options),
         limits=decode_limits(row.limits),
         rules=read_call_rules(connection, row.enterprise_id, app_id),
+        pool_terms=read_pool_terms(connection, row.enterprise_id),
     )
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,9 +32,14 @@ from clicktodial.api.management.api import (
     create_management_handlers,
     create_routes,
 )
+from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
 from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
@@ -104,6 +110,12 @@ async def create_management(
             transactions=transactions,
             sessions=sessions,
             people=people,
+            billing=BillingNeeds(
+                pools=Pools(Transactions(engine)),
+                cdrs=CdrReader(Transactions(engine)),
+                statements=Statements(Transactions(engine)),
+                exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+            ),
         )
 
         async def is_ready() -> bool:
@@ -137,6 +149,7 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            tmp_path / "exports",
         )
 
     yield create

@@ -16,6 +16,7 @@ from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
 from clicktodial.api.management.openapi import create_document
@@ -65,6 +66,7 @@ class ManagementNeeds:
     transactions: Transactions
     sessions: SessionFinder
     people: PeopleNeeds
+    billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -98,6 +100,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),
+        *BillingResource(needs.billing, worker).routes(),
     ]
 
 

@@ -151,6 +151,8 @@ def _create_request_body(row: Route) -> Json:
 
 
 def _create_success(row: Route) -> Json:
+    if row.answer_media != JSON_MEDIA_TYPE:
+        return {"description": "The file", "content": {row.answer_media: {}}}
     if row.answer is None:
         return {"description": "Done"}
     content: Json = {"schema": _ref(row.answer)}

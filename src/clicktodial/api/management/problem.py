@@ -19,12 +19,14 @@ from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    CapReached,
     ConditionNotMet,
     LimitReached,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PoolEmpty,
 )
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import (
@@ -195,6 +197,18 @@ NUMBER_NOT_AUTHORIZED = Problem(
     "The application may not show that number",
     "The sponsor, or a number shown in its place, is none of the application's own.",
 )
+POOL_EMPTY = Problem(
+    403,
+    "pool-empty",
+    "The enterprise has no minutes left",
+    "Its packages are used up or over, and so is the overage that was agreed on.",
+)
+CAP_REACHED = Problem(
+    403,
+    "cap-reached",
+    "A cap is reached",
+    "That of the member, the department or the application; `detail` says which.",
+)
 NOT_FOUND = Problem(
     404,
     "not-found",
@@ -269,6 +283,8 @@ PROBLEMS = (
     NOT_PERMITTED,
     REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
+    POOL_EMPTY,
+    CAP_REACHED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     ALREADY_EXISTS,
@@ -297,6 +313,8 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     NotRecorded: NOT_RECORDED,
     ConditionNotMet: CONDITION_NOT_MET,
     LimitReached: LIMIT_REACHED,
+    PoolEmpty: POOL_EMPTY,
+    CapReached: CAP_REACHED,
     Overloaded: OVERLOADED,
     AccountError: NOT_PERMITTED,
     TooManyAttempts: TOO_MANY_ATTEMPTS,

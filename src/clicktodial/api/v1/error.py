@@ -12,10 +12,12 @@ from clicktodial.api.response import Headers
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
+    CapReached,
     ControlError,
     LimitReached,
     NumberNotAuthorized,
     Overloaded,
+    PoolEmpty,
 )
 from clicktodial.control.port import StoreError
 
@@ -133,7 +135,10 @@ USER_IN_BLACKLIST = Refusal(
     403, "0001008", "User In Blacklist", "A party of the call must not be called."
 )
 TRAFFIC_CONTROL_FAILURE = Refusal(
-    403, "0001009", "Traffic Control Failure", "The application asks for more than its limits."
+    403,
+    "0001009",
+    "Traffic Control Failure",
+    "A cap on the minutes of the member, the department or the application is reached.",
 )
 NOT_FOUND = Refusal(404, "0001010", "Resource not found", "There is nothing at that path.")
 METHOD_NOT_ALLOWED = Refusal(
@@ -185,6 +190,8 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CallHasEnded: OPERATION_ERROR,
     Overloaded: SERVICE_UNAVAILABLE,
     LimitReached: LIMIT_REACHED,
+    PoolEmpty: MINUTE_POOL_EXHAUSTED,
+    CapReached: TRAFFIC_CONTROL_FAILURE,
     StoreError: SERVICE_UNAVAILABLE,
 }
 
