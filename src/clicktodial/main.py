@@ -18,9 +18,12 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
+from clicktodial.accounts.import_runner import ImportRunner
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.membership import create_membership_needs
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
@@ -79,6 +82,7 @@ from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.protection_cleanup import ProtectionCleanup
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 from clicktodial.storage.secret import SecretVault, load_master_key
 from clicktodial.storage.transaction import Transactions
@@ -263,6 +267,21 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             utc=clock.utc,
         )
         _own_task(stack, upkeep.run())
+        keys = NumberKeys(vault)
+        importing = TableImport(
+            transactions, keys, region=settings.calls.default_region, node_id=node_id
+        )
+        runner = ImportRunner(importing, clock.utc)
+        await runner.start()
+        stack.push_async_callback(runner.close)
+        membership = create_membership_needs(
+            transactions,
+            keys,
+            importing=importing,
+            runner=runner,
+            region=settings.calls.default_region,
+        )
+        _own_task(stack, ProtectionCleanup(database, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -281,6 +300,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             transactions=transactions,
             sessions=people.sessions,
             people=people,
+            membership=membership,
             billing=BillingNeeds(
                 pools=Pools(transactions, zone=settings.billing.zone),
                 cdrs=CdrReader(transactions),

@@ -176,7 +176,8 @@ def test_departments_are_a_flat_list_with_caps(
     [listed] = departments.list_all(ACME)
     assert (listed.department_id, listed.member_count) == (sales, 1)
     assert listed.caps == CallCaps(per_month=9)
-    departments.change(ACME, sales, name="Verkauf", caps=CallCaps(per_day=1))
+    departments.change(ACME, sales, name="Verkauf", caps={"per_day": 1})
+    assert departments.list_all(ACME)[0].caps == CallCaps(per_day=1, per_month=9)
     assert members.show(ACME, added.member_id).profile.department == "Verkauf"
     with engine.connect() as connection:
         assert read_call_rules(connection, ACME, "app").has_caps

@@ -40,6 +40,7 @@ from clicktodial.storage.call_facts import SqlFactsReader, department_of
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.number_key import NumberKeys
+from clicktodial.storage.protection_cleanup import clean_up
 from clicktodial.storage.protection_codec import encode_protection
 from clicktodial.storage.protection_row import (
     PLATFORM_ROW,
@@ -388,3 +389,32 @@ def test_key_of_a_number_is_of_the_master_key_and_hides_the_number() -> None:
     other = NumberKeys(SecretVault(b"k" * 32)).key_of(CALLEE)
     assert other != KEYS.key_of(CALLEE)
     assert len(other) == member_table.NUMBER_KEY_CHARACTERS
+
+
+async def test_cleanup_forgets_what_counts_for_nothing_and_nothing_else(
+    database: Database, node: Node, clock: FixedClock
+) -> None:
+    set_up(database.engine, member_caps=CallCaps(per_day=9), frequency=FrequencyCaps(per_hour=1))
+    add_member(database.engine)
+    add_listed(database.engine, ACME, ListKind.ALLOWED, expires_at=NOON + timedelta(hours=1))
+    add_listed(database.engine, "other", ListKind.DO_NOT_CALL)
+    await node.refresh()
+    clock.now += timedelta(hours=1)
+    await node.begin()
+
+    def rows() -> list[int]:
+        tables = ("callee_window", "call_count", "number_list")
+        with database.engine.connect() as connection:
+            counts = [connection.scalar(text(f"SELECT count(*) FROM {each}")) for each in tables]
+        return [count or 0 for count in counts]
+
+    clean_up(database.engine, clock.now + timedelta(minutes=119))
+    assert rows() == [1, 1, 2]
+    assert clean_up(database.engine, clock.now + timedelta(hours=2)) == 1
+    with pytest.raises(CalleeCalledTooOften):
+        clock.now += timedelta(minutes=59)
+        clean_up(database.engine, clock.now)
+        await node.begin()
+        await node.begin()
+    clean_up(database.engine, clock.now + timedelta(days=40))
+    assert rows() == [0, 0, 1]

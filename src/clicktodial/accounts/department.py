@@ -1,6 +1,7 @@
 """Departments of an enterprise: a flat list of names, each with caps for all of its members."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import uuid_utils
@@ -16,6 +17,7 @@ from clicktodial.storage.transaction import Transactions
 DEPARTMENTS_MAX = 1_000
 
 _department = member_table.department
+_NOTHING: Mapping[str, int | None] = {}
 _TAKEN = "there is a department of that name already"
 
 
@@ -72,17 +74,23 @@ class Departments:
         department_id: str,
         *,
         name: str | None = None,
-        caps: CallCaps | None = None,
+        caps: Mapping[str, int | None] = _NOTHING,
     ) -> None:
-        """Its name, its caps, or both."""
-        with self._transactions.change(_TAKEN, concerns_calls=caps is not None) as connection:
-            _require(connection, enterprise_id, department_id)
+        """Its name, and those of its caps that are given, by their names in CallCaps."""
+        with self._transactions.change(_TAKEN, concerns_calls=bool(caps)) as connection:
+            known = _require(connection, enterprise_id, department_id)
             if name is not None:
                 renamed = update(_department).where(_department.c.id == department_id)
                 connection.execute(renamed.values(name=value.check_name(name)))
-            if caps is not None:
-                check_caps(caps)
-                _set_caps(connection, department_id, caps)
+            if caps:
+                changed = replace(known, **caps)
+                check_caps(changed)
+                _set_caps(connection, department_id, changed)
+
+    def require(self, enterprise_id: str, department_id: str) -> None:
+        """That it is one of that enterprise."""
+        with self._transactions.read() as connection:
+            _require(connection, enterprise_id, department_id)
 
     def remove(self, enterprise_id: str, department_id: str) -> None:
         """Its members are of no department then."""
@@ -140,13 +148,16 @@ def _set_caps(connection: Connection, department_id: str, caps: CallCaps) -> Non
     )
 
 
-def _require(connection: Connection, enterprise_id: str, department_id: str) -> None:
+def _require(connection: Connection, enterprise_id: str, department_id: str) -> CallCaps:
+    """Its caps. Raises NotFound."""
     columns = _department.c
-    query = select(columns.id).where(
+    query = select(columns.calls_per_day, columns.calls_per_month).where(
         columns.id == department_id, columns.enterprise_id == enterprise_id
     )
-    if connection.scalar(query) is None:
+    row = connection.execute(query).first()
+    if row is None:
         raise NotFound(f"there is no department {department_id}")
+    return CallCaps(per_day=row.calls_per_day, per_month=row.calls_per_month)
 
 
 def _read(row: Row[tuple[object, ...]]) -> Department:

@@ -13,6 +13,7 @@ from tests.api.management.support import (
     OTHER_APP_ID,
     TOKEN,
     FakeMonitor,
+    FakeRunner,
     FakeSessions,
     Management,
     ManagementConformance,
@@ -26,6 +27,7 @@ from tests.api.support import (
     create_application,
 )
 
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -33,6 +35,7 @@ from clicktodial.api.management.api import (
     create_routes,
 )
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.membership import create_membership_needs
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
@@ -47,6 +50,7 @@ from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import migrate
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
@@ -92,6 +96,13 @@ async def create_management(
         login_worker=login_worker,
     )
 
+    keys = NumberKeys(SecretVault(bytes(32)))
+    importing = TableImport(transactions, keys, region="CN", node_id="node")
+    runner = FakeRunner(importing)
+    membership = create_membership_needs(
+        transactions, keys, importing=importing, runner=runner, region="CN"
+    )
+
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
         other = create_application(app_id=AppId(OTHER_APP_ID))
@@ -110,6 +121,7 @@ async def create_management(
             transactions=transactions,
             sessions=sessions,
             people=people,
+            membership=membership,
             billing=BillingNeeds(
                 pools=Pools(Transactions(engine)),
                 cdrs=CdrReader(Transactions(engine)),
@@ -149,6 +161,8 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            membership,
+            runner,
             tmp_path / "exports",
         )
 

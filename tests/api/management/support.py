@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -26,6 +26,8 @@ from tests.api.support import (
 
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
+from clicktodial.accounts.table_import import ImportOrder, TableImport
+from clicktodial.api.management.membership import MembershipNeeds
 from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
 from clicktodial.api.management.route import Route
@@ -84,6 +86,28 @@ class FakeSessions:
             Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
         )
         return b"Bearer " + token.encode()
+
+
+class FakeRunner:
+    """Keeps files that are to be imported until `run`, in this process's own time."""
+
+    def __init__(self, importing: TableImport) -> None:
+        self.has_room = True
+        self.waiting: list[tuple[str, ImportOrder, IO[bytes]]] = []
+        self._importing = importing
+
+    async def submit(self, order: ImportOrder, file: IO[bytes]) -> str:
+        """As the real one does, but for running it."""
+        job_id = self._importing.create(order, now=datetime.now(UTC))
+        self.waiting.append((job_id, order, file))
+        return job_id
+
+    def run(self) -> None:
+        """Import all that wait, by the process that reads files."""
+        for job_id, order, file in self.waiting:
+            self._importing.run(job_id, order, file)
+            file.close()
+        self.waiting.clear()
 
 
 class ManagementConformance:
@@ -168,6 +192,8 @@ class Management:
     sessions: FakeSessions
     people: PeopleNeeds
     routes: list[Route]
+    membership: MembershipNeeds
+    runner: FakeRunner
     exports_root: Path
     calls: int = field(default=0)
 

@@ -15,8 +15,13 @@ from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
 
 from clicktodial.accounts.audit import AuditEntry
+from clicktodial.accounts.do_not_call import ListPlace
+from clicktodial.accounts.table_import import ImportOrder
+from clicktodial.accounts.table_row import TableKind
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
+from clicktodial.domain.protection import ListKind
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
 
@@ -117,7 +122,31 @@ def seed_people(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people)
+def seed_membership(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A member of a department, numbers on its lists, and what became of imports."""
+    membership, now = management.membership, management.utc()
+    own, marker = tenant.enterprise_id, tenant.marker
+    department_id = membership.departments.add(own, f"Of {marker}", now=now)
+    profile = MemberProfile(
+        e164="13912345673", name=f"Li of {marker}", department=f"Of {marker}", note=marker
+    )
+    member = membership.members.add(own, profile, now=now)
+    ids = {"department_id": department_id, "member_id": member.member_id}
+    for name, list_kind in (("entry_id", ListKind.DO_NOT_CALL), ("allowed_id", ListKind.ALLOWED)):
+        entry = membership.lists.add(
+            ListPlace(list_kind, own), "13810268653", reason=marker, added_by=marker, now=now
+        )
+        ids[name] = entry.entry_id
+    for name, kind in (
+        ("import_id", TableKind.MEMBERS),
+        ("list_import_id", TableKind.DO_NOT_CALL),
+    ):
+        order = ImportOrder(kind=kind, scope=own, is_all_or_nothing=False, ordered_by=marker)
+        ids[name] = membership.importing.create(order, now=now)
+    return ids
+
+
+SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_membership)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

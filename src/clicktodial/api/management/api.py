@@ -19,6 +19,10 @@ from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.membership import (
+    MembershipNeeds,
+    create_membership_routes,
+)
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.people import PeopleNeeds, create_people_routes
@@ -66,6 +70,7 @@ class ManagementNeeds:
     transactions: Transactions
     sessions: SessionFinder
     people: PeopleNeeds
+    membership: MembershipNeeds
     billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -100,6 +105,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
         *create_people_routes(needs.people, worker),
+        *create_membership_routes(needs.membership, worker),
         *BillingResource(needs.billing, worker).routes(),
     ]
 
