@@ -2,7 +2,7 @@
 
 import pytest
 
-from clicktodial.domain.throttle import LOGIN_TO_ACCOUNT, Throttle
+from clicktodial.domain.throttle import LOGIN_TO_ACCOUNT, Throttle, network_of
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,19 @@ def test_some_hundred_guesses_a_day_are_all_that_anybody_has() -> None:
         count += 1
         waited_s += LOGIN_TO_ACCOUNT.wait_s(count)
     assert 50 < count < 120
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::"),
+        ("", ""),
+        ("a path", "a path"),
+    ],
+)
+def test_addresses_of_one_network_count_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network

@@ -13,10 +13,10 @@ SECRET = b"12345678901234567890"
 
 @pytest.mark.parametrize(
     ("count", "code"),
-    enumerate(
+    list(enumerate(
         ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
          "520489"]
-    ),
+    )),
 )  # fmt: skip
 def test_code_is_that_of_rfc_4226_appendix_d(count: int, code: str) -> None:
     assert create_code(SECRET, count) == code

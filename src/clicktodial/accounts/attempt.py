@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 from clicktodial.accounts.error import TooManyAttempts
 from clicktodial.domain.throttle import FORGOTTEN_AFTER_S, Throttle
 from clicktodial.storage import people_table as table
+from clicktodial.storage.error import AlreadyExists
+from clicktodial.storage.transaction import Transactions
 
 # Some 20 MB. Beyond it the oldest are forgotten: guessing from so many addresses at so many
 # accounts is nothing that counting could stop.
@@ -32,8 +35,19 @@ class Subject:
         return hashlib.sha256(f"{self.kind}:{self.name}".encode("utf-8", "replace")).hexdigest()
 
 
+@contextmanager
+def attempt_transaction(transactions: Transactions) -> Iterator[Connection]:
+    """One in which attempts are counted. Raises TooManyAttempts where somebody else makes the
+    first one of the same subject at this very moment."""
+    try:
+        with transactions.change(concerns_calls=False) as connection:
+            yield connection
+    except AlreadyExists as error:
+        raise TooManyAttempts(1) from error
+
+
 def count_attempts(connection: Connection, subjects: Sequence[Subject], now: datetime) -> None:
-    """Count one attempt of each, in a transaction of its own. Raises TooManyAttempts, and then
+    """Count one attempt of each, in an `attempt_transaction`. Raises TooManyAttempts, and then
     counts nothing, where one of them must still wait."""
     rows = {
         row.subject_hash: row

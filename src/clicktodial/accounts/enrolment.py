@@ -14,7 +14,7 @@ from typing import Any
 import uuid_utils
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
-from clicktodial.accounts.attempt import Subject, count_attempts
+from clicktodial.accounts.attempt import Subject, attempt_transaction, count_attempts
 from clicktodial.accounts.error import RegistrationClosed
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.password import hash_checked
@@ -37,7 +37,7 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS
+from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
@@ -49,6 +49,8 @@ from clicktodial.storage.value import check_name
 LINK_LIFE = timedelta(hours=24)
 # Of one address at a time: an older link ends when there are more.
 LINKS_PER_EMAIL_MAX = 3
+# Some 50 MB. Beyond it the oldest links end, which nobody follows by then.
+ENROLMENTS_MAX = 100_000
 TOKEN_PREFIX = "a_"
 _columns = table.enrolment.c
 
@@ -122,11 +124,11 @@ class Enrolments:
         number = check_phone(phone, self._region)
         check_name(enterprise_name)
         _check_region(enterprise_region)
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             count_attempts(
                 connection,
                 [
-                    Subject("mail-from", address, MAIL_FROM_ADDRESS),
+                    Subject("mail-from", network_of(address), MAIL_FROM_ADDRESS),
                     Subject("mail-to", to, MAIL_TO_ADDRESS),
                 ],
                 now,
@@ -396,6 +398,15 @@ def _drop_old(connection: Connection, email: str, now: datetime) -> None:
     surplus = of_address.order_by(_columns.id.desc()).offset(LINKS_PER_EMAIL_MAX - 1)
     for enrolment_id in connection.execute(surplus).scalars().all():
         connection.execute(delete(table.enrolment).where(_columns.id == enrolment_id))
+    oldest_to_go = (
+        select(_columns.expires_at)
+        .order_by(_columns.expires_at.desc())
+        .offset(ENROLMENTS_MAX - 1)
+        .limit(1)
+    )
+    last = connection.execute(oldest_to_go).scalar()
+    if last is not None:
+        connection.execute(delete(table.enrolment).where(_columns.expires_at <= last))
 
 
 def _invitation(row: Row[Any]) -> Invitation:

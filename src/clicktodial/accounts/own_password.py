@@ -5,14 +5,19 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from clicktodial.accounts.attempt import Subject, count_attempts, forget_attempts
+from clicktodial.accounts.attempt import (
+    Subject,
+    attempt_transaction,
+    count_attempts,
+    forget_attempts,
+)
 from clicktodial.accounts.error import CredentialsWrong
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.password import hash_checked, verify_password
 from clicktodial.accounts.person import PersonState, end_sessions, find_row, is_named
 from clicktodial.accounts.session import login_subject
 from clicktodial.accounts.token import create_token, hash_token
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS
+from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.transaction import Transactions
@@ -29,7 +34,7 @@ def check_own_password(
 
     Counts as an attempt to log in. Raises TooManyAttempts, CredentialsWrong, NotFound.
     """
-    with transactions.change(concerns_calls=False) as connection:
+    with attempt_transaction(transactions) as connection:
         row = find_row(connection, person_id)
         count_attempts(connection, [login_subject(row.account)], now)
     if not verify_password(row.password_hash, password):
@@ -56,11 +61,11 @@ class Passwords:
     def ask_for_reset(self, name: str, *, address: str, now: datetime) -> None:
         """A link goes to the mail of whoever has that account or email; where there is none, all
         that can be seen is the same. Raises TooManyAttempts."""
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             count_attempts(
                 connection,
                 [
-                    Subject("mail-from", address, MAIL_FROM_ADDRESS),
+                    Subject("mail-from", network_of(address), MAIL_FROM_ADDRESS),
                     Subject("reset", name.lower(), MAIL_TO_ADDRESS),
                 ],
                 now,

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from clicktodial.accounts.attempt import (
     Subject,
+    attempt_transaction,
     count_attempts,
     forget_attempts,
     uncount_attempt,
@@ -26,7 +27,7 @@ from clicktodial.accounts.person import Person, PersonState, is_named, person_of
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.password import normalize_password
 from clicktodial.domain.principal import Principal
-from clicktodial.domain.throttle import LOGIN_FROM_ADDRESS, LOGIN_TO_ACCOUNT
+from clicktodial.domain.throttle import LOGIN_FROM_ADDRESS, LOGIN_TO_ACCOUNT, network_of
 from clicktodial.domain.totp import find_step
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import NotFound
@@ -109,9 +110,9 @@ class Sessions:
         """
         subjects = [
             login_subject(account),
-            Subject("login-from", address, LOGIN_FROM_ADDRESS),
+            Subject("login-from", network_of(address), LOGIN_FROM_ADDRESS),
         ]
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             count_attempts(connection, subjects, now)
             row = connection.execute(select(table.person).where(is_named(account))).first()
         known_hash = None if row is None else row.password_hash

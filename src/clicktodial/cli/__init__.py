@@ -13,13 +13,16 @@ import clicktodial
 from clicktodial.cli import (
     application,
     audio,
+    audit,
     billing,
     call,
     config,
     enterprise,
+    mail,
     recording,
     sandbox,
     trunk,
+    user,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -44,6 +47,9 @@ app.add_typer(billing.cap_app, name="cap")
 app.add_typer(billing.ledger_app, name="ledger")
 app.add_typer(billing.cdr_app, name="cdr")
 app.command("statement")(billing.statement)
+app.add_typer(user.app, name="user")
+app.add_typer(mail.app, name="mail")
+app.add_typer(audit.app, name="audit")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

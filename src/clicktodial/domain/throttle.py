@@ -1,6 +1,7 @@
 """How long attempts must wait, the more often they were made. Pure: time comes in."""
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 # Whoever has not tried for so long begins anew.
 FORGOTTEN_AFTER_S = 86_400
@@ -21,6 +22,20 @@ class Throttle:
             return 0
         doublings = min(count - self.free, 32)
         return min(self.wait_s_max, self.first_wait_s << doublings)
+
+
+def network_of(address: str) -> str:
+    """What attempts from an address are counted of: of IPv6 the 64 bits that are one customer's,
+    who has as many addresses within them as they like."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
 # Some 110 attempts a day at most, whatever anybody tries (NIST SP 800-63B-4 3.2.2 wants such a

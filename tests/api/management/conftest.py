@@ -12,6 +12,7 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
     FakeRunner,
     FakeSessions,
@@ -105,6 +106,7 @@ async def create_management(
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
         service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -128,6 +130,7 @@ async def create_management(
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
             ),
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -164,6 +167,7 @@ async def create_management(
             membership,
             runner,
             tmp_path / "exports",
+            clock,
         )
 
     yield create

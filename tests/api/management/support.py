@@ -177,6 +177,21 @@ class ManagementConformance:
         return None
 
 
+class Clock:
+    """The machine's, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped_at: datetime | None = None
+
+    def stop(self) -> None:
+        """It is now, from now on."""
+        self._stopped_at = datetime.now(UTC)
+
+    def utc(self) -> datetime:
+        """The time."""
+        return self._stopped_at or datetime.now(UTC)
+
+
 @dataclass
 class Management:
     """The application and what stands behind it."""
@@ -195,11 +210,12 @@ class Management:
     membership: MembershipNeeds
     runner: FakeRunner
     exports_root: Path
+    clock: Clock
     calls: int = field(default=0)
 
     def utc(self) -> datetime:
-        """Now."""
-        return datetime.now(UTC)
+        """What the platform takes for now."""
+        return self.clock.utc()
 
     @property
     def audit_log(self) -> AuditLog:

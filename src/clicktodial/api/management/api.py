@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
 from clicktodial import __version__
 from clicktodial.accounts.session import SessionFinder
@@ -43,6 +44,7 @@ from clicktodial.api.management.route import (
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
+from clicktodial.api.request import peer_address
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
@@ -73,6 +75,8 @@ class ManagementNeeds:
     membership: MembershipNeeds
     billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    # Attempts are counted by it: behind a proxy it must be another than the proxy's.
+    client_address: Callable[[HTTPScope], str] = peer_address
 
 
 def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
@@ -82,6 +86,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
+        client_address=needs.client_address,
         body_bytes_max=needs.body_bytes_max,
     )
     return [

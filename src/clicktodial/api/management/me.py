@@ -81,12 +81,18 @@ class MeResource:
     """The account of whoever asks."""
 
     def __init__(
-        self, people: People, passwords: Passwords, factors: SecondFactors, worker: Worker
+        self,
+        people: People,
+        passwords: Passwords,
+        factors: SecondFactors,
+        login_worker: Worker,
+        worker: Worker,
     ) -> None:
-        """`worker` is the one that hashes passwords."""
+        """`login_worker` is the one that hashes passwords."""
         self._people = people
         self._passwords = passwords
         self._factors = factors
+        self._login_worker = login_worker
         self._worker = worker
 
     async def show(self, ask: Ask) -> Me:
@@ -103,7 +109,7 @@ class MeResource:
     async def change_password(self, ask: Ask) -> None:
         """PUT .../password"""
         body = await ask.read(PasswordChange)
-        await self._worker.run(
+        await self._login_worker.run(
             partial(
                 self._passwords.change,
                 ask.principal.name,
@@ -115,7 +121,7 @@ class MeResource:
 
     async def begin_totp(self, ask: Ask) -> TotpSecret:
         """POST .../totp"""
-        new = await self._worker.run(await self._with_password(ask, self._factors.begin))
+        new = await self._login_worker.run(await self._with_password(ask, self._factors.begin))
         return TotpSecret(secret=new.secret, uri=new.uri)
 
     async def turn_totp_on(self, ask: Ask) -> RecoveryCodes:
@@ -127,12 +133,14 @@ class MeResource:
 
     async def renew_codes(self, ask: Ask) -> RecoveryCodes:
         """POST .../totp/recovery-codes"""
-        codes = await self._worker.run(await self._with_password(ask, self._factors.renew_codes))
+        codes = await self._login_worker.run(
+            await self._with_password(ask, self._factors.renew_codes)
+        )
         return RecoveryCodes(recovery_codes=codes)
 
     async def turn_totp_off(self, ask: Ask) -> None:
         """POST .../totp/disable"""
-        await self._worker.run(await self._with_password(ask, self._factors.turn_off))
+        await self._login_worker.run(await self._with_password(ask, self._factors.turn_off))
 
     async def _with_password(self, ask: Ask, work: Callable[..., T]) -> Callable[[], T]:
         body = await ask.read(OwnPassword)

@@ -76,7 +76,7 @@ def create_people_routes(needs: PeopleNeeds, worker: Worker) -> list[Route]:
     return [
         *EnrolmentResource(enrolments, passwords, people, hashing).routes(),
         *SessionResource(needs.sessions, hashing, worker).routes(),
-        *MeResource(people, passwords, needs.factors, hashing).routes(),
+        *MeResource(people, passwords, needs.factors, hashing, worker).routes(),
         *TeamResource(people, enrolments, worker).routes(),
         *UserResource(people, enrolments, passwords, needs.factors, worker).routes(),
         *AuditResource(needs.audit_log, worker).routes(),

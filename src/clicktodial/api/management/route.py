@@ -15,7 +15,7 @@ import structlog
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
-from litestar.types import Receive
+from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.management.auditor import Auditor
@@ -194,11 +194,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What every request passes."""
+    """What every request passes. `client_address` tells where it comes from, in words."""
 
     authenticator: Authenticator
     auditor: Auditor
     utc: Callable[[], datetime]
+    client_address: Callable[[HTTPScope], str]
     body_bytes_max: int
 
 
@@ -218,10 +219,8 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
         status_code=200,
     )
     async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
-        client = request.scope.get("client")
-        visit = _Visit(
-            row, gate.utc(), client[0] if client else "", dict(request.path_params), AuditNotes()
-        )
+        client = gate.client_address(request.scope)
+        visit = _Visit(row, gate.utc(), client, dict(request.path_params), AuditNotes())
         try:
             answer = await _ask(request, visit, gate, known)
         except Refused as refused:
