@@ -114,5 +114,6 @@ def _select(query: CdrQuery, after: CdrPlace | None) -> Select[Any]:
 
 
 def _detail(row: Row[Any]) -> CdrDetail:
-    *values, lots = row
-    return CdrDetail(dict(zip(COLUMNS, values, strict=True)), tuple(decode_lots(lots)))
+    values: list[Any] = list(row)
+    lots = decode_lots(values.pop())
+    return CdrDetail(dict(zip(COLUMNS, values, strict=True)), tuple(lots))

@@ -38,7 +38,8 @@ def format_money(micros: int) -> str:
 
 def render_html(statement: Statement) -> bytes:
     """One page that needs nothing besides."""
-    return _template().render(statement=statement, tables=_tables(statement)).encode()
+    page: str = _template().render(statement=statement, tables=_tables(statement))
+    return page.encode()
 
 
 def render_pdf(statement: Statement, font_file: Path | None = None) -> bytes:

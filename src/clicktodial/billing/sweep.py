@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
 
 from clicktodial.billing.package import LotSpan, PackageKind, lots_due
 from clicktodial.billing.pool import (
@@ -88,7 +88,7 @@ class PoolSweep:
     def alert(self, now: datetime) -> int:
         """Tell who wants to know of each threshold that was passed; returns how many were."""
         columns = package_lot.c
-        query = (
+        query: Select[Any] = (
             select(
                 pool.c.enterprise_id,
                 pool.c.alert_percents,

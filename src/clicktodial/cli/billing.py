@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clicktodial.cli.error import CommandError
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
 from clicktodial.cli.session import log_to_standard_error, read_settings, storage_errors
@@ -362,10 +361,10 @@ def verify(*, config: Config = None, as_json: Json = False) -> None:
         f"{found.billed_s} s, {found.open_calls} that live"
     )
     lines = [f"{each.subject}: {each.detail}" for each in found.discrepancies]
-    first = f"Sound: {looked_at}." if found.is_sound else f"Looked at {looked_at}."
+    first = f"Sound: {looked_at}." if found.is_sound else f"{found.count} errors in {looked_at}."
     tell(found, "\n".join([first, *lines]), as_json=as_json)
     if not found.is_sound:
-        raise CommandError(f"the ledger has {found.count} errors", kind="LedgerBroken")
+        raise typer.Exit(1)
 
 
 @cdr_app.callback()

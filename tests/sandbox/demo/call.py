@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clicktodial.sandbox.demo.evidence import Evidence, Recording, Scenario
+from clicktodial.sandbox.demo.evidence import Evidence, Pool, Recording, Scenario
 from clicktodial.sandbox.demo.journal import Entry
 from clicktodial.sandbox.melody import SAMPLE_RATE, melody_digits, render_melody
 
@@ -86,11 +86,15 @@ def create_entries() -> list[Entry]:
 
 
 def create_evidence(
-    entries: Sequence[Entry] | None = None, recording: Recording | None = None
+    entries: Sequence[Entry] | None = None,
+    recording: Recording | None = None,
+    pool_after: Pool | None = None,
 ) -> Evidence:
     return Evidence(
         SCENARIO,
         CALL_ID,
         create_entries() if entries is None else entries,
         recording or create_recording(),
+        Pool(available_s=36_000, reserved_s=0, consumed_s=0),
+        pool_after or Pool(available_s=35_940, reserved_s=0, consumed_s=60),
     )

@@ -495,8 +495,8 @@ class BillingResource:
         ]
 
 
-CSV_MEDIA_TYPE = "text/csv; charset=utf-8"
-HTML_MEDIA_TYPE = "text/html; charset=utf-8"
+CSV_MEDIA_TYPE = "text/csv"
+HTML_MEDIA_TYPE = "text/html"
 PDF_MEDIA_TYPE = "application/pdf"
 FILE_MEDIA_TYPE = "application/octet-stream"
 

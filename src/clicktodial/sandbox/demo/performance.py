@@ -22,7 +22,7 @@ from clicktodial.sandbox.demo.evidence import (
 from clicktodial.sandbox.demo.journal import Journal
 from clicktodial.sandbox.demo.output import Output, prepare_output
 from clicktodial.sandbox.demo.picture import draw_legs, draw_recording
-from clicktodial.sandbox.demo.stage import Stage, open_stage
+from clicktodial.sandbox.demo.stage import Stage, open_stage, read_pool
 from clicktodial.sandbox.demo.timeline import Timeline
 
 _APP_ID = "12345678"
@@ -73,7 +73,7 @@ class Performance:
         self._timeline.heading("Starting a platform, a simulated carrier and an application server")
         async with open_stage(output, self._credential, self._scenario, self._journal) as stage:
             self._introduce(stage)
-            evidence = await self._call(stage)
+            evidence = await self._call(output, stage)
             self.status = self._conclude(evidence, output, stage)
             if self._keep:
                 await asyncio.get_running_loop().create_future()
@@ -85,8 +85,10 @@ class Performance:
         note("carrier", f"SIP at {stage.carrier}: every number is a phone")
         note("application", f"APPID {_APP_ID}, notified at http://{stage.application}")
 
-    async def _call(self, stage: Stage) -> Evidence:
+    async def _call(self, output: Output, stage: Stage) -> Evidence:
         """Ask for the call, let both talk, end it, and fetch the recording."""
+        before = await read_pool(output)
+        self._timeline.note("pool", f"{before.available_s // 60} minutes left of the package")
         self._timeline.heading("Asking for a call, as click-to-dial-v1 4.6 does")
         self._timeline.paste(format_curl(stage.base_url, self._credential, self._body()))
         self._timeline.heading("The call")
@@ -107,7 +109,10 @@ class Performance:
             recording_id = str(ended.get("recordingId", ""))
             audio = await client.download(call_id, recording_id)
         self._timeline.step("api", f"recordingdownload: {len(audio):,} bytes")
-        return Evidence(self._scenario, call_id, self._journal.entries, _read_recording(audio))
+        after = await read_pool(output)
+        self._timeline.step("pool", f"{after.available_s // 60} minutes left")
+        recording = _read_recording(audio)
+        return Evidence(self._scenario, call_id, self._journal.entries, recording, before, after)
 
     async def _await_status(self, call_id: str, status: str, timeout_s: float) -> dict[str, object]:
         """The notification of that status; fails at once when the call is over before."""
