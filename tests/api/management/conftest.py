@@ -171,6 +171,7 @@ async def create_management(
         )
 
     yield create
+    runner.close()
     await worker.close()
     await login_worker.close()
     engine.dispose()

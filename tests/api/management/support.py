@@ -109,6 +109,11 @@ class FakeRunner:
             file.close()
         self.waiting.clear()
 
+    def close(self) -> None:
+        """Throw away what waits."""
+        for _, _, file in self.waiting:
+            file.close()
+
 
 class ManagementConformance:
     """Holds requests and answers against the document."""

@@ -268,7 +268,7 @@ class MemberResource:
                 "take for a formula has an apostrophe before it.",
                 roles=READERS,
                 handle=self.export,
-                answer_media="text/csv; charset=utf-8",
+                answer_media="text/csv",
                 problems=(NOT_FOUND,),
                 is_access=True,
                 **shared,
