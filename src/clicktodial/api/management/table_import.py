@@ -170,7 +170,7 @@ class ImportResource:
         return "import_id" if self._kind is TableKind.MEMBERS else "list_import_id"
 
     def _location(self, owner: str) -> str:
-        path = f"/{self._kind}/imports"
+        path = "/member-imports" if self._kind is TableKind.MEMBERS else "/do-not-call-imports"
         return path if self._is_platform else f"/enterprises/{owner}{path}"
 
     def routes(self, tag: str, readers: frozenset[Role], editors: frozenset[Role]) -> list[Route]:
