@@ -1,7 +1,9 @@
 """Imports of members and of numbers not to be called, from the file to the database."""
 
+import asyncio
 import io
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -10,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, text
 from tests.accounts.support import ACME, NOW, add_enterprises, spreadsheet
 
-from clicktodial.accounts import department, member, table_import
+from clicktodial.accounts import department, import_runner, member, table_import
 from clicktodial.accounts.do_not_call import ListPlace, NumberLists
+from clicktodial.accounts.import_runner import ImportRunner
 from clicktodial.accounts.member import Members
 from clicktodial.accounts.table_import import (
     ImportJob,
@@ -22,6 +25,7 @@ from clicktodial.accounts.table_import import (
 )
 from clicktodial.accounts.table_reader import read_lines
 from clicktodial.accounts.table_row import TableKind
+from clicktodial.control.error import Overloaded
 from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.protection import ListKind
 from clicktodial.storage.error import NotFound
@@ -264,4 +268,39 @@ def test_whole_way_with_the_process_that_reads(
         file.flush()
         assert importing.run(job_id, wanted, file) is ImportState.DONE
     assert importing.problems(job_id, limit=9) == PROBLEMS
+    assert len(numbers(members)) == 2
+
+
+async def test_runner_imports_one_at_a_time_and_closes_the_files(
+    importing: TableImport, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_runner, "WAITING_MAX", 2)
+    runner = ImportRunner(importing, lambda: NOW)
+    left_open = importing.create(order(), now=NOW)
+    await runner.start()
+    assert importing.show(TableKind.MEMBERS, ACME, left_open).state is ImportState.INTERRUPTED
+    entered, go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def held(file: IO[bytes], kind: TableKind, region: str) -> Iterator[Any]:
+        entered.set()
+        assert go_on.wait(60)
+        with read_here(file, kind, region) as lines:
+            yield lines
+
+    monkeypatch.setattr(table_import, "open_table", held)
+    files = [io.BytesIO(b"number\n1391234567%d\n" % serial) for serial in range(3)]
+    jobs = [await runner.submit(order(), file) for file in files[:2]]
+    await asyncio.to_thread(entered.wait, 60)
+    with pytest.raises(Overloaded):
+        await runner.submit(order(), files[2])
+    assert not files[2].closed
+    go_on.set()
+    while not all(file.closed for file in files[:2]):
+        await asyncio.sleep(0)
+    states = [importing.show(TableKind.MEMBERS, ACME, job_id).state for job_id in jobs]
+    assert states == [ImportState.DONE, ImportState.DONE]
+    await runner.close()
+    with pytest.raises(Overloaded):
+        await runner.submit(order(), files[2])
     assert len(numbers(members)) == 2

@@ -87,15 +87,15 @@ class Members:
     def add(self, enterprise_id: str, profile: MemberProfile, *, now: datetime) -> Member:
         """A new member; its number as people write it. The department is made where it is not."""
         profile = self._check(profile)
-        member = Member(member_id=uuid_utils.uuid7().hex, profile=profile, created_at=now)
+        member_id: str = uuid_utils.uuid7().hex
         concerns_calls = profile.caps != NO_CAPS
         with self._transactions.change(_TAKEN, concerns_calls=concerns_calls) as connection:
             require_enterprise(connection, enterprise_id)
             _require_room(connection, enterprise_id, 1)
             values = _columns_of(connection, enterprise_id, profile, now)
-            values |= {"id": member.member_id, "enterprise_id": enterprise_id, "created_at": now}
+            values |= {"id": member_id, "enterprise_id": enterprise_id, "created_at": now}
             connection.execute(insert(_member).values(values))
-        return member
+            return _show(connection, enterprise_id, member_id)
 
     def change(
         self,

@@ -19,6 +19,7 @@ from clicktodial.cli import (
     config,
     enterprise,
     mail,
+    membership,
     recording,
     sandbox,
     trunk,
@@ -50,6 +51,9 @@ app.command("statement")(billing.statement)
 app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")
+app.add_typer(membership.member_app, name="member")
+app.add_typer(membership.blacklist_app, name="blacklist")
+app.add_typer(membership.do_not_call_app, name="do-not-call")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
