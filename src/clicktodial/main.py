@@ -18,11 +18,13 @@ from typing import Any, TypeAlias
 import structlog
 import uvloop
 
-from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import NullSessions
+from clicktodial.accounts.import_runner import ImportRunner
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.membership import create_membership_needs
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.server import HttpServer
@@ -41,6 +43,7 @@ from clicktodial.config import (
     StirSettings,
     parse_name_server,
 )
+from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -50,7 +53,6 @@ from clicktodial.domain.identifier import create_call_id
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpio import RtpioRelay
-from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
 from clicktodial.messaging.smtp_mailer import SmtpMailer
@@ -71,13 +73,16 @@ from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.call_facts import SqlFactsReader, department_of
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.protection_cleanup import ProtectionCleanup
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 from clicktodial.storage.secret import SecretVault, load_master_key
 from clicktodial.storage.transaction import Transactions
@@ -202,7 +207,10 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         applications.on_change = take_up_changes
         store = SqlCallStore(database, node_id=node_id)
         minutes = SqlMinutes(
-            database, reserve_s=settings.billing.reserve_s, zone=settings.billing.zone
+            database,
+            reserve_s=settings.billing.reserve_s,
+            zone=settings.billing.zone,
+            department_of=department_of,
         )
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
@@ -216,6 +224,9 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 notifier,
                 forecaster=telephony,
                 on_quality=metrics.count_quality,
+                admission=CallAdmission(
+                    SqlFactsReader(database, NumberKeys(vault)), applications.platform_rules, clock
+                ),
                 minutes=minutes,
             ),
             settings.calls,
@@ -231,9 +242,17 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             return not service.is_stopping
 
         transactions = Transactions(database.engine)
-        outbox = MailOutbox(transactions)
+        login_worker = Worker()
+        stack.push_async_callback(login_worker.close)
+        people = create_people_needs(
+            transactions,
+            vault,
+            settings.accounts,
+            region=settings.calls.default_region,
+            login_worker=login_worker,
+        )
         mailer = create_mailer(settings.mail, clock.utc)
-        _own_task(stack, MailSender(outbox, mailer, clock.utc).run())
+        _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
         exports = Exports(
             transactions,
             settings.data_dir / "exports",
@@ -248,6 +267,21 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             utc=clock.utc,
         )
         _own_task(stack, upkeep.run())
+        keys = NumberKeys(vault)
+        importing = TableImport(
+            transactions, keys, region=settings.calls.default_region, node_id=node_id
+        )
+        runner = ImportRunner(importing, clock.utc)
+        await runner.start()
+        stack.push_async_callback(runner.close)
+        membership = create_membership_needs(
+            transactions,
+            keys,
+            importing=importing,
+            runner=runner,
+            region=settings.calls.default_region,
+        )
+        _own_task(stack, ProtectionCleanup(database, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -263,8 +297,10 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             token=settings.management.token,
             body_bytes_max=settings.http.body_bytes_max,
             default_region=settings.calls.default_region,
-            sessions=NullSessions(),
-            audit_log=AuditLog(transactions),
+            transactions=transactions,
+            sessions=people.sessions,
+            people=people,
+            membership=membership,
             billing=BillingNeeds(
                 pools=Pools(transactions, zone=settings.billing.zone),
                 cdrs=CdrReader(transactions),

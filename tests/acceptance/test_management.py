@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -39,12 +40,18 @@ class Management:
         self._http = http
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, as_operator: bool = False
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        as_operator: bool = False,
+        credential: str | None = None,
     ) -> tuple[int, Any]:
         """Status and body of the answer."""
         application = self._stage.application
-        credential = basic_credential(application.app_id, application.secret)
-        headers = {"Authorization": f"Bearer {TOKEN}" if as_operator else credential}
+        own = basic_credential(application.app_id, application.secret)
+        headers = {"Authorization": credential or (f"Bearer {TOKEN}" if as_operator else own)}
         url = f"http://{format_address(self._stage.platform.http)}/management/v1{path}"
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with self._http.request(method, url, headers=headers, **content) as answer:
@@ -228,3 +235,34 @@ async def test_limit_of_the_enterprise_holds_within_a_second_for_both_apis(
         await management.ask("PATCH", limits, unlimited, as_operator=True)
         await call.release()
     await call.wait_for_end()
+
+
+async def test_somebody_who_was_invited_gets_in_by_the_mail(
+    stage: Stage, management: Management
+) -> None:
+    body = {"email": "ann@example.com", "roles": ["support"], "account": "ann"}
+    assert (await management.ask("POST", "/users", body, as_operator=True))[0] == 201
+
+    async def is_sent() -> bool:
+        mails = await stage.platform.command("mail", "list")
+        return [(mail["to"], mail["state"]) for mail in mails] == [("ann@example.com", "sent")]
+
+    await _until(is_sent)
+    [mail] = await stage.platform.command("mail", "list")
+    text = (await stage.platform.command("mail", "show", mail["mail_id"]))["text"]
+    token = re.search(r"#(a_[\w-]+)", text)
+    assert token is not None
+    password = "correct horse battery staple"
+    activation = {"token": token[1], "password": password}
+    assert (await management.ask("POST", "/activations", activation))[0] == 201
+    login = {"account": "ann", "password": password}
+    status, answer = await management.ask("POST", "/sessions", login)
+    assert status == 201
+    credential = f"Bearer {answer['token']}"
+    status, me = await management.ask("GET", "/me", credential=credential)
+    assert (status, me["user"]["roles"]) == (200, ["support"])
+    assert (await management.ask("GET", "/trunks", credential=credential))[0] == 200
+    assert (await management.ask("GET", "/audio", credential=credential))[0] == 403
+    # Neither what was chosen nor what was told stands in the log.
+    for secret in (password, answer["token"], token[1]):
+        assert secret not in stage.platform.log

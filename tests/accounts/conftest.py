@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tests.accounts.business import Business
 
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.migration import migrate
@@ -33,3 +34,8 @@ def engine(migrated_file: Path, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def transactions(engine: Engine) -> Transactions:
     return Transactions(engine)
+
+
+@pytest.fixture
+def business(transactions: Transactions, tmp_path: Path) -> Business:
+    return Business(transactions, tmp_path / "documents")

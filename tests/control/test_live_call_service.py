@@ -354,6 +354,23 @@ async def test_unconnected_recorded_call_has_no_record(platform: Any) -> None:
     assert platform.recorder.finished == []
 
 
+async def test_calls_of_an_enterprise_end_and_no_others(
+    platform: Any, answer: MediaDescription
+) -> None:
+    await connect(platform, answer)
+    mine = platform.application
+    platform.application = replace(mine, enterprise_id="another")
+    await platform.begin()
+    service = platform.service
+    assert sorted(service.live_enterprises) == sorted([mine.enterprise_id, "another"])
+    assert service.end_calls_of(mine.enterprise_id) == 1
+    await settle()
+    assert service.live_enterprises == ["another"]
+    assert platform.notifier.told.count("Disconnected") == 1
+    assert service.end_calls_of(mine.enterprise_id) == 0
+    assert service.live_count == 1
+
+
 async def test_stop_ends_live_calls_and_admits_no_more(
     platform: Any, answer: MediaDescription
 ) -> None:

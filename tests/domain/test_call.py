@@ -65,6 +65,7 @@ from clicktodial.domain.call_input import (
     RecordingFinished,
     RecordingPauseRequested,
     ReleaseRequested,
+    ServiceWithdrawn,
     VoiceJudged,
 )
 from clicktodial.domain.cause import (
@@ -102,6 +103,7 @@ ALL_INPUTS: list[CallInput] = [
     ContinueRequested(),
     MediaFailed("no packets"),
     PlatformStopping(),
+    ServiceWithdrawn(),
     PromptEnded(Side.CALLEE),
     RecordingFinished(RecordingResult.SUCCESS),
     LegRouted(Side.CALLER, "trunk", "sip-call-id"),
@@ -117,12 +119,19 @@ ALL_INPUTS: list[CallInput] = [
 ]
 
 _S = CallState
-ANYTIME: set[type] = {ContinueRequested, ReleaseRequested, MediaFailed, PlatformStopping}
+ANYTIME: set[type] = {
+    ContinueRequested,
+    ReleaseRequested,
+    MediaFailed,
+    PlatformStopping,
+    ServiceWithdrawn,
+}
 DIALLED: set[type] = ANYTIME | {LegRouted, LegEnded}
 ANSWERED: set[type] = DIALLED | {LegMediaChanged, KeyPressed, VoiceJudged}
 OVER: set[type] = {
     LegRouted, LegMediaChanged, LegEnded, PromptEnded, KeyPressed, VoiceJudged, MediaFailed,
-    PlatformStopping, QualityMeasured, RecordingFinished, MinutesExtended, MinutesRefused,
+    PlatformStopping, ServiceWithdrawn, QualityMeasured, RecordingFinished, MinutesExtended,
+    MinutesRefused,
 }  # fmt: skip
 ACCEPTED: dict[CallState, set[type]] = {
     _S.INITIATING: ANYTIME | {CallStarted},
@@ -460,6 +469,7 @@ def test_hang_up_in_connected_ends_the_other_leg(side: Side) -> None:
         (ReleaseRequested(), EndReason.OTHER, EndedBy.APPLICATION),
         (MediaFailed("no ports"), EndReason.OTHER, EndedBy.PLATFORM),
         (PlatformStopping(), EndReason.OTHER, EndedBy.PLATFORM),
+        (ServiceWithdrawn(), EndReason.OTHER, EndedBy.PLATFORM),
     ],
 )
 @pytest.mark.parametrize(
@@ -552,7 +562,13 @@ def test_call_never_joined_lasted_no_time() -> None:
 
 
 def test_second_ending_after_the_first_changes_nothing() -> None:
-    for late in (CALLER_ENDED, CALLEE_ENDED, MediaFailed("late"), PlatformStopping()):
+    for late in (
+        CALLER_ENDED,
+        CALLEE_ENDED,
+        MediaFailed("late"),
+        PlatformStopping(),
+        ServiceWithdrawn(),
+    ):
         scene = scene_in(CallState.ENDED)
         before = repr(scene.call)
         assert scene.give(late) == []

@@ -51,6 +51,7 @@ from clicktodial.domain.call_input import (
     RecordingFinished,
     RecordingPauseRequested,
     ReleaseRequested,
+    ServiceWithdrawn,
     VoiceJudged,
 )
 from clicktodial.domain.cause import LegCause, LegOutcome, Side
@@ -129,6 +130,7 @@ endings: st.SearchStrategy[CallInput] = st.one_of(
     st.just(ContinueRequested()),
     st.just(MediaFailed("detail")),
     st.just(PlatformStopping()),
+    st.just(ServiceWithdrawn()),
     st.just(QualityMeasured(QUALITY)),
     st.builds(RecordingFinished, st.sampled_from(RecordingResult)),
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
@@ -67,7 +67,7 @@ class Receiver:
         """The one that came."""
         [envelope] = self.envelopes
         assert isinstance(envelope.content, bytes)
-        return cast(EmailMessage, message_from_bytes(envelope.content, policy=policy.default))
+        return message_from_bytes(envelope.content, policy=policy.default)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from litestar.types import Receive
+from litestar.types import HTTPScope, Receive
 
 # How much of a body over the limit is read and thrown away, so that an honest client, which
 # reads only when it has sent all, gets to see the refusal. What is longer is cut off.
@@ -25,6 +25,12 @@ def find_header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | 
     """The value of a header; None where it is missing or given more than once."""
     found = [value for key, value in headers if key == name]
     return found[0] if len(found) == 1 else None
+
+
+def peer_address(scope: HTTPScope) -> str:
+    """The address at the other end of the connection; nothing where there is none."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 async def read_body(receive: Receive, body_bytes_max: int) -> bytes:

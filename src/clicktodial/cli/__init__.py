@@ -13,13 +13,17 @@ import clicktodial
 from clicktodial.cli import (
     application,
     audio,
+    audit,
     billing,
     call,
     config,
     enterprise,
+    mail,
+    membership,
     recording,
     sandbox,
     trunk,
+    user,
 )
 from clicktodial.cli.error import ReportingGroup
 from clicktodial.cli.option import Config, Json
@@ -44,6 +48,12 @@ app.add_typer(billing.cap_app, name="cap")
 app.add_typer(billing.ledger_app, name="ledger")
 app.add_typer(billing.cdr_app, name="cdr")
 app.command("statement")(billing.statement)
+app.add_typer(user.app, name="user")
+app.add_typer(mail.app, name="mail")
+app.add_typer(audit.app, name="audit")
+app.add_typer(membership.member_app, name="member")
+app.add_typer(membership.blacklist_app, name="blacklist")
+app.add_typer(membership.do_not_call_app, name="do-not-call")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

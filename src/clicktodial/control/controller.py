@@ -17,6 +17,7 @@ from typing import TypeAlias, assert_never
 import structlog
 
 from clicktodial.control.port import (
+    Admission,
     Answered,
     AnswerJudged,
     CallStore,
@@ -31,6 +32,7 @@ from clicktodial.control.port import (
     LegPlan,
     MediaChanged,
     Minutes,
+    NoAdmission,
     NoMinutes,
     Notifier,
     OfferAnswered,
@@ -139,6 +141,7 @@ class CallDependencies:
     notifier: Notifier
     forecaster: TrunkForecaster
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
+    admission: Admission = field(default_factory=NoAdmission)
     minutes: Minutes = field(default_factory=NoMinutes)
 
 

@@ -62,6 +62,15 @@ class EnterpriseGate:
         self._live[enterprise_id] = self._live.get(enterprise_id, 0) + 1
         self._enterprise_of[call_id] = enterprise_id
 
+    @property
+    def enterprises(self) -> list[str]:
+        """Those with calls that live."""
+        return list(self._live)
+
+    def calls_of(self, enterprise_id: str) -> list[CallId]:
+        """The calls of that enterprise that live."""
+        return [call_id for call_id, each in self._enterprise_of.items() if each == enterprise_id]
+
     def leave(self, call_id: CallId) -> None:
         """The call is over. Nothing happens where it did not enter."""
         enterprise_id = self._enterprise_of.pop(call_id, None)

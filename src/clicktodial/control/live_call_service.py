@@ -1,6 +1,8 @@
 """Admission and the registry of live calls: the CallService of one node."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -41,12 +43,14 @@ from clicktodial.domain.call_input import (
     PlatformStopping,
     RecordingPauseRequested,
     ReleaseRequested,
+    ServiceWithdrawn,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
 from clicktodial.domain.minutes import Charge
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.protection import Claim
 from clicktodial.domain.rating import SECONDS_PER_MINUTE, price_micros
 
 log = structlog.get_logger()
@@ -54,11 +58,8 @@ log = structlog.get_logger()
 # After the last BYE: as long as a recording may take (RECORDING_DEADLINE_S), and a little.
 STOP_TIMEOUT_S = 6.0
 _FOREIGN_NUMBER = "A number to be shown is not the application's"
+_RULES_UNKNOWN = "Whether the callee may be called is not known: the database does not answer"
 _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
-
-
-class _SecondsGone(Exception):
-    """Another call was quicker to hold what this one had seen to be left."""
 
 
 class LiveCallService:
@@ -84,19 +85,33 @@ class LiveCallService:
     async def begin(self, application: Application, request: BeginCall) -> CallId:
         """Admit the call and make it durable, then ring the caller.
 
-        Raises NumberNotAuthorized, PoolEmpty, CapReached, LimitReached or Overloaded.
+        Raises NumberNotAuthorized, PoolEmpty, CapReached, LimitReached, Overloaded, or what
+        Admission does.
         """
         if not _may_show(application, request):
             raise NumberNotAuthorized
         if self._find_shortage() is not None:
             raise Overloaded
+        return await self._needs.admission.admit(
+            application,
+            request.caller.e164,
+            request.callee.e164,
+            partial(self._begin_charged, application, request),
+        )
+
+    async def _begin_charged(
+        self, application: Application, request: BeginCall, claims: tuple[Claim, ...]
+    ) -> CallId:
+        """Raises StoreConflict where a claim may hold no more; nothing was begun then."""
         if application.pool_terms is None:
-            return await self._begin(application, request, None)
+            return await self._begin(application, request, claims, None)
         for _ in range(HOLD_TRIES):
             charge = await self._charge(application, request)
             try:
-                return await self._begin(application, request, charge)
-            except _SecondsGone:
+                return await self._begin(application, request, claims, charge)
+            except StoreConflict:
+                if claims:
+                    raise  # which of the two was lost is not told: both are looked at again
                 log.info("call.minutes_gone", enterprise_id=application.enterprise_id)
         raise PoolEmpty
 
@@ -108,11 +123,16 @@ class LiveCallService:
             raise Overloaded from error
 
     async def _begin(
-        self, application: Application, request: BeginCall, charge: Charge | None
+        self,
+        application: Application,
+        request: BeginCall,
+        claims: tuple[Claim, ...],
+        charge: Charge | None,
     ) -> CallId:
-        if charge is not None and self._find_shortage() is not None:
-            raise Overloaded  # since the pool was asked
-        plan = self._plan(application, request, charge)
+        """Raises StoreConflict where a claim or the seconds held are there no more."""
+        if (claims or charge is not None) and self._find_shortage() is not None:
+            raise Overloaded  # since the database was asked
+        plan = replace(self._plan(application, request, charge), claims=claims)
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(call_id, application.enterprise_id, application.limits)
@@ -122,12 +142,9 @@ class LiveCallService:
         try:
             # Shielded: an application that goes away must not stop a call half begun.
             await asyncio.shield(controller.begin())
-        except StoreConflict as error:
-            if charge is not None:
-                raise _SecondsGone from error
-            log.warning("call.not_stored", call_id=call_id, detail=str(error))
-            raise Overloaded from error
         except StoreError as error:
+            if isinstance(error, StoreConflict) and (claims or charge is not None):
+                raise
             log.warning("call.not_stored", call_id=call_id, detail=str(error))
             raise Overloaded from error
         return call_id
@@ -142,6 +159,7 @@ class LiveCallService:
             self._gate.find_obstacle(application.enterprise_id, application.limits),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
+            *await self._find_rules_against(application, request),
         ]
         charge = None
         try:
@@ -214,6 +232,18 @@ class LiveCallService:
         """Lift the application's own maximum duration. Raises CallNotFound or CallHasEnded."""
         (await self._find(application, call_id)).feed(ContinueRequested())
 
+    @property
+    def live_enterprises(self) -> list[str]:
+        """Those with calls on this node."""
+        return self._gate.enterprises
+
+    def end_calls_of(self, enterprise_id: str) -> int:
+        """End the calls that the enterprise has on this node; returns how many there were."""
+        ended = [self._live[call_id] for call_id in self._gate.calls_of(enterprise_id)]
+        for controller in ended:
+            controller.feed(ServiceWithdrawn())
+        return len(ended)
+
     async def stop(self) -> None:
         """Take no more calls, wait for the live ones to end, then end what is left."""
         self._stopping = True
@@ -235,6 +265,17 @@ class LiveCallService:
         self, application: Application, call_id: CallId, asked: CallInput
     ) -> None:
         _ask_connected(await self._find(application, call_id), asked)
+
+    async def _find_rules_against(
+        self, application: Application, request: BeginCall
+    ) -> tuple[str, ...]:
+        try:
+            return await self._needs.admission.find_obstacles(
+                application, request.caller.e164, request.callee.e164
+            )
+        except StoreError as error:
+            log.warning("call.rules_unknown", detail=str(error))
+            return (_RULES_UNKNOWN,)
 
     def _find_shortage(self) -> str | None:
         """Why this node takes no call now, or None."""

@@ -5,7 +5,7 @@ another thread and never before the call that registered it has returned.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -20,6 +20,7 @@ from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, Srtp
 from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
+from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
 from clicktodial.domain.recording import Recording
 from clicktodial.domain.trunk import Trunk
 
@@ -378,9 +379,9 @@ class CallStore(Protocol):
     """Where calls and their events are made durable, in the order given per call."""
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call's row and its first events in one transaction, and hold what its
-        charge says. StoreError when the writer is overloaded or the database fails;
-        StoreConflict where the seconds are not there any more."""
+        """Insert the call's row and its first events in one transaction, count its plan's claims
+        and hold what its charge says. StoreError when the writer is overloaded or the database
+        fails; StoreConflict where a claim or the seconds are not there any more."""
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
@@ -401,6 +402,49 @@ class Notifier(Protocol):
     """Delivers events that are durable already."""
 
     def publish(self, events: Sequence[StatusEvent]) -> None: ...
+
+
+class FactsReader(Protocol):
+    """Knows of the parties of a call what is kept of them."""
+
+    async def read(
+        self, rules: RulesInForce, enterprise_id: str, caller: str, callee: str, now: datetime
+    ) -> CallFacts:
+        """What those rules need of these E.164 numbers, in one read. Raises StoreError."""
+
+
+Make: TypeAlias = Callable[[tuple[Claim, ...]], Awaitable[CallId]]
+
+
+class Admission(Protocol):
+    """Whether who is to be called may be called by that caller, so often, now."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """Have `make` make the call with the claims that it must be made durable with; made
+        again, judged anew, where it raises StoreConflict.
+
+        Raises what `make` does, and before that PartyBlacklisted, CallerNotMember,
+        CalleeNotToBeCalled, CalleeInQuietHours, CalleeCalledTooOften, CapReached or Overloaded.
+        """
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """All that stands against the call, in words. Raises StoreError."""
+
+
+class NoAdmission:
+    """Everybody may call everybody."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """See Admission."""
+        return await make(())
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """See Admission."""
+        return ()
 
 
 class Minutes(Protocol):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import NO_RULES, CallRules
 
 
 class EnterpriseStatus(StrEnum):
@@ -61,6 +62,7 @@ class Application:
     max_duration_s: int | None = None
     options: CallOptions = DEFAULT_OPTIONS
     limits: EnterpriseLimits = NO_LIMITS
+    rules: CallRules = NO_RULES
     pool_terms: PoolTerms | None = None  # None: its calls are free
 
     def __repr__(self) -> str:

@@ -78,6 +78,7 @@ from clicktodial.domain.call_input import (
     RecordingFinished,
     RecordingPauseRequested,
     ReleaseRequested,
+    ServiceWithdrawn,
     VoiceJudged,
 )
 from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
@@ -574,6 +575,10 @@ class Call:
         cause = LegCause(LegOutcome.FAILED, None, "The platform is stopping", 41)
         self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
 
+    def _on_service_withdrawn(self, _: ServiceWithdrawn, now: Moment) -> None:
+        cause = LegCause(LegOutcome.FAILED, None, "The enterprise is not active", 21)
+        self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
+
     def _on_ring_timeout(self, now: Moment) -> None:
         side = Side.CALLER if self.state is CallState.CALLING_CALLER else Side.CALLEE
         reason = reason_of_unanswered(side, LegOutcome.NO_ANSWER)
@@ -672,6 +677,7 @@ _ANYTIME: _Rows = {
     ReleaseRequested: Call._on_release,
     MediaFailed: Call._on_media_failed,
     PlatformStopping: Call._on_platform_stopping,
+    ServiceWithdrawn: Call._on_service_withdrawn,
 }
 # With a leg at least.
 _DIALLED: _Rows = {
@@ -696,6 +702,7 @@ _OVER: _Rows = {
     VoiceJudged: Call._ignore,
     MediaFailed: Call._ignore,
     PlatformStopping: Call._ignore,
+    ServiceWithdrawn: Call._ignore,
     QualityMeasured: Call._on_quality,
     MinutesExtended: Call._ignore,
     MinutesRefused: Call._ignore,

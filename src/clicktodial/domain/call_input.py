@@ -142,6 +142,11 @@ class PlatformStopping:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceWithdrawn:
+    """The enterprise may use the service no longer, and its running calls end."""
+
+
+@dataclass(frozen=True, slots=True)
 class MinutesExtended:
     """The call may last so long as it now is, counted from the joining."""
 
@@ -190,6 +195,7 @@ CallInput: TypeAlias = (
     | KeyPressed
     | VoiceJudged
     | PlatformStopping
+    | ServiceWithdrawn
     | MinutesExtended
     | MinutesRefused
     | QualityMeasured

@@ -9,6 +9,7 @@ from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import Claim
 
 
 class SendDirection(StrEnum):
@@ -27,6 +28,7 @@ class CallPlan:
     `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
     `covered_s` is how long the minutes last that are held at begin; None where the call is free.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
+    There is no such call unless its `claims` still hold when it is made durable.
     """
 
     call_id: CallId
@@ -43,6 +45,7 @@ class CallPlan:
     options: CallOptions = DEFAULT_OPTIONS
     codecs: tuple[Codec, ...] = OFFERED_CODECS
     transcodes: bool = False
+    claims: tuple[Claim, ...] = ()
     covered_s: int | None = None
 
     def shown(self, side: Side) -> str:

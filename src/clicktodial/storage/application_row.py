@@ -16,6 +16,7 @@ from clicktodial.storage.options_codec import (
     decode_limits,
     decode_trunk_settings,
 )
+from clicktodial.storage.protection_row import read_call_rules
 from clicktodial.storage.secret import (
     SecretVault,
     secret_place,
@@ -55,6 +56,7 @@ def read_application(
         max_duration_s=row.max_duration_s,
         options=decode_call_options(row.options),
         limits=decode_limits(row.limits),
+        rules=read_call_rules(connection, row.enterprise_id, app_id),
         pool_terms=read_pool_terms(connection, row.enterprise_id),
     )
 

@@ -117,6 +117,8 @@ document = Table(
     Column("sha256", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("uploaded_by", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("uploaded_at", UtcMillis, nullable=False),
+    # Since when it is part of a review, which keeps it until all of the enterprise is erased.
+    Column("reviewed_at", UtcMillis),
     Column("removed_by", String(IDENTIFIER_CHARACTERS_MAX)),
     Column("removed_at", UtcMillis),
     # Until the file is gone: removing it is tried again.

@@ -18,6 +18,7 @@ from clicktodial.storage.call_row import (
     progress_parameters,
 )
 from clicktodial.storage.charge_writes import ChargeWrites, settle
+from clicktodial.storage.claim_writes import ClaimWrites
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import EVENT_COLUMNS, event_parameters
 from clicktodial.storage.leg_codec import encode_legs
@@ -43,15 +44,19 @@ class SqlCallStore:
         self._update_call = _compile_update(dialect)
         self._update_legs = _compile_legs_update(dialect)
         self._insert_event = compile_event_insert(dialect)
+        self._claiming = ClaimWrites(dialect)
         self._charging = ChargeWrites(dialect)
         # Calls of which it is not known yet whether they hold more.
         self._extending: dict[CallId, asyncio.Future[None]] = {}
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call and its first events. Fails with StoreOverloaded, StoreTimeout or
-        StoreConflict, after any of which the call is not in the database and never will be."""
+        """Insert the call and its first events, and count its claims. Fails with
+        StoreOverloaded, StoreTimeout or StoreConflict, after any of which the call is not in the
+        database and never will be."""
         parameters = plan_parameters(call, self._node_id) + progress_parameters(call)
         writes = [(self._insert_call, parameters), *self._event_writes(events)]
+        if call.plan.claims:
+            writes += self._claiming.writes(call.plan.claims)
         if call.charge is not None:
             writes += self._charging.reserve(call.plan.call_id, call.charge, call.begun_at)
         return self._writer.submit(writes, droppable=True)

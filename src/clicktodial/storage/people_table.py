@@ -111,7 +111,7 @@ attempt = Table(
     "attempt",
     metadata,
     Column("subject_hash", String(HASH_CHARACTERS), primary_key=True),
-    Column("count", Integer, nullable=False),
+    Column("made", Integer, nullable=False),
     Column("last_at", UtcMillis, nullable=False),
     Column("blocked_until", UtcMillis, nullable=False),
     Index("attempt_by_time", "last_at"),

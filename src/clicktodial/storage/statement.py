@@ -79,3 +79,13 @@ def insert_if_absent(table: Table, dialect: Dialect) -> Insert:
     if dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def upsert(table: Table, dialect: Dialect, row: dict[str, Any]) -> Insert:
+    """An insert that puts the row in the place of one of the same key."""
+    keys = [column.name for column in table.primary_key]
+    rest = {name: value for name, value in row.items() if name not in keys}
+    if dialect.name == "postgresql":
+        statement = postgresql.insert(table).values(row)
+        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    return sqlite.insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=rest)

@@ -12,7 +12,9 @@ from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
     TOKEN,
+    Clock,
     FakeMonitor,
+    FakeRunner,
     FakeSessions,
     Management,
     ManagementConformance,
@@ -26,7 +28,7 @@ from tests.api.support import (
     create_application,
 )
 
-from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -34,19 +36,22 @@ from clicktodial.api.management.api import (
     create_routes,
 )
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.membership import create_membership_needs
 from clicktodial.api.management.openapi import create_document
+from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
-from clicktodial.config import HttpSettings
+from clicktodial.config import AccountsSettings, HttpSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import migrate
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
@@ -82,10 +87,26 @@ async def create_management(
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
     engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
-    worker = Worker()
+    worker, login_worker = Worker(), Worker()
+    transactions = Transactions(engine)
+    people = create_people_needs(
+        transactions,
+        SecretVault(bytes(32)),
+        AccountsSettings(base_url="https://platform.example"),
+        region="CN",
+        login_worker=login_worker,
+    )
+
+    keys = NumberKeys(SecretVault(bytes(32)))
+    importing = TableImport(transactions, keys, region="CN", node_id="node")
+    runner = FakeRunner(importing)
+    membership = create_membership_needs(
+        transactions, keys, importing=importing, runner=runner, region="CN"
+    )
 
     def create(*, token: str | None = TOKEN, **changes: Any) -> Management:
-        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions()
+        service, monitor, sessions = FakeService(), FakeMonitor(), FakeSessions(people.sessions)
+        clock = Clock()
         other = create_application(app_id=AppId(OTHER_APP_ID))
         applications = FakeApplications(create_application(**changes), other)
         needs = ManagementNeeds(
@@ -99,14 +120,17 @@ async def create_management(
             token=token,
             body_bytes_max=BODY_BYTES_MAX,
             default_region="CN",
+            transactions=transactions,
             sessions=sessions,
-            audit_log=AuditLog(Transactions(engine)),
+            people=people,
+            membership=membership,
             billing=BillingNeeds(
                 pools=Pools(Transactions(engine)),
                 cdrs=CdrReader(Transactions(engine)),
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
             ),
+            utc=clock.utc,
         )
 
         async def is_ready() -> bool:
@@ -138,12 +162,18 @@ async def create_management(
             monitor,
             conformances[0],
             sessions,
-            needs.audit_log,
+            people,
+            create_routes(needs),
+            membership,
+            runner,
             tmp_path / "exports",
+            clock,
         )
 
     yield create
+    runner.close()
     await worker.close()
+    await login_worker.close()
     engine.dispose()
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -25,8 +25,12 @@ from tests.api.support import (
 )
 
 from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession
+from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession, Sessions
+from clicktodial.accounts.table_import import ImportOrder, TableImport
+from clicktodial.api.management.membership import MembershipNeeds
+from clicktodial.api.management.people import PeopleNeeds
 from clicktodial.api.management.problem import BASE_PATH, PROBLEM_MEDIA_TYPE
+from clicktodial.api.management.route import Route
 from clicktodial.control.port import TrunkState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, Side
@@ -63,14 +67,15 @@ class FakeMonitor:
 
 
 class FakeSessions:
-    """People by the tokens that stand for them."""
+    """People by the tokens that stand for them, before those who really logged in."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Sessions) -> None:
+        self._real = real
         self.by_token: dict[str, LiveSession] = {}
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
         """As the real ones do."""
-        return self.by_token.get(token)
+        return self.by_token.get(token) or self._real.find(token, now)
 
     def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
         """Somebody who may that; returns the Authorization header."""
@@ -81,6 +86,33 @@ class FakeSessions:
             Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
         )
         return b"Bearer " + token.encode()
+
+
+class FakeRunner:
+    """Keeps files that are to be imported until `run`, in this process's own time."""
+
+    def __init__(self, importing: TableImport) -> None:
+        self.has_room = True
+        self.waiting: list[tuple[str, ImportOrder, IO[bytes]]] = []
+        self._importing = importing
+
+    async def submit(self, order: ImportOrder, file: IO[bytes]) -> str:
+        """As the real one does, but for running it."""
+        job_id = self._importing.create(order, now=datetime.now(UTC))
+        self.waiting.append((job_id, order, file))
+        return job_id
+
+    def run(self) -> None:
+        """Import all that wait, by the process that reads files."""
+        for job_id, order, file in self.waiting:
+            self._importing.run(job_id, order, file)
+            file.close()
+        self.waiting.clear()
+
+    def close(self) -> None:
+        """Throw away what waits."""
+        for _, _, file in self.waiting:
+            file.close()
 
 
 class ManagementConformance:
@@ -150,6 +182,21 @@ class ManagementConformance:
         return None
 
 
+class Clock:
+    """The machine's, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped_at: datetime | None = None
+
+    def stop(self) -> None:
+        """It is now, from now on."""
+        self._stopped_at = datetime.now(UTC)
+
+    def utc(self) -> datetime:
+        """The time."""
+        return self._stopped_at or datetime.now(UTC)
+
+
 @dataclass
 class Management:
     """The application and what stands behind it."""
@@ -163,9 +210,22 @@ class Management:
     monitor: FakeMonitor
     conformance: ManagementConformance
     sessions: FakeSessions
-    audit_log: AuditLog
+    people: PeopleNeeds
+    routes: list[Route]
+    membership: MembershipNeeds
+    runner: FakeRunner
     exports_root: Path
+    clock: Clock
     calls: int = field(default=0)
+
+    def utc(self) -> datetime:
+        """What the platform takes for now."""
+        return self.clock.utc()
+
+    @property
+    def audit_log(self) -> AuditLog:
+        """What was done."""
+        return self.people.audit_log
 
     async def ask(
         self,

@@ -2,18 +2,27 @@
 
 import pytest
 import structlog
+from litestar import Litestar
 from tests.api.management.conftest import CreateManagement
 from tests.api.management.support import (
     APPLICATION,
+    BODY_BYTES_MAX,
     CALL,
     OPERATOR,
     OTHER_APP_ID,
+    TOKEN,
     Management,
 )
-from tests.api.support import APP_ID, create_application
+from tests.api.support import APP_ID, call_app, create_application
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.management import auditor
+from clicktodial.api.management.auditor import Auditor
+from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.problem import BASE_PATH
+from clicktodial.api.management.route import Ask, Gate, Parameter, Route, create_route_handlers
+from clicktodial.api.management.worker import Worker
+from clicktodial.api.request import peer_address
 from clicktodial.domain.application import ApplicationStatus
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import Role
@@ -187,6 +196,7 @@ async def test_begin_for_a_disabled_application_is_refused_people_too(
 async def test_account_manager_of_a_region_sees_no_enterprise_without_one(
     management: Management,
 ) -> None:
+    # The application's enterprise has no region.
     path = f"/applications/{APP_ID}/options"
     everywhere = management.sessions.log_in(Role.ACCOUNT_MANAGER)
     of_region = management.sessions.log_in(Role.ACCOUNT_MANAGER, regions=frozenset({"Beijing"}))
@@ -201,3 +211,40 @@ async def test_people_of_the_operator_log_in_where_there_is_no_token(
     staff = management.sessions.log_in(Role.OPERATOR)
     assert (await management.ask("GET", "/trunks", credential=staff)).status == 200
     assert (await management.ask("GET", "/trunks", credential=OPERATOR)).status == 401
+
+
+async def test_number_in_a_path_is_masked_in_every_log(
+    management: Management, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forget(_: Ask) -> None:
+        """Of the test."""
+
+    row = Route(
+        name="forgetNumber",
+        method="DELETE",
+        path="/numbers/{number}",
+        tag="Test",
+        summary="Forget",
+        about="A number.",
+        roles=frozenset({Role.OPERATOR}),
+        handle=forget,
+        status=204,
+        parameters=(Parameter("number", "Whose.", {"type": "string"}, is_number=True),),
+    )
+    worker = Worker()
+    gate = Gate(
+        authenticator=Authenticator(management.applications, management.sessions, worker, TOKEN),
+        auditor=Auditor(management.audit_log, worker, lambda: 0.0),
+        utc=management.utc,
+        client_address=peer_address,
+        body_bytes_max=BODY_BYTES_MAX,
+    )
+    app = Litestar(create_route_handlers([row], gate), openapi_config=None)
+    headers = [(b"authorization", OPERATOR)]
+    with structlog.testing.capture_logs() as logs:
+        path = f"{BASE_PATH}/numbers/+8613912345673"
+        assert (await call_app(app, "DELETE", path, headers, [b""])).status == 204
+    await worker.close()
+    [entry] = entries(management)
+    assert entry.subjects == {"number": "+8613*******73"}
+    assert "912345" not in str(logs)

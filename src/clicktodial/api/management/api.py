@@ -10,9 +10,9 @@ import msgspec
 import structlog
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
 from clicktodial import __version__
-from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
@@ -20,8 +20,13 @@ from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.membership import (
+    MembershipNeeds,
+    create_membership_routes,
+)
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
+from clicktodial.api.management.people import PeopleNeeds, create_people_routes
 from clicktodial.api.management.problem import (
     BASE_PATH,
     DOCS_PATH,
@@ -39,11 +44,13 @@ from clicktodial.api.management.route import (
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
+from clicktodial.api.request import peer_address
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
@@ -62,10 +69,14 @@ class ManagementNeeds:
     token: str | None
     body_bytes_max: int
     default_region: str
+    transactions: Transactions
     sessions: SessionFinder
-    audit_log: AuditLog
+    people: PeopleNeeds
+    membership: MembershipNeeds
     billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
+    # Attempts are counted by it: behind a proxy it must be another than the proxy's.
+    client_address: Callable[[HTTPScope], str] = peer_address
 
 
 def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]:
@@ -73,8 +84,9 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
     routes = create_routes(needs)
     gate = Gate(
         authenticator=Authenticator(needs.applications, needs.sessions, needs.worker, needs.token),
-        auditor=Auditor(needs.audit_log, needs.worker, time.monotonic),
+        auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
+        client_address=needs.client_address,
         body_bytes_max=needs.body_bytes_max,
     )
     return [
@@ -92,9 +104,13 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             needs.service, needs.applications, needs.history, library, worker, region=region
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
-        *OptionResource(administration, library, worker, region=region).routes(),
+        *OptionResource(
+            administration, needs.transactions, library, worker, region=region
+        ).routes(),
         *LimitResource(administration, worker).routes(),
         *AudioResource(library, worker).routes(),
+        *create_people_routes(needs.people, worker),
+        *create_membership_routes(needs.membership, worker),
         *BillingResource(needs.billing, worker).routes(),
     ]
 

@@ -34,6 +34,7 @@ from clicktodial.api.management.problem import (
     NOT_RECORDED,
     NUMBER_NOT_AUTHORIZED,
     POOL_EMPTY,
+    RULE_PROBLEMS,
     Problem,
     Refused,
 )
@@ -307,7 +308,7 @@ class CallResource:
                 answer=BegunCall,
                 answer_example=BegunCall(call_id=_EXAMPLE_ID),
                 status=201,
-                problems=(*problems, POOL_EMPTY, CAP_REACHED, LIMIT_REACHED),
+                problems=(*problems, POOL_EMPTY, CAP_REACHED, *RULE_PROBLEMS, LIMIT_REACHED),
                 **_CHANGING,
             ),
             Route(

@@ -44,8 +44,9 @@ _ROLES_BY_SCHEME = {
     "operatorToken": frozenset({Role.OPERATOR}),
     "applicationSecret": frozenset({Role.APPLICATION}),
 }
-_ALWAYS = (NOT_AUTHENTICATED, NOT_PERMITTED, INVALID_PARAMETER, INTERNAL_ERROR, UNAVAILABLE)
-_OF_ALL = (*_ALWAYS, OVERLOADED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
+_OF_ALL = (INVALID_PARAMETER, INTERNAL_ERROR, UNAVAILABLE, OVERLOADED)
+# Of those that are not open to anybody.
+_OF_GUARDED = (NOT_AUTHENTICATED, NOT_PERMITTED, ENTERPRISE_INACTIVE, APPLICATION_DISABLED)
 _WITH_BODY = (MALFORMED_BODY, INVALID_VALUE, UNKNOWN_PROPERTY, MISSING_PROPERTY, BODY_TOO_LONG)
 _STATUS_TEXT = {
     400: "The request cannot be read",
@@ -56,19 +57,22 @@ _STATUS_TEXT = {
     409: "Not as things are",
     413: "Too long",
     422: "Not usable",
+    429: "Too often",
     500: "A fault of the platform",
     503: "Not at the moment",
+}
+_RETRY_AFTER: Json = {
+    "Retry-After": {
+        "required": True,
+        "description": "Seconds.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
 }
 _HEADERS: dict[int, Json] = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string"}}},
     405: {"Allow": {"required": True, "schema": {"type": "string"}}},
-    503: {
-        "Retry-After": {
-            "required": True,
-            "description": "Seconds.",
-            "schema": {"type": "integer", "minimum": 1},
-        }
-    },
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
 }
 _DESCRIPTION = """\
 What the Click to Dial v1 API has no words for: calls with options of their own, and what is done \
@@ -108,7 +112,9 @@ def create_document(routes: Sequence[Route], *, body_bytes_max: int, version: st
 
 def _create_operation(row: Route) -> Json:
     problems = {*row.problems, *_OF_ALL, *(_WITH_BODY if row.body is not None else ())}
-    if Role.APPLICATION not in row.roles:
+    if not row.is_open:
+        problems.update(_OF_GUARDED)
+    if not row.is_open and Role.APPLICATION not in row.roles:
         problems.add(NOT_FOUND)  # where there is no management token
     operation: Json = {
         "operationId": row.name,

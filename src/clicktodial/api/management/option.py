@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
+from clicktodial.accounts.scope import require_visible
 from clicktodial.api.management.problem import INVALID_VALUE, NOT_FOUND, Refused
-from clicktodial.api.management.route import Ask, Parameter, Route, require_sight
+from clicktodial.api.management.route import Ask, Parameter, Route
 from clicktodial.api.management.schema import Strict, WrittenNumber, given_fields
 from clicktodial.api.management.worker import Worker
 from clicktodial.domain.cause import Side
@@ -18,6 +19,7 @@ from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.administration import Administration, ApplicationDetail
 from clicktodial.storage.options_codec import PRESENCE_TIMEOUT_S_MAX, audios_of
+from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import DURATION_S_MAX
 
 _CHANGING = frozenset({Role.OPERATOR, Role.OWNER, Role.DEVELOPER})
@@ -143,12 +145,14 @@ class OptionResource:
     def __init__(
         self,
         administration: Administration,
+        transactions: Transactions,
         library: AudioLibrary,
         worker: Worker,
         *,
         region: str,
     ) -> None:
         self._administration = administration
+        self._transactions = transactions
         self._library = library
         self._worker = worker
         self._region = region
@@ -183,8 +187,15 @@ class OptionResource:
     async def _find(self, ask: Ask) -> ApplicationDetail:
         """The application of the path, where it is of the asker's business."""
         app_id = ask.path["app_id"]
-        detail = await self._worker.run(lambda: self._administration.show_application(app_id))
-        require_sight(ask, detail.enterprise_id)
+
+        def find() -> ApplicationDetail:
+            detail = self._administration.show_application(app_id)
+            with self._transactions.read() as connection:
+                require_visible(connection, ask.principal, detail.enterprise_id)
+            return detail
+
+        detail = await self._worker.run(find)
+        ask.notes.enterprise_id = detail.enterprise_id
         return detail
 
     async def _apply(self, app_id: str, change: Callable[[CallOptions], CallOptions]) -> Options:

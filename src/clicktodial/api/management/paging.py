@@ -14,6 +14,7 @@ PAGE_DEFAULT = 20
 PAGE_MAX = 100
 # Milliseconds of 1970 to 9999, then the identifier.
 _CURSOR = re.compile(r"([0-9]{1,15})-([0-9A-Za-z_-]{1,64})")
+_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _MILLIS_MAX = to_millis(datetime(9999, 12, 31, tzinfo=UTC))
 
 _LIMIT_SCHEMA: dict[str, Any] = {
@@ -50,3 +51,11 @@ def parse_cursor(query: dict[str, str]) -> CallPlace | None:
 def render_cursor(place: CallPlace) -> str:
     """The inverse."""
     return f"{to_millis(place.begun_at)}-{place.call_id}"
+
+
+def parse_identifier_cursor(query: dict[str, str]) -> str | None:
+    """Behind which identifier the page begins; None at the beginning. Raises Refused."""
+    text = query.get("cursor")
+    if text is not None and not _IDENTIFIER.fullmatch(text):
+        raise Refused(INVALID_PARAMETER, "cursor must be what a page said in `next`")
+    return text

@@ -8,8 +8,19 @@ from dataclasses import dataclass
 
 import msgspec
 
+from clicktodial.accounts.error import (
+    AccountError,
+    CodeRequired,
+    CredentialsWrong,
+    RegistrationClosed,
+    TooManyAttempts,
+)
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
+    CalleeCalledTooOften,
+    CalleeInQuietHours,
+    CalleeNotToBeCalled,
+    CallerNotMember,
     CallHasEnded,
     CallNotFound,
     CapReached,
@@ -19,6 +30,7 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PartyBlacklisted,
     PoolEmpty,
 )
 from clicktodial.control.port import StoreError
@@ -111,7 +123,7 @@ class Refused(Exception):
             headers["WWW-Authenticate"] = CHALLENGE
         if self.problem.status == 405:
             headers["Allow"] = self.allow
-        if self.problem.status == 503:
+        if self.problem.status in (429, 503):
             headers["Retry-After"] = str(self.retry_after_s)
         if self.is_last:
             headers["Connection"] = "close"
@@ -151,6 +163,18 @@ NOT_AUTHENTICATED = Problem(
     "No valid credential",
     "The Authorization header is missing, or its token or secret is wrong.",
 )
+WRONG_CREDENTIALS = Problem(
+    401,
+    "wrong-credentials",
+    "The account, the password or the code is wrong",
+    "Which of them is not told.",
+)
+CODE_REQUIRED = Problem(
+    401,
+    "code-required",
+    "A code of the second factor is required, too",
+    "The account and the password are right.",
+)
 ENTERPRISE_INACTIVE = Problem(
     403,
     "enterprise-inactive",
@@ -165,6 +189,42 @@ NOT_PERMITTED = Problem(
     "not-permitted",
     "Not permitted with this credential",
     "The request is for others: each says which roles may.",
+)
+REGISTRATION_CLOSED = Problem(
+    403,
+    "registration-closed",
+    "Nobody may register here",
+    "The operator invites people.",
+)
+CALLER_NOT_MEMBER = Problem(
+    403,
+    "caller-not-member",
+    "The caller is no member",
+    "The enterprise lets only its members call.",
+)
+PARTY_BLACKLISTED = Problem(
+    403,
+    "party-blacklisted",
+    "A party is on the operator's blacklist",
+    "`detail` says which: it is never called, nor called from.",
+)
+DO_NOT_CALL = Problem(
+    403,
+    "do-not-call",
+    "The callee is on a do-not-call list",
+    "The enterprise's or the operator's; `detail` says which.",
+)
+QUIET_HOURS = Problem(
+    403,
+    "quiet-hours",
+    "It is a quiet hour where the callee is",
+    "`detail` says what time it is there, and when the quiet hours are.",
+)
+CALLED_TOO_OFTEN = Problem(
+    403,
+    "called-too-often",
+    "The callee was called as often as it may be",
+    "`detail` says how often that is, and in which time.",
 )
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
@@ -220,6 +280,12 @@ BODY_TOO_LONG = Problem(
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
 )
+TOO_MANY_ATTEMPTS = Problem(
+    429,
+    "too-many-attempts",
+    "There were too many attempts",
+    "At the account or from the address; `Retry-After` says when the next may be made, in seconds.",
+)
 INTERNAL_ERROR = Problem(
     500, "internal-error", "A fault of the platform", "The server's log says more."
 )
@@ -245,12 +311,20 @@ PROBLEMS = (
     MISSING_PROPERTY,
     INVALID_PARAMETER,
     NOT_AUTHENTICATED,
+    WRONG_CREDENTIALS,
+    CODE_REQUIRED,
     ENTERPRISE_INACTIVE,
     APPLICATION_DISABLED,
     NOT_PERMITTED,
+    REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
     POOL_EMPTY,
     CAP_REACHED,
+    CALLER_NOT_MEMBER,
+    PARTY_BLACKLISTED,
+    DO_NOT_CALL,
+    QUIET_HOURS,
+    CALLED_TOO_OFTEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     ALREADY_EXISTS,
@@ -261,6 +335,7 @@ PROBLEMS = (
     CONDITION_NOT_MET,
     BODY_TOO_LONG,
     AUDIO_REFUSED,
+    TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,
     OVERLOADED,
     LIMIT_REACHED,
@@ -272,6 +347,11 @@ PROBLEM_BY_STATUS = {400: INVALID_PARAMETER, 404: NOT_FOUND, 405: METHOD_NOT_ALL
 
 _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     NumberNotAuthorized: NUMBER_NOT_AUTHORIZED,
+    CallerNotMember: CALLER_NOT_MEMBER,
+    PartyBlacklisted: PARTY_BLACKLISTED,
+    CalleeNotToBeCalled: DO_NOT_CALL,
+    CalleeInQuietHours: QUIET_HOURS,
+    CalleeCalledTooOften: CALLED_TOO_OFTEN,
     CallNotFound: NOT_FOUND,
     CallHasEnded: CALL_ENDED,
     NotConnected: NOT_CONNECTED,
@@ -281,6 +361,11 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     PoolEmpty: POOL_EMPTY,
     CapReached: CAP_REACHED,
     Overloaded: OVERLOADED,
+    AccountError: NOT_PERMITTED,
+    TooManyAttempts: TOO_MANY_ATTEMPTS,
+    CredentialsWrong: WRONG_CREDENTIALS,
+    CodeRequired: CODE_REQUIRED,
+    RegistrationClosed: REGISTRATION_CLOSED,
     AlreadyExists: ALREADY_EXISTS,
     NotFound: NOT_FOUND,
     Conflict: CONFLICT,
@@ -291,6 +376,14 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     DatabaseUnavailable: UNAVAILABLE,
     StoreError: UNAVAILABLE,
 }
+# What the rules of an enterprise or of the operator refuse a call for.
+RULE_PROBLEMS = (
+    CALLER_NOT_MEMBER,
+    PARTY_BLACKLISTED,
+    DO_NOT_CALL,
+    QUIET_HOURS,
+    CALLED_TOO_OFTEN,
+)
 # Their words are about the machine, and for its log.
 _UNTOLD = frozenset({INTERNAL_ERROR, UNAVAILABLE})
 
@@ -301,6 +394,6 @@ def refused_by(error: Exception) -> Refused | None:
     problem = next((_PROBLEM_BY_ERROR[kind] for kind in kinds if kind in _PROBLEM_BY_ERROR), None)
     if problem is None:
         return None
-    if isinstance(error, Overloaded | LimitReached):
+    if isinstance(error, Overloaded | LimitReached | TooManyAttempts):
         return Refused(problem, str(error), retry_after_s=error.retry_after_s)
     return Refused(problem, None if problem in _UNTOLD else str(error))

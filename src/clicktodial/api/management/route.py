@@ -15,7 +15,7 @@ import structlog
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
-from litestar.types import Receive
+from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.management.auditor import Auditor
@@ -83,6 +83,12 @@ class Ask:
         return self.identity.principal
 
     @property
+    def session_id(self) -> str:
+        """The session, of a route that is personal."""
+        assert self.identity.session_id is not None
+        return self.identity.session_id
+
+    @property
     def application(self) -> Application:
         """The program that asks, of a route that is for programs alone."""
         assert self.identity.application is not None
@@ -142,8 +148,9 @@ Handle: TypeAlias = Callable[[Ask], Awaitable[object]]
 class Route:
     """One method at one path below BASE_PATH, whose parameters stand in braces.
 
-    `roles` are those that may ask; one that `is_open` needs no credential, and has none. What is
-    another enterprise's is `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
+    `roles` are those that may ask; one that `is_open` needs no credential, and has none. One that
+    `is_personal` is about whoever asks, and needs their session. What is another enterprise's is
+    `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
     `handle` returns a struct to be answered, of type `answer`; nothing where there is none; a
     Download where `answer_media` is no JSON.
     `problems` are those that not every route has. A body of `media` other than JSON is read by
@@ -174,6 +181,7 @@ class Route:
     query: Sequence[Parameter] = ()
     problems: Sequence[Problem] = ()
     is_open: bool = False
+    is_personal: bool = False
     changes: bool | None = None
     is_recorded: bool = False
     is_access: bool = False
@@ -186,11 +194,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What every request passes."""
+    """What every request passes. `client_address` tells where it comes from, in words."""
 
     authenticator: Authenticator
     auditor: Auditor
     utc: Callable[[], datetime]
+    client_address: Callable[[HTTPScope], str]
     body_bytes_max: int
 
 
@@ -210,10 +219,8 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
         status_code=200,
     )
     async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
-        client = request.scope.get("client")
-        visit = _Visit(
-            row, gate.utc(), client[0] if client else "", dict(request.path_params), AuditNotes()
-        )
+        client = gate.client_address(request.scope)
+        visit = _Visit(row, gate.utc(), client, dict(request.path_params), AuditNotes())
         try:
             answer = await _ask(request, visit, gate, known)
         except Refused as refused:
@@ -294,6 +301,8 @@ def _admit(row: Route, identity: Identity, *, has_operator: bool) -> None:
         check_active(application)
     if not identity.principal.has_any(row.roles):
         raise Refused(NOT_PERMITTED)
+    if row.is_personal and identity.session_id is None:
+        raise Refused(NOT_PERMITTED, "this is for people who logged in")
 
 
 def check_active(application: Application) -> None:

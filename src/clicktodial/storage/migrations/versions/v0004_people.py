@@ -100,7 +100,7 @@ def _create_session() -> None:
     op.create_table(
         "attempt",
         sa.Column("subject_hash", _HASH, primary_key=True),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("made", sa.Integer, nullable=False),
         sa.Column("last_at", _TIME, nullable=False),
         sa.Column("blocked_until", _TIME, nullable=False),
     )

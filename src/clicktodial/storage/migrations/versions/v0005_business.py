@@ -131,6 +131,7 @@ def _create_papers() -> None:
         sa.Column("sha256", _ID, nullable=False),
         sa.Column("uploaded_by", _ID, nullable=False),
         sa.Column("uploaded_at", _TIME, nullable=False),
+        sa.Column("reviewed_at", _TIME),
         sa.Column("removed_by", _ID),
         sa.Column("removed_at", _TIME),
         sa.Column("erased_at", _TIME),

@@ -1,0 +1,293 @@
+"""Every route with every role, and nothing of another enterprise for anybody.
+
+All of it is made of the routes themselves: a new one is walked as soon as it is there, and fails
+where nobody thought about who may, or where what it names is not seeded (tenancy.py).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect
+from tests.api.management.support import OPERATOR, Management
+from tests.api.management.tenancy import Tenant, create_tenants, seed
+from tests.api.support import SECRET, Answer, basic
+
+from clicktodial.api.management.route import Route
+from clicktodial.domain.principal import CUSTOMER_ROLES, PERSON_ROLES, STAFF_ROLES, Role
+from clicktodial.storage import people_table, schema
+
+# Whoever opens another one to anybody, adds it here, and says why in its `about`.
+OPEN = {"register", "activate", "logIn", "askForPasswordReset", "completePasswordReset"}
+# What is not one enterprise's, and may be named by all who may ask.
+SHARED = {"option", "name"}
+# Written for each request that is refused or changes something, whosever it is about.
+NEVER_COMPARED = {people_table.audit, people_table.attempt}
+PATH_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def parameters_of(row: Route) -> list[str]:
+    """The parameters of its path."""
+    return PATH_PARAMETER.findall(row.path)
+
+
+def fill(row: Route, values: dict[str, str]) -> str:
+    """The path with these in place of its parameters, or with their examples."""
+    examples = {each.name: each.example for each in row.parameters}
+    return PATH_PARAMETER.sub(lambda match: values.get(match[1], examples[match[1]]), row.path)
+
+
+def fill_body(row: Route, values: dict[str, str]) -> Any:
+    """The example of its body, with these."""
+    if row.body is bytes or row.media != "application/json":
+        return b"none of its kind"
+    if not isinstance(row.body_example, dict):
+        return row.body_example
+    own = {name: value for name, value in values.items() if name in properties_of(row)}
+    return row.body_example | own
+
+
+def properties_of(row: Route) -> set[str]:
+    """The properties of its body."""
+    return set(getattr(row.body, "__struct_fields__", ()))
+
+
+def query_of(row: Route, values: dict[str, str]) -> str:
+    """A query of those that it knows."""
+    known = [each.name for each in row.query]
+    return "&".join(f"{name}={value}" for name, value in values.items() if name in known)
+
+
+def is_refused_for_who_asks(answer: Answer) -> bool:
+    """As against for what they say."""
+    return answer.status in (401, 403) and answer.json["code"] in {
+        "not-authenticated",
+        "not-permitted",
+    }
+
+
+# Each route by itself
+
+
+def test_each_route_says_who_may(management: Management) -> None:
+    assert {row.name for row in management.routes if row.is_open} == OPEN
+    for row in management.routes:
+        assert bool(row.roles) != row.is_open, row.name
+        assert row.roles <= PERSON_ROLES | {Role.APPLICATION}, row.name
+
+
+def test_who_may_everything_may_this_too(management: Management) -> None:
+    for row in management.routes:
+        is_for_staff = row.roles & STAFF_ROLES
+        assert not is_for_staff or Role.OPERATOR in row.roles, row.name
+        is_for_customers = row.roles & CUSTOMER_ROLES
+        assert not is_for_customers or Role.OWNER in row.roles, row.name
+
+
+def test_reader_changes_nothing_but_their_own_account(management: Management) -> None:
+    for row in management.routes:
+        if Role.READER in row.roles:
+            assert not row.is_change or row.is_personal, row.name
+
+
+def test_each_parameter_has_an_example(management: Management) -> None:
+    for row in management.routes:
+        known = {each.name: each.example for each in row.parameters}
+        assert set(parameters_of(row)) == set(known), row.name
+        assert all(known.values()), f"{row.name}: an example of each parameter"
+
+
+# Every route with every role
+
+
+@pytest.mark.parametrize("role", [*sorted(PERSON_ROLES), Role.APPLICATION])
+async def test_role_may_what_the_route_says_and_nothing_else(
+    management: Management, role: Role
+) -> None:
+    mine, _ = create_tenants()
+    await seed(management, mine)
+    if role is Role.APPLICATION:
+        credential = basic(mine.app_id, SECRET)
+    else:
+        enterprise_id = mine.enterprise_id if role in CUSTOMER_ROLES else None
+        credential = management.sessions.log_in(role, enterprise_id=enterprise_id)
+    allowed = 0
+    for row in management.routes:
+        answer = await management.ask(
+            row.method,
+            fill(row, {}),
+            fill_body(row, {}) if row.body is not None else None,
+            credential=credential,
+            query=query_of(row, mine.ids),
+        )
+        if row.is_open or role in row.roles:
+            allowed += 1
+            assert not is_refused_for_who_asks(answer), f"{row.name} refuses {role}"
+        else:
+            assert answer.status == 403, f"{row.name} lets {role} in"
+            assert answer.json["code"] == "not-permitted"
+    assert len(OPEN) < allowed < len(management.routes) or role is Role.OPERATOR
+
+
+async def test_whoever_proves_nothing_gets_in_nowhere(management: Management) -> None:
+    for row in management.routes:
+        body = fill_body(row, {}) if row.body is not None else None
+        for credential in (None, b"Bearer s_nobody", basic("nobody", SECRET)):
+            answer = await management.ask(row.method, fill(row, {}), body, credential=credential)
+            if row.is_open:
+                assert not is_refused_for_who_asks(answer), row.name
+            else:
+                assert (answer.status, answer.json["code"]) == (401, "not-authenticated"), row.name
+
+
+async def test_what_is_personal_is_nothing_for_the_token(management: Management) -> None:
+    personal = [row for row in management.routes if row.is_personal]
+    assert personal
+    for row in personal:
+        body = fill_body(row, {}) if row.body is not None else None
+        answer = await management.ask(row.method, fill(row, {}), body, credential=OPERATOR)
+        assert (answer.status, answer.json["code"]) == (403, "not-permitted"), row.name
+
+
+# Nothing of another enterprise
+
+
+def is_of_one_enterprise(row: Route) -> bool:
+    """Whether somebody may ask who sees one enterprise alone."""
+    return bool(row.roles & (CUSTOMER_ROLES | {Role.APPLICATION, Role.ACCOUNT_MANAGER}))
+
+
+async def test_whatever_a_customer_s_route_names_is_seeded(management: Management) -> None:
+    mine, _ = create_tenants()
+    await seed(management, mine)
+    missing = {
+        name
+        for row in management.routes
+        if is_of_one_enterprise(row)
+        for name in parameters_of(row)
+        if name not in mine.ids.keys() | SHARED
+    }
+    assert missing == set(), "seed them in tenancy.py"
+
+
+def credentials(management: Management, mine: Tenant) -> Iterator[tuple[Role, bytes]]:
+    """Whoever sees one enterprise alone, or one region."""
+    for role in sorted(CUSTOMER_ROLES):
+        yield role, management.sessions.log_in(role, enterprise_id=mine.enterprise_id)
+    region = frozenset({mine.region})
+    yield (
+        Role.ACCOUNT_MANAGER,
+        management.sessions.log_in(Role.ACCOUNT_MANAGER, regions=region),
+    )
+    yield Role.APPLICATION, basic(mine.app_id, SECRET)
+
+
+def named_by(row: Route, tenant: Tenant) -> list[str]:
+    """What of a tenant's the request can name: in its path, its query and its body."""
+    in_query = {each.name for each in row.query}
+    named = {*parameters_of(row), *in_query, *properties_of(row)}
+    return sorted(named & tenant.ids.keys())
+
+
+def mixtures(row: Route, mine: Tenant, other: Tenant) -> Iterator[dict[str, str]]:
+    """One's own values, with one of the other's among them, and with all of the other's."""
+    names = named_by(row, other)
+    for name in names:
+        yield mine.ids | {name: other.ids[name]}
+    if len(names) > 1:
+        yield mine.ids | {name: other.ids[name] for name in names}
+
+
+def rows_of(management: Management, tenant: Tenant) -> dict[str, list[tuple[Any, ...]]]:
+    """Whatever the database has of a tenant: every row that names it, or something of its."""
+    theirs = set(tenant.ids.values()) | {tenant.marker}
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    with management.engine.connect() as connection:
+        for each in schema.metadata.sorted_tables:
+            if each in NEVER_COMPARED:
+                continue
+            order = list(inspect(each).primary_key)
+            rows = [tuple(row) for row in connection.execute(each.select().order_by(*order))]
+            found[each.name] = [row for row in rows if any(_is_one_of(theirs, v) for v in row)]
+    return found
+
+
+def _is_one_of(theirs: set[str], value: Any) -> bool:
+    return isinstance(value, str) and any(each in value for each in theirs)
+
+
+async def test_nobody_gets_or_changes_anything_of_another_enterprise(
+    management: Management,
+) -> None:
+    mine, other = create_tenants()
+    await seed(management, mine)
+    await seed(management, other)
+    before = rows_of(management, other)
+    assert len([name for name, rows in before.items() if rows]) >= 6
+    asking = list(credentials(management, mine))
+    for role, credential in asking:
+        for row in management.routes:
+            if role in row.roles:
+                await check_own(management, row, role, credential, mine, other)
+    checked = 0
+    for role, credential in asking:
+        for row in management.routes:
+            if role not in row.roles:
+                continue
+            for values in mixtures(row, mine, other):
+                answer = await management.ask(
+                    row.method,
+                    fill(row, values),
+                    fill_body(row, values) if row.body is not None else None,
+                    credential=credential,
+                    query=query_of(row, values),
+                )
+                assert answer.status == 404, f"{row.name} answers {role} about {values}"
+                checked += 1
+    assert checked > 50
+    assert rows_of(management, other) == before
+
+
+async def check_own(
+    management: Management,
+    row: Route,
+    role: Role,
+    credential: bytes,
+    mine: Tenant,
+    other: Tenant,
+) -> None:
+    """About what is one's own there is an answer, and nothing of the other's in it."""
+    if row.method != "GET":
+        return
+    if row.is_personal:
+        if role is not Role.OWNER:
+            return
+        credential = b"Bearer " + mine.ids["own_token"].encode()
+    values = mine.ids
+    answer = await management.ask(
+        row.method, fill(row, values), credential=credential, query=query_of(row, values)
+    )
+    assert answer.status == 200, f"{row.name} answers {role} {answer.body!r}"
+    for theirs in (other.marker, *other.ids.values()):
+        assert theirs not in answer.body.decode(), f"{row.name} tells {role} of another"
+
+
+async def test_changes_of_one_s_own_leave_the_other_as_it_was(management: Management) -> None:
+    mine, other = create_tenants()
+    await seed(management, mine)
+    await seed(management, other)
+    before = rows_of(management, other)
+    for role, credential in credentials(management, mine):
+        for row in management.routes:
+            if role in row.roles and row.is_change and not row.is_personal:
+                values = mine.ids
+                answer = await management.ask(
+                    row.method,
+                    fill(row, values),
+                    fill_body(row, values) if row.body is not None else None,
+                    credential=credential,
+                    query=query_of(row, values),
+                )
+                assert not is_refused_for_who_asks(answer), row.name
+    assert rows_of(management, other) == before
