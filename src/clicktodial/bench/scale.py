@@ -83,9 +83,22 @@ class ScaleRow:
 Tell = Callable[[str], None]
 
 
+class Report:
+    """The lines, each told as soon as it is known."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.rows: list[ScaleRow] = []
+        self._tell = tell
+
+    def add(self, what: str, figure: str) -> None:
+        """A line."""
+        self.rows.append(ScaleRow(what, figure))
+        self._tell(f"{what}: {figure}")
+
+
 async def measure_scale(options: ScaleOptions, tell: Tell) -> list[ScaleRow]:
     """Build, measure, and remove what was built."""
-    rows: list[ScaleRow] = []
+    report = Report(tell)
     with TemporaryDirectory(dir=options.directory) as name:
         directory = Path(name)
         small, large = directory / "small.db", directory / "large.db"
@@ -95,23 +108,20 @@ async def measure_scale(options: ScaleOptions, tell: Tell) -> list[ScaleRow]:
         began = time.monotonic()
         build(large, options)
         size_mb = large.stat().st_size // 1_000_000
-        rows.append(ScaleRow("built", f"{time.monotonic() - began:.0f} s, {size_mb} MB"))
+        report.add("built", f"{time.monotonic() - began:.0f} s, {size_mb} MB")
         for label, path, count in (
             ("begin, one enterprise and nothing else", small, 1),
             (f"begin, {options.enterprises} enterprises and all CDRs", large, options.enterprises),
         ):
-            tell(label)
             times = await measure_begins(path, count, options.begins)
-            rows.append(ScaleRow(label, _quantiles(times)))
+            report.add(label, _quantiles(times))
         tell("calls through the writer, free and charged")
         free, charged = await measure_calls(small, options.begins * 4)
         ratio = charged / free
-        rows.append(ScaleRow("a call through the writer, free", f"{free * 1e6:.0f} us"))
-        rows.append(
-            ScaleRow("the same, charged", f"{charged * 1e6:.0f} us, {ratio:.2f} times as much")
-        )
-        rows += measure_books(large, options, directory, tell)
-    return rows
+        report.add("a call through the writer, free", f"{free * 1e6:.0f} us")
+        report.add("the same, charged", f"{charged * 1e6:.0f} us, {ratio:.2f} times as much")
+        measure_books(large, options, directory, report)
+    return report.rows
 
 
 # Building
@@ -386,30 +396,26 @@ def _events(effects: list[Effect]) -> list[StatusEvent]:
 # Books
 
 
-def measure_books(path: Path, options: ScaleOptions, directory: Path, tell: Tell) -> list[ScaleRow]:
+def measure_books(path: Path, options: ScaleOptions, directory: Path, report: Report) -> None:
     """Statements and exports of a small and the large enterprise, and the proof of all."""
-    rows: list[ScaleRow] = []
     engine = open_engine(f"sqlite:///{path}")
     transactions = Transactions(engine)
     statements, reader = Statements(transactions), CdrReader(transactions)
     for size, number in (("a small", options.enterprises - 1), ("the large", 0)):
         name = enterprise_name(number)
-        tell(f"statement and export of {size} enterprise")
         with _weighed() as weight:
             made = statements.make(OPERATOR_PRINCIPAL, name, "2026-03", _NOW)
         calls = made.total.calls
-        rows.append(ScaleRow(f"statement of {size} enterprise, {calls} calls", str(weight)))
+        report.add(f"statement of {size} enterprise, {calls} calls", str(weight))
         with _weighed() as weight:
             count = write_csv(reader.stream(CdrQuery(name, *_ALL)), directory / f"{name}.csv")
-        rows.append(ScaleRow(f"CSV of {size} enterprise, {count} CDRs", str(weight)))
-    tell("proof of the ledger")
+        report.add(f"CSV of {size} enterprise, {count} CDRs", str(weight))
     with _weighed() as weight:
         found = verify_ledger(engine)
     sound = "sound" if found.is_sound else f"{found.count} ERRORS"
     label = f"ledger verify, {found.entries} entries, {found.calls} CDRs: {sound}"
-    rows.append(ScaleRow(label, str(weight)))
+    report.add(label, str(weight))
     engine.dispose()
-    return rows
 
 
 @dataclass(slots=True)
