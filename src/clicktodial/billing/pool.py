@@ -16,6 +16,7 @@ from clicktodial.billing.package import (
     create_identifier,
     lots_due,
 )
+from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.rating import Tariff, TariffInvalid
@@ -570,11 +571,11 @@ def _check_alerts(percents: tuple[int, ...], emails: tuple[str, ...]) -> None:
     for percent in percents:
         value.check_range(percent, "an alert's per cent", low=1, high=100)
     for email in emails:
-        local, at, domain = email.rpartition("@")
-        if not (at and local and domain) or len(email) > EMAIL_CHARACTERS_MAX:
-            raise ValueInvalid("an alert goes to an email address")
-        if not email.isprintable() or " " in email:
-            raise ValueInvalid("an alert goes to an email address")
+        try:
+            # As the mail that is sent one day will: that must not fail then.
+            parse_email(email)
+        except EmailError as error:
+            raise ValueInvalid(f"an alert goes to an email address: {error}") from error
 
 
 def create_tariff(*, unit_s: int, minimum_s: int, free_below_s: int, legs: int) -> Tariff:
