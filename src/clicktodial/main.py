@@ -23,12 +23,16 @@ from clicktodial.accounts.business import Business, create_business
 from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.accounts.erasure import PersonalDataEraser
+from clicktodial.accounts.import_runner import ImportRunner
 from clicktodial.accounts.number import has_number
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.accounts.ticket_watch import TicketWatch
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
+from clicktodial.api.management.membership import create_membership_needs
 from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
@@ -39,6 +43,12 @@ from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import ExportKind, Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
+from clicktodial.billing.sweep import PoolSweep
+from clicktodial.billing.upkeep import BillingUpkeep
 from clicktodial.config import (
     ConfigError,
     MailSettings,
@@ -47,6 +57,7 @@ from clicktodial.config import (
     StirSettings,
     parse_name_server,
 )
+from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -81,12 +92,16 @@ from clicktodial.sip.passport import Attestation, PassportSigner
 from clicktodial.sip.timer import Timers
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.call_facts import SqlFactsReader, department_of
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.protection_cleanup import ProtectionCleanup
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 from clicktodial.storage.secret import SecretVault, load_master_key
 from clicktodial.storage.transaction import Transactions
@@ -216,6 +231,12 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         applications.on_change = take_up_changes
 
         store = SqlCallStore(database, node_id=node_id)
+        minutes = SqlMinutes(
+            database,
+            reserve_s=settings.billing.reserve_s,
+            zone=settings.billing.zone,
+            department_of=department_of,
+        )
         metrics = Metrics()
         metered = MeteredCallStore(store, metrics)
         service = LiveCallService(
@@ -228,6 +249,10 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                 notifier,
                 forecaster=telephony,
                 on_quality=metrics.count_quality,
+                admission=CallAdmission(
+                    SqlFactsReader(database, NumberKeys(vault)), applications.platform_rules, clock
+                ),
+                minutes=minutes,
             ),
             settings.calls,
             message_limits=message_limits(settings.messages),
@@ -283,6 +308,35 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         _own_task(stack, ticket_watch.run())
         mailer = create_mailer(settings.mail, clock.utc)
         _own_task(stack, MailSender(people.outbox, mailer, clock.utc).run())
+        exports = Exports(
+            transactions,
+            settings.data_dir / "exports",
+            zone=settings.billing.zone,
+            keep_days=settings.billing.exports_keep_days,
+        )
+        upkeep = BillingUpkeep(
+            PoolSweep(transactions, zone=settings.billing.zone),
+            exports,
+            kinds=tuple(ExportKind(kind) for kind in settings.billing.exports),
+            interval_s=settings.billing.sweep_interval_s,
+            utc=clock.utc,
+        )
+        _own_task(stack, upkeep.run())
+        keys = NumberKeys(vault)
+        importing = TableImport(
+            transactions, keys, region=settings.calls.default_region, node_id=node_id
+        )
+        runner = ImportRunner(importing, clock.utc)
+        await runner.start()
+        stack.push_async_callback(runner.close)
+        membership = create_membership_needs(
+            transactions,
+            keys,
+            importing=importing,
+            runner=runner,
+            region=settings.calls.default_region,
+        )
+        _own_task(stack, ProtectionCleanup(database, clock.utc).run())
         worker = Worker()
         stack.push_async_callback(worker.close)
         management = ManagementNeeds(
@@ -310,6 +364,14 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             support=support,
             templates=templates,
             messages=Messages(transactions),
+            membership=membership,
+            billing=BillingNeeds(
+                pools=Pools(transactions, zone=settings.billing.zone),
+                cdrs=CdrReader(transactions),
+                statements=Statements(transactions, zone=settings.billing.zone),
+                exports=exports,
+                pdf_font=settings.billing.pdf_font,
+            ),
         )
         server = HttpServer(
             create_http_app(

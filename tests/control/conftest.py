@@ -11,6 +11,7 @@ from tests.harness.virtual_time import VirtualTimeLoop
 
 from clicktodial.config import CallsSettings
 from clicktodial.control.controller import CallDependencies
+from clicktodial.control.error import PoolEmpty
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import (
     Answered,
@@ -38,6 +39,7 @@ from clicktodial.domain.media import (
     MediaDescription,
     SrtpKey,
 )
+from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import CallOptions, Prompt
 
@@ -226,14 +228,16 @@ class FakeStore:
     failure: Exception | None = None
     turns: int = 0
     update_failure: Exception | None = None
+    failures: list[Exception] = field(default_factory=list)  # of the next ones, one each
+    extend_failures: list[Exception] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     legs: list[dict[Side, LegRecord]] = field(default_factory=list)
     known: dict[CallId, AppId] = field(default_factory=dict)
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
-        if self.failure is not None:
-            future.set_exception(self.failure)
+        if self.failure is not None or self.failures:
+            future.set_exception(self.failure or self.failures.pop(0))
         else:
             self.known[call.plan.call_id] = call.plan.app_id
             self._write(call)
@@ -259,8 +263,49 @@ class FakeStore:
         self.states.append(call.state)
         self.legs.append({side: replace(record) for side, record in call.legs.items()})
 
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        if self.extend_failures:
+            future.set_exception(self.extend_failures.pop(0))
+        else:
+            assert call.charge is not None
+            call.charge.add(more)
+            future.set_result(None)
+        return future
+
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return self.known.get(call_id) == app_id
+
+
+@dataclass
+class FakeMinutes:
+    """A pool of one lot, of which `left_s` are not held. Nobody gives anything back."""
+
+    left_s: int = 0
+    asked: int = 0
+    failure: Exception | None = None
+
+    async def plan(self, application: Application, caller: str, now: datetime) -> Charge | None:
+        if application.pool_terms is None:
+            return None
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        holds = self._hold()
+        if not holds:
+            raise PoolEmpty
+        return Charge(application.enterprise_id, application.pool_terms, caller, holds=holds)
+
+    async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        return self._hold()
+
+    def _hold(self) -> tuple[Hold, ...]:
+        seconds = min(self.left_s, 120)
+        self.left_s -= seconds
+        return (Hold("lot", seconds, 300_000),) if seconds else ()
 
 
 @dataclass
@@ -287,6 +332,7 @@ class Platform:
     service: LiveCallService
     application: Application
     qualities: list[CallQuality]
+    minutes: FakeMinutes
 
     def set_options(self, **options: Any) -> None:
         """Give the application these for its calls to come."""
@@ -327,6 +373,7 @@ def create_platform(calls: CallsSettings) -> Platform:
     telephony, relay, recorder = FakeTelephony(), FakeRelay(), FakeRecorder()
     store, notifier = FakeStore(), FakeNotifier()
     qualities: list[CallQuality] = []
+    minutes = FakeMinutes()
     needs = CallDependencies(
         LoopClock(),
         telephony,
@@ -336,6 +383,7 @@ def create_platform(calls: CallsSettings) -> Platform:
         notifier,
         forecaster=telephony,
         on_quality=qualities.append,
+        minutes=minutes,
     )
     application = Application(
         app_id=AppId("12345678"),
@@ -350,7 +398,9 @@ def create_platform(calls: CallsSettings) -> Platform:
         max_duration_s=20,
     )
     service = LiveCallService(needs, calls)
-    return Platform(telephony, relay, recorder, store, notifier, service, application, qualities)
+    return Platform(
+        telephony, relay, recorder, store, notifier, service, application, qualities, minutes
+    )
 
 
 @pytest.fixture

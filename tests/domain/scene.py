@@ -74,6 +74,7 @@ class Scene:
         options: CallOptions = DEFAULT_OPTIONS,
         codecs: tuple[Codec, ...] = OFFERED_CODECS,
         transcodes: bool = False,
+        covered_s: int | None = None,
     ) -> None:
         self.elapsed_s = 0.0
         plan = CallPlan(
@@ -91,6 +92,7 @@ class Scene:
             options=options,
             codecs=codecs,
             transcodes=transcodes,
+            covered_s=covered_s,
         )
         self.call = Call(plan, begun_at=STARTED_AT)
         self.all_effects: list[Effect] = []

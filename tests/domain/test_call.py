@@ -56,6 +56,8 @@ from clicktodial.domain.call_input import (
     LegRinging,
     LegRouted,
     MediaFailed,
+    MinutesExtended,
+    MinutesRefused,
     MuteRequested,
     PlatformStopping,
     PromptEnded,
@@ -112,6 +114,8 @@ ALL_INPUTS: list[CallInput] = [
     KEY,
     VoiceJudged(Side.CALLER, AnswerVerdict.MACHINE),
     QualityMeasured(QUALITY),
+    MinutesExtended(240),
+    MinutesRefused(),
 ]
 
 _S = CallState
@@ -126,7 +130,8 @@ DIALLED: set[type] = ANYTIME | {LegRouted, LegEnded}
 ANSWERED: set[type] = DIALLED | {LegMediaChanged, KeyPressed, VoiceJudged}
 OVER: set[type] = {
     LegRouted, LegMediaChanged, LegEnded, PromptEnded, KeyPressed, VoiceJudged, MediaFailed,
-    PlatformStopping, ServiceWithdrawn, QualityMeasured, RecordingFinished,
+    PlatformStopping, ServiceWithdrawn, QualityMeasured, RecordingFinished, MinutesExtended,
+    MinutesRefused,
 }  # fmt: skip
 ACCEPTED: dict[CallState, set[type]] = {
     _S.INITIATING: ANYTIME | {CallStarted},
@@ -136,6 +141,7 @@ ACCEPTED: dict[CallState, set[type]] = {
     _S.ANNOUNCING: ANSWERED | {PromptEnded},
     _S.CONNECTED: ANSWERED | {
         PromptEnded, MuteRequested, HoldRequested, RecordingPauseRequested,
+        MinutesExtended, MinutesRefused,
     },
     _S.FINISHING: OVER,
     _S.ENDED: OVER | {LegRinging, LegEarlyMedia},

@@ -14,6 +14,7 @@ from clicktodial.domain.call_input import CallStarted, ReleaseRequested
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.minutes import Hold
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.observe.metrics import MeteredCallStore, Metrics
 
@@ -30,6 +31,9 @@ class Store:
         return self._done()
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
+        return self._done()
+
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
         return self._done()
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:

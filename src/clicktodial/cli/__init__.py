@@ -14,10 +14,12 @@ from clicktodial.cli import (
     application,
     audio,
     audit,
+    billing,
     call,
     config,
     enterprise,
     mail,
+    membership,
     message,
     number,
     recording,
@@ -51,6 +53,18 @@ app.add_typer(user.app, name="user")
 app.add_typer(mail.app, name="mail")
 app.add_typer(audit.app, name="audit")
 app.add_typer(work_order.app, name="work-order")
+app.add_typer(billing.pool_app, name="pool")
+app.add_typer(billing.package_app, name="package")
+app.add_typer(billing.cap_app, name="cap")
+app.add_typer(billing.ledger_app, name="ledger")
+app.add_typer(billing.cdr_app, name="cdr")
+app.command("statement")(billing.statement)
+app.add_typer(user.app, name="user")
+app.add_typer(mail.app, name="mail")
+app.add_typer(audit.app, name="audit")
+app.add_typer(membership.member_app, name="member")
+app.add_typer(membership.blacklist_app, name="blacklist")
+app.add_typer(membership.do_not_call_app, name="do-not-call")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")

@@ -18,6 +18,8 @@ def describe_forecast(forecast: dict[str, Any]) -> str:
         ("Caller through", _describe_leg(forecast.get("caller"))),
         ("Callee through", _describe_leg(forecast.get("callee"))),
         ("Cost a minute", _describe_cost(forecast.get("cost_per_minute_micros"))),
+        ("Takes a minute (s)", forecast.get("billed_s_per_minute")),
+        ("Overage a minute", _describe_cost(forecast.get("price_per_minute_micros"))),
         ("Maximum (s)", forecast.get("max_duration_s")),
     ]
     return f"{first}\n{format_fields(fields)}"

@@ -10,13 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, assert_never
 
 import structlog
 
 from clicktodial.control.port import (
+    Admission,
     Answered,
     AnswerJudged,
     CallStore,
@@ -31,6 +32,9 @@ from clicktodial.control.port import (
     LegEvent,
     LegPlan,
     MediaChanged,
+    Minutes,
+    NoAdmission,
+    NoMinutes,
     Notifier,
     OfferAnswered,
     Offered,
@@ -40,6 +44,8 @@ from clicktodial.control.port import (
     RelayError,
     RelaySession,
     Ringing,
+    StoreConflict,
+    StoreError,
     Telephony,
     TrunkForecaster,
 )
@@ -49,6 +55,7 @@ from clicktodial.domain.call_effect import (
     CloseMedia,
     Effect,
     EmitEvent,
+    ExtendMinutes,
     HangUpLeg,
     Listen,
     PauseRecording,
@@ -73,6 +80,8 @@ from clicktodial.domain.call_input import (
     LegRinging,
     LegRouted,
     MediaFailed,
+    MinutesExtended,
+    MinutesRefused,
     PromptEnded,
     QualityMeasured,
     RecordingFinished,
@@ -82,8 +91,13 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.media import MediaDescription
+from clicktodial.domain.minutes import Charge
 
 log = structlog.get_logger()
+
+# Others may take what was just seen to be left. Whoever loses so often in a row competes for the
+# last seconds of a pool, and may as well be told that there are none.
+HOLD_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,8 @@ class CallDependencies:
     notifier: Notifier
     forecaster: TrunkForecaster
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
+    admission: Admission = field(default_factory=NoAdmission)
+    minutes: Minutes = field(default_factory=NoMinutes)
 
 
 class CallController:
@@ -137,6 +153,7 @@ class CallController:
     """
 
     __slots__ = (
+        "_extension",
         "_legs",
         "_loop",
         "_needs",
@@ -153,12 +170,17 @@ class CallController:
     )
 
     def __init__(
-        self, plan: CallPlan, needs: CallDependencies, on_over: Callable[["CallController"], None]
+        self,
+        plan: CallPlan,
+        needs: CallDependencies,
+        on_over: Callable[["CallController"], None],
+        charge: Charge | None = None,
     ) -> None:
         self._needs = needs
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
-        self.call = Call(plan, begun_at=needs.clock.utc())
+        self.call = Call(plan, begun_at=needs.clock.utc(), charge=charge)
+        self._extension: asyncio.Task[None] | None = None
         self._legs: dict[Side, Leg | None] = {}
         self.session: RelaySession | None = None
         self._renegotiation: MediaRenegotiation | None = None
@@ -210,7 +232,12 @@ class CallController:
     @property
     def is_over(self) -> bool:
         """Whether the call has ended and none of its effects is still under way."""
-        return self.call.state is CallState.ENDED and self._worker is None and not self._queue
+        return (
+            self.call.state is CallState.ENDED
+            and self._worker is None
+            and self._extension is None
+            and not self._queue
+        )
 
     def _now(self) -> Moment:
         clock = self._needs.clock
@@ -246,6 +273,8 @@ class CallController:
                     events.append(effect.event)
                 case PersistCall():
                     persist = True
+                case ExtendMinutes():
+                    self._start_extension()
                 case HangUpLeg():
                     self._hang_up(effect.side)
                 case PlaceLeg():
@@ -473,6 +502,40 @@ class CallController:
         if leg is None:
             return  # hung up, and its answer was on its way
         self.feed(LegAnswered(side, event.media, leg.trunk_name, leg.sip_call_id))
+
+    # Minutes
+
+    def _start_extension(self) -> None:
+        self._extension = self._loop.create_task(self._extend_minutes())
+        self._extension.add_done_callback(self._on_extension_done)
+
+    async def _extend_minutes(self) -> None:
+        """Hold more, and tell the machine. What the database does not answer is a refusal: the
+        call lasts as long as what is held."""
+        charge = self.call.charge
+        assert charge is not None  # else the machine has nothing to extend
+        for _ in range(HOLD_TRIES):
+            try:
+                more = await self._needs.minutes.plan_more(charge, self._needs.clock.utc())
+                if not more or self.call.state is not CallState.CONNECTED:
+                    break
+                await self._needs.store.extend(self.call, more)
+            except StoreConflict:
+                continue
+            except StoreError as error:
+                log.error("minutes.not_extended", call_id=self.call.plan.call_id, error=str(error))
+                break
+            self.feed(MinutesExtended(charge.covered_s))
+            return
+        self.feed(MinutesRefused())
+
+    def _on_extension_done(self, extension: asyncio.Task[None]) -> None:
+        self._extension = None
+        if not extension.cancelled() and extension.exception() is not None:
+            # The call goes on to the end of what is held, as if refused.
+            log.error("call.fault", call_id=self.call.plan.call_id, exc_info=extension.exception())
+        if self.is_over:
+            self._finish()
 
     # For the renegotiation
 

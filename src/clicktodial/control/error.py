@@ -12,6 +12,13 @@ ControlError
 ├── ApplicationLimitReached
 ├── MessageNotApproved
 ├── MessageTooLong
+├── PoolEmpty
+├── CapReached
+├── PartyBlacklisted
+├── CallerNotMember
+├── CalleeNotToBeCalled
+├── CalleeInQuietHours
+├── CalleeCalledTooOften
 └── Overloaded
 """
 
@@ -73,6 +80,34 @@ class MessageNotApproved(ControlError):
 
 class MessageTooLong(ControlError):
     """The message that is to follow the call would be too long."""
+
+
+class PoolEmpty(ControlError):
+    """The enterprise has no minutes left."""
+
+
+class CapReached(ControlError):
+    """A cap of the member, the department or the application is reached."""
+
+
+class PartyBlacklisted(ControlError):
+    """A party is on the operator's blacklist."""
+
+
+class CallerNotMember(ControlError):
+    """The caller is no member of the enterprise, and only members may call."""
+
+
+class CalleeNotToBeCalled(ControlError):
+    """The callee is on a do-not-call list."""
+
+
+class CalleeInQuietHours(ControlError):
+    """It is a quiet hour where the callee is."""
+
+
+class CalleeCalledTooOften(ControlError):
+    """The callee has been called as often as it may be."""
 
 
 class Overloaded(ControlError):

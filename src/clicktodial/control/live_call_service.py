@@ -1,24 +1,27 @@
 """Admission and the registry of live calls: the CallService of one node."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from clicktodial.config import CallsSettings
-from clicktodial.control.controller import CallController, CallDependencies
+from clicktodial.control.controller import HOLD_TRIES, CallController, CallDependencies
 from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
     CallHasEnded,
     CallNotFound,
     CapabilityMissing,
+    CapReached,
     ConditionNotMet,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PoolEmpty,
 )
 from clicktodial.control.message_plan import plan_messages
-from clicktodial.control.port import StoreError
+from clicktodial.control.port import StoreConflict, StoreError
 from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
@@ -48,13 +51,17 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, MessageLimits
+from clicktodial.domain.minutes import Charge
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.protection import Claim
+from clicktodial.domain.rating import SECONDS_PER_MINUTE, price_micros
 
 log = structlog.get_logger()
 
 # After the last BYE: as long as a recording may take (RECORDING_DEADLINE_S), and a little.
 STOP_TIMEOUT_S = 6.0
 _FOREIGN_NUMBER = "A number to be shown is not the application's"
+_RULES_UNKNOWN = "Whether the callee may be called is not known: the database does not answer"
 _OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 
@@ -89,7 +96,7 @@ class LiveCallService:
         """Admit the call and make it durable, then ring the caller.
 
         Raises CapabilityMissing, NumberNotAuthorized, MessageNotApproved, MessageTooLong,
-        LimitReached or Overloaded.
+        PoolEmpty, CapReached, LimitReached, Overloaded, or what Admission does.
         """
         missing = _missing_capability(application, request)
         if missing is not None:
@@ -99,7 +106,48 @@ class LiveCallService:
         messages = plan_messages(application.messages, request, self._message_limits)
         if self._find_shortage() is not None:
             raise Overloaded
-        plan = self._plan(application, request, messages)
+        return await self._needs.admission.admit(
+            application,
+            request.caller.e164,
+            request.callee.e164,
+            partial(self._begin_charged, application, request, messages),
+        )
+
+    async def _begin_charged(
+        self,
+        application: Application,
+        request: BeginCall,
+        messages: tuple[PlannedMessage, ...],
+        claims: tuple[Claim, ...],
+    ) -> CallId:
+        """Raises StoreConflict where a claim may hold no more; nothing was begun then."""
+        if application.pool_terms is None:
+            plan = self._plan(application, request, messages=messages, claims=claims)
+            return await self._begin(application, plan, None)
+        for _ in range(HOLD_TRIES):
+            charge = await self._charge(application, request)
+            try:
+                plan = self._plan(application, request, charge, messages=messages, claims=claims)
+                return await self._begin(application, plan, charge)
+            except StoreConflict:
+                if claims:
+                    raise  # which of the two was lost is not told: both are looked at again
+                log.info("call.minutes_gone", enterprise_id=application.enterprise_id)
+        raise PoolEmpty
+
+    async def _charge(self, application: Application, request: BeginCall) -> Charge | None:
+        needs = self._needs
+        try:
+            return await needs.minutes.plan(application, request.caller.e164, needs.clock.utc())
+        except StoreError as error:
+            raise Overloaded from error
+
+    async def _begin(
+        self, application: Application, plan: CallPlan, charge: Charge | None
+    ) -> CallId:
+        """Raises StoreConflict where a claim or the seconds held are there no more."""
+        if (plan.claims or charge is not None) and self._find_shortage() is not None:
+            raise Overloaded  # since the database was asked
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(
@@ -109,13 +157,15 @@ class LiveCallService:
             application.app_id,
             application.own_limits,
         )
-        controller = CallController(plan, self._needs, self._on_over)
+        controller = CallController(plan, self._needs, self._on_over, charge)
         self._live[call_id] = controller
         self._all_over.clear()
         try:
             # Shielded: an application that goes away must not stop a call half begun.
             await asyncio.shield(controller.begin())
         except StoreError as error:
+            if isinstance(error, StoreConflict) and (plan.claims or charge is not None):
+                raise
             log.warning("call.not_stored", call_id=call_id, detail=str(error))
             raise Overloaded from error
         return call_id
@@ -137,7 +187,14 @@ class LiveCallService:
             ),
             f"The caller: {caller.obstacle}" if caller.obstacle else None,
             f"The callee: {callee.obstacle}" if callee.obstacle else None,
+            *await self._find_rules_against(application, request),
         ]
+        charge = None
+        try:
+            charge = await self._charge(application, request)
+        except (PoolEmpty, CapReached, Overloaded) as error:
+            obstacles.append(str(error))
+        plan = self._plan(application, request, charge)
         return CallForecast(
             obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
             caller=caller,
@@ -146,6 +203,8 @@ class LiveCallService:
                 plan.max_duration_s, plan.application_max_duration_s or plan.max_duration_s
             ),
             cost_per_minute_micros=caller.cost_per_minute_micros + callee.cost_per_minute_micros,
+            billed_s_per_minute=_billed_per_minute(application),
+            price_per_minute_micros=_price_per_minute(application, charge),
         )
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
@@ -235,6 +294,17 @@ class LiveCallService:
     ) -> None:
         _ask_connected(await self._find(application, call_id), asked)
 
+    async def _find_rules_against(
+        self, application: Application, request: BeginCall
+    ) -> tuple[str, ...]:
+        try:
+            return await self._needs.admission.find_obstacles(
+                application, request.caller.e164, request.callee.e164
+            )
+        except StoreError as error:
+            log.warning("call.rules_unknown", detail=str(error))
+            return (_RULES_UNKNOWN,)
+
     def _find_shortage(self) -> str | None:
         """Why this node takes no call now, or None."""
         if self._stopping:
@@ -249,7 +319,10 @@ class LiveCallService:
         self,
         application: Application,
         request: BeginCall,
+        charge: Charge | None = None,
+        *,
         messages: tuple[PlannedMessage, ...] = (),
+        claims: tuple[Claim, ...] = (),
     ) -> CallPlan:
         settings, limits = self._settings, application.limits
         options = _options(application, request)
@@ -280,6 +353,8 @@ class LiveCallService:
             trunk_to_caller=_trunk_of(application, options.shown_to_caller, request),
             trunk_to_callee=_trunk_of(application, options.shown_to_callee, request),
             messages=messages,
+            claims=claims,
+            covered_s=None if charge is None else charge.covered_s,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:
@@ -341,6 +416,19 @@ def _trunk_of(application: Application, shown: str | None, request: BeginCall) -
     if not application.trunk_by_number:
         return None
     return application.trunk_by_number.get(shown or request.sponsor.e164)
+
+
+def _billed_per_minute(application: Application) -> int:
+    terms = application.pool_terms
+    return 0 if terms is None else terms.tariff.rate(SECONDS_PER_MINUTE)
+
+
+def _price_per_minute(application: Application, charge: Charge | None) -> int:
+    """Of a call that begins now, to the enterprise: nothing while its packages last."""
+    if charge is None or not charge.holds:
+        return 0
+    seconds = _billed_per_minute(application)
+    return price_micros(seconds, charge.holds[0].micros_per_minute)
 
 
 def _cap(value: int, limit: int | None) -> int:

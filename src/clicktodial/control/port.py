@@ -5,7 +5,7 @@ another thread and never before the call that registered it has returned.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -17,8 +17,10 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.leg import CallQuality
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
+from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
+from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
 from clicktodial.domain.recording import Recording
 from clicktodial.domain.trunk import Trunk
 
@@ -370,18 +372,28 @@ class StoreError(Exception):
     """The database did not take a write in time."""
 
 
+class StoreConflict(StoreError):
+    """The database refused the write: the row exists, or another process changed it."""
+
+
 class CallStore(Protocol):
     """Where calls and their events are made durable, in the order given per call."""
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call's row and its first events in one transaction. StoreError when
-        the writer is overloaded or the database fails."""
+        """Insert the call's row and its first events in one transaction, count its plan's claims
+        and hold what its charge says. StoreError when the writer is overloaded or the database
+        fails; StoreConflict where a claim or the seconds are not there any more."""
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         """Change the call's row and append the events in one transaction. What the row will
         say is taken from `call` before this returns. Retried until it succeeds.
 
-        Without events, after the terminal one, it changes what is kept of the legs."""
+        The terminal event settles what the call holds. Without events, after the terminal one,
+        it changes what is kept of the legs."""
+
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        """Hold more for a connected call, and add it to its charge. StoreConflict where the
+        seconds are not there any more, or the call is over for another process."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""
@@ -391,6 +403,74 @@ class Notifier(Protocol):
     """Delivers events that are durable already."""
 
     def publish(self, events: Sequence[StatusEvent]) -> None: ...
+
+
+class FactsReader(Protocol):
+    """Knows of the parties of a call what is kept of them."""
+
+    async def read(
+        self, rules: RulesInForce, enterprise_id: str, caller: str, callee: str, now: datetime
+    ) -> CallFacts:
+        """What those rules need of these E.164 numbers, in one read. Raises StoreError."""
+
+
+Make: TypeAlias = Callable[[tuple[Claim, ...]], Awaitable[CallId]]
+
+
+class Admission(Protocol):
+    """Whether who is to be called may be called by that caller, so often, now."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """Have `make` make the call with the claims that it must be made durable with; made
+        again, judged anew, where it raises StoreConflict.
+
+        Raises what `make` does, and before that PartyBlacklisted, CallerNotMember,
+        CalleeNotToBeCalled, CalleeInQuietHours, CalleeCalledTooOften, CapReached or Overloaded.
+        """
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """All that stands against the call, in words. Raises StoreError."""
+
+
+class NoAdmission:
+    """Everybody may call everybody."""
+
+    async def admit(self, application: Application, caller: str, callee: str, make: Make) -> CallId:
+        """See Admission."""
+        return await make(())
+
+    async def find_obstacles(
+        self, application: Application, caller: str, callee: str
+    ) -> tuple[str, ...]:
+        """See Admission."""
+        return ()
+
+
+class Minutes(Protocol):
+    """Knows what is left in the pools. Looks only: the store holds, and may find it gone."""
+
+    async def plan(self, application: Application, caller: str, now: datetime) -> Charge | None:
+        """What a call of that caller (E.164 with plus) is to hold; None where it is free.
+
+        Raises PoolEmpty or CapReached where it may not begin, and StoreError."""
+
+    async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        """What it may hold besides, to go on; nothing where nothing is left. Raises
+        StoreError."""
+
+
+class NoMinutes:
+    """Every call is free."""
+
+    async def plan(self, application: Application, caller: str, now: datetime) -> Charge | None:
+        """See Minutes."""
+        return None
+
+    async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        """See Minutes."""
+        return ()
 
 
 class Applications(Protocol):

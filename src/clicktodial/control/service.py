@@ -45,6 +45,8 @@ class CallForecast:
     refused or fail; none where it may be placed.
 
     `cost_per_minute_micros` is that of both legs to the operator, in millionths of the currency.
+    A minute of conversation takes `billed_s_per_minute` of the enterprise's pool, and costs the
+    enterprise `price_per_minute_micros` besides where its packages are used up.
     """
 
     obstacles: tuple[str, ...]
@@ -52,6 +54,8 @@ class CallForecast:
     callee: TrunkForecast
     max_duration_s: int
     cost_per_minute_micros: int
+    billed_s_per_minute: int = 0
+    price_per_minute_micros: int = 0
 
     @property
     def is_possible(self) -> bool:
@@ -75,7 +79,7 @@ class CallService(Protocol):
         """Admit the call and make it durable, then ring the caller.
 
         Raises CapabilityMissing, NumberNotAuthorized, MessageNotApproved, MessageTooLong,
-        LimitReached or Overloaded.
+        PoolEmpty, CapReached, LimitReached, Overloaded, or what Admission does.
         """
 
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:

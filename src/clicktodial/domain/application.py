@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import ApplicationMessages
+from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.number_pool import NumberPool
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import NO_RULES, CallRules
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -115,6 +117,8 @@ class Application:
     pools: tuple[NumberPool, ...] = ()
     trunk_by_number: Mapping[str, str] = field(default_factory=dict)
     messages: ApplicationMessages | None = None
+    rules: CallRules = NO_RULES
+    pool_terms: PoolTerms | None = None  # None: its calls are free
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

@@ -26,6 +26,11 @@ result is known or RECORDING_DEADLINE_S has passed. A pair (state, input) that t
 not name raises CallStateError and changes nothing; inputs that may arrive late by design (a leg
 that ends after we hung it up) are named and ignored.
 
+A call that is charged has minutes held for it before it begins, which cover so many seconds of
+conversation. MINUTES_LEAD_S before they run out the machine asks for more (ExtendMinutes). Where
+none are left the parties are warned as before any other cut-off, and the call ends when the
+minutes do; and so it does where nobody answers, so that no call costs what was not held for it.
+
 What may be done to the parties while they talk (muting, holding) moves no state and stands in
 conversation.py; what is kept of each leg is noted here, and written with the call's next change.
 """
@@ -40,6 +45,7 @@ from clicktodial.domain.call_effect import (
     CloseMedia,
     Effect,
     EmitEvent,
+    ExtendMinutes,
     HangUpLeg,
     Listen,
     PersistCall,
@@ -63,6 +69,8 @@ from clicktodial.domain.call_input import (
     LegRinging,
     LegRouted,
     MediaFailed,
+    MinutesExtended,
+    MinutesRefused,
     MuteRequested,
     PlatformStopping,
     PromptEnded,
@@ -94,6 +102,7 @@ from clicktodial.domain.media import (
     MediaDirection,
 )
 from clicktodial.domain.media import chosen_codec as choose_codec
+from clicktodial.domain.minutes import Charge
 from clicktodial.domain.plan import (
     AnswerVerdict,
     PresenceProof,
@@ -125,6 +134,11 @@ ANNOUNCEMENT_DEADLINE_S = 70.0
 _NO_PERSON_Q850 = 19
 # Disconnected is promised within 5 s of hang-up; the rest is for writing and sending it.
 RECORDING_DEADLINE_S = 4.5
+
+
+# Time for the database to answer, be it as slow as `database.commit_timeout_s` lets it be, and for
+# whoever sees the alert to buy minutes. A warning comes in time beside it.
+MINUTES_LEAD_S = 20
 
 
 class CallStateError(Exception):
@@ -168,6 +182,8 @@ class Timer(StrEnum):
     WARNING = "warning"
     ANNOUNCEMENT = "announcement"
     RECORDING = "recording"
+    MINUTES = "minutes"
+    MINUTES_EXTENSION = "minutes-extension"
 
 
 @dataclass(slots=True)
@@ -175,6 +191,7 @@ class Call:
     """One call. Fields are read by anyone and written by this module only.
 
     `media` is what each answered side said last of its audio, `codecs` the one that it speaks.
+    `charge` is what the call is charged by; the machine does not look at it.
     """
 
     plan: CallPlan
@@ -188,11 +205,13 @@ class Call:
     media: dict[Side, MediaDescription] = field(default_factory=dict)
     codecs: dict[Side, Codec] = field(default_factory=dict)
     legs: dict[Side, LegRecord] = field(default_factory=dict)
+    charge: Charge | None = None
     conversation: Conversation = field(init=False)
     _begun_monotonic_s: float = 0.0
     _connected_monotonic_s: float = 0.0
     _ringback_plays: bool = False
     _is_continued: bool = False
+    _minutes_are_last: bool = False
     _announced_to: set[Side] = field(default_factory=set)
     _live_legs: list[Side] = field(default_factory=list)
     _deadlines: dict[Timer, float] = field(default_factory=dict)
@@ -383,6 +402,8 @@ class Call:
         if self.plan.application_max_duration_s is not None and not self._is_continued:
             cut_off = now.monotonic_s + self.plan.application_max_duration_s
             self._deadlines[Timer.APPLICATION_MAX_DURATION] = cut_off
+        if self.plan.covered_s is not None:
+            self._cover(self.plan.covered_s, now)
         self._arm_warning(now)
         self._emit(CallStatus.CONNECTED, now)
 
@@ -398,11 +419,38 @@ class Call:
         cut_offs = (
             self._deadlines.get(Timer.MAX_DURATION),
             self._deadlines.get(Timer.APPLICATION_MAX_DURATION),
+            self._deadlines.get(Timer.MINUTES) if self._minutes_are_last else None,
         )
         before_end_s = self.plan.options.warning_before_end_s
         warn_at = min(at for at in cut_offs if at is not None) - before_end_s
         if before_end_s and warn_at > now.monotonic_s:
             self._deadlines[Timer.WARNING] = warn_at
+
+    # Minutes
+
+    def _cover(self, covered_s: int, now: Moment) -> None:
+        """The minutes that are held last until then; ask for more in time, where they do not last
+        for the longest call."""
+        ends_at = self._connected_monotonic_s + covered_s
+        self._deadlines[Timer.MINUTES] = ends_at
+        self._deadlines.pop(Timer.MINUTES_EXTENSION, None)
+        if covered_s < self.plan.max_duration_s:
+            ask_at = ends_at - MINUTES_LEAD_S - self.plan.options.warning_before_end_s
+            self._deadlines[Timer.MINUTES_EXTENSION] = max(ask_at, now.monotonic_s)
+
+    def _on_minutes_extension_due(self, now: Moment) -> None:
+        self._effects.append(ExtendMinutes())
+
+    def _on_minutes_extended(self, extended: MinutesExtended, now: Moment) -> None:
+        self._cover(extended.covered_s, now)
+
+    def _on_minutes_refused(self, _: MinutesRefused, now: Moment) -> None:
+        self._minutes_are_last = True
+        self._arm_warning(now)
+
+    def _on_minutes_used_up(self, now: Moment) -> None:
+        cause = LegCause(LegOutcome.HUNG_UP, None, "The minutes of the enterprise are used up", 16)
+        self._end(EndReason.OTHER, EndedBy.PLATFORM, cause, now)
 
     def _place(
         self, side: Side, codecs: tuple[Codec, ...], dtmf: Codec | None, now: Moment
@@ -656,6 +704,8 @@ _OVER: _Rows = {
     PlatformStopping: Call._ignore,
     ServiceWithdrawn: Call._ignore,
     QualityMeasured: Call._on_quality,
+    MinutesExtended: Call._ignore,
+    MinutesRefused: Call._ignore,
 }
 _ROWS: dict[CallState, _Rows] = {
     _S.INITIATING: {**_ANYTIME, CallStarted: Call._on_started},
@@ -683,6 +733,8 @@ _ROWS: dict[CallState, _Rows] = {
         MuteRequested: Call._on_mute,
         HoldRequested: Call._on_hold,
         RecordingPauseRequested: Call._on_recording_pause,
+        MinutesExtended: Call._on_minutes_extended,
+        MinutesRefused: Call._on_minutes_refused,
     },
     _S.FINISHING: {**_OVER, RecordingFinished: Call._on_recording_finished},
     _S.ENDED: {
@@ -705,4 +757,6 @@ _TIMEOUTS: dict[Timer, Callable[[Call, Moment], None]] = {
     Timer.WARNING: Call._on_warning_due,
     Timer.ANNOUNCEMENT: Call._on_announcement_deadline,
     Timer.RECORDING: Call._on_recording_deadline,
+    Timer.MINUTES: Call._on_minutes_used_up,
+    Timer.MINUTES_EXTENSION: Call._on_minutes_extension_due,
 }

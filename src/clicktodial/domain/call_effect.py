@@ -118,6 +118,11 @@ class EmitEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendMinutes:
+    """Hold more minutes for the call; MinutesExtended or MinutesRefused is owed."""
+
+
+@dataclass(frozen=True, slots=True)
 class PersistCall:
     """The call's row changed without an event."""
 
@@ -138,4 +143,5 @@ Effect: TypeAlias = (
     | CloseMedia
     | EmitEvent
     | PersistCall
+    | ExtendMinutes
 )

@@ -147,6 +147,18 @@ class ServiceWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class MinutesExtended:
+    """The call may last so long as it now is, counted from the joining."""
+
+    covered_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesRefused:
+    """The call may last no longer than it may already."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityMeasured:
     """What the relay says of a conversation that is over."""
 
@@ -184,6 +196,8 @@ CallInput: TypeAlias = (
     | VoiceJudged
     | PlatformStopping
     | ServiceWithdrawn
+    | MinutesExtended
+    | MinutesRefused
     | QualityMeasured
     | RecordingFinished
 )

@@ -9,6 +9,7 @@ from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
+from clicktodial.domain.protection import Claim
 
 
 class SendDirection(StrEnum):
@@ -35,8 +36,10 @@ class CallPlan:
 
     `application_max_duration_s` is the application's own cut-off, which Continue lifts;
     `max_duration_s` is the platform's, which nothing lifts. Both count from the joining.
+    `covered_s` is how long the minutes last that are held at begin; None where the call is free.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
     `trunk_to_*` is the trunk that the number shown to that side belongs to, where one is known.
+    There is no such call unless its `claims` still hold when it is made durable.
     """
 
     call_id: CallId
@@ -56,6 +59,8 @@ class CallPlan:
     trunk_to_caller: str | None = None
     trunk_to_callee: str | None = None
     messages: tuple[PlannedMessage, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    covered_s: int | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""

@@ -26,6 +26,7 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.minutes import Hold
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.
@@ -218,6 +219,10 @@ class MeteredCallStore:
         if events and events[-1].is_terminal:
             self._metrics.count_ended(call)
         return self._store.update(call, events)
+
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        """See control.port.CallStore."""
+        return self._store.extend(call, more)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """See control.port.CallStore."""

@@ -1,4 +1,4 @@
-"""Applications and trunks from memory, fresh within a second of any change of them.
+"""Applications, trunks and the operator's rules from memory, fresh within a second of a change.
 
 Every administrative change, by whatever process, counts up one version in the database. The
 directory polls that version and forgets what it knew when it has changed.
@@ -12,10 +12,12 @@ import structlog
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.protection import NO_PLATFORM_RULES, PlatformRules
 from clicktodial.domain.trunk import Trunk
 from clicktodial.storage.application_row import read_application, read_trunks, read_version
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
+from clicktodial.storage.protection_row import read_platform_rules
 from clicktodial.storage.secret import SecretVault
 
 log = structlog.get_logger()
@@ -30,7 +32,7 @@ ABSENT_MAX = 10_000
 
 
 class ApplicationDirectory:
-    """Implements `control.port.Applications`, and knows the trunks."""
+    """Implements `control.port.Applications`, and knows the trunks and the operator's rules."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class ApplicationDirectory:
         self._absent: dict[AppId, None] = {}
         self._loads: dict[AppId, asyncio.Task[Application | None]] = {}
         self._trunks: tuple[Trunk, ...] = ()
+        self._platform_rules = NO_PLATFORM_RULES
         self._poll: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -65,6 +68,10 @@ class ApplicationDirectory:
     def trunks(self) -> Sequence[Trunk]:
         """The enabled trunks, in the order in which they are to be tried."""
         return self._trunks
+
+    def platform_rules(self) -> PlatformRules:
+        """What the operator set for all calls."""
+        return self._platform_rules
 
     async def find(self, app_id: AppId) -> Application | None:
         """The application, of any status; from memory where it is known. Raises StoreError."""
@@ -87,9 +94,11 @@ class ApplicationDirectory:
         if version == self._version:
             return
         trunks = await self._reader.run(lambda connection: read_trunks(connection, self._vault))
+        rules = await self._read_platform_rules()
         is_first = self._version == -1
         self._version = version
         self._trunks = trunks
+        self._platform_rules = rules
         self._applications.clear()
         self._absent.clear()
         self._loads.clear()
@@ -97,6 +106,14 @@ class ApplicationDirectory:
             log.info("administration.changed", version=version)
             if self.on_change is not None:
                 self.on_change()
+
+    async def _read_platform_rules(self) -> PlatformRules:
+        try:
+            return await self._reader.run(read_platform_rules)
+        except OptionsUnreadable as error:
+            # Another version wrote it. Those that held are better than none.
+            log.error("administration.rules_unreadable", error=str(error))
+            return self._platform_rules
 
     async def _watch(self) -> None:
         while True:

@@ -24,12 +24,14 @@ from clicktodial.storage.application_codec import (
 )
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.message_row import read_application_messages
+from clicktodial.storage.minutes import read_pool_terms
 from clicktodial.storage.number_table import number_pool, number_pool_member, sponsor_number
 from clicktodial.storage.options_codec import (
     decode_call_options,
     decode_limits,
     decode_trunk_settings,
 )
+from clicktodial.storage.protection_row import read_call_rules
 from clicktodial.storage.secret import (
     SecretVault,
     old_secret_place,
@@ -80,6 +82,8 @@ def read_application(
             e164: number.trunk for e164, number in numbers.items() if number.trunk is not None
         },
         messages=read_application_messages(connection, app_id),
+        rules=read_call_rules(connection, row.enterprise_id, app_id),
+        pool_terms=read_pool_terms(connection, row.enterprise_id),
     )
 
 

@@ -1,1 +1,271 @@
-"""Minutes, packages, the ledger and what calls cost. The tables of migration 0008."""
+"""Minutes, packages, the ledger and what calls cost. The tables of migration 0008.
+
+A row of `ledger_entry` is one balanced transaction: a column for each account, and the database
+checks that they balance. Whoever appends one has moved the balances of its lot by that, for a
+trigger of migration 0008 does it; no program writes the balances. Rows of the ledger, of `cdr`
+and of `tariff` are never changed nor deleted, which triggers see to.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from clicktodial.storage.instant import UtcMillis
+from clicktodial.storage.table import (
+    DETAIL_CHARACTERS_MAX,
+    IDENTIFIER_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    NUMBER_CHARACTERS_MAX,
+    URL_CHARACTERS_MAX,
+    WORD_CHARACTERS_MAX,
+    metadata,
+)
+
+# What has no end is valid until then, so that one comparison serves both.
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+CURRENCY_CHARACTERS = 3
+
+# The accounts of a lot in seconds: what came in stands on the first, where it is on the others.
+SECOND_ACCOUNTS = ("granted_s", "available_s", "reserved_s", "consumed_s", "expired_s")
+# And in money: what the enterprise owes, and what it owes it for.
+MONEY_ACCOUNTS = ("owed_micros", "package_micros", "overage_micros")
+ACCOUNTS = SECOND_ACCOUNTS + MONEY_ACCOUNTS
+_SECONDS_BALANCE = "granted_s = available_s + reserved_s + consumed_s + expired_s"
+_MONEY_BALANCES = "owed_micros = package_micros + overage_micros"
+OF_A_CALL = text("call_id IS NOT NULL")
+OF_NO_CALL = text("call_id IS NULL")
+
+
+def _accounts() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False, server_default="0") for name in ACCOUNTS]
+
+
+tariff = Table(
+    "tariff",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("unit_s", Integer, nullable=False),
+    Column("minimum_s", Integer, nullable=False),
+    Column("free_below_s", Integer, nullable=False),
+    Column("legs", Integer, nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+# An enterprise without a row here pays nothing, and nothing is written for its calls.
+pool = Table(
+    "pool",
+    metadata,
+    Column("enterprise_id", ForeignKey("enterprise.id"), primary_key=True),
+    Column("tariff_id", ForeignKey("tariff.id"), nullable=False),
+    # Of all its money, for good: sums of it mean something.
+    Column("currency", String(CURRENCY_CHARACTERS), nullable=False),
+    Column("alert_percents", Text, nullable=False),
+    Column("alert_emails", Text, nullable=False),
+    Column("has_caps", Boolean, nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+)
+
+package = Table(
+    "package",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", ForeignKey("pool.enterprise_id"), nullable=False),
+    Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("seconds", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("micros_per_minute", BigInteger, nullable=False),
+    Column("valid_from", UtcMillis, nullable=False),
+    Column("valid_until", UtcMillis, nullable=False),
+    Column("carry_months", Integer, nullable=False),
+    Column("sold_by", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("ended_at", UtcMillis),
+    Index("package_by_enterprise", "enterprise_id", "id"),
+)
+
+# What was granted at once: a one-off package once, a monthly one each month.
+package_lot = Table(
+    "package_lot",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("package_id", ForeignKey("package.id"), nullable=False),
+    Column("enterprise_id", ForeignKey("pool.enterprise_id"), nullable=False),
+    Column("period", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("is_overage", Boolean, nullable=False),
+    Column("micros_per_minute", BigInteger, nullable=False),
+    Column("valid_from", UtcMillis, nullable=False),
+    Column("valid_until", UtcMillis, nullable=False),
+    *_accounts(),
+    UniqueConstraint("package_id", "period", name="package_lot_once"),
+    CheckConstraint(_SECONDS_BALANCE, name="package_lot_balances"),
+    CheckConstraint(
+        "available_s >= 0 AND reserved_s >= 0 AND consumed_s >= 0 AND expired_s >= 0",
+        name="package_lot_not_below_zero",
+    ),
+    # No column that a call changes: it must cost no call anything.
+    Index("package_lot_in_order", "enterprise_id", "is_overage", "valid_until", "id"),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("lot_id", ForeignKey("package_lot.id"), nullable=False),
+    Column("call_id", String(IDENTIFIER_CHARACTERS_MAX)),
+    Column("occurred_at", UtcMillis, nullable=False),
+    *_accounts(),
+    Column("context", Text),
+    CheckConstraint(_SECONDS_BALANCE, name="ledger_entry_balances"),
+    CheckConstraint(_MONEY_BALANCES, name="ledger_entry_money_balances"),
+    Index(
+        "ledger_entry_of_call",
+        "call_id",
+        "lot_id",
+        sqlite_where=OF_A_CALL,
+        postgresql_where=OF_A_CALL,
+    ),
+    Index(
+        "ledger_entry_of_lot",
+        "lot_id",
+        sqlite_where=OF_NO_CALL,
+        postgresql_where=OF_NO_CALL,
+    ),
+)
+
+cap = Table(
+    "usage_cap",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", ForeignKey("pool.enterprise_id"), nullable=False),
+    Column("scope", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("key", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("period", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("limit_s", BigInteger, nullable=False),
+    UniqueConstraint("enterprise_id", "scope", "key", "period", name="usage_cap_once"),
+)
+
+cap_usage = Table(
+    "cap_usage",
+    metadata,
+    Column("cap_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("key", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("period", String(WORD_CHARACTERS_MAX), primary_key=True),
+    Column("used_s", BigInteger, nullable=False),
+    Column("limit_s", BigInteger, nullable=False),
+    CheckConstraint("used_s >= 0", name="cap_usage_not_below_zero"),
+    sqlite_with_rowid=False,
+)
+
+pool_alert = Table(
+    "pool_alert",
+    metadata,
+    Column("enterprise_id", ForeignKey("pool.enterprise_id"), primary_key=True),
+    Column("percent", Integer, primary_key=True, autoincrement=False),
+    Column("raised_at", UtcMillis, nullable=False),
+)
+
+# What is copied of the call's row, under the same names.
+CALL_COLUMNS = (
+    "node_id",
+    "app_id",
+    "sponsor_e164",
+    "caller_e164",
+    "callee_e164",
+    "recording_id",
+    "recording_result",
+    "send_direction",
+    "begun_at",
+    "connected_at",
+    "ended_at",
+    "duration_s",
+    "reason",
+    "ended_by",
+    "stage",
+    "leg_outcome",
+    "sip_status",
+    "q850",
+    "legs",
+)
+
+cdr = Table(
+    "cdr",
+    metadata,
+    Column("call_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("node_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("sponsor_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("caller_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("callee_e164", String(NUMBER_CHARACTERS_MAX), nullable=False),
+    Column("recording_id", String(IDENTIFIER_CHARACTERS_MAX)),
+    Column("recording_result", String(WORD_CHARACTERS_MAX)),
+    Column("send_direction", String(WORD_CHARACTERS_MAX)),
+    Column("begun_at", UtcMillis, nullable=False),
+    Column("connected_at", UtcMillis),
+    Column("ended_at", UtcMillis, nullable=False),
+    Column("duration_s", Integer, nullable=False),
+    Column("reason", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("ended_by", String(WORD_CHARACTERS_MAX)),
+    Column("stage", String(WORD_CHARACTERS_MAX)),
+    Column("leg_outcome", String(WORD_CHARACTERS_MAX)),
+    Column("sip_status", Integer),
+    Column("q850", Integer),
+    Column("legs", Text),
+    Column("member", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("department", String(NAME_CHARACTERS_MAX)),
+    Column("tariff_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("legs_counted", Integer, nullable=False),
+    Column("rated_s", BigInteger, nullable=False),
+    Column("billed_s", BigInteger, nullable=False),
+    Column("overage_s", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("lots", Text, nullable=False),
+    Index("cdr_by_enterprise", "enterprise_id", "ended_at", "call_id"),
+    sqlite_with_rowid=False,
+)
+
+# Files that were made of CDRs, under the data directory.
+export_file = Table(
+    "export_file",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("period", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("path", String(URL_CHARACTERS_MAX), nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(DETAIL_CHARACTERS_MAX), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    UniqueConstraint("enterprise_id", "kind", "period", name="export_file_once"),
+)
+
+TABLES = (
+    tariff,
+    pool,
+    package,
+    package_lot,
+    ledger_entry,
+    cap,
+    cap_usage,
+    pool_alert,
+    cdr,
+    export_file,
+)
+IMMUTABLE = (ledger_entry, cdr, tariff)

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import Dialect, bindparam, exists, insert, select, update
 
 from clicktodial.domain.call import Call, CallState
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.minutes import Hold
 from clicktodial.storage import table
 from clicktodial.storage.call_row import (
     PLAN_COLUMNS,
@@ -15,6 +17,8 @@ from clicktodial.storage.call_row import (
     plan_parameters,
     progress_parameters,
 )
+from clicktodial.storage.charge_writes import ChargeWrites, settle
+from clicktodial.storage.claim_writes import ClaimWrites
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import EVENT_COLUMNS, event_parameters
 from clicktodial.storage.instant import to_millis
@@ -49,14 +53,23 @@ class SqlCallStore:
         self._insert_event = compile_event_insert(dialect)
         self._insert_message = compile_message_insert(dialect)
         self._queue_messages = compile_message_queue(dialect)
+        self._claiming = ClaimWrites(dialect)
+        self._charging = ChargeWrites(dialect)
+        # Calls of which it is not known yet whether they hold more.
+        self._extending: dict[CallId, asyncio.Future[None]] = {}
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
-        """Insert the call and its first events. Fails with StoreOverloaded, StoreTimeout or
-        StoreConflict, after any of which the call is not in the database and never will be."""
+        """Insert the call and its first events, and count its claims. Fails with
+        StoreOverloaded, StoreTimeout or StoreConflict, after any of which the call is not in the
+        database and never will be."""
         parameters = plan_parameters(call, self._node_id) + progress_parameters(call)
         writes = [(self._insert_call, parameters), *self._event_writes(events)]
         for planned in call.plan.messages:
             writes.append((self._insert_message, message_parameters(call, planned)))
+        if call.plan.claims:
+            writes += self._claiming.writes(call.plan.claims)
+        if call.charge is not None:
+            writes += self._charging.reserve(call.plan.call_id, call.charge, call.begun_at)
         return self._writer.submit(writes, droppable=True)
 
     def update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
@@ -65,6 +78,51 @@ class SqlCallStore:
 
         Of a call whose terminal event was appended before, only what is kept of its legs changes.
         """
+        extending = self._extending.get(call.plan.call_id)
+        if extending is not None and call.state is CallState.ENDED:
+            # What the call holds is settled when it is known. Nothing is told before that.
+            return self._update_after(extending, call, events)
+        return self._update(call, events)
+
+    def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        """Hold more, and add it to the call's charge; fails as `create` does."""
+        call_id, charge = call.plan.call_id, call.charge
+        assert charge is not None  # only a call that is charged has anything to extend
+        now = datetime.now(UTC)
+        writes = self._charging.extend(call_id, charge, more, now)
+        done = self._writer.submit(writes, droppable=True)
+        self._extending[call_id] = done
+
+        def on_done(extended: asyncio.Future[None]) -> None:
+            del self._extending[call_id]
+            if not extended.cancelled() and extended.exception() is None:
+                charge.add(more)
+
+        done.add_done_callback(on_done)
+        # A shield: the write is under way, whatever becomes of who waits for it.
+        return asyncio.shield(done)
+
+    def _update_after(
+        self, extending: asyncio.Future[None], call: Call, events: Sequence[StatusEvent]
+    ) -> asyncio.Future[None]:
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_updated(updated: asyncio.Future[None]) -> None:
+            if told.done():
+                return
+            error = updated.exception()
+            if error is None:
+                told.set_result(None)
+            else:
+                told.set_exception(error)
+
+        # Its callbacks run in order: what is held was added to the charge by the first.
+        extending.add_done_callback(
+            lambda _: self._update(call, events).add_done_callback(on_updated)
+        )
+        return told
+
+    def _update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         if call.state is CallState.ENDED and not events:
             legs = encode_legs(call.legs) if call.legs else None
             writes = [(self._update_legs, (legs, call.plan.call_id, self._node_id))]
@@ -73,6 +131,12 @@ class SqlCallStore:
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
             writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
+        charge = call.charge
+        if charge is not None and call.state is CallState.ENDED:
+            settled = settle(charge, call.duration_s, connected=call.connected_at is not None)
+            writes += self._charging.settle(
+                call.plan.call_id, charge, settled, events[-1].occurred_at
+            )
         return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:

@@ -21,7 +21,23 @@ StoreError
 └── StoreConflict
 """
 
-from clicktodial.control.port import StoreError
+from clicktodial.control.port import StoreConflict, StoreError
+
+__all__ = [
+    "AdministrationError",
+    "AlreadyExists",
+    "DatabaseUnavailable",
+    "DatabaseUrlInvalid",
+    "MasterKeyInvalid",
+    "NotFound",
+    "OptionsUnreadable",
+    "SecretUnreadable",
+    "StorageError",
+    "StoreConflict",
+    "StoreOverloaded",
+    "StoreTimeout",
+    "ValueInvalid",
+]
 
 
 class StorageError(Exception):
@@ -81,7 +97,3 @@ class StoreOverloaded(StoreError):
 
 class StoreTimeout(StoreError):
     """The write was not committed within database.commit_timeout_s, and will not be."""
-
-
-class StoreConflict(StoreError):
-    """The database refused the write: the row exists, or another process changed it."""

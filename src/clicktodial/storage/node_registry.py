@@ -29,19 +29,23 @@ from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.minutes import Charge
 from clicktodial.storage import table
 from clicktodial.storage.call_store import compile_event_insert
+from clicktodial.storage.charge_writes import ChargeWrites, OpenCharges, settle
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.event_codec import event_parameters
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.message_row import compile_message_queue, queue_parameters
+from clicktodial.storage.minutes import read_open_charges
 from clicktodial.storage.statement import (
     Parameters,
     Statement,
     compile_statement,
     insert_if_absent,
 )
+from clicktodial.storage.writer import Write
 
 log = structlog.get_logger()
 
@@ -83,6 +87,7 @@ class NodeRegistry:
         self._end_call = _compile_end(dialect)
         self._insert_event = compile_event_insert(dialect)
         self._queue_messages = compile_message_queue(dialect)
+        self._charging = ChargeWrites(dialect)
 
     async def register(self, now: datetime) -> None:
         """Enter this node as living. Call it after `reap`, which needs its predecessor's last
@@ -120,35 +125,44 @@ class NodeRegistry:
         told: list[StatusEvent] = []
         after = CallId("")
         while calls := await self._open_calls(now, own=own, after=after):
+            charges = await self._open_charges(calls)
             for call in calls:
-                event = await self._reap_call(call, now, recording_fate)
+                charge = charges.find(call.call_id)
+                event = await self._reap_call(call, charge, now, recording_fate)
                 if event is not None:
                     told.append(event)
             after = calls[-1].call_id
         return told
 
     async def _reap_call(
-        self, call: OpenCall, now: datetime, recording_fate: RecordingFate
+        self, call: OpenCall, charge: Charge | None, now: datetime, recording_fate: RecordingFate
     ) -> StatusEvent | None:
         result = await recording_fate(call) if may_have_recording(call) else None
         reaped = end_open_call(call, result, now)
         queued = queue_parameters(
             call.call_id, was_connected=call.connected_at is not None, at_millis=to_millis(now)
         )
+        writes: list[Write] = [
+            (self._end_call, _end_parameters(reaped)),
+            (self._insert_event, event_parameters(reaped.event)),
+            (self._queue_messages, queued),
+        ]
+        if charge is not None:
+            connected = call.connected_at is not None
+            settled = settle(charge, reaped.duration_s, connected=connected)
+            writes += self._charging.settle(call.call_id, charge, settled, now)
         try:
-            await self._writer.submit(
-                [
-                    (self._end_call, _end_parameters(reaped)),
-                    (self._insert_event, event_parameters(reaped.event)),
-                    (self._queue_messages, queued),
-                ]
-            )
+            await self._writer.submit(writes)
         except StoreConflict:
             # Its process lives after all, or another node was quicker.
             log.info("call.reaped_by_another", call_id=call.call_id)
             return None
         log.warning("call.reaped", call_id=call.call_id, state=call.state.value)
         return reaped.event
+
+    async def _open_charges(self, calls: list[OpenCall]) -> OpenCharges:
+        call_ids = [call.call_id for call in calls]
+        return await self._reader.run(lambda connection: read_open_charges(connection, call_ids))
 
     async def _open_calls(self, now: datetime, *, own: bool, after: CallId) -> list[OpenCall]:
         query = _open_calls_query(now, self._node_id if own else None).where(

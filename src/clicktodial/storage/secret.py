@@ -8,6 +8,7 @@ into another row, does not open there.
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -40,6 +41,14 @@ class SecretVault:
             raise MasterKeyInvalid
         self._cipher = AESGCM(master_key)
         self._key_id = hashlib.sha256(master_key).digest()[:_KEY_ID_BYTES]
+        self._derivation = hmac.new(master_key, digestmod=hashlib.sha256)
+
+    def derive_key(self, purpose: str) -> bytes:
+        """A key of KEY_BYTES for that purpose alone: it tells nothing of the master key, nor of
+        one for another purpose (HKDF's expand step, RFC 5869 2.3, of a single block)."""
+        derivation = self._derivation.copy()
+        derivation.update(purpose.encode() + b"\x01")
+        return derivation.digest()
 
     def seal(self, secret: bytes, place: str) -> bytes:
         """Encrypt; `place` names the table, column and row where it will stand."""

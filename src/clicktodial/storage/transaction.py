@@ -13,6 +13,12 @@ from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable
 _BUMP = update(table.administration).values(version=table.administration.c.version + 1)
 
 
+def note_change(connection: Connection) -> None:
+    """Have running nodes take up what this transaction changes, where only some changes of its
+    kind concern calls."""
+    connection.execute(_BUMP)
+
+
 class Transactions:
     """Opens transactions. Both raise DatabaseUnavailable."""
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from tests.api.management.support import (
     TOKEN,
     Clock,
     FakeMonitor,
+    FakeRunner,
     FakeSessions,
     Management,
     ManagementConformance,
@@ -29,6 +31,7 @@ from tests.api.support import (
 
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.number import has_number
+from clicktodial.accounts.table_import import TableImport
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import (
     ManagementNeeds,
@@ -37,12 +40,18 @@ from clicktodial.api.management.api import (
 )
 from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.number_desks import create_number_desks
+from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.membership import create_membership_needs
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.domain.work_order import WorkOrderKind
@@ -53,6 +62,7 @@ from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import migrate
+from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
@@ -96,6 +106,13 @@ async def create_management(
         AccountsSettings(base_url="https://platform.example"),
         region="CN",
         login_worker=login_worker,
+    )
+
+    keys = NumberKeys(SecretVault(bytes(32)))
+    importing = TableImport(transactions, keys, region="CN", node_id="node")
+    runner = FakeRunner(importing)
+    membership = create_membership_needs(
+        transactions, keys, importing=importing, runner=runner, region="CN"
     )
 
     def create(
@@ -150,6 +167,13 @@ async def create_management(
             ),
             templates=templates,
             messages=Messages(transactions),
+            membership=membership,
+            billing=BillingNeeds(
+                pools=Pools(Transactions(engine)),
+                cdrs=CdrReader(Transactions(engine)),
+                statements=Statements(Transactions(engine)),
+                exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+            ),
             utc=clock.utc,
         )
 
@@ -184,11 +208,15 @@ async def create_management(
             sessions,
             people,
             create_routes(needs),
+            membership,
+            runner,
+            tmp_path / "exports",
             clock,
             support=needs.support,
         )
 
     yield create
+    runner.close()
     await worker.close()
     await login_worker.close()
     engine.dispose()

@@ -18,18 +18,23 @@ from tests.api.support import SECRET, create_application
 from clicktodial.accounts.audit import AuditEntry
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.contact import Contact
+from clicktodial.accounts.do_not_call import ListPlace
 from clicktodial.accounts.enterprise_change import Modification, NewChange
 from clicktodial.accounts.intention import NewIntention
 from clicktodial.accounts.number import NewNumber, NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.table_import import ImportOrder
+from clicktodial.accounts.table_row import TableKind
 from clicktodial.accounts.ticket import NewTicket
 from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, Channel, TemplateRecipient
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.domain.protection import ListKind
 from clicktodial.domain.ticket import TicketCategory, TicketChannel
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.messaging.template import NewTemplate, Templates
@@ -271,6 +276,33 @@ SEEDS: tuple[Seed, ...] = (
     seed_ticket,
     seed_messages,
 )
+
+
+def seed_membership(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A member of a department, numbers on its lists, and what became of imports."""
+    membership, now = management.membership, management.utc()
+    own, marker = tenant.enterprise_id, tenant.marker
+    department_id = membership.departments.add(own, f"Of {marker}", now=now)
+    profile = MemberProfile(
+        e164="13912345673", name=f"Li of {marker}", department=f"Of {marker}", note=marker
+    )
+    member = membership.members.add(own, profile, now=now)
+    ids = {"department_id": department_id, "member_id": member.member_id}
+    for name, list_kind in (("entry_id", ListKind.DO_NOT_CALL), ("allowed_id", ListKind.ALLOWED)):
+        entry = membership.lists.add(
+            ListPlace(list_kind, own), "13810268653", reason=marker, added_by=marker, now=now
+        )
+        ids[name] = entry.entry_id
+    for name, kind in (
+        ("import_id", TableKind.MEMBERS),
+        ("list_import_id", TableKind.DO_NOT_CALL),
+    ):
+        order = ImportOrder(kind=kind, scope=own, is_all_or_nothing=False, ordered_by=marker)
+        ids[name] = membership.importing.create(order, now=now)
+    return ids
+
+
+SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_membership)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

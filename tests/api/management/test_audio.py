@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from tests.api.management.support import APPLICATION, Management
 
-from clicktodial.api.management import audio
+from clicktodial.api.management import audio, upload
 from clicktodial.media.audio_library import Audio, AudioError, AudioLibrary
 
 
@@ -24,7 +24,7 @@ def render_tone(seconds: float = 1.0, audio_format: str = "WAV") -> bytes:
 async def test_audio_is_uploaded_in_pieces_listed_and_removed(
     management: Management, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(upload, "PIECE_BYTES", 1_000)
     tone = render_tone(audio_format="FLAC")
     chunks = [tone[start : start + 700] for start in range(0, len(tone), 700)]
     answer = await management.ask("PUT", "/audio/notice", chunks=chunks)

@@ -156,6 +156,8 @@ async def test_forecast_tells_what_would_become_of_the_call(management: Manageme
         "callee": {"trunk": "main", "cost_per_minute_micros": 30_000, "obstacle": None},
         "max_duration_s": 3_600,
         "cost_per_minute_micros": 50_000,
+        "billed_s_per_minute": 0,
+        "price_per_minute_micros": 0,
     }
     assert management.service.begun == []
     none = TrunkForecast(None, obstacle="no trunk carries it")

@@ -20,6 +20,10 @@ from tests.api.support import (
 from clicktodial.api.v1.error import REFUSALS, Refused, refused_by
 from clicktodial.control.error import (
     ApplicationLimitReached,
+    CalleeCalledTooOften,
+    CalleeInQuietHours,
+    CalleeNotToBeCalled,
+    CallerNotMember,
     CallHasEnded,
     CapabilityMissing,
     ConditionNotMet,
@@ -31,6 +35,7 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PartyBlacklisted,
 )
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
@@ -233,6 +238,20 @@ SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
     ("403 0001007 Number not authorized", NumberNotAuthorized),
     ("400 1001004 Direction Error: no approved message for it", MessageNotApproved),
     ("403 0001005 Message length is too long", MessageTooLong),
+    (
+        "403 0001007 Number not authorized: the caller is no member of the enterprise",
+        CallerNotMember,
+    ),
+    ("403 0001008 User In Blacklist", PartyBlacklisted),
+    ("403 0001008 User In Blacklist: the callee is on a do-not-call list", CalleeNotToBeCalled),
+    (
+        "403 0001009 Traffic Control Failure: it is a quiet hour where the callee is",
+        CalleeInQuietHours,
+    ),
+    (
+        "403 0001009 Traffic Control Failure: the callee was called as often as it may be",
+        CalleeCalledTooOften,
+    ),
     ("503 0000002 Service unavailable", Overloaded),
     ("503 0000002 Service unavailable", StoreError),
     ("503 0000002 Service unavailable: the enterprise's limit of calls is reached", LimitReached),

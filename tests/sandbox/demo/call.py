@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clicktodial.sandbox.demo.evidence import Evidence, Recording, Scenario
+from clicktodial.sandbox.demo.evidence import Evidence, Pool, Recording, Scenario
 from clicktodial.sandbox.demo.journal import Entry
 from clicktodial.sandbox.melody import SAMPLE_RATE, melody_digits, render_melody
 
@@ -92,6 +92,7 @@ def create_evidence(
     entries: Sequence[Entry] | None = None,
     recording: Recording | None = None,
     messages: Sequence[str] | None = None,
+    pool_after: Pool | None = None,
 ) -> Evidence:
     return Evidence(
         SCENARIO,
@@ -99,4 +100,6 @@ def create_evidence(
         create_entries() if entries is None else entries,
         recording or create_recording(),
         MESSAGES if messages is None else messages,
+        Pool(available_s=36_000, reserved_s=0, consumed_s=0),
+        pool_after or Pool(available_s=35_940, reserved_s=0, consumed_s=60),
     )

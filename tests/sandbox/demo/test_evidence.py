@@ -14,7 +14,7 @@ from tests.sandbox.demo.call import (
     notification,
 )
 
-from clicktodial.sandbox.demo.evidence import Recording, check_evidence
+from clicktodial.sandbox.demo.evidence import Pool, Recording, check_evidence
 from clicktodial.sandbox.demo.journal import Entry
 
 HEARD_OF_ALL = "The application heard of all four states, in order, signed"
@@ -27,9 +27,16 @@ MESSAGES = "Each party has a message about the call"
 RIGHT = "The recording's right channel is the callee"
 
 
-def failing(entries: list[Entry] | None = None, recording: Recording | None = None) -> set[str]:
-    checks = check_evidence(create_evidence(entries, recording))
-    assert len(checks) == 8
+POOL = "The pool lost the minutes of the call"
+
+
+def failing(
+    entries: list[Entry] | None = None,
+    recording: Recording | None = None,
+    pool_after: Pool | None = None,
+) -> set[str]:
+    checks = check_evidence(create_evidence(entries, recording, pool_after=pool_after))
+    assert len(checks) == 9
     return {check.claim for check in checks if not check.holds}
 
 
@@ -38,7 +45,7 @@ def test_call_that_went_well_passes_every_check() -> None:
 
 
 def test_call_of_which_nothing_is_known_passes_no_check_but_those_of_the_recording() -> None:
-    assert failing([]) == {HEARD_OF_ALL, CALLER_HEARD, CALLEE_HEARD, PRIVATE, AS_LONG}
+    assert failing([]) == {HEARD_OF_ALL, CALLER_HEARD, CALLEE_HEARD, PRIVATE, AS_LONG, POOL}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,7 @@ def change(event: str, phone: str, **fields: object) -> list[Entry]:
 @pytest.mark.parametrize(
     ("spoil", "claims"),
     [
-        (lambda: without("notification"), {HEARD_OF_ALL, AS_LONG}),
+        (lambda: without("notification"), {HEARD_OF_ALL, AS_LONG, POOL}),
         (lambda: [*create_entries(), entry(9, "rejected", reason="signature")], {HEARD_OF_ALL}),
         (lambda: [*create_entries(), notification(9, "Disconnected")], {HEARD_OF_ALL}),
         (lambda: change("heard", SCENARIO.caller, sources=[]), {CALLER_HEARD}),
@@ -138,3 +145,16 @@ def test_recording_that_is_too_short_fails() -> None:
 def test_empty_recording_fails() -> None:
     empty = Recording(b"", np.zeros((0, 2), np.float32), 8000)
     assert failing(recording=empty) == {AS_LONG, LEFT, RIGHT}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        Pool(available_s=36_000, reserved_s=0, consumed_s=0),
+        Pool(available_s=35_940, reserved_s=0, consumed_s=0),
+        Pool(available_s=35_880, reserved_s=60, consumed_s=60),
+        Pool(available_s=35_880, reserved_s=0, consumed_s=120),
+    ],
+)
+def test_pool_that_lost_anything_else_fails(after: Pool) -> None:
+    assert failing(pool_after=after) == {POOL}

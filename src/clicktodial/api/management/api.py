@@ -18,11 +18,16 @@ from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
+from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.call import CallResource
 from clicktodial.api.management.enterprise import EnterpriseResource
 from clicktodial.api.management.intention import IntentionResource
 from clicktodial.api.management.limit import LimitResource
+from clicktodial.api.management.membership import (
+    MembershipNeeds,
+    create_membership_routes,
+)
 from clicktodial.api.management.message import MessageResource, TemplateResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
@@ -86,6 +91,8 @@ class ManagementNeeds:
     support: SupportNeeds
     templates: Templates
     messages: Messages
+    membership: MembershipNeeds
+    billing: BillingNeeds
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -143,6 +150,8 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *create_support_routes(needs.support, worker),
         *TemplateResource(needs.templates, worker).routes(),
         *MessageResource(needs.messages, worker).routes(),
+        *create_membership_routes(needs.membership, worker),
+        *BillingResource(needs.billing, worker).routes(),
     ]
 
 

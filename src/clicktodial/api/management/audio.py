@@ -1,10 +1,8 @@
 """`/audio`: the operator's own audio, for announcements and tones."""
 
-import asyncio
 import tempfile
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
-from litestar.types import Receive
 from msgspec import Meta
 
 from clicktodial.api.management.problem import (
@@ -16,8 +14,8 @@ from clicktodial.api.management.problem import (
 )
 from clicktodial.api.management.route import Ask, Parameter, Route
 from clicktodial.api.management.schema import Strict
+from clicktodial.api.management.upload import UPLOAD_MEDIA, write_body
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import ClientDisconnected
 from clicktodial.domain.principal import Role
 from clicktodial.media.audio_import import import_audio
 from clicktodial.media.audio_library import (
@@ -31,9 +29,6 @@ from clicktodial.media.audio_library import (
 # Each is a process while it is decoded, beside live calls. Nobody uploads many at a time.
 UPLOADS_MAX = 2
 UPLOAD_RETRY_AFTER_S = 5
-# A hop to a thread for each piece, so that a slow disk does not hold up calls.
-PIECE_BYTES = 256 * 1024
-_MEDIA = "application/octet-stream"
 
 _Seconds = Annotated[float, Meta(ge=0, description="How long it plays.")]
 
@@ -74,7 +69,7 @@ class AudioResource:
             check_audio_name(name)
             # Without a name, so that nothing is left of it whatever happens.
             with tempfile.TemporaryFile() as file:
-                await _write_body(ask.receive, file)
+                await write_body(ask.receive, file, bytes_max=FILE_BYTES_MAX)
                 return _render(await import_audio(self._library.directory, name, file))
         except AudioError as error:
             raise Refused(AUDIO_REFUSED, str(error)) from error
@@ -122,7 +117,7 @@ class AudioResource:
                 "bytes, a tenth of a second to a minute. It is converted to telephone quality, as "
                 "loud as it is. One of that name is replaced from the next call on.",
                 handle=self.upload,
-                media=_MEDIA,
+                media=UPLOAD_MEDIA,
                 body=bytes,
                 answer=AudioView,
                 answer_example=example,
@@ -144,27 +139,6 @@ class AudioResource:
                 **shared,
             ),
         ]
-
-
-async def _write_body(receive: Receive, file: IO[bytes]) -> None:
-    """The whole body, to the file. Raises Refused or ClientDisconnected."""
-    size_bytes, has_more, waiting = 0, True, b""
-    while has_more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientDisconnected
-        chunk, has_more = message["body"], message["more_body"]
-        size_bytes += len(chunk)
-        if size_bytes > FILE_BYTES_MAX:
-            # What is still to come is not read: it may be without end.
-            raise Refused(
-                BODY_TOO_LONG, f"a file has at most {FILE_BYTES_MAX} bytes", is_last=has_more
-            )
-        waiting += chunk
-        if len(waiting) >= PIECE_BYTES or not has_more:
-            await asyncio.to_thread(file.write, waiting)
-            waiting = b""
-    await asyncio.to_thread(file.flush)
 
 
 def _render(audio: Audio) -> AudioView:

@@ -23,6 +23,7 @@ from clicktodial.api.management.paging import (
 )
 from clicktodial.api.management.problem import (
     CALL_ENDED,
+    CAP_REACHED,
     CONDITION_NOT_MET,
     INVALID_PARAMETER,
     INVALID_VALUE,
@@ -32,6 +33,8 @@ from clicktodial.api.management.problem import (
     NOT_FOUND,
     NOT_RECORDED,
     NUMBER_NOT_AUTHORIZED,
+    POOL_EMPTY,
+    RULE_PROBLEMS,
     Problem,
     Refused,
 )
@@ -367,7 +370,7 @@ class CallResource:
                 answer=BegunCall,
                 answer_example=BegunCall(call_id=_EXAMPLE_ID),
                 status=201,
-                problems=(*problems, LIMIT_REACHED),
+                problems=(*problems, POOL_EMPTY, CAP_REACHED, *RULE_PROBLEMS, LIMIT_REACHED),
                 **_CHANGING,
             ),
             Route(
@@ -510,6 +513,8 @@ _FORECAST = {
     "callee": {"trunk": "main", "cost_per_minute_micros": 20_000, "obstacle": None},
     "max_duration_s": 14_400,
     "cost_per_minute_micros": 40_000,
+    "billed_s_per_minute": 60,
+    "price_per_minute_micros": 0,
 }
 _OF_CALL = (
     Parameter(

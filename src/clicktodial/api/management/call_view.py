@@ -44,6 +44,12 @@ class Forecast(Strict, frozen=True):
     cost_per_minute_micros: Annotated[
         int, Meta(ge=0, description="Of both legs to the operator, in millionths of the currency.")
     ]
+    billed_s_per_minute: Annotated[
+        int, Meta(ge=0, description="What a minute takes of the enterprise's pool, in seconds.")
+    ]
+    price_per_minute_micros: Annotated[
+        int, Meta(ge=0, description="What it costs the enterprise besides: overage.")
+    ]
 
 
 class CallSummary(Strict, frozen=True):
@@ -218,6 +224,8 @@ def render_forecast(forecast: CallForecast) -> Forecast:
         callee=_render_forecast_leg(forecast.callee),
         max_duration_s=forecast.max_duration_s,
         cost_per_minute_micros=forecast.cost_per_minute_micros,
+        billed_s_per_minute=forecast.billed_s_per_minute,
+        price_per_minute_micros=forecast.price_per_minute_micros,
     )
 
 

@@ -37,6 +37,7 @@ from clicktodial.domain.principal import PERSON_ROLES, Role
 Json: TypeAlias = dict[str, Any]
 
 JSON_MEDIA_TYPE = "application/json"
+_BINARY: Json = {"type": "string", "format": "binary"}
 _REF = "#/components/schemas/{name}"
 # In the order in which an operation lists them.
 _ROLES_BY_SCHEME = {
@@ -159,6 +160,8 @@ def _create_request_body(row: Route) -> Json:
 
 
 def _create_success(row: Route) -> Json:
+    if row.answer_media != JSON_MEDIA_TYPE:
+        return {"description": "The file", "content": {row.answer_media: {"schema": _BINARY}}}
     if row.answer is None:
         return {"description": "Done"}
     content: Json = {"schema": _ref(row.answer)}

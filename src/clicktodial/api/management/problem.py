@@ -18,9 +18,14 @@ from clicktodial.accounts.error import (
 from clicktodial.api.v1.error import DEFAULT_RETRY_AFTER_S
 from clicktodial.control.error import (
     ApplicationLimitReached,
+    CalleeCalledTooOften,
+    CalleeInQuietHours,
+    CalleeNotToBeCalled,
+    CallerNotMember,
     CallHasEnded,
     CallNotFound,
     CapabilityMissing,
+    CapReached,
     ConditionNotMet,
     LimitReached,
     MessageNotApproved,
@@ -29,6 +34,8 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PartyBlacklisted,
+    PoolEmpty,
 )
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import (
@@ -193,11 +200,53 @@ REGISTRATION_CLOSED = Problem(
     "Nobody may register here",
     "The operator invites people.",
 )
+CALLER_NOT_MEMBER = Problem(
+    403,
+    "caller-not-member",
+    "The caller is no member",
+    "The enterprise lets only its members call.",
+)
+PARTY_BLACKLISTED = Problem(
+    403,
+    "party-blacklisted",
+    "A party is on the operator's blacklist",
+    "`detail` says which: it is never called, nor called from.",
+)
+DO_NOT_CALL = Problem(
+    403,
+    "do-not-call",
+    "The callee is on a do-not-call list",
+    "The enterprise's or the operator's; `detail` says which.",
+)
+QUIET_HOURS = Problem(
+    403,
+    "quiet-hours",
+    "It is a quiet hour where the callee is",
+    "`detail` says what time it is there, and when the quiet hours are.",
+)
+CALLED_TOO_OFTEN = Problem(
+    403,
+    "called-too-often",
+    "The callee was called as often as it may be",
+    "`detail` says how often that is, and in which time.",
+)
 NUMBER_NOT_AUTHORIZED = Problem(
     403,
     "number-not-authorized",
     "The application may not show that number",
     "The sponsor, or a number shown in its place, is none of the application's own.",
+)
+POOL_EMPTY = Problem(
+    403,
+    "pool-empty",
+    "The enterprise has no minutes left",
+    "Its packages are used up or over, and so is the overage that was agreed on.",
+)
+CAP_REACHED = Problem(
+    403,
+    "cap-reached",
+    "A cap is reached",
+    "That of the member, the department or the application; `detail` says which.",
 )
 NOT_FOUND = Problem(
     404,
@@ -277,6 +326,13 @@ PROBLEMS = (
     NOT_PERMITTED,
     REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
+    POOL_EMPTY,
+    CAP_REACHED,
+    CALLER_NOT_MEMBER,
+    PARTY_BLACKLISTED,
+    DO_NOT_CALL,
+    QUIET_HOURS,
+    CALLED_TOO_OFTEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     ALREADY_EXISTS,
@@ -300,6 +356,11 @@ PROBLEM_BY_STATUS = {400: INVALID_PARAMETER, 404: NOT_FOUND, 405: METHOD_NOT_ALL
 
 _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     NumberNotAuthorized: NUMBER_NOT_AUTHORIZED,
+    CallerNotMember: CALLER_NOT_MEMBER,
+    PartyBlacklisted: PARTY_BLACKLISTED,
+    CalleeNotToBeCalled: DO_NOT_CALL,
+    CalleeInQuietHours: QUIET_HOURS,
+    CalleeCalledTooOften: CALLED_TOO_OFTEN,
     CallNotFound: NOT_FOUND,
     CallHasEnded: CALL_ENDED,
     NotConnected: NOT_CONNECTED,
@@ -310,6 +371,8 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     ApplicationLimitReached: LIMIT_REACHED,
     MessageNotApproved: CONFLICT,
     MessageTooLong: INVALID_VALUE,
+    PoolEmpty: POOL_EMPTY,
+    CapReached: CAP_REACHED,
     Overloaded: OVERLOADED,
     AccountError: NOT_PERMITTED,
     TooManyAttempts: TOO_MANY_ATTEMPTS,
@@ -326,6 +389,14 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     DatabaseUnavailable: UNAVAILABLE,
     StoreError: UNAVAILABLE,
 }
+# What the rules of an enterprise or of the operator refuse a call for.
+RULE_PROBLEMS = (
+    CALLER_NOT_MEMBER,
+    PARTY_BLACKLISTED,
+    DO_NOT_CALL,
+    QUIET_HOURS,
+    CALLED_TOO_OFTEN,
+)
 # Their words are about the machine, and for its log.
 _UNTOLD = frozenset({INTERNAL_ERROR, UNAVAILABLE})
 

@@ -5,7 +5,7 @@ other does not. A request goes the same way everywhere: who asks, may they, what
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
@@ -132,6 +133,14 @@ class Created:
     location: str
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer that is no JSON: a file, in pieces as they come."""
+
+    pieces: AsyncIterator[bytes]
+    file_name: str
+
+
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handle: TypeAlias = Callable[[Ask], Awaitable[object]]
 
@@ -143,7 +152,8 @@ class Route:
     `roles` are those that may ask; one that `is_open` needs no credential, and has none. One that
     `is_personal` is about whoever asks, and needs their session. What is another enterprise's is
     `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
-    `handle` returns a struct to be answered, of type `answer`; nothing where there is none.
+    `handle` returns a struct to be answered, of type `answer`; nothing where there is none; a
+    Download where `answer_media` is no JSON.
     `problems` are those that not every route has. A body of `media` other than JSON is read by
     the handler itself.
 
@@ -161,6 +171,7 @@ class Route:
     roles: frozenset[Role]
     handle: Handle
     answer: Any = None
+    answer_media: str = "application/json"
     status: int = 200
     body: Any = None
     is_body_optional: bool = False
@@ -208,7 +219,7 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
         name=row.name,
         status_code=200,
     )
-    async def handler(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
         client = gate.client_address(request.scope)
         visit = _Visit(row, gate.utc(), client, dict(request.path_params), AuditNotes())
         try:
@@ -371,7 +382,16 @@ def _log_done(visit: _Visit) -> None:
     log.info("management.done", operation=visit.row.name, by=by, of=dict(visit.subjects))
 
 
-def _render(row: Route, answer: object) -> Response[bytes]:
+def _render(row: Route, answer: object) -> Response[Any]:
+    if isinstance(answer, Download):
+        disposition = f'attachment; filename="{answer.file_name}"'
+        return Stream(
+            answer.pieces,
+            status_code=row.status,
+            media_type=row.answer_media,
+            headers=_NO_STORE
+            | {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"},
+        )
     if answer is None:
         return Response(b"", status_code=row.status, media_type="text/plain", headers=_NO_STORE)
     headers = dict(_NO_STORE)

@@ -11,15 +11,22 @@ import msgspec
 from clicktodial.api.response import Headers
 from clicktodial.control.error import (
     ApplicationLimitReached,
+    CalleeCalledTooOften,
+    CalleeInQuietHours,
+    CalleeNotToBeCalled,
+    CallerNotMember,
     CallHasEnded,
     CallNotFound,
     CapabilityMissing,
+    CapReached,
     ControlError,
     LimitReached,
     MessageNotApproved,
     MessageTooLong,
     NumberNotAuthorized,
     Overloaded,
+    PartyBlacklisted,
+    PoolEmpty,
 )
 from clicktodial.control.port import StoreError
 
@@ -145,10 +152,37 @@ NUMBER_NOT_AUTHORIZED = Refusal(
     403, "0001007", "Number not authorized", "The application may not show that sponsor."
 )
 USER_IN_BLACKLIST = Refusal(
-    403, "0001008", "User In Blacklist", "A party of the call must not be called."
+    403, "0001008", "User In Blacklist", "A party is on the operator's blacklist."
 )
 TRAFFIC_CONTROL_FAILURE = Refusal(
-    403, "0001009", "Traffic Control Failure", "The application asks for more than its limits."
+    403,
+    "0001009",
+    "Traffic Control Failure",
+    "A cap on the calls or minutes of the member, the department or the application is reached.",
+)
+CALLER_NOT_MEMBER = Refusal(
+    403,
+    "0001007",
+    "Number not authorized: the caller is no member of the enterprise",
+    "The enterprise lets only its members call.",
+)
+CALLEE_NOT_TO_BE_CALLED = Refusal(
+    403,
+    "0001008",
+    "User In Blacklist: the callee is on a do-not-call list",
+    "The enterprise's, or the operator's.",
+)
+CALLEE_IN_QUIET_HOURS = Refusal(
+    403,
+    "0001009",
+    "Traffic Control Failure: it is a quiet hour where the callee is",
+    "By the enterprise's rules or the operator's; later it may be called.",
+)
+CALLEE_CALLED_TOO_OFTEN = Refusal(
+    403,
+    "0001009",
+    "Traffic Control Failure: the callee was called as often as it may be",
+    "By the enterprise's rules or the operator's; later it may be called.",
 )
 NOT_FOUND = Refusal(404, "0001010", "Resource not found", "There is nothing at that path.")
 METHOD_NOT_ALLOWED = Refusal(
@@ -195,6 +229,10 @@ REFUSALS = (
     NUMBER_NOT_AUTHORIZED,
     USER_IN_BLACKLIST,
     TRAFFIC_CONTROL_FAILURE,
+    CALLER_NOT_MEMBER,
+    CALLEE_NOT_TO_BE_CALLED,
+    CALLEE_IN_QUIET_HOURS,
+    CALLEE_CALLED_TOO_OFTEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     INTERNAL_SERVICE_ERROR,
@@ -213,6 +251,13 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     ApplicationLimitReached: APPLICATION_LIMIT_REACHED,
     MessageNotApproved: MESSAGE_NOT_APPROVED,
     MessageTooLong: MESSAGE_TOO_LONG,
+    PoolEmpty: MINUTE_POOL_EXHAUSTED,
+    CapReached: TRAFFIC_CONTROL_FAILURE,
+    PartyBlacklisted: USER_IN_BLACKLIST,
+    CallerNotMember: CALLER_NOT_MEMBER,
+    CalleeNotToBeCalled: CALLEE_NOT_TO_BE_CALLED,
+    CalleeInQuietHours: CALLEE_IN_QUIET_HOURS,
+    CalleeCalledTooOften: CALLEE_CALLED_TOO_OFTEN,
     StoreError: SERVICE_UNAVAILABLE,
 }
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +15,7 @@ from clicktodial.sandbox.melody import SAMPLE_RATE, identify_melody, melody_digi
 _STATUSES = ("CallingCaller", "CallingCallee", "Connected", "Disconnected")
 # The notification counts whole seconds, and the recording begins a packet after the joining.
 _DURATION_TOLERANCE_S = 1.0
+_MINUTE_S = 60
 # A private number shows by its end, however it is prefixed.
 _TELLING_DIGITS = 8
 
@@ -40,6 +42,14 @@ class Recording:
         return len(self.samples) / self.sample_rate
 
 
+class Pool(msgspec.Struct, frozen=True):
+    """What an enterprise has left of its minutes, in seconds."""
+
+    available_s: int
+    reserved_s: int
+    consumed_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All that is known of one call when it is over. `messages` are those of its mailbox."""
@@ -48,7 +58,9 @@ class Evidence:
     call_id: str
     entries: Sequence[Entry]
     recording: Recording
-    messages: Sequence[str] = ()
+    messages: Sequence[str]
+    pool_before: Pool
+    pool_after: Pool
 
     def of_phone(self, number: str, event: str) -> Entry | None:
         """The first entry of that event from the phone with that number."""
@@ -100,6 +112,7 @@ def check_evidence(evidence: Evidence) -> list[Check]:
         _check_channel(evidence.recording, 0, "left", "caller", scenario.caller),
         _check_channel(evidence.recording, 1, "right", "callee", scenario.callee),
         _check_messages(evidence),
+        _check_pool(evidence),
     ]
 
 
@@ -159,6 +172,21 @@ def _check_duration(evidence: Evidence) -> Check:
         "The recording is as long as the conversation",
         fits and ended[0].get("recordingResult") == "Success",
         f"{recorded:.2f} s recorded, {told} s told",
+    )
+
+
+def _check_pool(evidence: Evidence) -> Check:
+    """Each minute begun is taken of the pool, and nothing is held any more."""
+    before, after = evidence.pool_before, evidence.pool_after
+    told = (evidence.notifications()[-1:] or [{}])[0].get("callDuration")
+    begun = -(-max(told, 1) // _MINUTE_S) if isinstance(told, int) else None
+    lost_s = before.available_s - after.available_s
+    return Check(
+        "The pool lost the minutes of the call",
+        begun is not None
+        and lost_s == after.consumed_s - before.consumed_s == begun * _MINUTE_S
+        and after.reserved_s == 0,
+        f"{before.available_s // _MINUTE_S} before, {after.available_s // _MINUTE_S} after",
     )
 
 

@@ -23,7 +23,7 @@ from clicktodial.sandbox.demo.journal import Journal
 from clicktodial.sandbox.demo.mailbox import read_mailbox
 from clicktodial.sandbox.demo.output import Output, prepare_output
 from clicktodial.sandbox.demo.picture import draw_legs, draw_recording
-from clicktodial.sandbox.demo.stage import Stage, open_stage
+from clicktodial.sandbox.demo.stage import Stage, open_stage, read_pool
 from clicktodial.sandbox.demo.timeline import Timeline
 
 _APP_ID = "12345678"
@@ -74,7 +74,7 @@ class Performance:
         self._timeline.heading("Starting a platform, a simulated carrier and an application server")
         async with open_stage(output, self._credential, self._scenario, self._journal) as stage:
             self._introduce(stage)
-            evidence = await self._call(stage, output)
+            evidence = await self._call(output, stage)
             self.status = self._conclude(evidence, output, stage)
             if self._keep:
                 await asyncio.get_running_loop().create_future()
@@ -86,8 +86,10 @@ class Performance:
         note("carrier", f"SIP at {stage.carrier}: every number is a phone")
         note("application", f"APPID {_APP_ID}, notified at http://{stage.application}")
 
-    async def _call(self, stage: Stage, output: Output) -> Evidence:
+    async def _call(self, output: Output, stage: Stage) -> Evidence:
         """Ask for the call, let both talk, end it, and fetch the recording."""
+        before = await read_pool(output)
+        self._timeline.note("pool", f"{before.available_s // 60} minutes left of the package")
         self._timeline.heading("Asking for a call, as click-to-dial-v1 4.6 does")
         self._timeline.paste(format_curl(stage.base_url, self._credential, self._body()))
         self._timeline.heading("The call")
@@ -112,8 +114,17 @@ class Performance:
         for each in arrived:
             self._timeline.step("mailbox", f"to {each.recipient}: {each.text}")
         texts = [each.text for each in arrived]
-        recording = _read_recording(audio)
-        return Evidence(self._scenario, call_id, self._journal.entries, recording, texts)
+        after = await read_pool(output)
+        self._timeline.step("pool", f"{after.available_s // 60} minutes left")
+        return Evidence(
+            self._scenario,
+            call_id,
+            self._journal.entries,
+            _read_recording(audio),
+            messages=texts,
+            pool_before=before,
+            pool_after=after,
+        )
 
     async def _await_status(self, call_id: str, status: str, timeout_s: float) -> dict[str, object]:
         """The notification of that status; fails at once when the call is over before."""

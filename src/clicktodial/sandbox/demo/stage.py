@@ -12,12 +12,14 @@ import msgspec
 from clicktodial.sandbox.demo.child import Child, run_child, run_command
 from clicktodial.sandbox.demo.client import Credential
 from clicktodial.sandbox.demo.error import ChildError
-from clicktodial.sandbox.demo.evidence import Scenario
+from clicktodial.sandbox.demo.evidence import Pool, Scenario
 from clicktodial.sandbox.demo.journal import Journal, read_entry
 from clicktodial.sandbox.demo.mailbox import approve_template
 from clicktodial.sandbox.demo.output import Output
 
 _HOST = "127.0.0.1"
+# Whose applications are that are made for nobody.
+_ENTERPRISE = "default"
 _READY_LINE = re.compile(rb"clicktodial ready http=(\S+) sip=(\S+)")
 
 
@@ -58,6 +60,7 @@ async def open_stage(
         carrier_ready, signing_secret = await asyncio.gather(
             carrier.read_ready(), _create_app(output, credential, scenario, application)
         )
+        await _sell_minutes(output)
         carrier_address = _read_address(carrier_ready, "sip")
         sample_app = await stack.enter_async_context(
             run_child(
@@ -125,6 +128,25 @@ async def _create_app(
     if not isinstance(secret, str):
         raise ChildError("app create tells no signing secret")
     return secret
+
+
+async def _sell_minutes(output: Output) -> None:
+    """Let the application's enterprise pay for its calls out of a pool."""
+    config = ("--config", str(output.config))
+    await run_command("pool", "set-up", _ENTERPRISE, *config)
+    package = ("--name", "Business 600", "--minutes", "600")
+    await run_command("package", "add", _ENTERPRISE, *package, *config)
+
+
+async def read_pool(output: Output) -> Pool:
+    """What the enterprise has left now."""
+    answer = await run_command(
+        *("pool", "show", _ENTERPRISE, "--config", str(output.config), "--json")
+    )
+    try:
+        return msgspec.json.decode(answer, type=Pool)
+    except msgspec.DecodeError as error:
+        raise ChildError(f"pool show answered {answer!r}") from error
 
 
 def _read_address(line: bytes, key: str) -> str:

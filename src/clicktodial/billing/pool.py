@@ -1,0 +1,586 @@
+"""Pools: what the operator sells, what the enterprise sees of it, and how it may be used."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from clicktodial.accounts.scope import require_visible
+from clicktodial.billing.package import (
+    NewPackage,
+    PackageKind,
+    check_package,
+    create_identifier,
+    lots_due,
+)
+from clicktodial.domain.email import EmailError, parse_email
+from clicktodial.domain.minutes import CapPeriod, CapScope
+from clicktodial.domain.principal import Principal
+from clicktodial.domain.rating import Tariff, TariffInvalid
+from clicktodial.storage import table, value
+from clicktodial.storage.billing_table import (
+    FOREVER,
+    SECOND_ACCOUNTS,
+    cap,
+    cap_usage,
+    cdr,
+    ledger_entry,
+    package,
+    package_lot,
+    pool,
+    tariff,
+)
+from clicktodial.storage.charge_writes import tariff_of_row
+from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.minutes import EVERY
+from clicktodial.storage.transaction import Transactions
+
+GRANT = "grant"
+EXPIRE = "expire"
+
+DEFAULT_ALERT_PERCENTS = (80, 90, 100)
+ALERT_PERCENTS_MAX = 10
+ALERT_EMAILS_MAX = 10
+EMAIL_CHARACTERS_MAX = 254  # RFC 5321 4.5.3.1.3
+# A read of all of them is one page; whoever has more caps than members has one for every member.
+CAPS_MAX = 10_000
+PACKAGES_MAX = 1_000
+# What was used lately says how long the rest will last.
+FORECAST_WINDOW = timedelta(days=7)
+_CURRENCY_LETTERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """How an enterprise's calls are charged, and who hears that its minutes run low."""
+
+    tariff: Tariff
+    currency: str = "CNY"
+    alert_percents: tuple[int, ...] = DEFAULT_ALERT_PERCENTS
+    alert_emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LotDetail:
+    """A lot and its balances. `valid_until` None is for ever."""
+
+    lot_id: str
+    package_id: str
+    name: str
+    period: str
+    is_overage: bool
+    micros_per_minute: int
+    valid_from: datetime
+    valid_until: datetime | None
+    granted_s: int
+    available_s: int
+    reserved_s: int
+    consumed_s: int
+    expired_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDetail:
+    """A pool as its enterprise sees it: sums over the lots that may be drawn on now, overage left
+    out, and those lots. `runs_dry_at` None: not at the pace of the last FORECAST_WINDOW."""
+
+    enterprise_id: str
+    settings: PoolSettings
+    granted_s: int
+    available_s: int
+    reserved_s: int
+    consumed_s: int
+    overage_available_s: int
+    owed_micros: int
+    used_percent: int
+    runs_dry_at: datetime | None
+    lots: tuple[LotDetail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageDetail:
+    """A package that was sold."""
+
+    package_id: str
+    enterprise_id: str
+    kind: PackageKind
+    name: str
+    seconds: int
+    price_micros: int
+    micros_per_minute: int
+    valid_from: datetime
+    valid_until: datetime | None
+    carry_months: int
+    sold_by: str
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CapDetail:
+    """A cap, in seconds of the pool. `key` is a member's number, a department, an application's
+    identifier, or `*` for each of them."""
+
+    cap_id: str
+    scope: CapScope
+    key: str
+    period: CapPeriod
+    limit_s: int
+
+
+class Pools:
+    """The pools of enterprises. All methods raise AdministrationError and DatabaseUnavailable,
+    and then nothing was changed. What `principal` may not see is not found."""
+
+    def __init__(self, transactions: Transactions, *, zone: tzinfo = UTC) -> None:
+        self._transactions = transactions
+        self._zone = zone
+
+    # The pool
+
+    def set_up(
+        self, principal: Principal, enterprise_id: str, settings: PoolSettings, now: datetime
+    ) -> None:
+        """Give the enterprise a pool, or change how it is charged: calls that run are charged as
+        they began. The currency of a pool stays."""
+        _check_settings(settings)
+        with self._transactions.change() as connection:
+            require_enterprise(connection, principal, enterprise_id)
+            tariff_id = create_identifier()
+            rated = settings.tariff
+            connection.execute(
+                insert(tariff).values(
+                    id=tariff_id,
+                    unit_s=rated.unit_s,
+                    minimum_s=rated.minimum_s,
+                    free_below_s=rated.free_below_s,
+                    legs=rated.legs,
+                    created_at=now,
+                )
+            )
+            row = find_pool(connection, enterprise_id)
+            values = {"tariff_id": tariff_id} | _alert_values(settings)
+            if row is None:
+                values |= {"enterprise_id": enterprise_id, "currency": settings.currency}
+                values |= {"has_caps": False, "created_at": now}
+                connection.execute(insert(pool).values(values))
+                return
+            if row.currency != settings.currency:
+                raise ValueInvalid(f"the pool's currency is {row.currency}, for good")
+            where = pool.c.enterprise_id == enterprise_id
+            connection.execute(update(pool).where(where).values(values))
+
+    def set_alerts(
+        self,
+        principal: Principal,
+        enterprise_id: str,
+        *,
+        percents: tuple[int, ...],
+        emails: tuple[str, ...],
+    ) -> None:
+        """At which shares of the minutes used whom to tell."""
+        _check_alerts(percents, emails)
+        values = {
+            "alert_percents": _encode(sorted(set(percents))),
+            "alert_emails": _encode(emails),
+        }
+        with self._transactions.change(concerns_calls=False) as connection:
+            require_pool(connection, principal, enterprise_id)
+            where = pool.c.enterprise_id == enterprise_id
+            connection.execute(update(pool).where(where).values(values))
+
+    def show(self, principal: Principal, enterprise_id: str, now: datetime) -> PoolDetail:
+        """The pool as it is now."""
+        with self._transactions.read() as connection:
+            row = require_pool(connection, principal, enterprise_id)
+            lots = tuple(_lot_detail(each) for each in _read_lots(connection, enterprise_id, now))
+            owed = connection.scalar(
+                select(func.sum(package_lot.c.owed_micros)).where(
+                    package_lot.c.enterprise_id == enterprise_id
+                )
+            )
+            pace_s = _recent_use_s(connection, enterprise_id, now)
+            settings = _pool_settings(connection, row)
+        paid = [lot for lot in lots if not lot.is_overage]
+        available_s = sum(lot.available_s for lot in paid)
+        granted_s = sum(lot.granted_s for lot in paid)
+        consumed_s = sum(lot.consumed_s for lot in paid)
+        return PoolDetail(
+            enterprise_id=enterprise_id,
+            settings=settings,
+            granted_s=granted_s,
+            available_s=available_s,
+            reserved_s=sum(lot.reserved_s for lot in paid),
+            consumed_s=consumed_s,
+            overage_available_s=sum(lot.available_s for lot in lots if lot.is_overage),
+            owed_micros=int(owed or 0),
+            used_percent=used_percent(granted_s, consumed_s),
+            runs_dry_at=runs_dry_at(available_s, pace_s, now),
+            lots=lots,
+        )
+
+    # Packages
+
+    def add_package(
+        self, principal: Principal, enterprise_id: str, new: NewPackage, now: datetime
+    ) -> PackageDetail:
+        """Sell a package; what it grants now is there at once."""
+        check_package(new)
+        package_id = create_identifier()
+        with self._transactions.change(concerns_calls=False) as connection:
+            require_pool(connection, principal, enterprise_id)
+            count = select(func.count()).where(package.c.enterprise_id == enterprise_id)
+            if (connection.scalar(count) or 0) >= PACKAGES_MAX:
+                raise ValueInvalid(f"an enterprise has {PACKAGES_MAX} packages at most")
+            connection.execute(
+                insert(package).values(
+                    id=package_id,
+                    enterprise_id=enterprise_id,
+                    kind=new.kind.value,
+                    name=new.name,
+                    seconds=new.seconds,
+                    price_micros=new.price_micros,
+                    micros_per_minute=new.micros_per_minute,
+                    valid_from=new.valid_from,
+                    valid_until=new.valid_until or FOREVER,
+                    carry_months=new.carry_months,
+                    sold_by=principal.name,
+                    created_at=now,
+                )
+            )
+            row = connection.execute(select(package).where(package.c.id == package_id)).one()
+            grant_due(connection, row, now, self._zone)
+            return _package_detail(row)
+
+    def end_package(
+        self, principal: Principal, enterprise_id: str, package_id: str, now: datetime
+    ) -> None:
+        """Grant nothing more of it. What a monthly package granted lives out its validity; the
+        overage that is left of an overage package is taken back at once."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            require_pool(connection, principal, enterprise_id)
+            where = (package.c.id == package_id) & (package.c.enterprise_id == enterprise_id)
+            row = connection.execute(select(package).where(where)).first()
+            if row is None or row.ended_at is not None:
+                raise NotFound(f"there is no package {package_id} that could end")
+            connection.execute(update(package).where(where).values(ended_at=now))
+            if row.kind == PackageKind.OVERAGE.value:
+                lots = select(package_lot.c.id).where(package_lot.c.package_id == package_id)
+                for lot_id in connection.scalars(lots).all():
+                    close_lot(connection, lot_id, now)
+
+    def list_packages(self, principal: Principal, enterprise_id: str) -> list[PackageDetail]:
+        """All that were sold, the oldest first."""
+        query = select(package).where(package.c.enterprise_id == enterprise_id)
+        with self._transactions.read() as connection:
+            require_pool(connection, principal, enterprise_id)
+            rows = connection.execute(query.order_by(package.c.id).limit(PACKAGES_MAX))
+            return [_package_detail(row) for row in rows]
+
+    # Caps
+
+    def set_cap(
+        self,
+        principal: Principal,
+        enterprise_id: str,
+        *,
+        scope: CapScope,
+        key: str,
+        period: CapPeriod,
+        limit_s: int,
+    ) -> CapDetail:
+        """Let whoever `key` names, or each of them, use so much in a period. Calls that run go on
+        until they want more than is left."""
+        value.check_range(limit_s, "the cap's seconds", low=1, high=10**9)
+        if not 0 < len(key) <= table.IDENTIFIER_CHARACTERS_MAX or not key.isprintable():
+            raise ValueInvalid("the cap's key must be 1-64 printable characters")
+        same = {"scope": scope.value, "key": key, "period": period.value}
+        with self._transactions.change() as connection:
+            require_pool(connection, principal, enterprise_id)
+            where = cap.c.enterprise_id == enterprise_id
+            for name, wanted in same.items():
+                where &= cap.c[name] == wanted
+            cap_id = connection.scalar(select(cap.c.id).where(where))
+            if cap_id is not None:
+                connection.execute(update(cap).where(where).values(limit_s=limit_s))
+                return CapDetail(cap_id, scope, key, period, limit_s)
+            count = select(func.count()).where(cap.c.enterprise_id == enterprise_id)
+            if (connection.scalar(count) or 0) >= CAPS_MAX:
+                raise ValueInvalid(f"an enterprise has {CAPS_MAX} caps at most; use {EVERY}")
+            cap_id = create_identifier()
+            row = {"id": cap_id, "enterprise_id": enterprise_id, "limit_s": limit_s} | same
+            connection.execute(insert(cap).values(row))
+            self._note_caps(connection, enterprise_id, has_caps=True)
+            return CapDetail(cap_id, scope, key, period, limit_s)
+
+    def remove_cap(self, principal: Principal, enterprise_id: str, cap_id: str) -> None:
+        """Bound nobody by it any more."""
+        with self._transactions.change() as connection:
+            require_pool(connection, principal, enterprise_id)
+            where = (cap.c.id == cap_id) & (cap.c.enterprise_id == enterprise_id)
+            if connection.execute(delete(cap).where(where)).rowcount == 0:
+                raise NotFound(f"there is no cap {cap_id}")
+            # What was used stays: calls that run give back to it.
+            left = select(cap.c.id).where(cap.c.enterprise_id == enterprise_id).limit(1)
+            if connection.scalar(left) is None:
+                self._note_caps(connection, enterprise_id, has_caps=False)
+
+    def list_caps(self, principal: Principal, enterprise_id: str) -> list[CapDetail]:
+        """All caps of the enterprise."""
+        query = select(cap).where(cap.c.enterprise_id == enterprise_id).order_by(cap.c.id)
+        with self._transactions.read() as connection:
+            require_pool(connection, principal, enterprise_id)
+            return [
+                CapDetail(row.id, CapScope(row.scope), row.key, CapPeriod(row.period), row.limit_s)
+                for row in connection.execute(query.limit(CAPS_MAX))
+            ]
+
+    def cap_used_s(self, cap_id: str, key: str, now: datetime) -> int:
+        """What whoever `key` names has used of a cap in this period, what runs included."""
+        with self._transactions.read() as connection:
+            period = connection.scalar(select(cap.c.period).where(cap.c.id == cap_id))
+            if period is None:
+                raise NotFound(f"there is no cap {cap_id}")
+            where = (
+                (cap_usage.c.cap_id == cap_id)
+                & (cap_usage.c.key == key)
+                & (cap_usage.c.period == CapPeriod(period).start(now, self._zone))
+            )
+            return int(connection.scalar(select(cap_usage.c.used_s).where(where)) or 0)
+
+    @staticmethod
+    def _note_caps(connection: Connection, enterprise_id: str, *, has_caps: bool) -> None:
+        where = pool.c.enterprise_id == enterprise_id
+        connection.execute(update(pool).where(where).values(has_caps=has_caps))
+
+
+def used_percent(granted_s: int, consumed_s: int) -> int:
+    """The share that is used, cut to whole per cent; all of nothing."""
+    return 100 if granted_s == 0 else consumed_s * 100 // granted_s
+
+
+def runs_dry_at(available_s: int, recent_s: int, now: datetime) -> datetime | None:
+    """When so much is used up at the pace of the last FORECAST_WINDOW; None where nothing was
+    used. It knows nothing of weekends, of lots that expire and of those that are still to come."""
+    if recent_s <= 0:
+        return None
+    lasts_s = int(available_s * FORECAST_WINDOW.total_seconds()) // recent_s
+    try:
+        return now + timedelta(seconds=lasts_s)
+    except OverflowError:
+        return None
+
+
+# What other use cases do within their transaction
+
+
+def require_enterprise(connection: Connection, principal: Principal, enterprise_id: str) -> None:
+    """Raises NotFound where there is none, or it is none of the principal's business."""
+    require_visible(connection, principal, enterprise_id)
+
+
+def require_pool(connection: Connection, principal: Principal, enterprise_id: str) -> Row[Any]:
+    """The row of the pool. Raises NotFound as `require_enterprise`, or where it has no pool."""
+    require_enterprise(connection, principal, enterprise_id)
+    row = find_pool(connection, enterprise_id)
+    if row is None:
+        raise NotFound(f"enterprise {enterprise_id} has no pool")
+    return row
+
+
+def find_pool(connection: Connection, enterprise_id: str) -> Row[Any] | None:
+    """The row of the pool, locked where the transaction writes."""
+    where = pool.c.enterprise_id == enterprise_id
+    return connection.execute(select(pool).where(where)).first()
+
+
+def grant_due(connection: Connection, row: Row[Any], now: datetime, zone: tzinfo) -> int:
+    """Grant the lots that the package of this row is to have granted by now, and has not; returns
+    how many."""
+    spans = lots_due(
+        PackageKind(row.kind),
+        row.valid_from,
+        row.valid_until,
+        row.carry_months,
+        now=now,
+        zone=zone,
+    )
+    periods = select(package_lot.c.period).where(package_lot.c.package_id == row.id)
+    granted = set(connection.scalars(periods))
+    due = [span for span in spans if span.period not in granted]
+    for span in due:
+        lot_id = create_identifier()
+        connection.execute(
+            insert(package_lot).values(
+                id=lot_id,
+                package_id=row.id,
+                enterprise_id=row.enterprise_id,
+                period=span.period,
+                is_overage=row.kind == PackageKind.OVERAGE.value,
+                micros_per_minute=row.micros_per_minute,
+                valid_from=span.valid_from,
+                valid_until=span.valid_until,
+            )
+        )
+        connection.execute(
+            insert(ledger_entry).values(
+                kind=GRANT,
+                enterprise_id=row.enterprise_id,
+                lot_id=lot_id,
+                occurred_at=now,
+                granted_s=row.seconds,
+                available_s=row.seconds,
+                owed_micros=row.price_micros,
+                package_micros=row.price_micros,
+            )
+        )
+    return len(due)
+
+
+def close_lot(connection: Connection, lot_id: str, now: datetime) -> int:
+    """Let what is available of the lot expire; returns how many seconds did. What calls hold of it
+    stays theirs, and what they give back expires with the next sweep."""
+    columns = package_lot.c
+    where = columns.id == lot_id
+    row = connection.execute(
+        select(columns.enterprise_id, columns.available_s, columns.valid_until)
+        .where(where)
+        .with_for_update()
+    ).one()
+    if row.valid_until > now:
+        connection.execute(update(package_lot).where(where).values(valid_until=now))
+    if row.available_s:
+        connection.execute(
+            insert(ledger_entry).values(
+                kind=EXPIRE,
+                enterprise_id=row.enterprise_id,
+                lot_id=lot_id,
+                occurred_at=now,
+                available_s=-row.available_s,
+                expired_s=row.available_s,
+            )
+        )
+    return int(row.available_s)
+
+
+# Rows
+
+
+def _read_lots(connection: Connection, enterprise_id: str, now: datetime) -> Iterable[Row[Any]]:
+    columns = package_lot.c
+    query = (
+        select(package_lot, package.c.name)
+        .join(package, package.c.id == columns.package_id)
+        .where(
+            columns.enterprise_id == enterprise_id,
+            columns.valid_until > now,
+            columns.valid_from <= now,
+        )
+        .order_by(columns.is_overage, columns.valid_until, columns.id)
+    )
+    return connection.execute(query)
+
+
+def _recent_use_s(connection: Connection, enterprise_id: str, now: datetime) -> int:
+    query = select(func.sum(cdr.c.billed_s - cdr.c.overage_s)).where(
+        cdr.c.enterprise_id == enterprise_id, cdr.c.ended_at > now - FORECAST_WINDOW
+    )
+    return int(connection.scalar(query) or 0)
+
+
+def _lot_detail(row: Row[Any]) -> LotDetail:
+    return LotDetail(
+        lot_id=row.id,
+        package_id=row.package_id,
+        name=row.name,
+        period=row.period,
+        is_overage=row.is_overage,
+        micros_per_minute=row.micros_per_minute,
+        valid_from=row.valid_from,
+        valid_until=_end_or_none(row.valid_until),
+        **{name: getattr(row, name) for name in SECOND_ACCOUNTS},
+    )
+
+
+def _package_detail(row: Row[Any]) -> PackageDetail:
+    return PackageDetail(
+        package_id=row.id,
+        enterprise_id=row.enterprise_id,
+        kind=PackageKind(row.kind),
+        name=row.name,
+        seconds=row.seconds,
+        price_micros=row.price_micros,
+        micros_per_minute=row.micros_per_minute,
+        valid_from=row.valid_from,
+        valid_until=_end_or_none(row.valid_until),
+        carry_months=row.carry_months,
+        sold_by=row.sold_by,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _pool_settings(connection: Connection, row: Row[Any]) -> PoolSettings:
+    tariff_row = connection.execute(select(tariff).where(tariff.c.id == row.tariff_id)).one()
+    return PoolSettings(
+        tariff_of_row(tariff_row),
+        row.currency,
+        decode_percents(row.alert_percents),
+        decode_emails(row.alert_emails),
+    )
+
+
+def decode_percents(text: str) -> tuple[int, ...]:
+    """The column's thresholds, the lowest first."""
+    return tuple(msgspec.json.decode(text, type=list[int]))
+
+
+def decode_emails(text: str) -> tuple[str, ...]:
+    """The column's addresses."""
+    return tuple(msgspec.json.decode(text, type=list[str]))
+
+
+def _encode(values: Iterable[int] | Iterable[str]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+def _end_or_none(valid_until: datetime) -> datetime | None:
+    return None if valid_until >= FOREVER else valid_until
+
+
+def _alert_values(settings: PoolSettings) -> dict[str, Any]:
+    return {
+        "alert_percents": _encode(sorted(set(settings.alert_percents))),
+        "alert_emails": _encode(settings.alert_emails),
+    }
+
+
+def _check_settings(settings: PoolSettings) -> None:
+    currency = settings.currency
+    if len(currency) != _CURRENCY_LETTERS or not (currency.isascii() and currency.isupper()):
+        raise ValueInvalid("the currency must be three capital letters (ISO 4217)")
+    _check_alerts(settings.alert_percents, settings.alert_emails)
+
+
+def _check_alerts(percents: tuple[int, ...], emails: tuple[str, ...]) -> None:
+    if len(percents) > ALERT_PERCENTS_MAX or len(emails) > ALERT_EMAILS_MAX:
+        raise ValueInvalid(f"at most {ALERT_PERCENTS_MAX} thresholds and {ALERT_EMAILS_MAX} mails")
+    for percent in percents:
+        value.check_range(percent, "an alert's per cent", low=1, high=100)
+    for email in emails:
+        try:
+            # As the mail that is sent one day will: that must not fail then.
+            parse_email(email)
+        except EmailError as error:
+            raise ValueInvalid(f"an alert goes to an email address: {error}") from error
+
+
+def create_tariff(*, unit_s: int, minimum_s: int, free_below_s: int, legs: int) -> Tariff:
+    """A tariff of what somebody typed. Raises ValueInvalid."""
+    try:
+        return Tariff(unit_s=unit_s, minimum_s=minimum_s, free_below_s=free_below_s, legs=legs)
+    except TariffInvalid as error:
+        raise ValueInvalid(str(error)) from error

@@ -1,0 +1,208 @@
+"""Statements and exports: what they add up to, and that they are whole."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow.parquet
+import pytest
+from pypdf import PdfReader
+from sqlalchemy import Engine, insert
+from tests.billing.support import ENTERPRISE, OPERATOR, create_pool, execute, top_up
+from tests.storage.support import NOW
+
+from clicktodial.billing import cdr as cdr_module
+from clicktodial.billing.cdr import COLUMNS, CdrQuery, CdrReader
+from clicktodial.billing.export import ExportKind, Exports, csv_pieces, hash_file
+from clicktodial.billing.statement import Statements
+from clicktodial.billing.statement_page import format_minutes, format_money, render_html, render_pdf
+from clicktodial.domain.principal import Principal, Role
+from clicktodial.storage.billing_table import cdr
+from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.transaction import Transactions
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+SINCE, UNTIL = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+ALL = CdrQuery(ENTERPRISE, SINCE, UNTIL)
+STRANGER = Principal(name="eve", roles=frozenset({Role.OWNER}), enterprise_id="other")
+
+
+def add_cdr(engine: Engine, number: int, ended_at: datetime, **changes: object) -> None:
+    row = {
+        "call_id": f"{number:032x}",
+        "enterprise_id": ENTERPRISE,
+        "node_id": "node",
+        "app_id": "12345678",
+        "sponsor_e164": "+861052680000",
+        "caller_e164": "+8613912345673",
+        "callee_e164": "+8613810268653",
+        "begun_at": ended_at - timedelta(seconds=90),
+        "connected_at": ended_at - timedelta(seconds=70),
+        "ended_at": ended_at,
+        "duration_s": 70,
+        "reason": "HangUp",
+        "member": "+8613912345673",
+        "tariff_id": "tariff",
+        "legs_counted": 1,
+        "rated_s": 120,
+        "billed_s": 120,
+        "overage_s": 0,
+        "price_micros": 0,
+        "lots": '[["lot",120]]',
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(cdr).values(row | changes))
+
+
+def test_statement_adds_up_by_application_department_and_local_day(engine: Engine) -> None:
+    pools = create_pool(engine)
+    top_up(pools, 6000, price_micros=50_000_000)
+    execute(engine, "UPDATE enterprise SET name = '北京某某科技有限公司'")
+    # The last hour of March in Shanghai, and the first of April.
+    add_cdr(engine, 1, datetime(2026, 3, 31, 15, 30, tzinfo=UTC), department="销售部")
+    add_cdr(engine, 2, datetime(2026, 3, 31, 16, 0, tzinfo=UTC))
+    add_cdr(engine, 3, datetime(2026, 3, 5, 2, 0, tzinfo=UTC), connected_at=None, duration_s=0,
+            billed_s=0, rated_s=0, app_id="87654321")  # fmt: skip
+    add_cdr(engine, 4, datetime(2026, 3, 5, 3, 0, tzinfo=UTC), overage_s=60, price_micros=123_456)
+    statement = Statements(Transactions(engine), zone=SHANGHAI).make(
+        OPERATOR, ENTERPRISE, "2026-03", NOW
+    )
+    total = statement.total
+    assert (total.calls, total.connected, total.billed_s) == (3, 2, 240)
+    assert [(each.name, each.calls) for each in statement.by_day] == [
+        ("2026-03-05", 2),
+        ("2026-03-31", 1),
+    ]
+    assert [(each.name, each.billed_s) for each in statement.by_application] == [
+        ("12345678", 240),
+        ("87654321", 0),
+    ]
+    assert {each.name: each.calls for each in statement.by_department} == {"": 2, "销售部": 1}
+    assert [(line.seconds, line.price_micros) for line in statement.packages] == [
+        (6000, 50_000_000)
+    ]
+    assert statement.owed_micros == 50_123_456
+    page = render_html(statement).decode()
+    assert "北京某某科技有限公司" in page and "50.123456 CNY" in page
+    text = PdfReader(io.BytesIO(render_pdf(statement))).pages[0].extract_text()
+    assert "Statement 2026-03" in text and "50.123456 CNY" in text
+    assert "北京某某科技有限公司" in text and "销售部" in text
+
+
+def test_statement_escapes_what_people_called_themselves(engine: Engine) -> None:
+    create_pool(engine)
+    execute(engine, "UPDATE enterprise SET name = '<b>Acme</b> & Co'")
+    statement = Statements(Transactions(engine)).make(OPERATOR, ENTERPRISE, "2026-03", NOW)
+    assert b"&lt;b&gt;Acme" in render_html(statement)
+    assert (
+        "<b>Acme</b> & Co" in PdfReader(io.BytesIO(render_pdf(statement))).pages[0].extract_text()
+    )
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026", "26-01", "2026-1", "x", "0001-01"])
+def test_statement_of_no_month_is_refused(engine: Engine, month: str) -> None:
+    create_pool(engine)
+    with pytest.raises(ValueInvalid):
+        Statements(Transactions(engine)).make(OPERATOR, ENTERPRISE, month, NOW)
+
+
+def test_statement_of_another_enterprise_is_not_there(engine: Engine) -> None:
+    create_pool(engine)
+    with pytest.raises(NotFound):
+        Statements(Transactions(engine)).make(STRANGER, ENTERPRISE, "2026-03", NOW)
+    with pytest.raises(NotFound):
+        CdrReader(Transactions(engine)).page(STRANGER, ALL)
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"),
+    [(0, "0.00"), (1, "0.000001"), (10_000, "0.01"), (-1_500_000, "-1.50"), (123_456, "0.123456")],
+)
+def test_money_is_exact(micros: int, text: str) -> None:
+    assert format_money(micros) == text
+
+
+def test_minutes_are_whole_and_seconds() -> None:
+    assert (format_minutes(0), format_minutes(61), format_minutes(36_005)) == (
+        "0:00",
+        "1:01",
+        "600:05",
+    )
+
+
+def test_stream_gives_each_cdr_once_across_pages(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_pool(engine)
+    monkeypatch.setattr(cdr_module, "ROWS_AT_A_TIME", 3)
+    for number in range(7):
+        add_cdr(engine, number, NOW + timedelta(seconds=number // 4))
+    pages = list(CdrReader(Transactions(engine)).stream(ALL))
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [each.values["call_id"] for page in pages for each in page] == [
+        f"{number:032x}" for number in range(7)
+    ]
+
+
+def test_csv_has_all_columns_and_no_formula(engine: Engine) -> None:
+    create_pool(engine)
+    add_cdr(engine, 1, NOW, department='=HYPERLINK("http://x")')
+    reader = CdrReader(Transactions(engine))
+    text = b"".join(csv_pieces(reader.stream(ALL))).decode()
+    [row] = csv.DictReader(io.StringIO(text))
+    assert list(row) == [*COLUMNS, "lots"]
+    assert row["caller_e164"] == "+8613912345673"
+    assert row["ended_at"] == "2026-03-04T05:06:07.890Z"
+    assert row["department"] == '\'=HYPERLINK("http://x")'
+    assert (row["billed_s"], row["sip_status"], row["lots"]) == ("120", "", "lot:120")
+
+
+def test_csv_of_nothing_has_headings(engine: Engine) -> None:
+    create_pool(engine)
+    text = b"".join(csv_pieces(CdrReader(Transactions(engine)).stream(ALL)))
+    assert text.decode().split("\r\n") == [",".join([*COLUMNS, "lots"]), ""]
+
+
+def test_schedule_writes_each_day_once_and_drops_the_old(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    now = NOW + timedelta(days=3)
+    add_cdr(engine, 1, NOW)
+    add_cdr(engine, 2, NOW + timedelta(days=1))
+    add_cdr(engine, 3, now)
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=30)
+    assert exports.run(tuple(ExportKind), now) == 6
+    assert exports.run(tuple(ExportKind), now) == 0
+    listed = exports.list(OPERATOR, ENTERPRISE)
+    assert [(each.period, each.kind, each.row_count) for each in listed[:2]] == [
+        ("2026-03-06", "csv", 0),
+        ("2026-03-06", "parquet", 0),
+    ]
+    assert sum(each.row_count for each in listed) == 4
+    for each in listed:
+        path = tmp_path / each.path
+        assert (path.stat().st_size, hash_file(path)) == (each.size_bytes, each.sha256)
+        assert path.stat().st_mode & 0o077 == 0
+    with exports.open(exports.find(OPERATOR, ENTERPRISE, listed[0].export_id)) as file:
+        assert file.read(7) == b"call_id"
+    with pytest.raises(NotFound):
+        exports.list(STRANGER, ENTERPRISE)
+    with pytest.raises(NotFound):
+        exports.find(STRANGER, ENTERPRISE, listed[0].export_id)
+    table = pyarrow.parquet.read_table(tmp_path / ENTERPRISE / "2026-03-04.parquet")
+    [row] = table.to_pylist()
+    assert (row["billed_s"], row["ended_at"], row["lots"]) == (120, NOW, [("lot", 120)])
+    assert exports.run((), now + timedelta(days=31)) == 0
+    assert exports.list(OPERATOR, ENTERPRISE) == []
+    assert not list((tmp_path / ENTERPRISE).iterdir())
+
+
+def test_export_that_fails_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    add_cdr(engine, 1, NOW, lots="no JSON")
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=30)
+    with pytest.raises(ValueError, match="JSON"):
+        exports.run((ExportKind.CSV,), NOW + timedelta(days=1))
+    assert not list((tmp_path / ENTERPRISE).iterdir())
+    assert exports.list(OPERATOR, ENTERPRISE) == []
