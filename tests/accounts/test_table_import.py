@@ -178,6 +178,18 @@ def test_more_members_than_may_be_fail_and_say_so(
     assert numbers(members) == []
 
 
+def test_all_or_nothing_takes_no_more_rows_than_one_transaction_may_write(
+    importing: TableImport, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_import, "WHOLE_ROWS_MAX", 2)
+    content = b"number\n13912345670\n13912345671\n13912345672\n"
+    job = run(importing, content, order(whole=True))
+    assert job.state is ImportState.FAILED
+    assert job.error == "a file with more than 2 rows is imported in parts only"
+    assert numbers(members) == []
+    assert run(importing, content, order()).added == 3
+
+
 def test_progress_is_read_while_it_runs(
     importing: TableImport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
