@@ -232,4 +232,4 @@ class PoolUnderFire(RuleBasedStateMachine):
 
 
 TestPoolUnderFire = PoolUnderFire.TestCase
-TestPoolUnderFire.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+TestPoolUnderFire.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

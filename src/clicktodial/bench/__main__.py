@@ -16,6 +16,7 @@ from clicktodial.bench.profiler import find_costliest, require_profiler
 from clicktodial.bench.relay_cost import RelayOptions, measure_relays
 from clicktodial.bench.relay_server import DRIVERS
 from clicktodial.bench.relay_table import show_relays
+from clicktodial.bench.scale import ScaleOptions, measure_scale
 from clicktodial.bench.table import show
 
 RATES_DEFAULT = "20,50,100,150,200,300"
@@ -28,6 +29,11 @@ MEMORY_CALLS_MAX = 4_000
 RELAY_CALLS_MAX = 400
 PAIRS_MAX = 100
 _FUNCTIONS_SHOWN = 25
+# About 1 KB each, so a disk's worth; and what a number of nine digits tells apart.
+CDRS_MAX = 100_000_000
+ENTERPRISES_MAX = 100_000
+MEMBERS_MAX = 10_000
+BEGINS_MAX = 100_000
 
 
 def parse_rates(text: str) -> tuple[float, ...]:
@@ -115,6 +121,34 @@ def relay(
     show_relays(report, Console())
     if report.errors:
         typer.echo("bench: not everything could be measured", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def scale(
+    enterprises: Annotated[
+        int, typer.Option(min=1, max=ENTERPRISES_MAX, help="Enterprises with a pool.")
+    ] = 1_000,
+    members: Annotated[
+        int, typer.Option(min=1, max=MEMBERS_MAX, help="Members of each, under a cap.")
+    ] = 1_000,
+    cdrs: Annotated[int, typer.Option(min=1, max=CDRS_MAX, help="CDRs in all.")] = 10_000_000,
+    begins: Annotated[int, typer.Option(min=1, max=BEGINS_MAX, help="Calls begun on it.")] = 500,
+    directory: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Where the databases lie meanwhile."),
+    ] = None,
+) -> None:
+    """Build a database of many enterprises and CDRs, and print what work on it costs."""
+    from rich.table import Table
+
+    options = ScaleOptions(enterprises, members, cdrs, begins, directory)
+    rows = uvloop.run(measure_scale(options, _tell))
+    shown = Table("what", "figure")
+    for row in rows:
+        shown.add_row(row.what, row.figure)
+    Console().print(shown)
+    if any("ERRORS" in row.what for row in rows):
         raise typer.Exit(1)
 
 

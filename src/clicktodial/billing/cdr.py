@@ -102,9 +102,12 @@ def read_page(
 
 def _select(query: CdrQuery, after: CdrPlace | None) -> Select[Any]:
     columns = cdr.c
+    # Where the page begins bounds the index: were it `since` for all of them, each would read
+    # from the very first on.
+    since = query.since if after is None else after.ended_at
     chosen = select(*(columns[name] for name in COLUMNS), columns.lots).where(
         columns.enterprise_id == query.enterprise_id,
-        columns.ended_at >= query.since,
+        columns.ended_at >= since,
         columns.ended_at < query.until,
     )
     if after is not None:

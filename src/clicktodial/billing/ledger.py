@@ -14,13 +14,13 @@ is what its CDRs say. Memory follows the number of lots, never that of calls.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import attrgetter
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, func, select
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.domain.call import CallState
@@ -34,6 +34,9 @@ from clicktodial.storage.error import DatabaseUnavailable
 _ROWS_AT_A_TIME = 1_000
 # So many are told; what is wrong beyond them is only counted.
 TOLD_MAX = 100
+_RESERVED, _CONSUMED, _OWED = (
+    ACCOUNTS.index(name) for name in ("reserved_s", "consumed_s", "owed_micros")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,31 @@ def verify_ledger(engine: Engine) -> Verification:
         raise DatabaseUnavailable(str(error.orig)) from error
 
 
+class _Movement(NamedTuple):
+    """What the ledger moved for one call on one lot, summed up by the database."""
+
+    call_id: str
+    lot_id: str
+    enterprise_id: str
+    other_enterprise_id: str
+    entries: int
+    settled: int
+    held_s: int
+    sums: tuple[int, ...]
+
+    @property
+    def reserved_s(self) -> int:
+        return self.sums[_RESERVED]
+
+    @property
+    def consumed_s(self) -> int:
+        return self.sums[_CONSUMED]
+
+    @property
+    def owed_micros(self) -> int:
+        return self.sums[_OWED]
+
+
 class _Verifier:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -89,8 +117,9 @@ class _Verifier:
         }
 
     def run(self) -> Verification:
-        for row in self._stream(_entries().where(ledger_entry.c.call_id.is_(None))):
-            self._add(row)
+        for row in self._stream(_movements_of_lots()):
+            lot_id, entries, *sums = _values(row)
+            self._add(lot_id, entries, sums)
         self._check_calls()
         self._check_lots()
         return self._result
@@ -98,86 +127,96 @@ class _Verifier:
     def _stream(self, query: Select[Any]) -> Iterator[Row[Any]]:
         return iter(self._connection.execute(query))
 
-    def _add(self, row: Row[Any]) -> None:
-        self._result.entries += 1
-        sums = self._by_lot.get(row.lot_id)
-        if sums is None:
-            sums = self._by_lot[row.lot_id] = [0] * len(ACCOUNTS)
-        for index, name in enumerate(ACCOUNTS):
-            sums[index] += getattr(row, name)
+    def _movements(self) -> Iterator[_Movement]:
+        # PostgreSQL sums integers up to decimals.
+        for row in self._stream(_movements_of_calls()):
+            call_id, lot_id, first, last, entries, settled, held_s, *sums = _values(row)
+            movement = _Movement(
+                call_id,
+                lot_id,
+                first,
+                last,
+                entries,
+                int(settled),
+                int(held_s),
+                tuple(map(int, sums)),
+            )
+            self._add(movement.lot_id, movement.entries, movement.sums)
+            yield movement
+
+    def _add(self, lot_id: str, entries: int, moved: Sequence[int]) -> None:
+        self._result.entries += entries
+        sums = self._by_lot.setdefault(lot_id, [0] * len(ACCOUNTS))
+        for index, each in enumerate(moved):
+            if each:
+                sums[index] += int(each)
 
     # Calls
 
     def _check_calls(self) -> None:
-        of_calls = _entries().where(ledger_entry.c.call_id.is_not(None))
-        entries = groupby(
-            self._stream(of_calls.order_by(ledger_entry.c.call_id)), attrgetter("call_id")
-        )
         cdrs = self._stream(_cdrs())
         record = next(cdrs, None)
-        for call_id, group in entries:
+        for call_id, group in groupby(self._movements(), itemgetter(0)):
             while record is not None and record.call_id < call_id:
-                self._result.tell(record.call_id, "has a CDR, and nothing in the ledger")
-                self._count(record)
+                self._count_without_movement(record)
                 record = next(cdrs, None)
-            rows = list(group)
-            for row in rows:
-                self._add(row)
+            movements = list(group)
             if record is not None and record.call_id == call_id:
-                self._check_settled(rows, record)
+                self._check_settled(movements, record)
                 self._count(record)
                 record = next(cdrs, None)
             else:
-                self._check_open(call_id, rows)
+                self._check_open(call_id, movements)
         while record is not None:
-            self._result.tell(record.call_id, "has a CDR, and nothing in the ledger")
-            self._count(record)
+            self._count_without_movement(record)
             record = next(cdrs, None)
+
+    def _count_without_movement(self, record: Row[Any]) -> None:
+        self._result.tell(record.call_id, "has a CDR, and nothing in the ledger")
+        self._count(record)
 
     def _count(self, record: Row[Any]) -> None:
         self._result.calls += 1
         self._result.billed_s += record.billed_s
         self._billed_by_enterprise[record.enterprise_id] += record.billed_s
 
-    def _check_settled(self, rows: list[Row[Any]], record: Row[Any]) -> None:
+    def _check_settled(self, movements: list[_Movement], record: Row[Any]) -> None:
+        call_id, owner = record.call_id, record.enterprise_id
         tell = self._result.tell
-        held_s = sum(row.reserved_s for row in rows if row.kind != SETTLE)
-        consumed: Counter[str] = Counter()
-        for row in rows:
-            consumed[row.lot_id] += row.consumed_s
-        if any(row.enterprise_id != record.enterprise_id for row in rows):
-            tell(record.call_id, "the ledger has it under another enterprise")
-        if sum(row.reserved_s for row in rows) != 0:
-            tell(record.call_id, "holds seconds, and has ended")
-        if dict(decode_lots(record.lots)) != {lot: each for lot, each in consumed.items() if each}:
-            tell(record.call_id, "the CDR and the ledger name other lots")
-        if record.billed_s != consumed.total():
-            tell(record.call_id, f"billed {record.billed_s} s, consumed {consumed.total()} s")
-        if record.price_micros != sum(row.owed_micros for row in rows):
-            tell(record.call_id, "the CDR and the ledger name another price")
-        self._check_rating(record, held_s)
+        consumed = {each.lot_id: each.consumed_s for each in movements if each.consumed_s}
+        consumed_s = sum(consumed.values())
+        for each in movements:
+            if (each.enterprise_id, each.other_enterprise_id) != (owner, owner):
+                tell(call_id, "the ledger has it under another enterprise")
+            if each.reserved_s != 0:
+                tell(call_id, "holds seconds, and has ended")
+        if dict(decode_lots(record.lots)) != consumed:
+            tell(call_id, "the CDR and the ledger name other lots")
+        if record.billed_s != consumed_s:
+            tell(call_id, f"billed {record.billed_s} s, consumed {consumed_s} s")
+        if record.price_micros != sum(each.owed_micros for each in movements):
+            tell(call_id, "the CDR and the ledger name another price")
+        self._check_rating(record, sum(each.held_s for each in movements))
 
     def _check_rating(self, record: Row[Any], held_s: int) -> None:
-        tell = self._result.tell
+        tell, rated_s, billed_s = self._result.tell, record.rated_s, record.billed_s
         rated = self._tariffs.get(record.tariff_id)
-        connected = record.connected_millis is not None
         if rated is None:
             tell(record.call_id, "there is no such tariff")
-        elif record.rated_s != (rated.rate(record.duration_s) if connected else 0):
-            tell(record.call_id, f"rated {record.rated_s} s, which the tariff does not say")
-        if record.billed_s != min(record.rated_s, held_s):
-            tell(record.call_id, f"billed {record.billed_s} s of {record.rated_s} s rated")
+        elif rated_s != (rated.rate(record.duration_s) if record.was_connected else 0):
+            tell(record.call_id, f"rated {rated_s} s, which the tariff does not say")
+        if billed_s != min(rated_s, held_s):
+            tell(record.call_id, f"billed {billed_s} s of {rated_s} s rated")
         if record.row_duration_s not in (None, record.duration_s):
             tell(record.call_id, "its row says another duration")
 
-    def _check_open(self, call_id: str, rows: list[Row[Any]]) -> None:
-        if any(row.kind == SETTLE for row in rows):
+    def _check_open(self, call_id: str, movements: list[_Movement]) -> None:
+        if any(each.settled for each in movements):
             self._result.tell(call_id, "was settled, and has no CDR")
             return
         self._result.open_calls += 1
-        state = self._connection.scalar(
-            select(table.call.c.state).where(table.call.c.id == call_id)
-        )
+        of_call = table.call.c.id == call_id
+        state = self._connection.scalar(select(table.call.c.state).where(of_call))
         if state is None or state == CallState.ENDED.value:
             self._result.tell(call_id, "holds seconds, and does not live")
 
@@ -205,9 +244,43 @@ class _Verifier:
                 )
 
 
-def _entries() -> Select[Any]:
-    names = ("kind", "enterprise_id", "lot_id", "call_id", *ACCOUNTS)
-    return select(*(ledger_entry.c[name] for name in names))
+def _values(row: Row[Any]) -> list[Any]:
+    return list(row)
+
+
+def _sums() -> list[ColumnElement[Any]]:
+    return [func.sum(ledger_entry.c[name]) for name in ACCOUNTS]
+
+
+def _movements_of_lots() -> Select[Any]:
+    """Of those entries that are no call's: of which there are few."""
+    columns = ledger_entry.c
+    return (
+        select(columns.lot_id, func.count(), *_sums())
+        .where(columns.call_id.is_(None))
+        .group_by(columns.lot_id)
+    )
+
+
+def _movements_of_calls() -> Select[Any]:
+    """In the order of an index, so that the database need not sort."""
+    columns = ledger_entry.c
+    is_settling = columns.kind == SETTLE
+    return (
+        select(
+            columns.call_id,
+            columns.lot_id,
+            func.min(columns.enterprise_id),
+            func.max(columns.enterprise_id),
+            func.count(),
+            func.sum(case((is_settling, 1), else_=0)),
+            func.sum(case((is_settling, 0), else_=columns.reserved_s)),
+            *_sums(),
+        )
+        .where(columns.call_id.is_not(None))
+        .group_by(columns.call_id, columns.lot_id)
+        .order_by(columns.call_id, columns.lot_id)
+    )
 
 
 def _cdrs() -> Select[Any]:
@@ -217,7 +290,7 @@ def _cdrs() -> Select[Any]:
             *(cdr.c[name] for name in names),
             cdr.c.price_micros,
             cdr.c.lots,
-            cdr.c.connected_at.label("connected_millis"),
+            cdr.c.connected_at.is_not(None).label("was_connected"),
             table.call.c.duration_s.label("row_duration_s"),
         )
         .outerjoin(table.call, table.call.c.id == cdr.c.call_id)

@@ -4,7 +4,20 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
 from clicktodial.control.error import CapReached, PoolEmpty
 from clicktodial.domain.application import Application
@@ -34,6 +47,8 @@ from clicktodial.storage.charge_writes import (
     tariff_of_row,
 )
 from clicktodial.storage.database import Database
+from clicktodial.storage.instant import to_millis
+from clicktodial.storage.statement import Query
 
 # So much conversation is held at begin, and again each time that it runs out: enough that most
 # calls never ask for more, and little enough that many can share the rest of a pool.
@@ -62,6 +77,9 @@ class SqlMinutes:
     ) -> None:
         """`department_of` tells the department of an enterprise's member, by E.164 number."""
         self._reader = database.reader
+        dialect = database.engine.dialect
+        self._lots = Query(_lots_in_order(), dialect)
+        self._caps = Query(_caps_with_use(), dialect)
         self._reserve_s = reserve_s
         self._zone = zone
         self._department_of = department_of
@@ -79,9 +97,8 @@ class SqlMinutes:
                 charge.department = self._department_of(
                     connection, application.enterprise_id, caller
                 )
-                keys = _keys(application, charge)
-                charge.caps = _read_caps(connection, charge.enterprise_id, keys, now, self._zone)
-            return _read_holds(connection, charge, need_s, now)
+                charge.caps = self._read_caps(connection, charge, str(application.app_id), now)
+            return self._read_holds(connection, charge, need_s, now)
 
         charge.holds = tuple(await self._reader.run(read))
         _check_smallest(charge)
@@ -93,13 +110,52 @@ class SqlMinutes:
         need_s = tariff_of_call.rate(charge.covered_s + self._reserve_s) - charge.held_s
 
         def read(connection: Connection) -> Sequence[Hold]:
-            charge.caps = _refresh_caps(connection, charge.caps)
-            return _read_holds(connection, charge, need_s, now)
+            charge.caps = tuple(
+                use._replace(left_s=_left_s(connection, use)) for use in charge.caps
+            )
+            return self._read_holds(connection, charge, need_s, now)
 
         more = tuple(await self._reader.run(read))
         held_s = charge.held_s + sum(hold.seconds for hold in more)
         # Seconds that make the call no longer are better left to others.
         return more if tariff_of_call.covered_s(held_s) > charge.covered_s else ()
+
+    def _read_holds(
+        self, connection: Connection, charge: Charge, need_s: int, now: datetime
+    ) -> tuple[Hold, ...]:
+        left_s = min((use.left_s for use in charge.caps), default=need_s)
+        parameters = {
+            "of_enterprise": charge.enterprise_id,
+            "at": to_millis(now),
+            "most": LOTS_PER_HOLD_MAX,
+        }
+        rows = self._lots.run(connection, parameters)
+        return plan_holds([Lot(*row) for row in rows], min(need_s, left_s))
+
+    def _read_caps(
+        self, connection: Connection, charge: Charge, app_id: str, now: datetime
+    ) -> tuple[CapUse, ...]:
+        keys = {
+            CapScope.MEMBER: charge.member,
+            CapScope.APPLICATION: app_id,
+            # No department is called so: a key has a character at least.
+            CapScope.DEPARTMENT: charge.department or "",
+        }
+        parameters = {f"of_{scope}": key for scope, key in keys.items()}
+        parameters |= {f"in_{period}": period.start(now, self._zone) for period in CapPeriod}
+        parameters["of_enterprise"] = charge.enterprise_id
+        return tuple(
+            CapUse(
+                cap_id,
+                keys[CapScope(scope)],
+                parameters[f"in_{period}"],
+                limit_s,
+                max(limit_s - (used_s or 0), 0),
+                CapScope(scope),
+            )
+            for cap_id, scope, period, limit_s, used_s in self._caps.run(connection, parameters)
+            if keys[CapScope(scope)]
+        )
 
 
 def read_pool_terms(connection: Connection, enterprise_id: str) -> PoolTerms | None:
@@ -141,29 +197,50 @@ def read_open_charges(connection: Connection, call_ids: Sequence[str]) -> OpenCh
     return OpenCharges(open_rows, terms)
 
 
-def lots_in_order(enterprise_id: str, now: datetime) -> Select[tuple[str, int, int]]:
-    """The lots that may be drawn on now, in the order in which they are."""
+def _lots_in_order() -> Select[Any]:
+    """The lots that may be drawn on at a time, in the order in which they are."""
     columns = package_lot.c
+    at = bindparam("at", type_=BigInteger())
     return (
         select(columns.id, columns.available_s, columns.micros_per_minute)
         .where(
-            columns.enterprise_id == enterprise_id,
-            columns.valid_until > now,
-            columns.valid_from <= now,
-            columns.available_s > 0,
+            columns.enterprise_id == bindparam("of_enterprise"),
+            type_coerce(columns.valid_until, BigInteger) > at,
+            type_coerce(columns.valid_from, BigInteger) <= at,
+            columns.available_s > literal_column("0"),
         )
         .order_by(columns.is_overage, columns.valid_until, columns.id)
+        .limit(bindparam("most", type_=Integer()))
     )
 
 
-def _read_holds(
-    connection: Connection, charge: Charge, need_s: int, now: datetime
-) -> tuple[Hold, ...]:
-    left_s = min((use.left_s for use in charge.caps), default=need_s)
-    query = lots_in_order(charge.enterprise_id, now).limit(LOTS_PER_HOLD_MAX)
-    rows = connection.execute(query)
-    lots = [Lot(row.id, row.available_s, row.micros_per_minute) for row in rows]
-    return plan_holds(lots, min(need_s, left_s))
+def _caps_with_use() -> Select[Any]:
+    """The caps that bound a call, and what is used of each in its period."""
+    key = case(
+        *(
+            (cap.c.scope == literal_column(f"'{scope}'"), bindparam(f"of_{scope}", type_=String()))
+            for scope in CapScope
+        ),
+    )
+    period = case(
+        *(
+            (
+                cap.c.period == literal_column(f"'{period}'"),
+                bindparam(f"in_{period}", type_=String()),
+            )
+            for period in CapPeriod
+        ),
+    )
+    used = cap_usage.c
+    return (
+        select(cap.c.id, cap.c.scope, cap.c.period, cap.c.limit_s, used.used_s)
+        .select_from(cap)
+        .outerjoin(cap_usage, and_(used.cap_id == cap.c.id, used.key == key, used.period == period))
+        .where(
+            cap.c.enterprise_id == bindparam("of_enterprise"),
+            or_(cap.c.key == literal_column(f"'{EVERY}'"), cap.c.key == key),
+        )
+    )
 
 
 def _check_smallest(charge: Charge) -> None:
@@ -174,36 +251,6 @@ def _check_smallest(charge: Charge) -> None:
         if use.left_s < smallest_s:
             raise CapReached(f"The {use.scope.value}'s cap of {use.limit_s} s is reached")
     raise PoolEmpty
-
-
-def _keys(application: Application, charge: Charge) -> dict[CapScope, str]:
-    keys = {CapScope.MEMBER: charge.member, CapScope.APPLICATION: str(application.app_id)}
-    if charge.department is not None:
-        keys[CapScope.DEPARTMENT] = charge.department
-    return keys
-
-
-def _read_caps(
-    connection: Connection,
-    enterprise_id: str,
-    keys: dict[CapScope, str],
-    now: datetime,
-    zone: tzinfo,
-) -> tuple[CapUse, ...]:
-    named = [
-        and_(cap.c.scope == scope.value, cap.c.key.in_([key, EVERY])) for scope, key in keys.items()
-    ]
-    query = select(cap).where(cap.c.enterprise_id == enterprise_id, or_(*named))
-    uses = []
-    for row in connection.execute(query).all():
-        scope = CapScope(row.scope)
-        period = CapPeriod(row.period).start(now, zone)
-        uses.append(CapUse(row.id, keys[scope], period, row.limit_s, row.limit_s, scope))
-    return _refresh_caps(connection, tuple(uses))
-
-
-def _refresh_caps(connection: Connection, uses: tuple[CapUse, ...]) -> tuple[CapUse, ...]:
-    return tuple(use._replace(left_s=_left_s(connection, use)) for use in uses)
 
 
 def _left_s(connection: Connection, use: CapUse) -> int:
