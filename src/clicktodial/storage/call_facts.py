@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Dialect, Select, bindparam, or_, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from clicktodial.control.port import StoreError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.protection import (
     Calendar,
@@ -71,6 +72,8 @@ class SqlFactsReader:
                 looking = _Looking(self._queries, cursor, rules, enterprise_id, now)
                 try:
                     return looking.read(caller, callee, key)
+                except connection.dialect.loaded_dbapi.Error as error:
+                    raise StoreError(str(error)) from error
                 finally:
                     cursor.close()
 
