@@ -4,7 +4,7 @@ import asyncio
 import io
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -178,6 +178,18 @@ def test_more_members_than_may_be_fail_and_say_so(
     assert numbers(members) == []
 
 
+def test_all_or_nothing_takes_no_more_rows_than_one_transaction_may_write(
+    importing: TableImport, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_import, "WHOLE_ROWS_MAX", 2)
+    content = b"number\n13912345670\n13912345671\n13912345672\n"
+    job = run(importing, content, order(whole=True))
+    assert job.state is ImportState.FAILED
+    assert job.error == "a file with more than 2 rows is imported in parts only"
+    assert numbers(members) == []
+    assert run(importing, content, order()).added == 3
+
+
 def test_progress_is_read_while_it_runs(
     importing: TableImport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +283,18 @@ def test_whole_way_with_the_process_that_reads(
     assert len(numbers(members)) == 2
 
 
+class Watched(io.BytesIO):
+    """Tells that it was closed."""
+
+    def __init__(self, content: bytes, on_close: Callable[[], None]) -> None:
+        super().__init__(content)
+        self._on_close = on_close
+
+    def close(self) -> None:
+        super().close()
+        self._on_close()
+
+
 async def test_runner_imports_one_at_a_time_and_closes_the_files(
     importing: TableImport, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,15 +313,16 @@ async def test_runner_imports_one_at_a_time_and_closes_the_files(
             yield lines
 
     monkeypatch.setattr(table_import, "open_table", held)
-    files = [io.BytesIO(b"number\n1391234567%d\n" % serial) for serial in range(3)]
+    closed = asyncio.Semaphore(0)
+    files = [Watched(b"number\n1391234567%d\n" % serial, closed.release) for serial in range(3)]
     jobs = [await runner.submit(order(), file) for file in files[:2]]
     await asyncio.to_thread(entered.wait, 60)
     with pytest.raises(Overloaded):
         await runner.submit(order(), files[2])
     assert not files[2].closed
     go_on.set()
-    while not all(file.closed for file in files[:2]):
-        await asyncio.sleep(0)
+    for _ in range(2):
+        await closed.acquire()
     states = [importing.show(TableKind.MEMBERS, ACME, job_id).state for job_id in jobs]
     assert states == [ImportState.DONE, ImportState.DONE]
     await runner.close()

@@ -297,6 +297,17 @@ async def test_caps_of_members_and_departments_by_day_and_month(
     await node.begin()
 
 
+async def test_database_without_its_tables_lets_nobody_through(
+    database: Database, node: Node
+) -> None:
+    set_up(database.engine, members_only=True)
+    await node.refresh()
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP TABLE member"))
+    with pytest.raises(Overloaded):
+        await node.begin()
+
+
 def test_department_of_a_member(engine: Engine) -> None:
     set_up(engine)
     add_member(engine)

@@ -22,7 +22,11 @@ from sqlalchemy import (
     update,
 )
 
-from clicktodial.accounts.department import find_or_add_department, require_enterprise
+from clicktodial.accounts.department import (
+    find_or_add_department,
+    insert_department,
+    require_enterprise,
+)
 from clicktodial.accounts.table_row import (
     MemberRow,
     RowError,
@@ -199,8 +203,8 @@ def write_members(
             )
         else:
             outcome.unchanged += 1
-    _require_room(connection, enterprise_id, len(added))
     if added:
+        _require_room(connection, enterprise_id, len(added))
         connection.execute(insert(_member), added)
     if changed:
         names = _columns(_profile_of(rows[0][1]), None)
@@ -233,13 +237,15 @@ def _find_departments(
     outcome: BatchOutcome,
 ) -> dict[str, str]:
     """By name, made where there is none. Where one cannot be, its rows have a problem."""
-    found: dict[str, str] = {}
+    columns = _department.c
+    query = select(columns.name, columns.id).where(columns.enterprise_id == enterprise_id)
+    found: dict[str, str] = {row.name: row.id for row in connection.execute(query)}
     refused: dict[str, str] = {}
     for number, row in rows:
         name = row.department
         if name and name not in found and name not in refused:
             try:
-                found[name] = find_or_add_department(connection, enterprise_id, name, now)
+                found[name] = insert_department(connection, enterprise_id, name, now)
             except ValueInvalid as error:
                 refused[name] = str(error)
         if name in refused:

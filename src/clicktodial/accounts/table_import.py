@@ -10,7 +10,7 @@ database some hundred at a time, so that calls never wait for more than such a b
                    '------> interrupted the process ended; as with failed
 
 All or nothing reads to the end before it writes; the rows wait in a file meanwhile, and are
-written in one transaction.
+written in one transaction, which bounds how many they may be.
 """
 
 import tempfile
@@ -41,6 +41,9 @@ log = structlog.get_logger()
 
 # A batch holds the database for some 20 ms.
 BATCH_ROWS = 500
+# One transaction writes as many where it is all or nothing, and calls wait for its end: some two
+# seconds on a slow machine, while they give up after five (database.commit_timeout_s).
+WHOLE_ROWS_MAX = 20_000
 # Kept of each enterprise; the older ones go when a new one comes.
 JOBS_KEPT_MAX = 100
 PROBLEMS_PAGE_MAX = 1_000
@@ -269,6 +272,10 @@ class TableImport:
         with tempfile.TemporaryFile() as spool:
             for batch in _batches(rows):
                 spool.write(msgspec.json.encode(batch) + b"\n")
+                if progress.rows_read > WHOLE_ROWS_MAX:
+                    raise TableError(
+                        f"a file with more than {WHOLE_ROWS_MAX} rows is imported in parts only"
+                    )
                 self._save(job_id, progress, ImportState.RUNNING)
             if progress.refused or self.stopping.is_set():
                 raise _Refused

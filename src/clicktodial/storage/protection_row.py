@@ -1,8 +1,6 @@
 """The rules of calls as rows: what an application's calls, and all calls, are bound by."""
 
-from datetime import datetime
-
-from sqlalchemy import ColumnElement, Connection, exists, or_, select
+from sqlalchemy import Connection, exists, or_, select
 
 from clicktodial.domain.protection import (
     NO_CAPS,
@@ -105,8 +103,3 @@ def _has_caps(connection: Connection, enterprise_id: str) -> bool:
         )
     )
     return bool(connection.scalar(query))
-
-
-def is_listed_at(now: datetime) -> ColumnElement[bool]:
-    """The condition that an entry of `number_list` holds at that time."""
-    return or_(number_list.c.expires_at.is_(None), number_list.c.expires_at > now)

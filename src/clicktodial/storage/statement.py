@@ -89,3 +89,16 @@ def upsert(table: Table, dialect: Dialect, row: dict[str, Any]) -> Insert:
         statement = postgresql.insert(table).values(row)
         return statement.on_conflict_do_update(index_elements=keys, set_=rest)
     return sqlite.insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+def compile_query(query: Select[Any], dialect: Dialect, names: Sequence[str]) -> str:
+    """The finished SQL of a query, for a driver's own cursor; `names` are its parameters in the
+    order in which they stand in it. Raises ValueError when that is another.
+
+    Values go in and come out as the driver has them: times as milliseconds.
+    """
+    compiled = query.compile(dialect=dialect)
+    order = getattr(compiled, "positiontup", None)
+    if order != list(names):
+        raise ValueError(f"the parameters are {order}, not {list(names)}")
+    return str(compiled)

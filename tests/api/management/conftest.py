@@ -38,20 +38,20 @@ from clicktodial.api.management.api import (
     create_management_handlers,
     create_routes,
 )
-from clicktodial.api.management.business import BusinessNeeds
-from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.membership import create_membership_needs
+from clicktodial.api.management.number_desks import create_number_desks
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
-from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
+from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.domain.work_order import WorkOrderKind

@@ -267,17 +267,6 @@ def seed_messages(management: Management, tenant: Tenant) -> dict[str, str]:
     return {"template_id": template.template_id, "message_id": message_id}
 
 
-SEEDS: tuple[Seed, ...] = (
-    seed_enterprise,
-    seed_call,
-    seed_people,
-    seed_business,
-    seed_numbers,
-    seed_ticket,
-    seed_messages,
-)
-
-
 def seed_membership(management: Management, tenant: Tenant) -> dict[str, str]:
     """A member of a department, numbers on its lists, and what became of imports."""
     membership, now = management.membership, management.utc()
@@ -302,7 +291,16 @@ def seed_membership(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
-SEEDS: tuple[Seed, ...] = (seed_enterprise, seed_call, seed_people, seed_membership)
+SEEDS: tuple[Seed, ...] = (
+    seed_enterprise,
+    seed_call,
+    seed_people,
+    seed_business,
+    seed_numbers,
+    seed_ticket,
+    seed_messages,
+    seed_membership,
+)
 
 
 async def seed(management: Management, tenant: Tenant) -> Tenant:

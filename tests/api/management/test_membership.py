@@ -47,7 +47,8 @@ async def test_member_that_is_there_or_is_none_is_refused(management: Management
 async def test_members_come_in_pages_and_by_search(management: Management) -> None:
     for serial in range(5):
         await add(management, f"1391234567{serial}", name=f"Member {serial}", department="Sales")
-    names, cursor = [], ""
+    names: list[str] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = (await management.ask("GET", MEMBERS, query=f"limit=2{cursor}")).json
         names += [member["name"] for member in page["members"]]
