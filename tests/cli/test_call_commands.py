@@ -260,8 +260,8 @@ def test_dry_run_tells_what_would_become_of_the_call(command: Command, server: S
     }
     text = command.run(*arguments)
     assert text.startswith("The call may be placed.\n")
-    assert "Callee through  other" in text
-    assert "Cost a minute   0.0505" in text
+    assert "Callee through      other" in text
+    assert "Cost a minute       0.0505" in text
 
 
 @pytest.mark.usefixtures("application")
@@ -274,7 +274,7 @@ def test_dry_run_of_a_call_that_would_fail_says_why(command: Command, server: St
     result = CliRunner().invoke(app, full)
     assert result.exit_code == 1
     assert result.stdout.startswith("The call would not be placed: no trunk; stopping.\n")
-    assert "Caller through  no trunk carries it" in result.stdout
+    assert "Caller through      no trunk carries it" in result.stdout
     assert command.run_json(*arguments, code=1)["is_possible"] is False
 
 

@@ -17,8 +17,15 @@ from clicktodial.control.port import Answered, StoreError, TrunkForecast
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.application import ApplicationLimits, Capability, EnterpriseLimits
 from clicktodial.domain.call import SendDirection
+from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.media import OPUS, PCMA, Codec, MediaDescription, SrtpKey
+from clicktodial.domain.message import (
+    ApplicationMessages,
+    Channel,
+    TemplateInUse,
+    TemplateText,
+)
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import CallOptions, PresenceProof
 
@@ -224,7 +231,12 @@ async def test_call_needs_the_capabilities_of_what_it_asks_for(
     direction: SendDirection | None,
     is_taken: bool,
 ) -> None:
-    application = replace(platform.application, capabilities=frozenset(capabilities))
+    template = TemplateInUse("t", TemplateText(channel=Channel.SMS, text="Hi", values={}), True, 0)
+    application = replace(
+        platform.application,
+        capabilities=frozenset(capabilities),
+        messages=ApplicationMessages("Acme", dict.fromkeys(Side, template)),
+    )
     asked = replace(request(), record=record, send_direction=direction)
     forecast = await platform.service.forecast(application, asked)
     assert forecast.is_possible is is_taken

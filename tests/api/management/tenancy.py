@@ -8,12 +8,14 @@ returns what they are called in paths, queries and bodies. Whatever text it stor
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from sqlalchemy import insert, update
 from tests.accounts.business import DATA, PAPERS
 from tests.api.management.support import Management, add_call
 from tests.api.support import SECRET, create_application
+from tests.billing.test_statement import add_cdr
 
 from clicktodial.accounts.audit import AuditEntry
 from clicktodial.accounts.business import create_business
@@ -28,13 +30,18 @@ from clicktodial.accounts.table_import import ImportOrder
 from clicktodial.accounts.table_row import TableKind
 from clicktodial.accounts.ticket import NewTicket
 from clicktodial.accounts.work_order import WorkOrders
+from clicktodial.billing.export import ExportKind, Exports
+from clicktodial.billing.package import NewPackage, PackageKind
+from clicktodial.billing.pool import Pools, PoolSettings
 from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, Channel, TemplateRecipient
+from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.protection import ListKind
+from clicktodial.domain.rating import Tariff
 from clicktodial.domain.ticket import TicketCategory, TicketChannel
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.messaging.template import NewTemplate, Templates
@@ -291,6 +298,38 @@ def seed_membership(management: Management, tenant: Tenant) -> dict[str, str]:
     return ids
 
 
+def seed_billing(management: Management, tenant: Tenant) -> dict[str, str]:
+    """A pool with a package and a cap, a call that was charged, and the file of its day."""
+    now, marker = management.utc(), tenant.marker
+    transactions = Transactions(management.engine)
+    pools = Pools(transactions)
+    settings = PoolSettings(tariff=Tariff(), alert_emails=(f"books@{marker}.example",))
+    pools.set_up(OPERATOR_PRINCIPAL, marker, settings, now)
+    new = NewPackage(
+        kind=PackageKind.ONE_OFF, name=f"Package of {marker}", seconds=6_000, valid_from=now
+    )
+    package = pools.add_package(OPERATOR_PRINCIPAL, marker, new, now)
+    cap = pools.set_cap(
+        OPERATOR_PRINCIPAL,
+        marker,
+        scope=CapScope.APPLICATION,
+        key=tenant.app_id,
+        period=CapPeriod.DAY,
+        limit_s=600,
+    )
+    day = datetime(2026, 1, 5, tzinfo=UTC)
+    number, ended_at = int(tenant.app_id), day + timedelta(hours=12)
+    add_cdr(management.engine, number, ended_at, enterprise_id=marker, app_id=tenant.app_id)
+    exports = Exports(transactions, management.exports_root, zone=UTC, keep_days=9_999)
+    assert exports.write_day(marker, ExportKind.CSV, day, now)
+    [export] = exports.list(OPERATOR_PRINCIPAL, marker)
+    return {
+        "package_id": package.package_id,
+        "cap_id": cap.cap_id,
+        "export_id": export.export_id,
+    }
+
+
 SEEDS: tuple[Seed, ...] = (
     seed_enterprise,
     seed_call,
@@ -300,6 +339,7 @@ SEEDS: tuple[Seed, ...] = (
     seed_ticket,
     seed_messages,
     seed_membership,
+    seed_billing,
 )
 
 

@@ -20,7 +20,7 @@ from clicktodial.storage import people_table, schema
 # Whoever opens another one to anybody, adds it here, and says why in its `about`.
 OPEN = {"register", "activate", "logIn", "askForPasswordReset", "completePasswordReset"}
 # What is not one enterprise's, and may be named by all who may ask.
-SHARED = {"option", "name", "step"}
+SHARED = {"option", "name", "step", "month"}
 # Asking for help changes nothing of the enterprise's: all of its people may.
 HELP = {"createTicket", "writeToTicket", "reopenTicket", "closeTicket", "rateTicket"}
 # Written for each request that is refused or changes something, whosever it is about.

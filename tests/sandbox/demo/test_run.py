@@ -112,7 +112,7 @@ def test_demo_shows_checks_and_draws_one_call_and_takes_another(tmp_path: Path) 
             demo.process.send_signal(signal.SIGINT)
             status = demo.read_rest()
     assert status == 0
-    assert demo.text.count("✓") == 8
+    assert demo.text.count("✓") == 9
     assert "✗" not in demo.text
     for told in ("caller      rings", "callee      answers", "hears the melody", "Disconnected"):
         assert told in demo.text

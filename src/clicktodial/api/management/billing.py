@@ -14,11 +14,11 @@ from clicktodial.api.management.billing_view import (
     CapView,
     CdrList,
     ExportList,
+    MinutePoolBody,
+    MinutePoolView,
     PackageBody,
     PackageList,
     PackageView,
-    PoolBody,
-    PoolView,
     StatementView,
     render_cap,
     render_cdr,
@@ -90,22 +90,22 @@ class BillingResource:
 
     # The pool
 
-    async def show(self, ask: Ask) -> PoolView:
+    async def show(self, ask: Ask) -> MinutePoolView:
         """GET .../pool"""
         detail = await self._worker.run(
             lambda: self._pools.show(ask.principal, ask.path["enterprise_id"], ask.now)
         )
         return render_pool(detail)
 
-    async def set_up(self, ask: Ask) -> PoolView:
+    async def set_up(self, ask: Ask) -> MinutePoolView:
         """PUT .../pool"""
-        settings = (await ask.read(PoolBody)).settings()
+        settings = (await ask.read(MinutePoolBody)).settings()
         await self._worker.run(
             lambda: self._pools.set_up(ask.principal, ask.path["enterprise_id"], settings, ask.now)
         )
         return await self.show(ask)
 
-    async def set_alerts(self, ask: Ask) -> PoolView:
+    async def set_alerts(self, ask: Ask) -> MinutePoolView:
         """PUT .../pool/alerts"""
         body = await ask.read(AlertsBody)
         await self._worker.run(
@@ -260,7 +260,7 @@ class BillingResource:
         path = "/enterprises/{enterprise_id}"
         return [
             Route(
-                name="showPool",
+                name="showMinutePool",
                 method="GET",
                 path=f"{path}/pool",
                 tag=_TAG,
@@ -268,7 +268,7 @@ class BillingResource:
                 about="The pool of minutes, and how calls are charged.",
                 roles=_READERS,
                 handle=self.show,
-                answer=PoolView,
+                answer=MinutePoolView,
                 parameters=(_ENTERPRISE,),
                 problems=(NOT_FOUND,),
             ),
@@ -282,9 +282,9 @@ class BillingResource:
                 "began. The currency of a pool stays.",
                 roles=_SELLERS,
                 handle=self.set_up,
-                body=PoolBody,
+                body=MinutePoolBody,
                 body_example={"tariff": {"unit_s": 60}, "alert_emails": ["books@example.com"]},
-                answer=PoolView,
+                answer=MinutePoolView,
                 parameters=(_ENTERPRISE,),
                 problems=(NOT_FOUND, INVALID_VALUE),
             ),
@@ -299,7 +299,7 @@ class BillingResource:
                 handle=self.set_alerts,
                 body=AlertsBody,
                 body_example={"alert_percents": [80, 100], "alert_emails": ["books@example.com"]},
-                answer=PoolView,
+                answer=MinutePoolView,
                 parameters=(_ENTERPRISE,),
                 problems=(NOT_FOUND, INVALID_VALUE),
             ),

@@ -56,7 +56,7 @@ class TariffBody(Strict, frozen=True):
     legs: Annotated[int, Meta(ge=1, le=LEGS_MAX)] = 1
 
 
-class PoolBody(Strict, frozen=True):
+class MinutePoolBody(Strict, frozen=True):
     """How the enterprise's calls are charged from now on."""
 
     tariff: TariffBody = TariffBody()
@@ -104,7 +104,7 @@ class LotView(Strict, frozen=True):
     expired_s: _Seconds
 
 
-class PoolView(Strict, frozen=True):
+class MinutePoolView(Strict, frozen=True):
     """A pool: sums over the lots that may be drawn on now, overage left out, and those lots in
     the order in which they are. `runs_dry_at` goes by the use of the last seven days."""
 
@@ -309,11 +309,11 @@ def _copy(kind: Any, detail: Any, **changes: Any) -> Any:
     return kind(**{name: getattr(detail, name) for name in names}, **changes)
 
 
-def render_pool(detail: PoolDetail) -> PoolView:
+def render_pool(detail: PoolDetail) -> MinutePoolView:
     """All of a pool."""
     settings = detail.settings
-    view: PoolView = _copy(
-        PoolView,
+    view: MinutePoolView = _copy(
+        MinutePoolView,
         detail,
         tariff=_copy(TariffBody, settings.tariff),
         currency=settings.currency,
