@@ -3,8 +3,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-# Workers of pytest. Tests bind free ports only, so they may run side by side.
-JOBS ?= 2
+# Workers of pytest. Tests bind free ports only, so they may run side by side; more than the cores
+# that there are, since most of them wait for time to pass.
+JOBS ?= 3
 # Arguments for pytest: make test TESTS=tests/domain
 TESTS ?= tests
 # The settings file of `make run`; without one the defaults hold.

@@ -1,10 +1,14 @@
-"""How Hypothesis draws, for all tests.
+"""What holds for all tests: how Hypothesis draws, and that none configures another's log.
 
 In a run of the suite each property gets the same examples every time: a run fails for what was
 changed, not for what was drawn, and no example is too slow because the machine is busy. To look
 further, `pytest --hypothesis-profile=explore` draws anew, and much more.
 """
 
+from collections.abc import Iterator
+
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # Times are bounded where they are the subject of a test; here they would be the machine's.
@@ -14,3 +18,10 @@ _EXPLORED_EXAMPLES = 5_000
 settings.register_profile("suite", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("explore", _PATIENT, max_examples=_EXPLORED_EXAMPLES)
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A command that a test runs in this process keeps to warnings; the next test hears all."""
+    yield
+    structlog.reset_defaults()
