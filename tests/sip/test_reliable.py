@@ -24,6 +24,7 @@ from clicktodial.domain.media import G722, PCMA, PCMU, MediaAddress
 from clicktodial.sip.client_transaction import FORKS_MAX
 from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.reliable import PRACKS_MAX
 from clicktodial.sip.sdp import parse_sdp, serialize_sdp
 from clicktodial.sip.session import Session
 
@@ -108,6 +109,24 @@ def test_answer_of_a_reliable_response_stands_for_a_200_without_one() -> None:
     session.hang_up(harness.now)
     [bye] = harness.sent()
     assert (summary(bye), read(bye).cseq) == ("BYE", 3)
+
+
+def test_responses_without_end_are_acknowledged_up_to_a_bound() -> None:
+    harness, session, invite = start()
+    pracks = [
+        prack
+        for number in range(1, PRACKS_MAX)
+        for tag in ("one", "two")
+        for prack in ring(harness, invite, number, tag=tag)
+    ]
+    assert len(pracks) == PRACKS_MAX
+    assert ring(harness, invite, 1, tag="three") == []
+    # The call goes on all the same.
+    harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP, tag="one"))
+    assert harness.events()[-1] == SessionAnswered(ANSWER)
+    session.hang_up(harness.now)
+    [bye] = harness.sent()
+    assert read(bye).cseq == max(read(prack).cseq for prack in pracks) + 1
 
 
 def test_200_without_answer_after_an_unreliable_one_is_hung_up() -> None:

@@ -26,7 +26,7 @@ from clicktodial.sip.event import (
 from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
-from clicktodial.sip.reliable import EarlyFork, ReliableResponses, is_reliable
+from clicktodial.sip.reliable import PRACKS_MAX, EarlyFork, ReliableResponses, is_reliable
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
@@ -37,8 +37,6 @@ NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
 # RFC 3398 7.2.4.1: incompatible destination, told to a peer whose answer we cannot use.
 _INCOMPATIBLE_Q850 = 88
 _RINGING = 180
-# Far more provisional responses than a call has.
-_PRACKS_MAX = 100
 _INTERVAL_TOO_SMALL = 422
 _SESSION_PROGRESS = 183
 
@@ -63,7 +61,7 @@ class ForkCloser:
         dialog = Dialog.of_response(response, source)
         transaction.acknowledge(response.to_tag, *dialog.create_ack(self._context, response.cseq))
         # Nobody remembers how many PRACKs that fork had; a gap in the numbers is allowed.
-        dialog.local_cseq += _PRACKS_MAX
+        dialog.local_cseq += PRACKS_MAX
         send_bye(self._context, dialog, None, transaction.now, None)
 
     def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
