@@ -111,6 +111,17 @@ def test_answer_of_a_reliable_response_stands_for_a_200_without_one() -> None:
     assert (summary(bye), read(bye).cseq) == ("BYE", 3)
 
 
+def test_answer_of_one_fork_stands_for_no_other() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP, tag="one")
+    ring(harness, invite, 1, tag="two")
+    harness.events()
+    sent = harness.receive(create_response(invite, 200, lines=(CONTACT,), tag="two"))
+    assert summaries(sent) == ["ACK", "BYE"]
+    [ended] = harness.events()
+    assert ended.cause is NO_USABLE_ANSWER_CAUSE  # type: ignore[union-attr]  # SessionEnded
+
+
 def test_responses_without_end_are_acknowledged_up_to_a_bound() -> None:
     harness, session, invite = start()
     pracks = [
@@ -234,6 +245,38 @@ def test_update_of_one_fork_is_nothing_to_another() -> None:
     update(harness, invite, sdp=serialize_sdp(MOVED), tag="one")
     harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP, tag="two"))
     assert harness.events()[-1] == SessionAnswered(ANSWER)
+
+
+def test_fork_that_answers_as_another_has_may_be_updated_too() -> None:
+    harness, _, invite = start()
+    for tag in ("one", "two"):
+        ring(harness, invite, 1, status=183, sdp=ANSWER_SDP, tag=tag)
+    assert summaries(update(harness, invite, sdp=serialize_sdp(MOVED), tag="two")) == ["200 UPDATE"]
+
+
+@pytest.mark.parametrize("is_reliable", [True, False])
+def test_response_after_an_update_that_repeats_the_first_answer_changes_nothing(
+    is_reliable: bool,
+) -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    update(harness, invite, sdp=serialize_sdp(MOVED))
+    harness.events()
+    if is_reliable:
+        assert summaries(ring(harness, invite, 2, sdp=ANSWER_SDP)) == ["PRACK"]
+    else:
+        harness.receive(create_response(invite, 180, lines=(CONTACT,), sdp=ANSWER_SDP))
+    assert harness.events() == [SessionRinging()]
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert harness.events() == [SessionAnswered(MOVED)]
+
+
+def test_update_that_comes_after_a_later_one_and_the_200_is_500() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    update(harness, invite, 5, sdp=serialize_sdp(MOVED))
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert summaries(update(harness, invite, 4, sdp=ANSWER_SDP)) == ["500 UPDATE"]
 
 
 def test_update_of_another_kind_of_body_is_415() -> None:

@@ -63,6 +63,12 @@ class Dialog:
                 message, self._routes, peer
             )
 
+    def go_on_from(self, early: "Dialog") -> None:
+        """Number the requests of either side after those of this fork's early dialog (RFC 3261
+        12.2.1.1, 12.2.2): our PRACKs, and the peer's UPDATEs."""
+        self.local_cseq = max(self.local_cseq, early.local_cseq)
+        self._remote_cseq = early._remote_cseq
+
     @property
     def next_hop(self) -> Hop:
         """Where our requests go."""

@@ -78,7 +78,6 @@ class OutgoingSession(Session):
         "_is_ringing",
         "_offer",
         "_reliable",
-        "_reliable_answer",
         "_transaction",
     )
 
@@ -94,7 +93,6 @@ class OutgoingSession(Session):
         self._is_ringing = False
         self._early_media: MediaDescription | None = None
         self._reliable: ReliableResponses | None = None
-        self._reliable_answer: MediaDescription | None = None
         name = f'"{invitation.from_name}" ' if invitation.from_name else ""
         head = RequestHead(
             request_uri=invitation.request_uri,
@@ -196,30 +194,31 @@ class OutgoingSession(Session):
         self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         media = _media_of(response) if response.body else None
-        fork = None
+        early = None if media is None else restrict_answer(media, self._offer)
+        fork = self._fork_of(response.to_tag)
         if is_reliable(response):
             if self._reliable is None:
                 self._reliable = ReliableResponses(self._context, self._authenticator)
             fork = self._reliable.take(response, source, transaction.now)
             if fork is None:
                 return
-            if media is not None:
+            if early is not None and fork.side is None:
                 # RFC 3262 5: that is the answer; a 200 without one stands by it.
-                self._reliable_answer = media
+                fork.answer = early
         rings = response.status == _RINGING or (
             response.status == _SESSION_PROGRESS and media is None
         )
         if rings and not self._is_ringing:
             self._is_ringing = True
             self._emit(SessionRinging())
-        if media is None or media == self._early_media:
-            return
-        early = restrict_answer(media, self._offer)
-        if early is not None:
-            if fork is not None:
-                fork.answer = early
-            self._early_media = media
+        if fork is not None and fork.side is not None:
+            return  # RFC 3311 5.1: what was agreed on last, whatever a response repeats
+        if early is not None and early != self._early_media:
+            self._early_media = early
             self._emit(SessionEarlyMedia(early))
+
+    def _fork_of(self, tag: str) -> EarlyFork | None:
+        return None if self._reliable is None else self._reliable.fork_of(tag)
 
     def _on_answer(
         self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
@@ -228,19 +227,18 @@ class OutgoingSession(Session):
         self._dialog = Dialog.of_response(response, source)
         transaction.release(context.fork_closer)
         transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
-        fork = None if self._reliable is None else self._reliable.fork_of(response.to_tag)
+        fork = self._fork_of(response.to_tag)
         if fork is not None:
-            # RFC 3261 12.2.1.1: one row of numbers for PRACKs and all that follows.
-            self._dialog.local_cseq = max(self._dialog.local_cseq, fork.dialog.local_cseq)
+            self._dialog.go_on_from(fork.dialog)
         side = None if fork is None else fork.side
-        if fork is not None and side is not None:
-            answer = fork.answer  # RFC 3311 5.1: what was agreed on last, whatever a 200 repeats
+        media = None if side is not None else _media_of(response)
+        if media is not None:
+            answer = restrict_answer(media, self._offer)
         else:
-            media = _media_of(response) or self._reliable_answer
-            answer = None if media is None else restrict_answer(media, self._offer)
+            answer = None if fork is None else fork.answer
         offer, self._offer = self._offer, b""
         self._transaction = self._early_media = self._invitation = self._head = None
-        self._reliable = self._reliable_answer = None
+        self._reliable = None
         codec = None if answer is None else chosen_codec(answer)
         if answer is None or codec is None:
             self._send_bye(transaction.now, _INCOMPATIBLE_Q850)
@@ -256,7 +254,7 @@ class OutgoingSession(Session):
         Only a fork that has answered our offer in a reliable response may make one of its own
         (RFC 3311 5.1). The codec stays within that offer, which is all that our owner expects.
         """
-        fork = None if self._reliable is None else self._reliable.fork_of(request.from_tag)
+        fork = self._fork_of(request.from_tag)
         if fork is not None and not fork.dialog.accept_cseq(request.cseq):
             return 500, "CSeq Out of Order", None
         if not request.body:
