@@ -24,6 +24,7 @@ from clicktodial.domain.media import G722, PCMA, PCMU, MediaAddress
 from clicktodial.sip.client_transaction import FORKS_MAX
 from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.outgoing import EARLY_MEDIA_MAX
 from clicktodial.sip.reliable import PRACKS_MAX
 from clicktodial.sip.sdp import parse_sdp, serialize_sdp
 from clicktodial.sip.session import Session
@@ -269,6 +270,21 @@ def test_response_after_an_update_that_repeats_the_first_answer_changes_nothing(
     assert harness.events() == [SessionRinging()]
     harness.receive(create_response(invite, 200, lines=(CONTACT,)))
     assert harness.events() == [SessionAnswered(MOVED)]
+
+
+def test_early_media_that_changes_without_end_is_followed_up_to_a_bound() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    for number in range(1, EARLY_MEDIA_MAX):
+        sdp = describe(PCMA, port=31_000 + number)
+        harness.receive(create_response(invite, 183, tag="other", lines=(CONTACT,), sdp=sdp))
+    assert harness.events().count(SessionEarlyMedia(ANSWER)) == 1
+    sdp = describe(PCMA, port=32_000)
+    harness.receive(create_response(invite, 183, tag="other", lines=(CONTACT,), sdp=sdp))
+    assert summaries(update(harness, invite, sdp=serialize_sdp(MOVED))) == ["488 UPDATE"]
+    assert harness.events() == []
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert harness.events() == [SessionAnswered(ANSWER)]
 
 
 def test_update_that_comes_after_a_later_one_and_the_200_is_500() -> None:

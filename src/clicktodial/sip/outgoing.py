@@ -39,6 +39,9 @@ _INCOMPATIBLE_Q850 = 88
 _RINGING = 180
 _INTERVAL_TOO_SMALL = 422
 _SESSION_PROGRESS = 183
+# How often the audio before the answer may change: each time asks the relay for something, and no
+# trunk has so many announcements. What comes after is passed over, and an UPDATE refused.
+EARLY_MEDIA_MAX = 50
 
 
 class ForkCloser:
@@ -73,6 +76,7 @@ class OutgoingSession(Session):
 
     __slots__ = (
         "_early_media",
+        "_early_media_count",
         "_head",
         "_invitation",
         "_is_ringing",
@@ -92,6 +96,7 @@ class OutgoingSession(Session):
         self._offer = invitation.sdp
         self._is_ringing = False
         self._early_media: MediaDescription | None = None
+        self._early_media_count = 0
         self._reliable: ReliableResponses | None = None
         name = f'"{invitation.from_name}" ' if invitation.from_name else ""
         head = RequestHead(
@@ -213,9 +218,17 @@ class OutgoingSession(Session):
             self._emit(SessionRinging())
         if fork is not None and fork.side is not None:
             return  # RFC 3311 5.1: what was agreed on last, whatever a response repeats
-        if early is not None and early != self._early_media:
-            self._early_media = early
-            self._emit(SessionEarlyMedia(early))
+        if early is not None and early != self._early_media and self._may_change_early_media:
+            self._tell_early_media(early)
+
+    @property
+    def _may_change_early_media(self) -> bool:
+        return self._early_media_count < EARLY_MEDIA_MAX
+
+    def _tell_early_media(self, media: MediaDescription) -> None:
+        self._early_media = media
+        self._early_media_count += 1
+        self._emit(SessionEarlyMedia(media))
 
     def _fork_of(self, tag: str) -> EarlyFork | None:
         return None if self._reliable is None else self._reliable.fork_of(tag)
@@ -272,7 +285,7 @@ class OutgoingSession(Session):
     def _answer_update(self, request: SipMessage, fork: EarlyFork) -> bytes | None:
         assert fork.answer is not None
         used = chosen_codec(fork.answer)
-        if used is None:
+        if used is None or not self._may_change_early_media:
             return None
         side = fork.side or LocalSide(self._offer, used)
         offered = side.read_offer(request)
@@ -283,8 +296,8 @@ class OutgoingSession(Session):
         codec = side.codec if side.codec in usable else usable[0]
         sdp = side.answer(offered, codec)
         media = replace(offered.media, codecs=(codec,), dtmf=parse_sdp(sdp).dtmf)
-        fork.side, fork.answer, self._early_media = side, media, media
-        self._emit(SessionEarlyMedia(media))
+        fork.side, fork.answer = side, media
+        self._tell_early_media(media)
         return sdp
 
     def _abandon(self, reason: str, now: float) -> None:
