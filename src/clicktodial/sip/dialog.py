@@ -58,7 +58,7 @@ class Dialog:
     def refresh_target(self, message: SipMessage, peer: Hop) -> None:
         """Take the Contact of a re-INVITE, an UPDATE or their 2xx (RFC 3261 12.2.1.2); the route
         set stays."""
-        if message.get("Contact") or message.get("m"):
+        if message.get("Contact"):
             self._request_uri, self._route_lines, self._next_hop = _route(
                 message, self._routes, peer
             )
