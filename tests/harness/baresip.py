@@ -5,10 +5,11 @@ and events the other.
 """
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import numpy as np
 import soundfile
 from tests.harness.address import Address, allocate_host, free_port
 from tests.harness.process import OwnedProcess
+from tests.harness.switch import Switch
 from tests.harness.tone import Samples
 
 PACKAGE = "baresip-core"
@@ -169,3 +171,26 @@ class Baresip:
         account = f"<sip:{user}@{host}:{port}>;{';'.join(parameters)}\n"
         (self._directory / "accounts").write_text(account)
         (self._directory / "contacts").write_text("")
+
+
+# By number and tone, and Baresip's settings by name.
+StartPhone = Callable[..., Awaitable[Baresip]]
+
+
+@contextlib.asynccontextmanager
+async def open_phones(switch: Switch, directory: Path) -> AsyncIterator[StartPhone]:
+    """Starts phones behind the switch, and ends them."""
+    phones: list[Baresip] = []
+
+    async def start(number: str, tone_hz: int, **settings: object) -> Baresip:
+        phone = Baresip(directory, number, tone_hz=tone_hz, **settings)  # type: ignore[arg-type]
+        phones.append(phone)
+        await phone.start()
+        await switch.connect(number, phone.address)
+        return phone
+
+    try:
+        yield start
+    finally:
+        for phone in phones:
+            await phone.close()

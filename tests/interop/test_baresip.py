@@ -1,13 +1,13 @@
 """baresip as both phones: real audio through the relay, in both directions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import pytest_asyncio
-from tests.harness.baresip import Baresip
+from tests.harness.baresip import StartPhone, open_phones
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.stage import ANSWERED, Stage
 from tests.harness.tone import Samples, dominant_frequency_hz
@@ -19,24 +19,11 @@ CALLEE_HZ = 1100
 TOLERANCE_HZ = 10.0
 TALK_S = 2.0
 
-StartPhone = Callable[..., Awaitable[Baresip]]
-
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_phone(stage: Stage, tmp_path: Path) -> AsyncIterator[StartPhone]:
-    """Starts phones behind the stage's switch, and ends them."""
-    phones: list[Baresip] = []
-
-    async def start(number: str, tone_hz: int, **settings: object) -> Baresip:
-        phone = Baresip(tmp_path, number, tone_hz=tone_hz, **settings)  # type: ignore[arg-type]
-        phones.append(phone)
-        await phone.start()
-        await stage.switch.connect(number, phone.address)
-        return phone
-
-    yield start
-    for phone in phones:
-        await phone.close()
+    async with open_phones(stage.switch, tmp_path) as start:
+        yield start
 
 
 def middle_second(samples: Samples, rate: int) -> Samples:

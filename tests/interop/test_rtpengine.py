@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import soundfile
 from tests.harness.address import format_address
-from tests.harness.baresip import Baresip
+from tests.harness.baresip import Baresip, StartPhone, open_phones
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.phone import PhoneState
 from tests.harness.platform import Tables
@@ -30,8 +30,6 @@ RESULT_WITHIN_S = 10.0
 TAKEN_UP_WITHIN_S = 5.0
 POLL_S = 0.05
 TOKEN = "a-token-for-this-test"
-
-StartPhone = Callable[..., Awaitable[Baresip]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -70,19 +68,8 @@ async def stage(relayed_stage: Stage, tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def start_phone(stage: Stage, tmp_path: Path) -> AsyncIterator[StartPhone]:
-    """Starts phones behind the stage's switch, and ends them."""
-    phones: list[Baresip] = []
-
-    async def start(number: str, tone_hz: int, **settings: object) -> Baresip:
-        phone = Baresip(tmp_path, number, tone_hz=tone_hz, **settings)  # type: ignore[arg-type]
-        phones.append(phone)
-        await phone.start()
-        await stage.switch.connect(number, phone.address)
-        return phone
-
-    yield start
-    for phone in phones:
-        await phone.close()
+    async with open_phones(stage.switch, tmp_path) as start:
+        yield start
 
 
 def measure_hz(samples: Samples, rate: int) -> float:

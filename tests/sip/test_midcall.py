@@ -36,7 +36,12 @@ from clicktodial.sip.event import (
     SessionMediaChanged,
     SessionOffered,
 )
-from clicktodial.sip.midcall import EXPIRED_CAUSE, NO_ACK_CAUSE
+from clicktodial.sip.midcall import (
+    EXPIRED_CAUSE,
+    NO_ACK_CAUSE,
+    PEER_OFFERS_MAX,
+    PEER_OFFERS_WINDOW_S,
+)
 from clicktodial.sip.reoffer import REINVITE_DECISION_MAX_S, UPDATE_DECISION_MAX_S
 from clicktodial.sip.sdp import STREAMS_MAX, parse_sdp, serialize_sdp
 from clicktodial.sip.session import SessionState
@@ -538,3 +543,23 @@ def test_session_that_ends_has_no_timer_left() -> None:
     sent = call.harness.advance(2 * SE_S)
     assert sent == []
     assert (call.events(), call.harness.agent.session_count) == ([], 0)
+
+
+def test_offers_without_end_are_told_to_come_later() -> None:
+    call = Call()
+    for cseq in range(1, PEER_OFFERS_MAX + 1):
+        call.ask("INVITE", cseq)
+        call.ask("ACK", cseq, sdp=describe(PCMA, port=30_000 + cseq))
+    assert len(call.events()) == PEER_OFFERS_MAX
+    cseq = PEER_OFFERS_MAX + 1
+    [_, refusal] = call.ask("INVITE", cseq)
+    assert (summary(refusal), header_lines(refusal, "Retry-After")) == ("500 INVITE", ["10"])
+    call.ask("ACK", cseq, branch=read(refusal).branch, sdp=ANSWER_SDP)
+    assert summaries(call.ask("UPDATE", cseq + 1, sdp=ANSWER_SDP)) == ["500 UPDATE"]
+    assert call.events() == []
+    # What offers nothing keeps the session alive as ever, and in a while all is as it was.
+    assert summaries(call.ask("UPDATE", cseq + 2)) == ["200 UPDATE"]
+    call.harness.advance(PEER_OFFERS_WINDOW_S)
+    call.ask("UPDATE", cseq + 3, sdp=ANSWER_SDP)
+    [event] = call.events()
+    assert isinstance(event, SessionOffered)

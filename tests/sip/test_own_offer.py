@@ -110,7 +110,7 @@ def test_refused_offer_leaves_the_session_as_it_was(status: int) -> None:
     assert int(origin(ok)[2]) > int(origin(invite)[2])
 
 
-@pytest.mark.parametrize("status", [408, 481])
+@pytest.mark.parametrize("status", [404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604])
 def test_offer_to_a_peer_that_is_gone_ends_the_session(status: int) -> None:
     call = Call()
     [invite] = offer(call)
@@ -358,6 +358,15 @@ def test_offer_and_refresh_do_not_meet() -> None:
     # The refusal changed nothing of when to refresh.
     [(after_s, update), *_] = call.harness.advance(SE_S / 2)
     assert (after_s, summary(update)) == (SE_S / 2, "UPDATE")
+
+
+def test_refresh_after_an_offer_that_was_refused_is_newer_than_that() -> None:
+    call = Call([f"Session-Expires: {SE_S};refresher=uac"], session_expires_s=SE_S, allow="BYE")
+    [invite] = offer(call)
+    call.answer(invite, 488)
+    [(_, refresh), *_] = call.harness.advance(SE_S / 2)
+    assert parse_sdp(read(refresh).body).address == OFFER.address
+    assert int(origin(refresh)[2]) > int(origin(invite)[2])
 
 
 def test_refresh_that_is_only_ever_tried_does_not_outlive_the_session() -> None:

@@ -24,6 +24,8 @@ from clicktodial.domain.media import G722, PCMA, PCMU, MediaAddress
 from clicktodial.sip.client_transaction import FORKS_MAX
 from clicktodial.sip.event import SessionAnswered, SessionEarlyMedia, SessionRinging, SessionTrying
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
+from clicktodial.sip.outgoing import EARLY_MEDIA_MAX
+from clicktodial.sip.reliable import PRACKS_MAX
 from clicktodial.sip.sdp import parse_sdp, serialize_sdp
 from clicktodial.sip.session import Session
 
@@ -108,6 +110,35 @@ def test_answer_of_a_reliable_response_stands_for_a_200_without_one() -> None:
     session.hang_up(harness.now)
     [bye] = harness.sent()
     assert (summary(bye), read(bye).cseq) == ("BYE", 3)
+
+
+def test_answer_of_one_fork_stands_for_no_other() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP, tag="one")
+    ring(harness, invite, 1, tag="two")
+    harness.events()
+    sent = harness.receive(create_response(invite, 200, lines=(CONTACT,), tag="two"))
+    assert summaries(sent) == ["ACK", "BYE"]
+    [ended] = harness.events()
+    assert ended.cause is NO_USABLE_ANSWER_CAUSE  # type: ignore[union-attr]  # SessionEnded
+
+
+def test_responses_without_end_are_acknowledged_up_to_a_bound() -> None:
+    harness, session, invite = start()
+    pracks = [
+        prack
+        for number in range(1, PRACKS_MAX)
+        for tag in ("one", "two")
+        for prack in ring(harness, invite, number, tag=tag)
+    ]
+    assert len(pracks) == PRACKS_MAX
+    assert ring(harness, invite, 1, tag="three") == []
+    # The call goes on all the same.
+    harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP, tag="one"))
+    assert harness.events()[-1] == SessionAnswered(ANSWER)
+    session.hang_up(harness.now)
+    [bye] = harness.sent()
+    assert read(bye).cseq == max(read(prack).cseq for prack in pracks) + 1
 
 
 def test_200_without_answer_after_an_unreliable_one_is_hung_up() -> None:
@@ -215,6 +246,53 @@ def test_update_of_one_fork_is_nothing_to_another() -> None:
     update(harness, invite, sdp=serialize_sdp(MOVED), tag="one")
     harness.receive(create_response(invite, 200, lines=(CONTACT,), sdp=ANSWER_SDP, tag="two"))
     assert harness.events()[-1] == SessionAnswered(ANSWER)
+
+
+def test_fork_that_answers_as_another_has_may_be_updated_too() -> None:
+    harness, _, invite = start()
+    for tag in ("one", "two"):
+        ring(harness, invite, 1, status=183, sdp=ANSWER_SDP, tag=tag)
+    assert summaries(update(harness, invite, sdp=serialize_sdp(MOVED), tag="two")) == ["200 UPDATE"]
+
+
+@pytest.mark.parametrize("is_reliable", [True, False])
+def test_response_after_an_update_that_repeats_the_first_answer_changes_nothing(
+    is_reliable: bool,
+) -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    update(harness, invite, sdp=serialize_sdp(MOVED))
+    harness.events()
+    if is_reliable:
+        assert summaries(ring(harness, invite, 2, sdp=ANSWER_SDP)) == ["PRACK"]
+    else:
+        harness.receive(create_response(invite, 180, lines=(CONTACT,), sdp=ANSWER_SDP))
+    assert harness.events() == [SessionRinging()]
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert harness.events() == [SessionAnswered(MOVED)]
+
+
+def test_early_media_that_changes_without_end_is_followed_up_to_a_bound() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    for number in range(1, EARLY_MEDIA_MAX):
+        sdp = describe(PCMA, port=31_000 + number)
+        harness.receive(create_response(invite, 183, tag="other", lines=(CONTACT,), sdp=sdp))
+    assert harness.events().count(SessionEarlyMedia(ANSWER)) == 1
+    sdp = describe(PCMA, port=32_000)
+    harness.receive(create_response(invite, 183, tag="other", lines=(CONTACT,), sdp=sdp))
+    assert summaries(update(harness, invite, sdp=serialize_sdp(MOVED))) == ["488 UPDATE"]
+    assert harness.events() == []
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert harness.events() == [SessionAnswered(ANSWER)]
+
+
+def test_update_that_comes_after_a_later_one_and_the_200_is_500() -> None:
+    harness, _, invite = start()
+    ring(harness, invite, 1, status=183, sdp=ANSWER_SDP)
+    update(harness, invite, 5, sdp=serialize_sdp(MOVED))
+    harness.receive(create_response(invite, 200, lines=(CONTACT,)))
+    assert summaries(update(harness, invite, 4, sdp=ANSWER_SDP)) == ["500 UPDATE"]
 
 
 def test_update_of_another_kind_of_body_is_415() -> None:

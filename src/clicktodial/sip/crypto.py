@@ -38,7 +38,10 @@ _KEY_PARAMS = re.compile(
 _BASE64_BITS = 6
 # RFC 4568 6.3.7: how much a receiver should look back, which is for the receiver to know.
 _WINDOW_HINT = re.compile(r"WSH=[0-9]{2,9}", re.ASCII)
-_KEY_SHOWN = re.compile(rb"(a=crypto:[^\r\n]*?inline:)[^\r\n]*")
+# Tried once a line: else a line that begins anew all the time would be read as often.
+_KEY_SHOWN = re.compile(
+    rb"(?:^|(?<=\r))((?>[^\r\n]*?a=crypto:)[^\r\n]*?inline:)[^\r\n]*", re.MULTILINE
+)
 
 
 def read_crypto(stream: str) -> tuple[tuple[SrtpKey, ...], bool]:

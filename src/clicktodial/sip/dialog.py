@@ -58,10 +58,16 @@ class Dialog:
     def refresh_target(self, message: SipMessage, peer: Hop) -> None:
         """Take the Contact of a re-INVITE, an UPDATE or their 2xx (RFC 3261 12.2.1.2); the route
         set stays."""
-        if message.get("Contact") or message.get("m"):
+        if message.get("Contact"):
             self._request_uri, self._route_lines, self._next_hop = _route(
                 message, self._routes, peer
             )
+
+    def go_on_from(self, early: "Dialog") -> None:
+        """Number the requests of either side after those of this fork's early dialog (RFC 3261
+        12.2.1.1, 12.2.2): our PRACKs, and the peer's UPDATEs."""
+        self.local_cseq = max(self.local_cseq, early.local_cseq)
+        self._remote_cseq = early._remote_cseq
 
     @property
     def next_hop(self) -> Hop:

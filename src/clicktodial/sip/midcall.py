@@ -51,6 +51,10 @@ _REQUEST_PENDING = 491
 _INTERVAL_TOO_SMALL = 422
 _NOT_ACCEPTABLE = (488, "Not Acceptable Here")
 _TOO_MANY_OFFERS = 500
+# Each offer of the peer's may ask the relay and the other party for something. A person who holds
+# and resumes, and a phone that moves meanwhile, make far fewer; the peer is told to come later.
+PEER_OFFERS_MAX = 20
+PEER_OFFERS_WINDOW_S = 10.0
 # RFC 3261 14.1, RFC 5057 5.1: the peer knows nothing of the dialog, or is not there.
 _GONE = frozenset({404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604})
 
@@ -82,6 +86,8 @@ class MidCall:
         "_offered",
         "_offers",
         "_owner",
+        "_peer_offer_count",
+        "_peer_offers_from",
         "_peer_updates",
         "_reoffer",
         "_request",
@@ -108,6 +114,8 @@ class MidCall:
         self._reoffer: Reoffer | None = None
         self._offered: PeerOffer | None = None
         self._is_decision_owed = False
+        self._peer_offer_count = 0
+        self._peer_offers_from = 0.0
         self._offers: OwnOffers | None = None
         self._request: Refresh | None = None
         self._cancel_at: float | None = None
@@ -141,6 +149,9 @@ class MidCall:
         if expires is not None and expires.interval_s < MIN_SE_S:
             lines = f"Min-SE: {MIN_SE_S}\r\n"
             reoffer.refuse(_INTERVAL_TOO_SMALL, "Session Interval Too Small", now, lines=lines)
+        elif (request.body or reoffer.is_invite) and self._is_one_too_many(now):
+            lines = f"Retry-After: {PEER_OFFERS_WINDOW_S:.0f}\r\n"
+            reoffer.refuse(_TOO_MANY_OFFERS, "Too Many Offers", now, lines=lines)
         elif not request.body:
             # A mere refresh, or a re-INVITE that asks for our offer: its answer is in the ACK.
             self._accept(self._local.write_renewed() if reoffer.is_invite else None, now)
@@ -240,6 +251,14 @@ class MidCall:
         self._proceed(now)
 
     # Parts: the peer's offers
+
+    def _is_one_too_many(self, now: float) -> bool:
+        """Count an offer of the peer's; whether it has made more of late than it may."""
+        if now >= self._peer_offers_from + PEER_OFFERS_WINDOW_S:
+            self._peer_offers_from = now
+            self._peer_offer_count = 0
+        self._peer_offer_count += 1
+        return self._peer_offer_count > PEER_OFFERS_MAX
 
     def _take_offer(self, reoffer: Reoffer, now: float) -> None:
         offered = self._local.read_offer(reoffer.request)

@@ -26,7 +26,7 @@ from clicktodial.sip.event import (
 from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage, printable_phrase, q850_of, reason_header_of
 from clicktodial.sip.midcall import NO_USABLE_ANSWER_CAUSE
-from clicktodial.sip.reliable import EarlyFork, ReliableResponses, is_reliable
+from clicktodial.sip.reliable import PRACKS_MAX, EarlyFork, ReliableResponses, is_reliable
 from clicktodial.sip.request import Invitation, RequestHead, reason_lines
 from clicktodial.sip.sdp import parse_sdp, restrict_answer
 from clicktodial.sip.session import Direction, Session, SessionState, hang_up_cause, send_bye
@@ -37,10 +37,11 @@ NO_RESPONSE_CAUSE = LegCause(LegOutcome.FAILED, 408, "No response", 102)
 # RFC 3398 7.2.4.1: incompatible destination, told to a peer whose answer we cannot use.
 _INCOMPATIBLE_Q850 = 88
 _RINGING = 180
-# Far more provisional responses than a call has.
-_PRACKS_MAX = 100
 _INTERVAL_TOO_SMALL = 422
 _SESSION_PROGRESS = 183
+# How often the audio before the answer may change: each time asks the relay for something, and no
+# trunk has so many announcements. What comes after is passed over, and an UPDATE refused.
+EARLY_MEDIA_MAX = 50
 
 
 class ForkCloser:
@@ -63,7 +64,7 @@ class ForkCloser:
         dialog = Dialog.of_response(response, source)
         transaction.acknowledge(response.to_tag, *dialog.create_ack(self._context, response.cseq))
         # Nobody remembers how many PRACKs that fork had; a gap in the numbers is allowed.
-        dialog.local_cseq += _PRACKS_MAX
+        dialog.local_cseq += PRACKS_MAX
         send_bye(self._context, dialog, None, transaction.now, None)
 
     def on_invite_timeout(self, transaction: ClientInviteTransaction) -> None:
@@ -75,12 +76,12 @@ class OutgoingSession(Session):
 
     __slots__ = (
         "_early_media",
+        "_early_media_count",
         "_head",
         "_invitation",
         "_is_ringing",
         "_offer",
         "_reliable",
-        "_reliable_answer",
         "_transaction",
     )
 
@@ -95,8 +96,8 @@ class OutgoingSession(Session):
         self._offer = invitation.sdp
         self._is_ringing = False
         self._early_media: MediaDescription | None = None
+        self._early_media_count = 0
         self._reliable: ReliableResponses | None = None
-        self._reliable_answer: MediaDescription | None = None
         name = f'"{invitation.from_name}" ' if invitation.from_name else ""
         head = RequestHead(
             request_uri=invitation.request_uri,
@@ -198,30 +199,39 @@ class OutgoingSession(Session):
         self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
     ) -> None:
         media = _media_of(response) if response.body else None
-        fork = None
+        early = None if media is None else restrict_answer(media, self._offer)
+        fork = self._fork_of(response.to_tag)
         if is_reliable(response):
             if self._reliable is None:
                 self._reliable = ReliableResponses(self._context, self._authenticator)
             fork = self._reliable.take(response, source, transaction.now)
             if fork is None:
                 return
-            if media is not None:
+            if early is not None and fork.side is None:
                 # RFC 3262 5: that is the answer; a 200 without one stands by it.
-                self._reliable_answer = media
+                fork.answer = early
         rings = response.status == _RINGING or (
             response.status == _SESSION_PROGRESS and media is None
         )
         if rings and not self._is_ringing:
             self._is_ringing = True
             self._emit(SessionRinging())
-        if media is None or media == self._early_media:
-            return
-        early = restrict_answer(media, self._offer)
-        if early is not None:
-            if fork is not None:
-                fork.answer = early
-            self._early_media = media
-            self._emit(SessionEarlyMedia(early))
+        if fork is not None and fork.side is not None:
+            return  # RFC 3311 5.1: what was agreed on last, whatever a response repeats
+        if early is not None and early != self._early_media and self._may_change_early_media:
+            self._tell_early_media(early)
+
+    @property
+    def _may_change_early_media(self) -> bool:
+        return self._early_media_count < EARLY_MEDIA_MAX
+
+    def _tell_early_media(self, media: MediaDescription) -> None:
+        self._early_media = media
+        self._early_media_count += 1
+        self._emit(SessionEarlyMedia(media))
+
+    def _fork_of(self, tag: str) -> EarlyFork | None:
+        return None if self._reliable is None else self._reliable.fork_of(tag)
 
     def _on_answer(
         self, transaction: ClientInviteTransaction, response: SipMessage, source: Hop
@@ -230,19 +240,18 @@ class OutgoingSession(Session):
         self._dialog = Dialog.of_response(response, source)
         transaction.release(context.fork_closer)
         transaction.acknowledge(response.to_tag, *self._dialog.create_ack(context, response.cseq))
-        fork = None if self._reliable is None else self._reliable.fork_of(response.to_tag)
+        fork = self._fork_of(response.to_tag)
         if fork is not None:
-            # RFC 3261 12.2.1.1: one row of numbers for PRACKs and all that follows.
-            self._dialog.local_cseq = max(self._dialog.local_cseq, fork.dialog.local_cseq)
+            self._dialog.go_on_from(fork.dialog)
         side = None if fork is None else fork.side
-        if fork is not None and side is not None:
-            answer = fork.answer  # RFC 3311 5.1: what was agreed on last, whatever a 200 repeats
+        media = None if side is not None else _media_of(response)
+        if media is not None:
+            answer = restrict_answer(media, self._offer)
         else:
-            media = _media_of(response) or self._reliable_answer
-            answer = None if media is None else restrict_answer(media, self._offer)
+            answer = None if fork is None else fork.answer
         offer, self._offer = self._offer, b""
         self._transaction = self._early_media = self._invitation = self._head = None
-        self._reliable = self._reliable_answer = None
+        self._reliable = None
         codec = None if answer is None else chosen_codec(answer)
         if answer is None or codec is None:
             self._send_bye(transaction.now, _INCOMPATIBLE_Q850)
@@ -258,7 +267,7 @@ class OutgoingSession(Session):
         Only a fork that has answered our offer in a reliable response may make one of its own
         (RFC 3311 5.1). The codec stays within that offer, which is all that our owner expects.
         """
-        fork = None if self._reliable is None else self._reliable.fork_of(request.from_tag)
+        fork = self._fork_of(request.from_tag)
         if fork is not None and not fork.dialog.accept_cseq(request.cseq):
             return 500, "CSeq Out of Order", None
         if not request.body:
@@ -276,7 +285,7 @@ class OutgoingSession(Session):
     def _answer_update(self, request: SipMessage, fork: EarlyFork) -> bytes | None:
         assert fork.answer is not None
         used = chosen_codec(fork.answer)
-        if used is None:
+        if used is None or not self._may_change_early_media:
             return None
         side = fork.side or LocalSide(self._offer, used)
         offered = side.read_offer(request)
@@ -287,8 +296,8 @@ class OutgoingSession(Session):
         codec = side.codec if side.codec in usable else usable[0]
         sdp = side.answer(offered, codec)
         media = replace(offered.media, codecs=(codec,), dtmf=parse_sdp(sdp).dtmf)
-        fork.side, fork.answer, self._early_media = side, media, media
-        self._emit(SessionEarlyMedia(media))
+        fork.side, fork.answer = side, media
+        self._tell_early_media(media)
         return sdp
 
     def _abandon(self, reason: str, now: float) -> None:

@@ -16,6 +16,10 @@ from clicktodial.sip.local_side import LocalSide
 from clicktodial.sip.message import SipMessage
 from clicktodial.sip.uri import Hop
 
+# Of one INVITE: far more provisional responses than a call has, and few enough that who sends them
+# without end gets no endless requests for it, wherever its Contact sends those.
+PRACKS_MAX = 100
+
 
 def is_reliable(response: SipMessage) -> bool:
     """Whether a provisional response wants a PRACK."""
@@ -38,12 +42,13 @@ class EarlyFork:
 class ReliableResponses:
     """Those of one INVITE."""
 
-    __slots__ = ("_authenticator", "_context", "_forks")
+    __slots__ = ("_authenticator", "_context", "_forks", "_prack_count")
 
     def __init__(self, context: Context, authenticator: DigestAuthenticator | None) -> None:
         self._context = context
         self._authenticator = authenticator
         self._forks: dict[str, EarlyFork] = {}  # by To tag
+        self._prack_count = 0
 
     def take(self, response: SipMessage, source: Hop, now: float) -> EarlyFork | None:
         """Acknowledge it; None where it is not to be looked at."""
@@ -51,16 +56,18 @@ class ReliableResponses:
         fork = self._forks.get(response.to_tag)
         if rseq is None or rseq < 0 or not response.to_tag:
             return None
+        is_one_too_many = fork is None and len(self._forks) >= FORKS_MAX
+        if is_one_too_many or self._prack_count >= PRACKS_MAX:
+            self._context.counters.refused += 1
+            return None
         if fork is None:
-            if len(self._forks) >= FORKS_MAX:
-                self._context.counters.refused += 1
-                return None
             fork = EarlyFork(Dialog.of_response(response, source), rseq)
             self._forks[response.to_tag] = fork
         elif rseq == fork.rseq + 1:
             fork.rseq = rseq
         else:
             return None
+        self._prack_count += 1
         self._send_prack(fork.dialog, rseq, response.cseq, now)
         return fork
 

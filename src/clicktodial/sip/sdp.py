@@ -206,6 +206,7 @@ def _collect_codecs(
     stream: str, payload_types: list[str]
 ) -> tuple[tuple[Codec, ...], Codec | None]:
     mapped = {match[1]: match for match in _RTPMAP.finditer(stream)}
+    parameters: dict[str, str] | None = None
     codecs: list[Codec] = []
     dtmf: Codec | None = None
     for payload_type in payload_types[:PAYLOAD_TYPES_MAX]:
@@ -213,8 +214,11 @@ def _collect_codecs(
         if mapping is None:
             codec = _STATIC_CODECS.get(payload_type)
         else:
-            usual = _USUAL_CODECS.get(mapping.group(1, 2, 3, 4))
-            codec = usual or _read_codec(mapping, stream)
+            codec = _USUAL_CODECS.get(mapping.group(1, 2, 3, 4))
+            if codec is None:
+                # Once for all: a peer may list as many lines as codecs that want one.
+                parameters = _read_parameters(stream) if parameters is None else parameters
+                codec = _read_codec(mapping, parameters.get(payload_type, ""))
         if codec is None:
             continue
         if codec.name != _TELEPHONE_EVENT:
@@ -224,23 +228,22 @@ def _collect_codecs(
     return tuple(codecs), dtmf
 
 
-def _read_codec(mapping: re.Match[str], stream: str) -> Codec | None:
+def _read_codec(mapping: re.Match[str], parameters: str) -> Codec | None:
     payload_type, clock_rate, channels = int(mapping[1]), int(mapping[3]), int(mapping[4] or 1)
     if payload_type > _PAYLOAD_TYPE_MAX:
         return None
     if mapping[2].lower() == _TELEPHONE_EVENT:
         return Codec(payload_type, _TELEPHONE_EVENT, clock_rate)
-    parameters = _read_parameters(stream, mapping[1])
     return Codec(payload_type, mapping[2].upper(), clock_rate, channels, parameters)
 
 
-def _read_parameters(stream: str, payload_type: str) -> str:
-    """The fmtp of a payload type, or ""."""
+def _read_parameters(stream: str) -> dict[str, str]:
+    """The fmtp of each payload type, the first where there are several; "" for one too long."""
+    parameters: dict[str, str] = {}
     for match in _FMTP.finditer(stream):
-        if match[1] == payload_type:
-            text = match[2].strip()
-            return text if len(text) <= PARAMETERS_CHARACTERS_MAX else ""
-    return ""
+        text = match[2].strip()
+        parameters.setdefault(match[1], text if len(text) <= PARAMETERS_CHARACTERS_MAX else "")
+    return parameters
 
 
 def serialize_sdp(

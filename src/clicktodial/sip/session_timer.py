@@ -33,8 +33,8 @@ class SessionExpires:
 
 
 def read_session_expires(message: SipMessage) -> SessionExpires | None:
-    """The header (short: x), or None where there is none that makes sense."""
-    value = message.get("Session-Expires") or message.get("x")
+    """The header, or None where there is none that makes sense."""
+    value = message.get("Session-Expires")
     match = _SESSION_EXPIRES.fullmatch(value)
     if match is None:
         return None

@@ -153,6 +153,7 @@ def test_empty_recording_fails() -> None:
         Pool(available_s=36_000, reserved_s=0, consumed_s=0),
         Pool(available_s=35_940, reserved_s=0, consumed_s=0),
         Pool(available_s=35_880, reserved_s=60, consumed_s=60),
+        Pool(available_s=35_940, reserved_s=60, consumed_s=60),
         Pool(available_s=35_880, reserved_s=0, consumed_s=120),
     ],
 )
