@@ -40,7 +40,6 @@ from clicktodial.media.rtpio import (
     PORTS_SPARE,
     REMOTES_REMEMBERED_MAX,
     RtpioRelay,
-    is_sendable,
 )
 from clicktodial.media.rtpio_tap import RtpioTap
 from clicktodial.recordings.render import RenderJob, render_recording
@@ -467,25 +466,6 @@ class TestOneRelay:
         session = await relay.open(create_call_id(), print)
         assert (await session.local_address(Side.CALLER)).host == "192.0.2.1"
         await relay.close()
-
-
-@pytest.mark.parametrize(
-    ("local", "remote", "sendable"),
-    [
-        ("192.0.2.1", "198.51.100.7", True),
-        ("192.0.2.1", "10.0.0.7", True),
-        ("192.0.2.1", "127.0.0.1", False),
-        ("0.0.0.0", "127.0.0.1", True),
-        ("127.0.0.1", "127.9.9.9", True),
-        ("127.0.0.1", "239.1.1.1", False),
-        ("127.0.0.1", "0.0.0.0", False),
-        ("127.0.0.1", "255.255.255.255", False),
-    ],
-)
-def test_remote_address_named_by_a_peer_is_sent_to_only_when_sane(
-    local: str, remote: str, sendable: bool
-) -> None:
-    assert is_sendable(IPv4Address(remote), IPv4Address(local)) is sendable
 
 
 def test_hosts_of_peers_are_remembered_within_bounds(tmp_path: Path) -> None:
