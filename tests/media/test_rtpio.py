@@ -106,7 +106,7 @@ class TestOneRelay:
 
     async def test_relay_closed_ends_its_threads_and_files(self, tmp_path: Path) -> None:
         threads, files = count_threads(), count_open_files()
-        relay = RtpioRelay(create_settings(), tmp_path)
+        relay = RtpioRelay(create_settings(), tmp_path, AudioLibrary(tmp_path / "audio"))
         await relay.start()
         await relay.open(create_call_id(), print)
         await relay.close()

@@ -170,6 +170,8 @@ class RtpioRelay:
         for each in sockets:
             each.close()
         os.close(self._prompt_dir_fd)
+        if self._library is not None:
+            os.close(self._library_dir_fd)
 
     async def open(self, call_id: CallId, on_dead: Callable[[str], None]) -> "RtpioSession":
         """See control.port.Relay. One session a call at a time."""
