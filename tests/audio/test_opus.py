@@ -98,6 +98,39 @@ def test_damaged_packet_leaves_the_others_in_their_places() -> None:
         assert np.abs(tail).max() == pytest.approx(8_000, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"\xf9" + bytes(3),  # two frames alike, of three bytes
+        b"\xf8" + bytes(1_276),  # a frame that is too long
+        b"\xfa",  # two frames, and no length
+        b"\xfa\x05" + bytes(4),  # a length beyond the end
+        b"\xfa\xfc",  # half a length
+        b"\xfb\x03" + bytes(4),  # three frames alike, of four bytes
+        b"\xfb\x43",  # padding of no length
+        b"\xfb\x43\xff\x09" + bytes(9),  # more of it than there is
+        b"\xfb\x83\x02\x03" + bytes(4),  # lengths beyond the end
+        b"\xfb\x83\x02",  # one of two
+    ],
+    ids=lambda each: f"{each[:4].hex()} of {len(each)}",
+)
+def test_packet_that_breaks_the_rules_silences_no_other(damaged: bytes) -> None:
+    """RFC 6716 3.4. The decoder gives up at such a one."""
+    packets = encode_opus(tone(2.0), RATE_HZ)
+    assert packet_samples(damaged)
+    spoiled = [*packets[:50], damaged, *packets[50:]]
+    pcm = decode_run(spoiled, 16_000)
+    assert len(pcm) == sum(map(packet_samples, spoiled)) // 3
+    assert np.abs(pcm[-8_800:-800]).max() == pytest.approx(8_000, rel=0.1)
+
+
+def test_packets_that_hold_nothing_are_not_kept() -> None:
+    decoder = OpusDecoder(8_000)
+    for _ in range(100):
+        assert len(decoder.decode([b"\xfb\x00", b""])) == 0
+    assert not decoder._before
+
+
 @given(packets=st.lists(st.binary(max_size=120), max_size=12))
 @settings(deadline=None, max_examples=60)
 def test_anything_at_all_is_decoded_to_as_many_samples_as_it_says(packets: list[bytes]) -> None:

@@ -16,6 +16,7 @@ from tests.cli.conftest import Command
 
 import clicktodial
 from clicktodial.cli.option import Address, parse_address, parse_target
+from clicktodial.media import audio_import
 
 APP_ID = "12345678"
 
@@ -418,6 +419,15 @@ def test_audio_is_added_listed_and_removed(command: Command, tmp_path: Path) -> 
     assert command.run("audio", "list") == "There is no audio.\n"
     assert "no audio" in command.run("audio", "remove", "notice", code=1)
     assert "read" in command.run("audio", "add", "notice", str(tmp_path / "nothing.wav"), code=1)
+
+
+def test_audio_is_read_within_the_bounds_of_an_upload(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio_import, "IMPORT_TIMEOUT_S", 0.01)
+    tone = write_tone(tmp_path / "tone.wav")
+    assert "within 0.01 seconds" in command.run("audio", "add", "notice", tone, code=1)
+    assert command.run("audio", "list") == "There is no audio.\n"
 
 
 def test_option_of_an_audio_that_is_not_there_is_refused(command: Command) -> None:

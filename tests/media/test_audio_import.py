@@ -32,6 +32,18 @@ async def test_file_without_a_name_is_added(tmp_path: Path) -> None:
     assert library.list() == [audio]
 
 
+async def test_nothing_beside_the_file_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as what was unpacked with it, where a command is given."""
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, np.full(4_000, 0.5), 8_000)
+    for module in ("soundfile.py", "numpy.py", "asyncio.py"):
+        (tmp_path / module).write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    assert await import_bytes(tmp_path / "audio", path.read_bytes()) == Audio("notice", 0.5)
+
+
 async def test_what_the_library_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no audio file that can be read"):
         await import_bytes(tmp_path, b"nothing of the kind")

@@ -81,9 +81,13 @@ def test_file_that_is_too_long_too_short_or_no_audio_is_refused(tmp_path: Path) 
     big = tmp_path / "big.wav"
     with big.open("wb") as file:
         file.truncate(FILE_BYTES_MAX + 1)
+    empty = tmp_path / "empty.wav"
+    # So slow that a tenth of a second is less than a sample.
+    soundfile.write(empty, np.zeros(0), 5)
     for path, told in (
         (write_tone(tmp_path / "long.wav", seconds=AUDIO_SECONDS_MAX + 0.1), "longer"),
         (write_tone(tmp_path / "short.wav", seconds=0.05), "shorter"),
+        (empty, "shorter"),
         (tmp_path / "text.wav", "no audio file"),
         (tmp_path / "missing.wav", "read"),
         (big, "bytes"),

@@ -99,6 +99,11 @@ def test_phone_that_sends_nothing_is_silent_after_as_long() -> None:
     assert tap.next_deadline() is None
 
 
+def test_phone_whose_packets_hold_nothing_is_silent_after_as_long() -> None:
+    empty = packet(b"\xfb\x00", 0, OPUS)
+    assert feed(create_tap(OPUS), [empty] * 250) == [AnswerJudged(SILENCE)]
+
+
 @pytest.mark.parametrize("counts_silence", [True, False], ids=["RFC 3551", "stopped clock"])
 def test_phone_that_sends_no_silence_is_judged_by_time(counts_silence: bool) -> None:
     """It speaks for 0.7 s, after half a second and before silence, neither of which it sends."""

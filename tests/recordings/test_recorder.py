@@ -326,6 +326,17 @@ async def test_worker_whose_input_ends_ends() -> None:
     await pool.close()
 
 
+async def test_worker_runs_nothing_of_the_directory_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit(3)")
+    capture = write_capture(tmp_path / "a.rtp", Sender(900).create_packets(Network()))
+    monkeypatch.chdir(tmp_path)
+    pool = WorkerPool(workers=1)
+    assert await pool.run(RenderJob(capture, None, None, str(tmp_path / "2026/a.wav")))
+    await pool.close()
+
+
 @pytest.mark.parametrize("runner", [asyncio.run, uvloop.run])
 def test_worker_inherits_no_socket_of_the_server(
     runner: Callable[[Coroutine[Any, Any, set[str]]], set[str]],

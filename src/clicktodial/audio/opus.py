@@ -19,7 +19,8 @@ from clicktodial.audio.ogg import create_pages
 CLOCK_HZ = 48_000
 # RFC 6716 3.2.1: a frame has at most 1,275 bytes, and a packet 120 ms.
 PACKET_SAMPLES_MAX = 5_760
-PACKET_BYTES_MAX = 48 * 1_275
+_FRAME_BYTES_MAX = 1_275
+PACKET_BYTES_MAX = 48 * _FRAME_BYTES_MAX
 # RFC 7845 4.6: after 80 ms it sounds alike; after half a second it is alike, to the sample.
 PREROLL_SAMPLES_MIN = 3_840
 PREROLL_SAMPLES = 24_000
@@ -35,7 +36,8 @@ _FRAME_SAMPLES = (
 _FRAME_SAMPLES_TABLE = np.array(_FRAME_SAMPLES, dtype=np.int64)
 # By the last two bits; those of code 3 say the number of frames in their next byte.
 _FRAME_COUNTS = np.array([1, 2, 2, 0], dtype=np.int64)
-_MANY_FRAMES = 3
+_TWO_FRAMES_THAT_VARY, _MANY_FRAMES = 2, 3
+_WIDE_LENGTH_MIN = 252
 
 Pcm = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]
@@ -62,7 +64,7 @@ def measure_packets(first: Bytes, second: Bytes) -> Integers:
 def decode_run(packets: Sequence[bytes], rate_hz: Literal[8_000, 16_000]) -> Pcm:
     """One channel of that rate, of packets that follow one another; as long as they say.
 
-    What cannot be decoded is silent.
+    What cannot be decoded sounds as if it had been lost.
     """
     lengths = [packet_samples(packet) for packet in packets]
     total = sum(lengths) * rate_hz // CLOCK_HZ
@@ -80,11 +82,47 @@ def _create_file(packets: Sequence[bytes], lengths: Sequence[int], rate_hz: int)
     # RFC 7845 5.1: one channel, nothing to skip, the rate that libsndfile is to decode at.
     head = struct.pack("<8sBBHIhB", _MAGIC, 1, 1, 0, rate_hz, 0, 0)
     ends = np.cumsum(np.array(lengths, dtype=np.int64)).tolist()
-    # A packet that says no length would make the decoder give up.
+    # A packet that says no length, or is none, would make the decoder give up.
     audio = [
-        (packet, end) for packet, end, length in zip(packets, ends, lengths, strict=True) if length
+        (packet if _is_whole(packet) else _create_loss(packet), end)
+        for packet, end, length in zip(packets, ends, lengths, strict=True)
+        if length
     ]
     return b"".join(create_pages([(head, 0), (_TAGS, 0), *audio]))
+
+
+def _create_loss(packet: bytes) -> bytes:
+    """As long as that one, of frames that hold nothing."""
+    code = packet[0] & 0x03
+    count = packet[1] & 0x3F if code == _MANY_FRAMES else int(_FRAME_COUNTS[code])
+    return bytes([packet[0] | _MANY_FRAMES, count])
+
+
+def _is_whole(packet: bytes) -> bool:
+    """Whether its frames are as long as it says (RFC 6716 3.4, R2 to R7); it says how many."""
+    code, at, end = packet[0] & 0x03, 1, len(packet)
+    count, varies = int(_FRAME_COUNTS[code]), code == _TWO_FRAMES_THAT_VARY
+    if code == _MANY_FRAMES:
+        count, varies, at = packet[1] & 0x3F, bool(packet[1] & 0x80), 2
+        # RFC 6716 3.2.5: each byte of 255 adds 254, and says that another follows.
+        padded = bool(packet[1] & 0x40)
+        while padded:
+            if at >= end:
+                return False
+            padded = packet[at] == 0xFF
+            end -= packet[at] - padded
+            at += 1
+    if not varies:
+        return at <= end and (end - at) % count == 0 and (end - at) // count <= _FRAME_BYTES_MAX
+    frames = 0
+    for _ in range(count - 1):
+        # RFC 6716 3.2.1: from 252 on it goes on in the next byte, which counts four times.
+        is_wide = at < end and packet[at] >= _WIDE_LENGTH_MIN
+        if at + is_wide >= end:
+            return False
+        frames += packet[at] + (4 * packet[at + 1] if is_wide else 0)
+        at += 1 + is_wide
+    return 0 <= end - at - frames <= _FRAME_BYTES_MAX
 
 
 class OpusDecoder:
@@ -101,6 +139,8 @@ class OpusDecoder:
 
     def decode(self, packets: Sequence[bytes]) -> Pcm:
         """As many samples as the packets say that they hold."""
+        # Those that hold none would never be too many to keep.
+        packets = [packet for packet in packets if packet_samples(packet)]
         pcm = decode_run([*self._before, *packets], self._rate_hz)
         begin = self._before_samples * self._rate_hz // CLOCK_HZ
         for packet in packets:

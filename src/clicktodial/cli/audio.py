@@ -1,5 +1,6 @@
 """`clicktodial audio`: audio of the operator's own, for announcements and tones."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,10 +30,16 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add an audio file, or replace the one of that name, from the next call on."""
+    from clicktodial.media.audio_import import import_audio
     from clicktodial.media.audio_library import AudioError
 
+    directory = open_library(config).directory
     try:
-        audio = open_library(config).add(name, file)
+        with file.open("rb") as source:
+            audio = asyncio.run(import_audio(directory, name, source))
+    except OSError as error:
+        told = f"{file}: it cannot be read: {error.strerror}"
+        raise CommandError(told, kind="AudioInvalid") from error
     except AudioError as error:
         raise CommandError(f"{file}: {error}", kind="AudioInvalid") from error
     answer = {"name": audio.name, "duration_s": round(audio.duration_s, 3)}

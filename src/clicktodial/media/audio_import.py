@@ -1,8 +1,9 @@
 """Adds audio that comes from elsewhere to the library, decoded in a process of its own.
 
 Decoders are C code fed by strangers, and a minute of sound takes a second of the processor and
-some hundred megabytes: neither may be the server's. The process has nothing of it but standard
-error, is bounded in memory and time, and ends when its one file is done.
+some hundred megabytes: neither may be the server's, nor taken from it by a command. The process
+has nothing of either but standard error, is bounded in memory and time, and ends when its one file
+is done.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ def _run(directory: Path, name: str, file: IO[bytes]) -> Audio:
     try:
         # By the standard library and not by the loop, as in recordings/worker_pool.py.
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(directory), name],
+            # Nothing of the directory that it is started in is a module (-P).
+            [sys.executable, "-P", "-m", __name__, str(directory), name],
             stdin=file.fileno(),
             stdout=subprocess.PIPE,
             timeout=IMPORT_TIMEOUT_S,

@@ -144,7 +144,7 @@ def _read(source: Path) -> tuple[Floats, int]:
         raise AudioError("it is no audio file that can be read: WAV, MP3, OGG or FLAC") from error
     if len(samples) > frames_max:
         raise AudioError(f"it is longer than {AUDIO_SECONDS_MAX} seconds")
-    if len(samples) < rate_hz // 10:
+    if 10 * len(samples) < rate_hz:
         raise AudioError("it is shorter than a tenth of a second")
     return samples.mean(axis=1), rate_hz
 

@@ -7,6 +7,10 @@ deleted, and a datagram to its RTP and its RTCP port wakes both threads.
 
 It tells, too, when a packet thread is done with what it was at: the thread takes one packet after
 the other, and counts those of the doorbell as it does those of calls.
+
+Both its sides are told to be at our socket and nowhere else (the modifier A), so that RTPProxy
+ignores whoever else finds the ports: it would take the first to come for a party, and count no
+ring of ours any more.
 """
 
 import asyncio
@@ -42,12 +46,17 @@ class Doorbell:
 
     async def install(self, channel: CommandChannel) -> None:
         """Open the session that is rung at. Raises RelayError."""
-        reply = await channel.request(f"U {_NAME} 0 0 b && S ttl={_TTL_S}")
+        try:
+            self._socket.bind((self._host, 0))
+        except OSError as error:
+            raise RelayError(f"there is no port to ring from: {error.strerror}") from error
+        here = f"{self._host} {self._socket.getsockname()[1]}"
+        reply = await channel.request(f"UA {_NAME} {here} b && S ttl={_TTL_S}")
         word = reply.split(" ", 1)[0]
         if not word.isdecimal():
             raise RelayError("the relay gave no port")
         self._port = int(word)
-        await channel.request(f"L {_NAME} 0 0 b a && S ttl={_TTL_S}")
+        await channel.request(f"LA {_NAME} {here} b a && S ttl={_TTL_S}")
 
     def schedule(self) -> None:
         """Ring within RING_DELAY_S."""
@@ -79,9 +88,10 @@ class Doorbell:
             await asyncio.sleep(_ANSWER_POLL_S)
 
     async def _count(self, channel: CommandChannel) -> str:
-        """What the RTP thread has dropped of the doorbell's packets, as RTPProxy writes it."""
+        """What the RTP thread has relayed of the doorbell's packets, as RTPProxy writes it: of
+        `TTL RECEIVED RECEIVED RELAYED DROPPED` the last but one."""
         reply = await channel.request(f"Q {_NAME} b a")
-        return reply.rsplit(" ", 1)[-1]
+        return reply.rsplit(" ", 2)[-2]
 
     def close(self) -> None:
         """Never ring again."""

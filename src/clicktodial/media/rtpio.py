@@ -50,6 +50,7 @@ from clicktodial.media.prompt import (
     create_tone,
     write_prompt,
 )
+from clicktodial.media.remote import read_remote
 from clicktodial.media.rtpio_screen import Screen
 from clicktodial.media.rtpio_session import TAGS, RtpioSession
 from clicktodial.media.rtpio_tap import RtpioTap
@@ -169,6 +170,8 @@ class RtpioRelay:
         for each in sockets:
             each.close()
         os.close(self._prompt_dir_fd)
+        if self._library is not None:
+            os.close(self._library_dir_fd)
 
     async def open(self, call_id: CallId, on_dead: Callable[[str], None]) -> "RtpioSession":
         """See control.port.Relay. One session a call at a time."""
@@ -279,7 +282,7 @@ class RtpioRelay:
         """The address as RTPProxy is told it. Raises RelayError where nothing may be sent."""
         known = self._remotes.get(host)
         if known is None:
-            known = _read_remote(host, self._local)
+            known = str(read_remote(host, self._local))
             if len(self._remotes) >= REMOTES_REMEMBERED_MAX:
                 self._remotes.clear()
             self._remotes[host] = known
@@ -358,26 +361,6 @@ class RtpioRelay:
             session = self._sessions.get(CallId(notice.decode("ascii", "replace")))
             if session is not None:
                 session.on_timeout()
-
-
-def _read_remote(host: str, local: ipaddress.IPv4Address) -> str:
-    try:
-        address = ipaddress.IPv4Address(host)
-    except ValueError as error:
-        raise RelayError("the media address is not an IPv4 address") from error
-    if not is_sendable(address, local):
-        raise RelayError("the media address cannot be sent to")
-    return str(address)
-
-
-def is_sendable(remote: ipaddress.IPv4Address, local: ipaddress.IPv4Address) -> bool:
-    """Whether a relay at `local` may send audio to `remote`, which a peer's SDP names.
-
-    A relay on a public address must not be made to talk to services of its own machine.
-    """
-    if remote.is_unspecified or remote.is_multicast or remote.is_reserved:
-        return False
-    return not remote.is_loopback or local.is_loopback or local.is_unspecified
 
 
 def _is_safe_call_id(call_id: CallId) -> bool:

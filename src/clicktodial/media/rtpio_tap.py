@@ -1,12 +1,16 @@
 """Listens to one side of a call in the embedded relay.
 
 RTPProxy copies the packets of a session to a second one (a U with the subcommand C), which has the
-address of a UDP socket of ours as its first party's, and whose own streams take nothing in. The
-socket is connected, so that the kernel lets nobody else's packets in. Deleted, the second session
-ends the copying once the packet threads wake up, which the doorbell sees to.
+address of a UDP socket of ours as both its parties', and whose own streams take nothing in. What
+the other side says is copied too, to the second party: the socket is connected, so that the kernel
+lets in only what comes from where the one side's copy is sent. Both parties are told to be there
+and nowhere else (the modifier A): RTPProxy would send the copies to whoever sends to their ports.
+Deleted, the second session ends the copying once the packet threads wake up, which the doorbell
+sees to.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -60,12 +64,14 @@ class RtpioTap:
         """Ask for the copy of `source`, a call and its tags. Raises RelayError, and may be asked
         again."""
         _, port = self._socket.getsockname()
-        command = f"U {self._name} {self._host} {port} {_TAGS} && L 0 0 && C {source}"
+        here = f"{self._host} {port}"
+        command = f"UA {self._name} {here} {_TAGS} && LA {here} && C {source}"
         reply = await self._channel.request(command)
         try:
             self._socket.connect((self._host, _read_second_port(reply)))
         except OSError as error:
             raise RelayError(f"the relay cannot be listened to: {error.strerror}") from error
+        self._leave_out_early()
 
     def start(
         self,
@@ -113,6 +119,12 @@ class RtpioTap:
         if not deletion.cancelled() and deletion.exception() is not None:
             log.info("relay.tap_not_deleted", name=self._name, error=str(deletion.exception()))
         self._on_closed()
+
+    def _leave_out_early(self) -> None:
+        """Before it was connected anybody's packets were let in."""
+        with contextlib.suppress(OSError):
+            while True:
+                self._socket.recv(_PACKET_BYTES_MAX)
 
     def _on_readable(self) -> None:
         for _ in range(_PACKETS_PER_TURN):

@@ -100,16 +100,18 @@ class Tap:
     def _listen(
         self, detector: AnswerDetector, packet: RtpPacket, codec: Codec, now: float
     ) -> list[Heard]:
-        missing = self._find_missing(packet, codec)
+        is_same = self._decoder[0] == codec.name
+        decoder = self._decoder[1] if is_same else _create_decoder(codec)
+        duration = decoder.measure(packet.payload) * codec.clock_rate // SAMPLE_RATE_HZ
+        # What plays for no time is no sign that anybody speaks: time goes on without it.
+        missing = self._find_missing(packet, codec) if duration else None
         if missing is None:
             return []
         self._heard_until = now
         before = self._flush_and_wait(missing) if missing else _NOTHING
-        if self._decoder[0] != codec.name:
+        if not is_same:
             before = np.concatenate([self._flush_and_wait(0), before])
-            self._decoder = codec.name, _create_decoder(codec)
-        decoder = self._decoder[1]
-        duration = decoder.measure(packet.payload) * codec.clock_rate // SAMPLE_RATE_HZ
+            self._decoder = codec.name, decoder
         self._expected = (packet.timestamp + duration) % 2**32
         return self._judge(detector, np.concatenate([before, decoder.decode(packet.payload)]))
 

@@ -156,7 +156,8 @@ class WorkerPool:
 def _start_process(connection: socket.socket) -> subprocess.Popen[bytes]:
     """A worker that talks over `connection` and inherits nothing else but standard error."""
     return subprocess.Popen(
-        [sys.executable, "-m", "clicktodial.recordings.worker"],
+        # Nothing of the directory that it is started in is a module (-P).
+        [sys.executable, "-P", "-m", "clicktodial.recordings.worker"],
         stdin=connection.fileno(),
         stdout=connection.fileno(),
         close_fds=True,

@@ -23,6 +23,7 @@ from clicktodial.domain.media import (
 )
 from clicktodial.domain.plan import Prompt
 from clicktodial.media.quality import estimate_mos
+from clicktodial.media.remote import read_remote
 from clicktodial.media.rtpengine.capture import CaptureNote, CaptureStore
 from clicktodial.media.rtpengine.channel import NgChannel, NodeRefusedError, PlainReply
 from clicktodial.media.rtpengine.listening import Listening
@@ -39,7 +40,6 @@ from clicktodial.media.rtpengine.sdp import (
 )
 from clicktodial.media.rtpengine.silence import LOOK_AGAIN_S, SilenceClock
 from clicktodial.media.rtpengine.split import SEGMENT_PREFIX
-from clicktodial.media.rtpio import is_sendable
 from clicktodial.media.spool import create_capture_name
 
 log = structlog.get_logger()
@@ -604,13 +604,8 @@ class RtpengineSession:
     def _check_address(self, address: MediaAddress) -> None:
         if not 1 <= address.port <= _PORT_MAX:
             raise RelayError("the media port is out of range")
-        try:
-            remote = ipaddress.IPv4Address(address.host)
-        except ValueError as error:
-            raise RelayError("the media address is not an IPv4 address") from error
         local = ipaddress.IPv4Address(self._facing(Side.CALLER).address.host)
-        if not is_sendable(remote, local):
-            raise RelayError("the media address cannot be sent to")
+        read_remote(address.host, local)
 
     def _drop_timers(self) -> None:
         self._drop_watch()
