@@ -24,6 +24,7 @@ from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import StoreConflict, StoreError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.cause import Side
+from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.protection import (
     NO_PLATFORM_RULES,
@@ -42,6 +43,7 @@ from clicktodial.domain.protection import (
     RulesInForce,
     Scope,
 )
+from clicktodial.domain.rating import Tariff
 
 # The tests begin at midnight UTC, 08:00 in Shanghai.
 MORNING = QuietHours(7 * 60, 9 * 60)
@@ -91,6 +93,7 @@ class Guarded:
             platform.notifier,
             forecaster=platform.telephony,
             admission=CallAdmission(self.facts, lambda: self.operator, LoopClock()),
+            minutes=platform.minutes,
         )
         platform.service = LiveCallService(needs, CallsSettings(live_max=self.live_max))
 
@@ -206,6 +209,30 @@ async def test_conflict_of_a_call_without_claims_is_no_claim_that_was_lost(
     with pytest.raises(Overloaded):
         await guarded.platform.begin()
     assert len(guarded.facts.asked) == 1
+
+
+async def test_charged_call_that_lost_a_claim_or_its_seconds_is_judged_anew(
+    guarded: Guarded,
+) -> None:
+    terms = PoolTerms("tariff", Tariff(unit_s=1))
+    guarded.platform.application = replace(guarded.platform.application, pool_terms=terms)
+    guarded.platform.minutes.left_s = 600
+    guarded.platform.store.failures = [StoreConflict()]
+    guarded.set_rules(enterprise=OFTEN)
+    await guarded.platform.begin()
+    assert len(guarded.facts.asked) == 2
+
+
+async def test_second_call_of_a_callee_is_judged_when_the_first_is_made(guarded: Guarded) -> None:
+    held = guarded.facts.held = asyncio.Event()
+    guarded.set_rules(enterprise=OFTEN)
+    begin = guarded.platform.service.begin
+    begun = [asyncio.create_task(begin(guarded.platform.application, REQUEST)) for _ in range(2)]
+    await settle()
+    assert len(guarded.facts.asked) == 1
+    held.set()
+    await asyncio.gather(*begun)
+    assert len(guarded.facts.asked) == 2
 
 
 async def test_database_that_does_not_answer_lets_nobody_through(guarded: Guarded) -> None:
