@@ -24,6 +24,7 @@ from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import StoreConflict, StoreError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.cause import Side
+from clicktodial.domain.minutes import PoolTerms
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.protection import (
     NO_PLATFORM_RULES,
@@ -42,6 +43,7 @@ from clicktodial.domain.protection import (
     RulesInForce,
     Scope,
 )
+from clicktodial.domain.rating import Tariff
 
 # The tests begin at midnight UTC, 08:00 in Shanghai.
 MORNING = QuietHours(7 * 60, 9 * 60)
@@ -57,12 +59,15 @@ REQUEST = BeginCall(
 class FakeFacts:
     facts: CallFacts = field(default_factory=CallFacts)
     error: StoreError | None = None
+    held: asyncio.Event | None = None  # nobody is answered before that
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
     async def read(
         self, rules: RulesInForce, enterprise_id: str, caller: str, callee: str, now: datetime
     ) -> CallFacts:
         self.asked.append((enterprise_id, caller, callee))
+        if self.held is not None:
+            await self.held.wait()
         if self.error is not None:
             raise self.error
         return self.facts
@@ -75,6 +80,7 @@ class Guarded:
     platform: Platform
     facts: FakeFacts
     operator: PlatformRules = NO_PLATFORM_RULES
+    live_max: int = 100
 
     def __post_init__(self) -> None:
         platform = self.platform
@@ -87,8 +93,9 @@ class Guarded:
             platform.notifier,
             forecaster=platform.telephony,
             admission=CallAdmission(self.facts, lambda: self.operator, LoopClock()),
+            minutes=platform.minutes,
         )
-        platform.service = LiveCallService(needs, CallsSettings(live_max=100))
+        platform.service = LiveCallService(needs, CallsSettings(live_max=self.live_max))
 
     def set_rules(self, **rules: object) -> None:
         self.platform.application = replace(
@@ -204,6 +211,30 @@ async def test_conflict_of_a_call_without_claims_is_no_claim_that_was_lost(
     assert len(guarded.facts.asked) == 1
 
 
+async def test_charged_call_that_lost_a_claim_or_its_seconds_is_judged_anew(
+    guarded: Guarded,
+) -> None:
+    terms = PoolTerms("tariff", Tariff(unit_s=1))
+    guarded.platform.application = replace(guarded.platform.application, pool_terms=terms)
+    guarded.platform.minutes.left_s = 600
+    guarded.platform.store.failures = [StoreConflict()]
+    guarded.set_rules(enterprise=OFTEN)
+    await guarded.platform.begin()
+    assert len(guarded.facts.asked) == 2
+
+
+async def test_second_call_of_a_callee_is_judged_when_the_first_is_made(guarded: Guarded) -> None:
+    held = guarded.facts.held = asyncio.Event()
+    guarded.set_rules(enterprise=OFTEN)
+    begin = guarded.platform.service.begin
+    begun = [asyncio.create_task(begin(guarded.platform.application, REQUEST)) for _ in range(2)]
+    await settle()
+    assert len(guarded.facts.asked) == 1
+    held.set()
+    await asyncio.gather(*begun)
+    assert len(guarded.facts.asked) == 2
+
+
 async def test_database_that_does_not_answer_lets_nobody_through(guarded: Guarded) -> None:
     guarded.operator = PlatformRules(has_blacklist=True)
     guarded.facts.error = StoreError("gone")
@@ -211,6 +242,33 @@ async def test_database_that_does_not_answer_lets_nobody_through(guarded: Guarde
         await guarded.platform.begin()
     [obstacle] = await guarded.find_obstacles()
     assert "the database does not answer" in obstacle
+
+
+async def test_calls_that_are_judged_at_once_are_no_more_than_the_node_takes() -> None:
+    held = asyncio.Event()
+    guarded = Guarded(create_platform(CallsSettings()), FakeFacts(held=held), live_max=2)
+    guarded.set_rules(has_lists=True)
+    begin = guarded.platform.service.begin
+    begun = [asyncio.create_task(begin(guarded.platform.application, REQUEST)) for _ in range(5)]
+    await settle()
+    held.set()
+    results = await asyncio.gather(*begun, return_exceptions=True)
+    assert [type(each) for each in results[2:]] == [Overloaded] * 3
+    assert guarded.platform.service.live_count == 2
+
+
+async def test_call_that_is_judged_while_the_platform_stops_is_not_begun() -> None:
+    held = asyncio.Event()
+    guarded = Guarded(create_platform(CallsSettings()), FakeFacts(held=held))
+    guarded.set_rules(has_lists=True)
+    service = guarded.platform.service
+    begun = asyncio.create_task(service.begin(guarded.platform.application, REQUEST))
+    await settle()
+    await service.stop()
+    held.set()
+    with pytest.raises(Overloaded):
+        await begun
+    assert guarded.platform.store.known == {}
 
 
 async def test_turns_come_in_order_and_leave_nothing() -> None:

@@ -1,13 +1,14 @@
 """What the row of a call says of its legs, and when it is written."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from tests.control.conftest import settle
 
-from clicktodial.control.port import Answered, Ended, Ringing, StoreError
+from clicktodial.control.port import Answered, Capture, Ended, Ringing, StoreError
 from clicktodial.domain.cause import HANG_UP_CAUSE, Side, cause_of_status
-from clicktodial.domain.leg import LegRecord
+from clicktodial.domain.leg import CallQuality, LegRecord
 from clicktodial.domain.media import MediaDescription
 
 
@@ -58,6 +59,29 @@ async def test_quality_is_written_after_an_end_that_it_does_not_delay(
     assert quality is not None and quality.packets == 100
     assert len(platform.store.legs) == written + 2
     assert platform.notifier.told.count("Disconnected") == 1
+
+
+async def test_quality_and_the_end_of_the_session_are_asked_for_in_one_round_trip(
+    platform: Any, answer: MediaDescription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.connect(answer)
+    quality, close = platform.relay.quality, platform.relay.close
+    closing = asyncio.Event()
+
+    async def answer_quality() -> CallQuality:
+        await closing.wait()
+        return await quality()
+
+    async def answer_close() -> Capture | None:
+        closing.set()
+        return await close()
+
+    monkeypatch.setattr(platform.relay, "quality", answer_quality)
+    monkeypatch.setattr(platform.relay, "close", answer_close)
+    platform.telephony.legs[1].on_event(Ended(HANG_UP_CAUSE))
+    await settle()
+    assert len(platform.qualities) == 1
+    assert platform.service.live_count == 0
 
 
 async def test_quality_of_a_recorded_call_costs_no_write_of_its_own(

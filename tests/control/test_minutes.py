@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from clicktodial.control.port import Ended, StoreConflict, StoreError
 from clicktodial.control.service import BeginCall
 from clicktodial.domain.cause import HANG_UP_CAUSE, EndReason
 from clicktodial.domain.media import MediaDescription
-from clicktodial.domain.minutes import PoolTerms
+from clicktodial.domain.minutes import Charge, Hold, PoolTerms
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.rating import Tariff
 
@@ -64,6 +65,30 @@ async def test_begin_without_an_answer_from_the_pool_is_refused(pooled: Any) -> 
     pooled.minutes.failure = StoreError()
     with pytest.raises(Overloaded):
         await pooled.begin()
+
+
+async def test_call_that_ended_while_more_was_looked_for_holds_no_more(
+    pooled: Any, answer: MediaDescription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pooled.minutes.left_s = 300
+    await pooled.connect(answer)
+    [controller] = pooled.service._live.values()
+    charge, plan_more, found = controller.call.charge, pooled.minutes.plan_more, asyncio.Event()
+
+    async def find_late(charge: Charge, now: datetime) -> tuple[Hold, ...]:
+        await found.wait()
+        more: tuple[Hold, ...] = await plan_more(charge, now)
+        return more
+
+    monkeypatch.setattr(pooled.minutes, "plan_more", find_late)
+    held_s = charge.held_s
+    await pooled.wait(held_s - 10)
+    pooled.telephony.legs[1].on_event(Ended(HANG_UP_CAUSE))
+    found.set()
+    await pooled.wait(0)
+    assert pooled.minutes.asked == 2
+    assert charge.held_s == held_s
+    assert pooled.service.live_count == 0
 
 
 async def test_call_is_extended_and_ends_when_the_minutes_do(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, text, update
 
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import (
@@ -17,6 +17,7 @@ from clicktodial.domain.application import (
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
+from clicktodial.domain.protection import FrequencyCaps, PlatformProtection
 from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkCredentials, TrunkTls
 from clicktodial.storage import application_directory
 from clicktodial.storage.administration import Administration, NewApplication
@@ -28,12 +29,17 @@ from clicktodial.storage.error import (
     NotFound,
     ValueInvalid,
 )
+from clicktodial.storage.member_table import platform_protection
 from clicktodial.storage.options_codec import (
     CALLS_PER_SECOND_MAX,
     LIVE_CALLS_MAX,
     PRESENCE_TIMEOUT_S_MAX,
 )
+from clicktodial.storage.protection_codec import encode_protection
+from clicktodial.storage.protection_row import PLATFORM_ROW
 from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.statement import upsert
+from clicktodial.storage.transaction import note_change
 from clicktodial.storage.value import DURATION_S_MAX, parse_target
 
 VAULT = SecretVault(bytes(range(32)))
@@ -111,6 +117,27 @@ async def test_generated_identifier_and_secret_are_usable(administration: Admini
     assert len(created.app_id) == 8
     assert created.secret is not None
     assert len(created.secret) >= 32
+
+
+async def test_operators_rules_that_cannot_be_read_leave_those_that_held(
+    engine: Engine, changes: Changes
+) -> None:
+    rules = PlatformProtection(frequency=FrequencyCaps(per_hour=1))
+    write = upsert(
+        platform_protection,
+        engine.dialect,
+        {"id": PLATFORM_ROW, "settings": encode_protection(rules)},
+    )
+    with engine.begin() as connection:
+        connection.execute(write)
+        note_change(connection)
+    await changes.directory.refresh()
+    assert changes.directory.platform_rules().protection == rules
+    with engine.begin() as connection:
+        connection.execute(update(platform_protection).values(settings="{"))
+        note_change(connection)
+    await changes.directory.refresh()
+    assert changes.directory.platform_rules().protection == rules
 
 
 async def test_change_is_in_force_without_restart(

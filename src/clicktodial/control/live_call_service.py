@@ -146,8 +146,8 @@ class LiveCallService:
         self, application: Application, plan: CallPlan, charge: Charge | None
     ) -> CallId:
         """Raises StoreConflict where a claim or the seconds held are there no more."""
-        if (plan.claims or charge is not None) and self._find_shortage() is not None:
-            raise Overloaded  # since the database was asked
+        if self._find_shortage() is not None:
+            raise Overloaded  # rules or minutes were asked for meanwhile, and others came
         call_id = plan.call_id
         # Last, so that a call which is refused for something else uses nothing up.
         self._gate.enter(

@@ -415,15 +415,17 @@ class Call:
 
     def _arm_warning(self, now: Moment) -> None:
         """Warn before the cut-off that holds now; not in a call that is over sooner."""
+        before_end_s = self.plan.options.warning_before_end_s
+        if not before_end_s:
+            return
         self._deadlines.pop(Timer.WARNING, None)
         cut_offs = (
             self._deadlines.get(Timer.MAX_DURATION),
             self._deadlines.get(Timer.APPLICATION_MAX_DURATION),
             self._deadlines.get(Timer.MINUTES) if self._minutes_are_last else None,
         )
-        before_end_s = self.plan.options.warning_before_end_s
         warn_at = min(at for at in cut_offs if at is not None) - before_end_s
-        if before_end_s and warn_at > now.monotonic_s:
+        if warn_at > now.monotonic_s:
             self._deadlines[Timer.WARNING] = warn_at
 
     # Minutes

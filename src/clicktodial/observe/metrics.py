@@ -125,8 +125,9 @@ class Metrics:
         self._count_side(self._sides[Side.CALLEE], quality.callee)
 
     def _count_side(self, series: "_SideSeries", heard: SideQuality) -> None:
-        if heard.packets or heard.packets_lost:
+        if heard.packets:
             series.packets.inc(heard.packets)
+        if heard.packets_lost:
             series.lost.inc(heard.packets_lost)
         if heard.mos is not None:
             series.mos.observe(heard.mos)

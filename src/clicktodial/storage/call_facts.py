@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Dialect, Select, bindparam, or_, select
-from sqlalchemy.engine.interfaces import DBAPICursor
 
-from clicktodial.control.port import StoreError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.protection import (
     Calendar,
@@ -35,7 +33,7 @@ from clicktodial.storage.member_table import (
 )
 from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.protection_row import PLATFORM_SCOPE
-from clicktodial.storage.statement import compile_query
+from clicktodial.storage.statement import Query
 
 # A plus and two digits: no prefix is shorter, or a typing error would silence a continent.
 PREFIX_CHARACTERS_MIN = 3
@@ -50,8 +48,8 @@ _SUBJECTS, _PERIODS = 2, 2
 class SqlFactsReader:
     """Implements `control.port.FactsReader`.
 
-    Its queries are finished SQL for the driver's cursor: to build and bind five of them cost ten
-    times what the database does for them, at each call.
+    To build and bind its five queries anew cost ten times what the database does for them, at each
+    call.
     """
 
     def __init__(self, database: Database, keys: NumberKeys) -> None:
@@ -66,45 +64,31 @@ class SqlFactsReader:
         key = self._keys.key_of(callee)
 
         def look(connection: Connection) -> CallFacts:
-            # A transaction of its own, so that what the cursor reads is of one moment.
+            # A transaction of its own, so that what the queries read is of one moment.
             with connection.begin():
-                cursor = connection.connection.cursor()
-                looking = _Looking(self._queries, cursor, rules, enterprise_id, now)
-                try:
-                    return looking.read(caller, callee, key)
-                except connection.dialect.loaded_dbapi.Error as error:
-                    raise StoreError(str(error)) from error
-                finally:
-                    cursor.close()
+                looking = _Looking(self._queries, connection, rules, enterprise_id, now)
+                return looking.read(caller, callee, key)
 
         return await self._reader.run(look)
 
 
 @dataclass(frozen=True, slots=True)
 class _Queries:
-    member: str
-    calls: str
-    blacklisted: str
-    listed: str
-    records: str
+    member: Query
+    calls: Query
+    blacklisted: Query
+    listed: Query
+    records: Query
 
     @classmethod
     def compile(cls, dialect: Dialect) -> "_Queries":
         """For one database."""
         return cls(
-            member=compile_query(_member_query(), dialect, ["enterprise", "e164"]),
-            calls=compile_query(
-                _calls_query(),
-                dialect,
-                [*_numbered("subject", _SUBJECTS), *_numbered("period", _PERIODS)],
-            ),
-            blacklisted=compile_query(
-                _blacklist_query(), dialect, _numbered("prefix", _PREFIX_COUNT)
-            ),
-            listed=compile_query(
-                _listed_query(), dialect, ["key", "platform", "enterprise", "now"]
-            ),
-            records=compile_query(_records_query(), dialect, ["key", "platform", "enterprise"]),
+            member=Query(_member_query(), dialect),
+            calls=Query(_calls_query(), dialect),
+            blacklisted=Query(_blacklist_query(), dialect),
+            listed=Query(_listed_query(), dialect),
+            records=Query(_records_query(), dialect),
         )
 
 
@@ -113,7 +97,7 @@ class _Looking:
     """One look at the database, for one call."""
 
     queries: _Queries
-    cursor: DBAPICursor
+    connection: Connection
     rules: RulesInForce
     enterprise_id: str
     now: datetime
@@ -139,13 +123,10 @@ class _Looking:
             records=self._read_records(key) if rules.scopes_that_count else {},
         )
 
-    def _fetch(self, query: str, *parameters: Any) -> Sequence[Any]:
-        self.cursor.execute(query, parameters)
-        rows: Sequence[Any] = self.cursor.fetchall()
-        return rows
-
     def _read_member(self, caller: str) -> MemberFacts | None:
-        rows = self._fetch(self.queries.member, self.enterprise_id, caller)
+        rows = self.queries.member.run(
+            self.connection, {"enterprise": self.enterprise_id, "e164": caller}
+        )
         if not rows:
             return None
         [(member_id, per_day, per_month, department_id, of_all_per_day, of_all_per_month)] = rows
@@ -162,8 +143,10 @@ class _Looking:
         if not subjects:
             return {}
         calendar = Calendar.at(self.now, protection.time_zone)
-        rows = self._fetch(
-            self.queries.calls, subjects[0], subjects[-1], calendar.day.name, calendar.month.name
+        rows = self.queries.calls.run(
+            self.connection,
+            _numbered("subject", [subjects[0], subjects[-1]])
+            | _numbered("period", [calendar.day.name, calendar.month.name]),
         )
         return {CountedCalls(subject, period): calls for subject, period, calls in rows}
 
@@ -171,7 +154,7 @@ class _Looking:
         prefixes = [*_prefixes(caller), *_prefixes(callee)]
         # As many as the query has places for; one twice finds nothing twice.
         prefixes += [caller] * (_PREFIX_COUNT - len(prefixes))
-        found = self._fetch(self.queries.blacklisted, *prefixes)
+        found = self.queries.blacklisted.run(self.connection, _numbered("prefix", prefixes))
         return frozenset(
             side
             for side, number in ((Side.CALLER, caller), (Side.CALLEE, callee))
@@ -182,17 +165,20 @@ class _Looking:
         )
 
     def _read_listed(self, key: str) -> frozenset[tuple[Scope, ListKind]]:
-        rows = self._fetch(
-            self.queries.listed, key, PLATFORM_SCOPE, self.enterprise_id, to_millis(self.now)
+        rows = self.queries.listed.run(
+            self.connection, self._of_callee(key) | {"now": to_millis(self.now)}
         )
         return frozenset((_scope_of(scope), ListKind(kind)) for scope, kind in rows)
 
     def _read_records(self, key: str) -> dict[Scope, CalleeRecord]:
-        rows = self._fetch(self.queries.records, key, PLATFORM_SCOPE, self.enterprise_id)
+        rows = self.queries.records.run(self.connection, self._of_callee(key))
         return {
             _scope_of(scope): CalleeRecord(CalleeHistory(tuple(json.loads(times_ms))), version)
             for scope, times_ms, version in rows
         }
+
+    def _of_callee(self, key: str) -> dict[str, Any]:
+        return {"key": key, "platform": PLATFORM_SCOPE, "enterprise": self.enterprise_id}
 
 
 def department_of(connection: Connection, enterprise_id: str, e164: str) -> str | None:
@@ -205,12 +191,13 @@ def department_of(connection: Connection, enterprise_id: str, e164: str) -> str 
     return connection.scalar(query)
 
 
-def _numbered(name: str, count: int) -> list[str]:
-    return [f"{name}_{each}" for each in range(count)]
-
-
 def _binds(name: str, count: int) -> list[BindParameter[Any]]:
-    return [bindparam(each) for each in _numbered(name, count)]
+    return [bindparam(f"{name}_{place}") for place in range(count)]
+
+
+def _numbered(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """The parameters of `_binds`."""
+    return {f"{name}_{place}": value for place, value in enumerate(values)}
 
 
 def _member_query() -> Select[Any]:

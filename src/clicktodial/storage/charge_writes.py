@@ -26,7 +26,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from clicktodial.domain.call import CallState
 from clicktodial.domain.identifier import CallId
@@ -44,7 +43,12 @@ from clicktodial.domain.rating import Tariff
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import ACCOUNTS, CALL_COLUMNS, cap_usage, cdr, ledger_entry
 from clicktodial.storage.instant import to_millis
-from clicktodial.storage.statement import Parameters, Statement, compile_statement
+from clicktodial.storage.statement import (
+    Parameters,
+    Statement,
+    compile_statement,
+    dialect_insert,
+)
 from clicktodial.storage.writer import Write
 
 RESERVE = "reserve"
@@ -307,8 +311,7 @@ def _compile_cdr(dialect: Dialect) -> Statement:
 
 
 def _compile_cap_count(dialect: Dialect) -> Statement:
-    make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-    statement = make(cap_usage)
+    statement = dialect_insert(cap_usage, dialect)
     new, old = statement.excluded, cap_usage.c
     statement = statement.on_conflict_do_update(
         index_elements=["cap_id", "key", "period"],

@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterable
 from typing import assert_never
 
-from sqlalchemy import Dialect, Insert, Table, bindparam, literal_column
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Dialect, Insert, bindparam, literal_column
 
 from clicktodial.domain.protection import CalleeClaim, Claim, CountClaim
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.member_table import call_count, callee_window
-from clicktodial.storage.statement import Statement
+from clicktodial.storage.statement import compile_statement, dialect_insert
 from clicktodial.storage.writer import Write
 
 # After the call's row, before its events; a claim that fails undoes all of them.
@@ -24,8 +23,12 @@ class ClaimWrites:
     """Finished statements for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._count = _compile(_count_statement(dialect), dialect, _COUNT_NAMES)
-        self._callee = _compile(_callee_statement(dialect), dialect, _CALLEE_NAMES)
+        self._count = compile_statement(
+            _count_statement(dialect), dialect, _COUNT_NAMES, rank=_RANK
+        )
+        self._callee = compile_statement(
+            _callee_statement(dialect), dialect, _CALLEE_NAMES, rank=_RANK
+        )
 
     def writes(self, claims: Iterable[Claim]) -> list[Write]:
         """To be written with the call that makes them."""
@@ -50,14 +53,10 @@ class ClaimWrites:
                 assert_never(claim)
 
 
-def _insert(table: Table, dialect: Dialect) -> "postgresql.Insert | sqlite.Insert":
-    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
-
-
 def _count_statement(dialect: Dialect) -> Insert:
     columns = call_count.c
     return (
-        _insert(call_count, dialect)
+        dialect_insert(call_count, dialect)
         .values(
             subject=bindparam("subject"),
             period=bindparam("period"),
@@ -74,7 +73,7 @@ def _count_statement(dialect: Dialect) -> Insert:
 
 def _callee_statement(dialect: Dialect) -> Insert:
     columns = callee_window.c
-    statement = _insert(callee_window, dialect).values(
+    statement = dialect_insert(callee_window, dialect).values(
         {name: bindparam(name) for name in _CALLEE_NAMES[:-1]}
     )
     taken = statement.excluded
@@ -87,11 +86,3 @@ def _callee_statement(dialect: Dialect) -> Insert:
         },
         where=columns.version == bindparam("old_version"),
     )
-
-
-def _compile(statement: Insert, dialect: Dialect, names: list[str]) -> Statement:
-    compiled = statement.compile(dialect=dialect)
-    order = getattr(compiled, "positiontup", None)
-    if order != names:
-        raise ValueError(f"the parameters are {order}, not {names}")
-    return Statement(str(compiled), _RANK, counted=True)

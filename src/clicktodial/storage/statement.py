@@ -55,7 +55,6 @@ class Query:
         self._sql = str(compiled)
         # Only drivers that take parameters by place are used; `open_engine` sees to it.
         self._order: list[str] = list(getattr(compiled, "positiontup", None) or ())
-
         self._constants = {
             name: value for name, value in compiled.params.items() if value is not None
         }
@@ -74,31 +73,19 @@ class Query:
             cursor.close()
 
 
+def dialect_insert(table: Table, dialect: Dialect) -> postgresql.Insert | sqlite.Insert:
+    """An insert that can say what is to happen where the row exists."""
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+
+
 def insert_if_absent(table: Table, dialect: Dialect) -> Insert:
     """An insert that leaves an existing row as it is."""
-    if dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return dialect_insert(table, dialect).on_conflict_do_nothing()
 
 
 def upsert(table: Table, dialect: Dialect, row: dict[str, Any]) -> Insert:
     """An insert that puts the row in the place of one of the same key."""
     keys = [column.name for column in table.primary_key]
     rest = {name: value for name, value in row.items() if name not in keys}
-    if dialect.name == "postgresql":
-        statement = postgresql.insert(table).values(row)
-        return statement.on_conflict_do_update(index_elements=keys, set_=rest)
-    return sqlite.insert(table).values(row).on_conflict_do_update(index_elements=keys, set_=rest)
-
-
-def compile_query(query: Select[Any], dialect: Dialect, names: Sequence[str]) -> str:
-    """The finished SQL of a query, for a driver's own cursor; `names` are its parameters in the
-    order in which they stand in it. Raises ValueError when that is another.
-
-    Values go in and come out as the driver has them: times as milliseconds.
-    """
-    compiled = query.compile(dialect=dialect)
-    order = getattr(compiled, "positiontup", None)
-    if order != list(names):
-        raise ValueError(f"the parameters are {order}, not {list(names)}")
-    return str(compiled)
+    statement = dialect_insert(table, dialect).values(row)
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
