@@ -155,6 +155,11 @@ QUERIES: list[Answer] = [
     {"result": "ok", "created": 1, "tags": []},
     {"result": "ok", "created": 1, "tags": {"caller": {"medias": [{"streams": [{"stats": 5}]}]}}},
     {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"cumulative loss": "many"}}},
+    # More than is told as a date, and than is divided.
+    {"result": "ok", "created": 10**12, "tags": {}},
+    {"result": "ok", "created": -1, "tags": {}},
+    {"result": "ok", "created": 1, "created_us": 10**400, "tags": {}},
+    {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"average MOS": {"jitter": 10**400}}}},
     b"{",
 ]
 
@@ -332,6 +337,39 @@ async def test_deletion_that_failed_is_made_up_for(
         while f"owner.{call_id}" in impostor.calls:  # noqa: ASYNC110 - it is done in passing
             await asyncio.sleep(0.05)
     assert impostor.calls == [f"owner.{other.call_id}"]
+
+
+async def test_node_whose_answers_are_too_deep_is_missed_and_watched_on(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    answer = b'{"result": "ok", "further": ' + b"[" * 10_000
+    impostor.replace = {"statistics": answer, "ping": answer}
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while relay.has_room():  # noqa: ASYNC110 - the node tells of nothing
+            await asyncio.sleep(0.05)
+    impostor.replace.clear()
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while not relay.has_room():  # noqa: ASYNC110 - the node tells of nothing
+            await asyncio.sleep(0.05)
+
+
+async def test_load_that_is_no_number_of_calls_keeps_no_other_node_from_them(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    other = Impostor(tmp_path / "shared")
+    await other.node.start()
+    other.replace["statistics"] = {
+        "result": "ok",
+        "statistics": {"currentstatistics": {"sessionstotal": 10**400}},
+    }
+    names = tuple(f"{host}:{port}" for host, port in (other.node.address, impostor.node.address))
+    settings = create_settings(rtpengine=names)
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    await (await relay.open(create_call_id(), print)).close()
+    assert relay.up_by_node() == {names[0]: 0, names[1]: 1}
+    await relay.close()
+    other.node.close()
 
 
 async def test_leftovers_are_deleted_however_many_and_strangers_kept(
