@@ -411,3 +411,34 @@ async def test_note_that_cannot_be_read_is_left_where_it_is(
     assert relay.recoverable_captures() == {}
     assert path.exists()
     await relay.close()
+
+
+NOTE = {"call_id": "call", "started_us": 1, "ports": {"caller": 1, "callee": 2}, "muted": [[]]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"call_id": "../../../private"},
+        {"call_id": "*"},
+        {"call_id": "other"},
+        {"started_us": 10**400},
+        {"started_us": -1},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+async def test_note_that_nobody_of_ours_wrote_reaches_no_file_of_another(
+    impostor: Impostor, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = tmp_path / "shared/clicktodial/owner/call.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**NOTE, **changes}))
+    private = tmp_path / "private.json"
+    private.write_text("private")
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    assert relay.recoverable_captures() == {}
+    assert path.exists() and private.exists()
+    await relay.close()
