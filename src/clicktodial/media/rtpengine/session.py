@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -26,14 +26,17 @@ from clicktodial.media.quality import estimate_mos
 from clicktodial.media.rtpengine.capture import CaptureNote, CaptureStore
 from clicktodial.media.rtpengine.channel import NgChannel, NodeRefusedError, PlainReply
 from clicktodial.media.rtpengine.listening import Listening
+from clicktodial.media.rtpengine.negotiation import (
+    NegotiatedSide,
+    create_answer,
+    create_offer,
+)
 from clicktodial.media.rtpengine.reply import QueryReply, SdpReply
 from clicktodial.media.rtpengine.sdp import (
-    FURTHER_SUITES,
     Facing,
     check_formats,
     create_key,
     create_placeholder,
-    name_codec,
     read_sdp,
     write_sdp,
 )
@@ -92,13 +95,9 @@ class _Playing:
 
 
 @dataclass(slots=True)
-class _Party:
-    """What is known of a side. `said` is a placeholder until it `has_spoken`."""
+class _Party(NegotiatedSide):
+    """What is known of a side."""
 
-    said: MediaDescription
-    key: SrtpKey = field(default_factory=create_key)
-    facing: Facing | None = None
-    has_spoken: bool = False
     is_muted: bool = False
     is_blocked: bool = False
     is_hushed: bool = False
@@ -361,13 +360,9 @@ class RtpengineSession:
     async def _negotiate(self) -> None:
         """Say what both sides are by now. Raises RelayError where that moves a port or a key."""
         caller, callee = self._parties[Side.CALLER], self._parties[Side.CALLEE]
-        offer = {"sdp": write_sdp(callee.said, self._keys_of_callee()), **_NEGOTIATION}
-        offer["transport-protocol"] = "RTP/SAVP" if caller.said.crypto else "RTP/AVP"
-        if caller.has_spoken and callee.has_spoken:
-            offer["codec"] = create_codec_lists(offering=callee.said, answering=caller.said)
+        offer = create_offer(caller, callee)
         offered = read_sdp((await self._request("offer", offer, SdpReply)).sdp)
-        answer = {"sdp": write_sdp(caller.said, self._keys_of_caller(offered)), **_NEGOTIATION}
-        answer["to-tag"] = Side.CALLER.value
+        answer = create_answer(caller, offered)
         answered = read_sdp((await self._request("answer", answer, SdpReply)).sdp)
         if callee.said.crypto and answered.tag_of(callee.key) is None:
             raise RelayError("the relay changed the callee's key")
@@ -375,26 +370,6 @@ class RtpengineSession:
             if party.facing is not None and party.facing.address != facing.address:
                 raise RelayError("the relay moved a port")
             party.facing = facing
-
-    def _keys_of_callee(self) -> tuple[SrtpKey, ...]:
-        """rtpengine offers the caller whatever key of that suite the callee offers, so that it
-        might pass packets on as they are. What it is to offer is therefore offered as well, last:
-        only the first is used for what the callee sends."""
-        callee = self._parties[Side.CALLEE].said
-        if not callee.crypto:
-            return ()
-        own = self._parties[Side.CALLER].key
-        return (*_numbered(callee.crypto[:1], 1), *_numbered((own,), 2))
-
-    def _keys_of_caller(self, offered: Facing) -> tuple[SrtpKey, ...]:
-        """The caller's own key, under the tag of the one that it took."""
-        caller = self._parties[Side.CALLER]
-        if not caller.said.crypto:
-            return ()
-        tag = offered.tag_of(caller.key)
-        if tag is None:
-            raise RelayError("the relay changed the caller's key")
-        return _numbered(caller.said.crypto[:1], tag)
 
     def _facing(self, side: Side) -> Facing:
         facing = self._parties[side].facing
@@ -624,47 +599,5 @@ class RtpengineSession:
         task.add_done_callback(self._tasks.discard)
 
 
-def create_codec_lists(
-    *, offering: MediaDescription, answering: MediaDescription
-) -> dict[str, list[str]]:
-    """What of the two sides' codecs must be transcoded; nothing where both speak the same."""
-    offered, answered = (
-        {(codec.name, codec.clock_rate): codec for codec in media.codecs}
-        for media in (offering, answering)
-    )
-    missing = [name_codec(codec) for key, codec in answered.items() if key not in offered]
-    surplus = [name_codec(codec) for key, codec in offered.items() if key not in answered]
-    if not missing and not surplus:
-        return {}
-    # Without the last, keys would be made sounds.
-    return {"transcode": missing, "accept": [*surplus, TELEPHONE_EVENT.name]}
-
-
-def _numbered(keys: tuple[SrtpKey, ...], tag: int) -> tuple[SrtpKey, ...]:
-    return tuple(SrtpKey(tag, key.suite, key.key_params) for key in keys)
-
-
 def _other(side: Side) -> Side:
     return Side.CALLEE if side is Side.CALLER else Side.CALLER
-
-
-# What each offer and each answer says besides its SDP.
-_NEGOTIATION: dict[str, Any] = {
-    "from-tag": Side.CALLEE.value,
-    "flags": [
-        "trust address",
-        # Ports are in the SDP of others by now: they stay, wherever a side moves.
-        "port latching",
-        # Once a side is known to send from there, nobody else may speak in its place.
-        "strict source",
-        "no rtcp attribute",
-    ],
-    "replace": ["origin", "session connection", "zero address"],
-    "endpoint-learning": "heuristic",
-    "ICE": "remove",
-    "DTLS": "off",
-    "SDES": [f"no-{suite}" for suite in FURTHER_SUITES],
-    "rtcp-mux": ["demux"],
-    # RTCP is answered by the relay: a side's own would tell its name and address to the other.
-    "generate RTCP": "on",
-}
