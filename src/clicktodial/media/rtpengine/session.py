@@ -194,7 +194,7 @@ class RtpengineSession:
                 party.said, party.has_spoken = before
                 raise
             if is_first:
-                await self._update_block(_other(side))
+                await self._update_block(side.other)
             if is_first and side is Side.CALLEE:
                 self._silence.restart(self._loop.time())
                 self._arm(self._host.dead_after_s)
@@ -213,7 +213,7 @@ class RtpengineSession:
             await self._stop_playing(side)
             playing = party.playing = _Playing()
             try:
-                await self._update_block(_other(side))
+                await self._update_block(side.other)
                 await self._play(side, path, REPEAT_TIMES if prompt.repeats else 1)
             except RelayError:
                 await self._stop_playing(side)
@@ -387,7 +387,7 @@ class RtpengineSession:
         try:
             await self._command("stop media", {"from-tag": side.value})
         finally:
-            await self._update_block(_other(side))
+            await self._update_block(side.other)
 
     def _on_played(self, side: Side, playing: _Playing, on_end: Callable[[], None] | None) -> None:
         self._own(self._end_prompt(side, playing, on_end))
@@ -412,7 +412,7 @@ class RtpengineSession:
         Where it is muted the other hears silence instead: there are phones that hang up when
         nothing comes.
         """
-        party, other = self._parties[side], self._parties[_other(side)]
+        party, other = self._parties[side], self._parties[side.other]
         is_blocked = party.is_muted or other.playing is not None
         if is_blocked is not party.is_blocked:
             command = "block media" if is_blocked else "unblock media"
@@ -422,9 +422,9 @@ class RtpengineSession:
         if is_hushed is not other.is_hushed:
             other.is_hushed = is_hushed
             if is_hushed:
-                await self._play(_other(side), self._host.hush_path, REPEAT_TIMES)
+                await self._play(side.other, self._host.hush_path, REPEAT_TIMES)
             elif other.playing is None:
-                await self._command("stop media", {"from-tag": _other(side).value})
+                await self._command("stop media", {"from-tag": side.other.value})
 
     def _play(self, side: Side, path: str, times: int) -> Coroutine[Any, Any, None]:
         arguments = {"from-tag": side.value, "file": path, "repeat-times": times}
@@ -551,7 +551,7 @@ class RtpengineSession:
         """What a side sends is told of by the other, which hears it."""
         packets = call.stream(side.value).counts.packets
         own = call.report_of(side.value)
-        heard = call.report_of(_other(side).value)
+        heard = call.report_of(side.other.value)
         round_trip_ms = None if own is None else own.round_trip_ms
         if heard is None:
             return SideQuality(packets, 0, 0.0, None, round_trip_ms)
@@ -597,7 +597,3 @@ class RtpengineSession:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _other(side: Side) -> Side:
-    return Side.CALLEE if side is Side.CALLER else Side.CALLER
