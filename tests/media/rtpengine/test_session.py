@@ -19,6 +19,7 @@ from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.media.prompt import HUSH_NAME
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpengine.node import LISTED_MAX, PING_INTERVAL_S
 from clicktodial.media.rtpengine.reply import StatisticsReply
@@ -441,4 +442,25 @@ async def test_note_that_nobody_of_ours_wrote_reaches_no_file_of_another(
     await relay.start()
     assert relay.recoverable_captures() == {}
     assert path.exists() and private.exists()
+    await relay.close()
+
+
+async def test_link_in_the_place_of_an_unfinished_file_is_not_written_through(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.write_text("private")
+    call_id = create_call_id()
+    own = tmp_path / "shared/clicktodial/owner"
+    (own / "prompt").mkdir(parents=True)
+    for part in (own / f"{call_id}.part", own / "prompt" / f"{HUSH_NAME}.part"):
+        part.symlink_to(private)
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    session = await relay.open(call_id, print)
+    await session.start_recording()
+    assert private.read_text() == "private"
+    assert (own / f"{call_id}.json").is_file() and (own / f"prompt/{HUSH_NAME}.wav").is_file()
     await relay.close()

@@ -10,9 +10,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 import structlog
@@ -134,10 +134,8 @@ class CaptureStore:
         """Write down what is known by now; whole or not at all. Raises OSError."""
         if len(note.muted) > SEGMENTS_MAX:
             raise OSError("the recording was interrupted too often")
-        path = self._note_path(note.call_id)
-        part = path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(note))
-        part.replace(path)
+        with replacing(self._note_path(note.call_id)) as file:
+            file.write(msgspec.json.encode(note))
 
     async def collect(self, note: CaptureNote) -> Capture | None:
         """Take apart what rtpengine wrote of a session that is closed; None where that is lost.
@@ -199,6 +197,20 @@ class CaptureStore:
 def is_shared(directory: Path) -> bool:
     """Whether rtpengine writes there: it makes its folders when it starts."""
     return os.access(directory / PCAP_DIR, os.R_OK | os.W_OK | os.X_OK)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path` at the end of the block, whole or not at all. Raises OSError.
+
+    The directory is rtpengine's as well, which could have put a link to another file of ours in
+    the place of the unfinished one: what is there is removed, and not opened.
+    """
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with part.open("xb") as file:
+        yield file
+    part.replace(path)
 
 
 def is_safe(name: str) -> bool:

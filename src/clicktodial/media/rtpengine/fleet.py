@@ -14,7 +14,13 @@ from clicktodial.domain.media import KNOWN_CODECS, Codec, MediaAddress
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm
 from clicktodial.media.prompt import BUILT_IN, HUSH, HUSH_NAME, create_tone
-from clicktodial.media.rtpengine.capture import COPY_PREFIX, CaptureStore, is_safe, is_shared
+from clicktodial.media.rtpengine.capture import (
+    COPY_PREFIX,
+    CaptureStore,
+    is_safe,
+    is_shared,
+    replacing,
+)
 from clicktodial.media.rtpengine.listening import Listening
 from clicktodial.media.rtpengine.node import RelayNode
 from clicktodial.media.rtpengine.session import RtpengineSession
@@ -205,6 +211,5 @@ def _copy_audio(library: Path, prompt_dir: Path, name: str) -> Path:
 def _write_prompt(path: Path, pcm: Pcm) -> None:
     """Whole or not at all. In A-law, which rtpengine begins to play in 0.25 ms: what is linear it
     looks through to the end first, which takes 3.6 ms of CPU time for a ringing tone."""
-    part = path.with_suffix(".part")
-    soundfile.write(part, pcm, SAMPLE_RATE_HZ, format="WAV", subtype="ALAW")
-    part.replace(path)
+    with replacing(path) as file:
+        soundfile.write(file, pcm, SAMPLE_RATE_HZ, format="WAV", subtype="ALAW")
