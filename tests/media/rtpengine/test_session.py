@@ -3,14 +3,17 @@
 import asyncio
 import json
 import re
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import pytest_asyncio
+import soundfile
 from tests.media.relay_contract import WARNING
 from tests.media.rtpengine.fake_node import Answer, FakeNode
 from tests.media.rtpengine.support import create_settings
@@ -19,6 +22,7 @@ from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.prompt import HUSH_NAME
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpengine.node import LISTED_MAX, PING_INTERVAL_S
@@ -463,4 +467,31 @@ async def test_link_in_the_place_of_an_unfinished_file_is_not_written_through(
     await session.start_recording()
     assert private.read_text() == "private"
     assert (own / f"{call_id}.json").is_file() and (own / f"prompt/{HUSH_NAME}.wav").is_file()
+    await relay.close()
+
+
+async def test_audio_that_two_sessions_copy_at_once_is_found_by_both(
+    impostor: Impostor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = AudioLibrary(tmp_path / "audio")
+    source = tmp_path / "source.wav"
+    soundfile.write(source, np.zeros(8_000), 8_000)
+    library.add("welcome", source)
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(
+        settings, tmp_path / "spool", tmp_path / "shared", library, owner="owner"
+    )
+    await relay.start()
+    write, both = soundfile.write, threading.Barrier(2, timeout=5)
+
+    def write_at_once(*arguments: Any, **options: Any) -> None:
+        both.wait()
+        write(*arguments, **options)
+
+    monkeypatch.setattr(soundfile, "write", write_at_once)
+    found = await asyncio.gather(*(relay.find_audio("welcome") for _ in range(2)))
+    ((path, _),) = set(found)
+    assert soundfile.info(path).frames == 8_000
+    assert list(relay.captures.prompt_dir.glob("library-*")) == [Path(path)]
     await relay.close()

@@ -1,6 +1,7 @@
 """A fleet of rtpengines as one relay: each session goes to the node that has the most room."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,7 +205,10 @@ def _copy_audio(library: Path, prompt_dir: Path, name: str) -> Path:
             pcm, _ = soundfile.read(source, dtype="int16")
         except soundfile.SoundFileError as error:
             raise OSError(str(error)) from error
-        _write_prompt(target, pcm)
+        # Sessions that need it at once each write a file of their own, which becomes the one.
+        copy = target.with_stem(f"{target.stem}-{secrets.token_hex(8)}")
+        _write_prompt(copy, pcm)
+        copy.replace(target)
     return target
 
 
