@@ -18,6 +18,7 @@ from tests.media.relay_contract import WARNING
 from tests.media.rtpengine.fake_node import Answer, FakeNode
 from tests.media.rtpengine.support import create_settings
 
+import clicktodial.media.rtpengine.node as node_module
 from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
@@ -399,6 +400,36 @@ async def test_leftovers_that_cannot_be_listed_keep_nobody_from_starting(
     relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
     await relay.start()
     assert relay.has_room()
+    await relay.close()
+
+
+async def test_leftovers_that_are_deleted_too_slowly_keep_nobody_from_starting(
+    impostor: Impostor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "TIDY_TIMEOUT_S", 0.5)
+    impostor.replace["list"] = {"result": "ok", "calls": [f"owner.{n}" for n in range(LISTED_MAX)]}
+    asked = set()
+
+    def answer_second(request: dict[str, Any]) -> Answer:
+        cookie, _ = impostor.node.received[-1]
+        if request["command"] == "delete" and cookie not in asked:
+            asked.add(cookie)
+            return None
+        return impostor.answer(request)
+
+    impostor.node.answer = answer_second
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    async with asyncio.timeout(10):
+        await relay.start()
+    assert relay.has_room()
+    # It goes on with them, and is none the less watched.
+    pings = len(impostor.commands("ping"))
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while len(impostor.commands("ping")) < pings + 2:  # noqa: ASYNC110 - it is done in passing
+            await asyncio.sleep(0.05)
+    assert len(impostor.commands("list")) > 1
     await relay.close()
 
 
