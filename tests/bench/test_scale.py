@@ -4,7 +4,7 @@ import asyncio
 import re
 from pathlib import Path
 
-from clicktodial.bench.scale import ScaleOptions, build, measure_scale
+from clicktodial.bench.scale import Report, ScaleOptions, build, measure_books, measure_scale
 from clicktodial.billing.ledger import verify_ledger
 from clicktodial.storage.engine import open_engine
 
@@ -27,7 +27,22 @@ def test_everything_is_measured(tmp_path: Path) -> None:
         "CSV of the large enterprise, N CDRs",
         "ledger verify, N entries, N CDRs: sound",
     ]
+    assert not any(row.is_error for row in rows)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ledger_that_is_not_sound_is_an_error(tmp_path: Path) -> None:
+    build(tmp_path / "large.db", OPTIONS)
+    engine = open_engine(f"sqlite:///{tmp_path / 'large.db'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE package_lot SET available_s = available_s - 1, consumed_s = consumed_s + 1"
+        )
+    engine.dispose()
+    report = Report(lambda _: None)
+    measure_books(tmp_path / "large.db", OPTIONS, tmp_path, report)
+    assert [row.what for row in report.rows if row.is_error] == [report.rows[-1].what]
+    assert "ERRORS" in report.rows[-1].what
 
 
 def test_what_is_built_is_as_the_platform_would_have_left_it(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def scale(
     for row in rows:
         shown.add_row(row.what, row.figure)
     Console().print(shown)
-    if any("ERRORS" in row.what for row in rows):
+    if any(row.is_error for row in rows):
         raise typer.Exit(1)
 
 

@@ -13,8 +13,8 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +43,7 @@ from clicktodial.domain.rating import Tariff
 from clicktodial.storage import table
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
-from clicktodial.storage.engine import open_engine
+from clicktodial.storage.engine import Durability, open_engine
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.minutes import SqlMinutes, read_pool_terms
 from clicktodial.storage.transaction import Transactions
@@ -78,6 +78,7 @@ class ScaleRow:
 
     what: str
     figure: str
+    is_error: bool = False
 
 
 Tell = Callable[[str], None]
@@ -90,9 +91,9 @@ class Report:
         self.rows: list[ScaleRow] = []
         self._tell = tell
 
-    def add(self, what: str, figure: str) -> None:
+    def add(self, what: str, figure: str, *, is_error: bool = False) -> None:
         """A line."""
-        self.rows.append(ScaleRow(what, figure))
+        self.rows.append(ScaleRow(what, figure, is_error))
         self._tell(f"{what}: {figure}")
 
 
@@ -325,19 +326,15 @@ async def measure_calls(path: Path, calls: int) -> tuple[float, float]:
     return free, charged
 
 
-class _opened:
+@asynccontextmanager
+async def _opened(path: Path, durability: Durability) -> AsyncIterator[Database]:
     """A database for the time of a block."""
-
-    def __init__(self, path: Path, durability: str) -> None:
-        is_full = durability == "full"
-        self._database = Database(f"sqlite:///{path}", durability="full" if is_full else "normal")
-
-    async def __aenter__(self) -> Database:
-        self._database.open()
-        return self._database
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._database.close()
+    database = Database(f"sqlite:///{path}", durability=durability)
+    database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def _read_application(engine: Engine, number: int) -> Application:
@@ -414,7 +411,7 @@ def measure_books(path: Path, options: ScaleOptions, directory: Path, report: Re
         found = verify_ledger(engine)
     sound = "sound" if found.is_sound else f"{found.count} ERRORS"
     label = f"ledger verify, {found.entries} entries, {found.calls} CDRs: {sound}"
-    report.add(label, str(weight))
+    report.add(label, str(weight), is_error=not found.is_sound)
     engine.dispose()
 
 

@@ -112,6 +112,7 @@ async def test_refusal_tells_the_reason(node: FakeNode, channel: NgChannel) -> N
         b'{"result": "pong"',
         b'{"result": "pong\xff"}',
         b"[" * 10_000,
+        b'{"result": "pong", "further": ' + b"[" * 10_000,
     ],
     ids=lambda reply: reply[:12],
 )

@@ -28,6 +28,8 @@ from tests.media.relay_feature_contract import (
     SILENCE,
     FeatureStage,
     RelayFeatureContract,
+    repeat,
+    tick,
 )
 from tests.media.rtp_phone import RtpPhone
 from tests.media.rtpengine.rtcp import RtcpPhone
@@ -46,6 +48,8 @@ from clicktodial.media.rtpengine.node import PING_INTERVAL_S, PINGS_MISSED_MAX
 # Told dead after some missed pings, each refused at once; a busy machine is late.
 NODE_DEATH_TIMEOUT_S = 10 * PINGS_MISSED_MAX * PING_INTERVAL_S
 POLL_S = 0.05
+# rtpengine takes three seconds to be sure of an address.
+LEARNING_S = 3.5
 
 
 class TestRtpengineFleet(RelayConversationContract):
@@ -126,6 +130,19 @@ class TestRtpengineFleetFeatures(RelayFeatureContract):
         # What came after it is nothing at all.
         await stage.speak(Side.CALLER, CALLER_AUDIO)
         assert (await stage.callee.hear()).payload == CALLER_AUDIO
+
+    async def test_stranger_is_not_heard_in_the_place_of_a_side_that_has_spoken(
+        self, stage: FeatureStage
+    ) -> None:
+        await stage.connect()
+        # In the first three seconds the relay learns where each side speaks from.
+        async for _ in tick(repeat(MARK, LEARNING_S)):
+            await stage.check_both_ways()
+        stranger = await RtpPhone(1).open()
+        for side in Side:
+            stranger.send(await stage.session.local_address(side), SECRET)
+            await stage.hears_nothing_of(side.other, SECRET, MARK)
+        stranger.close()
 
 
 async def wait_until_up(relay: RtpengineFleet, count: int) -> None:

@@ -3,22 +3,28 @@
 import asyncio
 import json
 import re
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import pytest_asyncio
+import soundfile
 from tests.media.relay_contract import WARNING
 from tests.media.rtpengine.fake_node import Answer, FakeNode
 from tests.media.rtpengine.support import create_settings
 
+import clicktodial.media.rtpengine.node as node_module
 from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.prompt import HUSH_NAME
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpengine.node import LISTED_MAX, PING_INTERVAL_S
 from clicktodial.media.rtpengine.reply import StatisticsReply
@@ -155,6 +161,11 @@ QUERIES: list[Answer] = [
     {"result": "ok", "created": 1, "tags": []},
     {"result": "ok", "created": 1, "tags": {"caller": {"medias": [{"streams": [{"stats": 5}]}]}}},
     {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"cumulative loss": "many"}}},
+    # More than is told as a date, and than is divided.
+    {"result": "ok", "created": 10**12, "tags": {}},
+    {"result": "ok", "created": -1, "tags": {}},
+    {"result": "ok", "created": 1, "created_us": 10**400, "tags": {}},
+    {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"average MOS": {"jitter": 10**400}}}},
     b"{",
 ]
 
@@ -334,6 +345,39 @@ async def test_deletion_that_failed_is_made_up_for(
     assert impostor.calls == [f"owner.{other.call_id}"]
 
 
+async def test_node_whose_answers_are_too_deep_is_missed_and_watched_on(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    answer = b'{"result": "ok", "further": ' + b"[" * 10_000
+    impostor.replace = {"statistics": answer, "ping": answer}
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while relay.has_room():  # noqa: ASYNC110 - the node tells of nothing
+            await asyncio.sleep(0.05)
+    impostor.replace.clear()
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while not relay.has_room():  # noqa: ASYNC110 - the node tells of nothing
+            await asyncio.sleep(0.05)
+
+
+async def test_load_that_is_no_number_of_calls_keeps_no_other_node_from_them(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    other = Impostor(tmp_path / "shared")
+    await other.node.start()
+    other.replace["statistics"] = {
+        "result": "ok",
+        "statistics": {"currentstatistics": {"sessionstotal": 10**400}},
+    }
+    names = tuple(f"{host}:{port}" for host, port in (other.node.address, impostor.node.address))
+    settings = create_settings(rtpengine=names)
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    await (await relay.open(create_call_id(), print)).close()
+    assert relay.up_by_node() == {names[0]: 0, names[1]: 1}
+    await relay.close()
+    other.node.close()
+
+
 async def test_leftovers_are_deleted_however_many_and_strangers_kept(
     impostor: Impostor, tmp_path: Path
 ) -> None:
@@ -359,6 +403,36 @@ async def test_leftovers_that_cannot_be_listed_keep_nobody_from_starting(
     await relay.close()
 
 
+async def test_leftovers_that_are_deleted_too_slowly_keep_nobody_from_starting(
+    impostor: Impostor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "TIDY_TIMEOUT_S", 0.5)
+    impostor.replace["list"] = {"result": "ok", "calls": [f"owner.{n}" for n in range(LISTED_MAX)]}
+    asked = set()
+
+    def answer_second(request: dict[str, Any]) -> Answer:
+        cookie, _ = impostor.node.received[-1]
+        if request["command"] == "delete" and cookie not in asked:
+            asked.add(cookie)
+            return None
+        return impostor.answer(request)
+
+    impostor.node.answer = answer_second
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    async with asyncio.timeout(10):
+        await relay.start()
+    assert relay.has_room()
+    # It goes on with them, and is none the less watched.
+    pings = len(impostor.commands("ping"))
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
+        while len(impostor.commands("ping")) < pings + 2:  # noqa: ASYNC110 - it is done in passing
+            await asyncio.sleep(0.05)
+    assert len(impostor.commands("list")) > 1
+    await relay.close()
+
+
 @pytest.mark.parametrize("note", [b"", b"{}", b"[]", b'{"call_id": 1}', b"\xff"])
 async def test_note_that_cannot_be_read_is_left_where_it_is(
     impostor: Impostor, tmp_path: Path, note: bytes
@@ -372,4 +446,83 @@ async def test_note_that_cannot_be_read_is_left_where_it_is(
     await relay.start()
     assert relay.recoverable_captures() == {}
     assert path.exists()
+    await relay.close()
+
+
+NOTE = {"call_id": "call", "started_us": 1, "ports": {"caller": 1, "callee": 2}, "muted": [[]]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"call_id": "../../../private"},
+        {"call_id": "*"},
+        {"call_id": "other"},
+        {"started_us": 10**400},
+        {"started_us": -1},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+async def test_note_that_nobody_of_ours_wrote_reaches_no_file_of_another(
+    impostor: Impostor, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = tmp_path / "shared/clicktodial/owner/call.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({**NOTE, **changes}))
+    private = tmp_path / "private.json"
+    private.write_text("private")
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    assert relay.recoverable_captures() == {}
+    assert path.exists() and private.exists()
+    await relay.close()
+
+
+async def test_link_in_the_place_of_an_unfinished_file_is_not_written_through(
+    impostor: Impostor, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    private.write_text("private")
+    call_id = create_call_id()
+    own = tmp_path / "shared/clicktodial/owner"
+    (own / "prompt").mkdir(parents=True)
+    for part in (own / f"{call_id}.part", own / "prompt" / f"{HUSH_NAME}.part"):
+        part.symlink_to(private)
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
+    await relay.start()
+    session = await relay.open(call_id, print)
+    await session.start_recording()
+    assert private.read_text() == "private"
+    assert (own / f"{call_id}.json").is_file() and (own / f"prompt/{HUSH_NAME}.wav").is_file()
+    await relay.close()
+
+
+async def test_audio_that_two_sessions_copy_at_once_is_found_by_both(
+    impostor: Impostor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = AudioLibrary(tmp_path / "audio")
+    source = tmp_path / "source.wav"
+    soundfile.write(source, np.zeros(8_000), 8_000)
+    library.add("welcome", source)
+    host, port = impostor.node.address
+    settings = create_settings(rtpengine=(f"{host}:{port}",))
+    relay = RtpengineFleet(
+        settings, tmp_path / "spool", tmp_path / "shared", library, owner="owner"
+    )
+    await relay.start()
+    write, both = soundfile.write, threading.Barrier(2, timeout=5)
+
+    def write_at_once(*arguments: Any, **options: Any) -> None:
+        both.wait()
+        write(*arguments, **options)
+
+    monkeypatch.setattr(soundfile, "write", write_at_once)
+    found = await asyncio.gather(*(relay.find_audio("welcome") for _ in range(2)))
+    ((path, _),) = set(found)
+    assert soundfile.info(path).frames == 8_000
+    assert list(relay.captures.prompt_dir.glob("library-*")) == [Path(path)]
     await relay.close()

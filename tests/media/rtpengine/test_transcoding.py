@@ -27,7 +27,7 @@ from clicktodial.domain.media import (
 )
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, encode_g711
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
-from clicktodial.media.rtpengine.session import create_codec_lists
+from clicktodial.media.rtpengine.negotiation import create_codec_lists
 from clicktodial.recordings.capture import read_capture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -10,8 +10,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Annotated, BinaryIO
 
 import msgspec
 import structlog
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 SPLIT_TIMEOUT_S = 300.0
 _CLOSE_TIMEOUT_S = 5.0
 _NOTE_SUFFIX = ".json"
+# Digits of a start, as in the names of the spool's files: until the year 5138.
+_STARTED_US_MAX = 10**17 - 1
+_NAME_CHARACTERS_MAX = 64
 # Of audio of the operator's own, as opposed to the tones.
 COPY_PREFIX = "library-"
 
@@ -36,7 +40,7 @@ class CaptureNote(msgspec.Struct):
     """What we know of a capture that rtpengine writes. `muted` has an entry for each file."""
 
     call_id: str
-    started_us: int
+    started_us: Annotated[int, msgspec.Meta(ge=0, le=_STARTED_US_MAX)]
     ports: dict[str, int]
     muted: list[list[str]]
 
@@ -130,10 +134,8 @@ class CaptureStore:
         """Write down what is known by now; whole or not at all. Raises OSError."""
         if len(note.muted) > SEGMENTS_MAX:
             raise OSError("the recording was interrupted too often")
-        path = self._note_path(note.call_id)
-        part = path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(note))
-        part.replace(path)
+        with replacing(self._note_path(note.call_id)) as file:
+            file.write(msgspec.json.encode(note))
 
     async def collect(self, note: CaptureNote) -> Capture | None:
         """Take apart what rtpengine wrote of a session that is closed; None where that is lost.
@@ -152,8 +154,8 @@ class CaptureStore:
         names = {str(call_id) for call_id in live}
         for path in sorted(self._note_dir.glob(f"*{_NOTE_SUFFIX}")):
             try:
-                note = msgspec.json.decode(path.read_bytes(), type=CaptureNote)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                note = _read_note(path)
+            except (OSError, ValueError, RecursionError) as error:
                 log.error("capture.note_unreadable", path=str(path), error=str(error))
                 continue
             if note.call_id not in names:
@@ -195,6 +197,34 @@ class CaptureStore:
 def is_shared(directory: Path) -> bool:
     """Whether rtpengine writes there: it makes its folders when it starts."""
     return os.access(directory / PCAP_DIR, os.R_OK | os.W_OK | os.X_OK)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path` at the end of the block, whole or not at all. Raises OSError.
+
+    The directory is rtpengine's as well, which could have put a link to another file of ours in
+    the place of the unfinished one: what is there is removed, and not opened.
+    """
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with part.open("xb") as file:
+        yield file
+    part.replace(path)
+
+
+def is_safe(name: str) -> bool:
+    """It stands in file names, and in patterns that find them."""
+    return name.isascii() and name.isalnum() and len(name) <= _NAME_CHARACTERS_MAX
+
+
+def _read_note(path: Path) -> CaptureNote:
+    """Raises ValueError for what no process of ours wrote: others write to the directory as well,
+    and the call names files that we remove, and those that we write."""
+    note = msgspec.json.decode(path.read_bytes(), type=CaptureNote)
+    if note.call_id != path.stem or not is_safe(note.call_id):
+        raise ValueError("it is of another call")
+    return note
 
 
 def _start() -> subprocess.Popen[bytes]:

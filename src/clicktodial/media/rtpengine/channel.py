@@ -111,7 +111,7 @@ class NgChannel(asyncio.DatagramProtocol):
             plain = msgspec.json.decode(data, type=PlainReply)
             if plain.result in ("ok", "pong"):
                 return msgspec.json.decode(data, type=reply_type)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("relay.unreadable_reply", command=command, error=str(error))
             raise RelayError("the relay's answer cannot be read") from error
         reason = (plain.reason or plain.message or plain.result)[:_REASON_CHARACTERS_MAX]

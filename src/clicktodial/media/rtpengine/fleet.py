@@ -1,6 +1,7 @@
 """A fleet of rtpengines as one relay: each session goes to the node that has the most room."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from clicktodial.domain.media import KNOWN_CODECS, Codec, MediaAddress
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm
 from clicktodial.media.prompt import BUILT_IN, HUSH, HUSH_NAME, create_tone
-from clicktodial.media.rtpengine.capture import COPY_PREFIX, CaptureStore, is_shared
+from clicktodial.media.rtpengine.capture import (
+    COPY_PREFIX,
+    CaptureStore,
+    is_safe,
+    is_shared,
+    replacing,
+)
 from clicktodial.media.rtpengine.listening import Listening
 from clicktodial.media.rtpengine.node import RelayNode
 from clicktodial.media.rtpengine.session import RtpengineSession
@@ -24,7 +31,6 @@ log = structlog.get_logger()
 
 # A caller waits for the first node to be given up; it does not wait for a third.
 OPEN_TRIES_MAX = 2
-_CALL_ID_CHARACTERS_MAX = 64
 
 
 class RtpengineFleet:
@@ -53,7 +59,7 @@ class RtpengineFleet:
     async def start(self) -> None:
         """Make the prompts, find the nodes, and put in order what an earlier life left. Raises
         RelayError; a node that is not there is no error, and is asked again."""
-        if not _is_safe(self._owner):
+        if not is_safe(self._owner):
             raise RelayError("the relay cannot name the calls of this owner")
         try:
             self.captures.create()
@@ -86,7 +92,7 @@ class RtpengineFleet:
             raise RelayError("the relay is not running")
         if not self.has_room():
             raise RelayError("the relay has no room for another session")
-        if call_id in self._live() or not _is_safe(call_id):
+        if call_id in self._live() or not is_safe(call_id):
             raise RelayError("the relay cannot name this session")
         candidates = sorted(
             (node for node in self._nodes if node.takes_calls), key=lambda node: node.rank
@@ -199,18 +205,15 @@ def _copy_audio(library: Path, prompt_dir: Path, name: str) -> Path:
             pcm, _ = soundfile.read(source, dtype="int16")
         except soundfile.SoundFileError as error:
             raise OSError(str(error)) from error
-        _write_prompt(target, pcm)
+        # Sessions that need it at once each write a file of their own, which becomes the one.
+        copy = target.with_stem(f"{target.stem}-{secrets.token_hex(8)}")
+        _write_prompt(copy, pcm)
+        copy.replace(target)
     return target
 
 
 def _write_prompt(path: Path, pcm: Pcm) -> None:
     """Whole or not at all. In A-law, which rtpengine begins to play in 0.25 ms: what is linear it
     looks through to the end first, which takes 3.6 ms of CPU time for a ringing tone."""
-    part = path.with_suffix(".part")
-    soundfile.write(part, pcm, SAMPLE_RATE_HZ, format="WAV", subtype="ALAW")
-    part.replace(path)
-
-
-def _is_safe(name: str) -> bool:
-    """It stands in file names, and in patterns that find them."""
-    return name.isascii() and name.isalnum() and len(name) <= _CALL_ID_CHARACTERS_MAX
+    with replacing(path) as file:
+        soundfile.write(file, pcm, SAMPLE_RATE_HZ, format="WAV", subtype="ALAW")

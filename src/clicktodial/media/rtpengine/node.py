@@ -29,6 +29,9 @@ _UPTIME_SLACK_S = 3.5
 LISTED_MAX = 300
 # Each list has at most LISTED_MAX names, and each round deletes those of ours.
 _LIST_ROUNDS_MAX = 100
+# Thousands are deleted in seconds. A node that takes longer must not keep the platform from
+# starting, nor its own death from being seen; the rest is deleted the next time.
+TIDY_TIMEOUT_S = 30.0
 
 
 class RelayNode:
@@ -135,9 +138,10 @@ class RelayNode:
     async def tidy(self) -> None:
         """`delete_leftovers`, which may also be done later."""
         try:
-            await self.delete_leftovers()
+            async with asyncio.timeout(TIDY_TIMEOUT_S):
+                await self.delete_leftovers()
             self._is_untidy = False
-        except RelayError as error:
+        except (RelayError, TimeoutError) as error:
             log.warning("relay.leftovers_kept", node=self.name, error=str(error))
 
     async def _look(self, *, asks_more: bool = True) -> None:

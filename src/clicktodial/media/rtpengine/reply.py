@@ -1,9 +1,17 @@
 """What rtpengine answers, as far as we read it, and what it says of quality."""
 
+from typing import Annotated, TypeAlias
+
 import msgspec
 
+# What a counter of rtpengine's holds. JSON may write any number of digits, and what is made of
+# them is divided and told as a date.
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+# Until the year 2106.
+Seconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 # Microseconds in which it tells round trips.
 _US_PER_MS = 1_000
+_US_PER_S = 1_000_000
 # Three centuries, in seconds.
 _UPTIME_DIGITS_MAX = 10
 # RFC 3550 6.4.1: the count of lost packets is a signed number of 24 bits; more duplicates than
@@ -24,7 +32,7 @@ class ListReply(msgspec.Struct, frozen=True):
 
 
 class _Current(msgspec.Struct, frozen=True):
-    sessions: int = msgspec.field(default=0, name="sessionstotal")
+    sessions: Count = msgspec.field(default=0, name="sessionstotal")
 
 
 class _Total(msgspec.Struct, frozen=True):
@@ -56,14 +64,14 @@ class StatisticsReply(msgspec.Struct, frozen=True):
 
 
 class _Counts(msgspec.Struct, frozen=True):
-    packets: int = 0
+    packets: Count = 0
 
 
 class Stream(msgspec.Struct, frozen=True):
     """One socket of a side: of RTP the first, of RTCP the second."""
 
-    last_packet: int = msgspec.field(default=0, name="last packet")
-    ssrc: int | None = msgspec.field(default=None, name="SSRC")
+    last_packet: Count = msgspec.field(default=0, name="last packet")
+    ssrc: Count | None = msgspec.field(default=None, name="SSRC")
     counts: _Counts = msgspec.field(default=_Counts(), name="stats")
 
 
@@ -76,14 +84,14 @@ class _Monologue(msgspec.Struct, frozen=True):
 
 
 class _Average(msgspec.Struct, frozen=True):
-    round_trip_us: int = msgspec.field(default=0, name="round-trip time leg")
-    jitter_ms: int = msgspec.field(default=0, name="jitter")
+    round_trip_us: Count = msgspec.field(default=0, name="round-trip time leg")
+    jitter_ms: Count = msgspec.field(default=0, name="jitter")
 
 
 class Report(msgspec.Struct, frozen=True):
     """What a side told by RTCP of what it hears."""
 
-    lost_count: int = msgspec.field(default=0, name="cumulative loss")
+    lost_count: Count = msgspec.field(default=0, name="cumulative loss")
     average: _Average = msgspec.field(default=_Average(), name="average MOS")
 
     @property
@@ -106,15 +114,15 @@ class Report(msgspec.Struct, frozen=True):
 class QueryReply(msgspec.Struct, frozen=True):
     """A call. Its clock is that of rtpengine's machine."""
 
-    created_s: int = msgspec.field(name="created")
+    created_s: Seconds = msgspec.field(name="created")
     tags: dict[str, _Monologue]
-    created_us: int = 0
+    created_us: Annotated[int, msgspec.Meta(ge=0, lt=_US_PER_S)] = 0
     reports: dict[str, Report] = msgspec.field(default_factory=dict, name="SSRC")
 
     @property
     def created_at(self) -> float:
         """When it was opened, in seconds since 1970."""
-        return self.created_s + self.created_us / 1_000_000
+        return self.created_s + self.created_us / _US_PER_S
 
     def stream(self, tag: str) -> Stream:
         """The RTP that came from that side; an empty one where it is unknown."""

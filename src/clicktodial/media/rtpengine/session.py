@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -27,14 +27,17 @@ from clicktodial.media.remote import read_remote
 from clicktodial.media.rtpengine.capture import CaptureNote, CaptureStore
 from clicktodial.media.rtpengine.channel import NgChannel, NodeRefusedError, PlainReply
 from clicktodial.media.rtpengine.listening import Listening
+from clicktodial.media.rtpengine.negotiation import (
+    NegotiatedSide,
+    create_answer,
+    create_offer,
+)
 from clicktodial.media.rtpengine.reply import QueryReply, SdpReply
 from clicktodial.media.rtpengine.sdp import (
-    FURTHER_SUITES,
     Facing,
     check_formats,
     create_key,
     create_placeholder,
-    name_codec,
     read_sdp,
     write_sdp,
 )
@@ -92,13 +95,9 @@ class _Playing:
 
 
 @dataclass(slots=True)
-class _Party:
-    """What is known of a side. `said` is a placeholder until it `has_spoken`."""
+class _Party(NegotiatedSide):
+    """What is known of a side."""
 
-    said: MediaDescription
-    key: SrtpKey = field(default_factory=create_key)
-    facing: Facing | None = None
-    has_spoken: bool = False
     is_muted: bool = False
     is_blocked: bool = False
     is_hushed: bool = False
@@ -195,7 +194,7 @@ class RtpengineSession:
                 party.said, party.has_spoken = before
                 raise
             if is_first:
-                await self._update_block(_other(side))
+                await self._update_block(side.other)
             if is_first and side is Side.CALLEE:
                 self._silence.restart(self._loop.time())
                 self._arm(self._host.dead_after_s)
@@ -214,7 +213,7 @@ class RtpengineSession:
             await self._stop_playing(side)
             playing = party.playing = _Playing()
             try:
-                await self._update_block(_other(side))
+                await self._update_block(side.other)
                 await self._play(side, path, REPEAT_TIMES if prompt.repeats else 1)
             except RelayError:
                 await self._stop_playing(side)
@@ -361,13 +360,9 @@ class RtpengineSession:
     async def _negotiate(self) -> None:
         """Say what both sides are by now. Raises RelayError where that moves a port or a key."""
         caller, callee = self._parties[Side.CALLER], self._parties[Side.CALLEE]
-        offer = {"sdp": write_sdp(callee.said, self._keys_of_callee()), **_NEGOTIATION}
-        offer["transport-protocol"] = "RTP/SAVP" if caller.said.crypto else "RTP/AVP"
-        if caller.has_spoken and callee.has_spoken:
-            offer["codec"] = create_codec_lists(offering=callee.said, answering=caller.said)
+        offer = create_offer(caller, callee)
         offered = read_sdp((await self._request("offer", offer, SdpReply)).sdp)
-        answer = {"sdp": write_sdp(caller.said, self._keys_of_caller(offered)), **_NEGOTIATION}
-        answer["to-tag"] = Side.CALLER.value
+        answer = create_answer(caller, offered)
         answered = read_sdp((await self._request("answer", answer, SdpReply)).sdp)
         if callee.said.crypto and answered.tag_of(callee.key) is None:
             raise RelayError("the relay changed the callee's key")
@@ -375,26 +370,6 @@ class RtpengineSession:
             if party.facing is not None and party.facing.address != facing.address:
                 raise RelayError("the relay moved a port")
             party.facing = facing
-
-    def _keys_of_callee(self) -> tuple[SrtpKey, ...]:
-        """rtpengine offers the caller whatever key of that suite the callee offers, so that it
-        might pass packets on as they are. What it is to offer is therefore offered as well, last:
-        only the first is used for what the callee sends."""
-        callee = self._parties[Side.CALLEE].said
-        if not callee.crypto:
-            return ()
-        own = self._parties[Side.CALLER].key
-        return (*_numbered(callee.crypto[:1], 1), *_numbered((own,), 2))
-
-    def _keys_of_caller(self, offered: Facing) -> tuple[SrtpKey, ...]:
-        """The caller's own key, under the tag of the one that it took."""
-        caller = self._parties[Side.CALLER]
-        if not caller.said.crypto:
-            return ()
-        tag = offered.tag_of(caller.key)
-        if tag is None:
-            raise RelayError("the relay changed the caller's key")
-        return _numbered(caller.said.crypto[:1], tag)
 
     def _facing(self, side: Side) -> Facing:
         facing = self._parties[side].facing
@@ -412,7 +387,7 @@ class RtpengineSession:
         try:
             await self._command("stop media", {"from-tag": side.value})
         finally:
-            await self._update_block(_other(side))
+            await self._update_block(side.other)
 
     def _on_played(self, side: Side, playing: _Playing, on_end: Callable[[], None] | None) -> None:
         self._own(self._end_prompt(side, playing, on_end))
@@ -437,7 +412,7 @@ class RtpengineSession:
         Where it is muted the other hears silence instead: there are phones that hang up when
         nothing comes.
         """
-        party, other = self._parties[side], self._parties[_other(side)]
+        party, other = self._parties[side], self._parties[side.other]
         is_blocked = party.is_muted or other.playing is not None
         if is_blocked is not party.is_blocked:
             command = "block media" if is_blocked else "unblock media"
@@ -447,9 +422,9 @@ class RtpengineSession:
         if is_hushed is not other.is_hushed:
             other.is_hushed = is_hushed
             if is_hushed:
-                await self._play(_other(side), self._host.hush_path, REPEAT_TIMES)
+                await self._play(side.other, self._host.hush_path, REPEAT_TIMES)
             elif other.playing is None:
-                await self._command("stop media", {"from-tag": _other(side).value})
+                await self._command("stop media", {"from-tag": side.other.value})
 
     def _play(self, side: Side, path: str, times: int) -> Coroutine[Any, Any, None]:
         arguments = {"from-tag": side.value, "file": path, "repeat-times": times}
@@ -576,7 +551,7 @@ class RtpengineSession:
         """What a side sends is told of by the other, which hears it."""
         packets = call.stream(side.value).counts.packets
         own = call.report_of(side.value)
-        heard = call.report_of(_other(side).value)
+        heard = call.report_of(side.other.value)
         round_trip_ms = None if own is None else own.round_trip_ms
         if heard is None:
             return SideQuality(packets, 0, 0.0, None, round_trip_ms)
@@ -617,49 +592,3 @@ class RtpengineSession:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def create_codec_lists(
-    *, offering: MediaDescription, answering: MediaDescription
-) -> dict[str, list[str]]:
-    """What of the two sides' codecs must be transcoded; nothing where both speak the same."""
-    offered, answered = (
-        {(codec.name, codec.clock_rate): codec for codec in media.codecs}
-        for media in (offering, answering)
-    )
-    missing = [name_codec(codec) for key, codec in answered.items() if key not in offered]
-    surplus = [name_codec(codec) for key, codec in offered.items() if key not in answered]
-    if not missing and not surplus:
-        return {}
-    # Without the last, keys would be made sounds.
-    return {"transcode": missing, "accept": [*surplus, TELEPHONE_EVENT.name]}
-
-
-def _numbered(keys: tuple[SrtpKey, ...], tag: int) -> tuple[SrtpKey, ...]:
-    return tuple(SrtpKey(tag, key.suite, key.key_params) for key in keys)
-
-
-def _other(side: Side) -> Side:
-    return Side.CALLEE if side is Side.CALLER else Side.CALLER
-
-
-# What each offer and each answer says besides its SDP.
-_NEGOTIATION: dict[str, Any] = {
-    "from-tag": Side.CALLEE.value,
-    "flags": [
-        "trust address",
-        # Ports are in the SDP of others by now: they stay, wherever a side moves.
-        "port latching",
-        # Once a side is known to send from there, nobody else may speak in its place.
-        "strict source",
-        "no rtcp attribute",
-    ],
-    "replace": ["origin", "session connection", "zero address"],
-    "endpoint-learning": "heuristic",
-    "ICE": "remove",
-    "DTLS": "off",
-    "SDES": [f"no-{suite}" for suite in FURTHER_SUITES],
-    "rtcp-mux": ["demux"],
-    # RTCP is answered by the relay: a side's own would tell its name and address to the other.
-    "generate RTCP": "on",
-}

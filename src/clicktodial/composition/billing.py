@@ -1,0 +1,36 @@
+"""What concerns minutes and money."""
+
+from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import ExportKind, Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
+from clicktodial.billing.sweep import PoolSweep
+from clicktodial.billing.upkeep import BillingUpkeep
+from clicktodial.composition.foundation import Foundation
+
+
+def open_billing(base: Foundation) -> BillingNeeds:
+    """Pools are swept, and exports written, from now on."""
+    settings, transactions = base.settings.billing, base.transactions
+    exports = Exports(
+        transactions,
+        base.settings.data_dir / "exports",
+        zone=settings.zone,
+        keep_days=settings.exports_keep_days,
+    )
+    upkeep = BillingUpkeep(
+        PoolSweep(transactions, zone=settings.zone),
+        exports,
+        kinds=tuple(ExportKind(kind) for kind in settings.exports),
+        interval_s=settings.sweep_interval_s,
+        utc=base.clock.utc,
+    )
+    base.own_task(upkeep.run())
+    return BillingNeeds(
+        pools=Pools(transactions, zone=settings.zone),
+        cdrs=CdrReader(transactions),
+        statements=Statements(transactions, zone=settings.zone),
+        exports=exports,
+        pdf_font=settings.pdf_font,
+    )

@@ -1,0 +1,99 @@
+"""What answers HTTP: the API of calls, that of management, and the metrics page."""
+
+from litestar import Litestar
+
+from clicktodial.api.app import create_http_app
+from clicktodial.api.client_address import ClientAddresses
+from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
+from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.business import BusinessNeeds
+from clicktodial.api.management.membership import MembershipNeeds
+from clicktodial.api.management.people import PeopleNeeds
+from clicktodial.api.management.support import SupportNeeds
+from clicktodial.api.management.worker import Worker
+from clicktodial.api.message_report import create_report_handlers
+from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.request_gate import RequestGate
+from clicktodial.api.server import HttpServer
+from clicktodial.composition.business import Enterprises
+from clicktodial.composition.call import Calls
+from clicktodial.composition.foundation import Foundation
+from clicktodial.messaging.driver import report_address
+from clicktodial.messaging.message import Messages
+from clicktodial.observe.metrics import CONTENT_TYPE
+from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.history import CallHistory
+
+
+async def open_http(
+    base: Foundation,
+    calls: Calls,
+    *,
+    enterprises: Enterprises,
+    people: PeopleNeeds,
+    support: SupportNeeds,
+    billing: BillingNeeds,
+    membership: MembershipNeeds,
+) -> HttpServer:
+    """Requests are taken from now on. Raises OSError."""
+    addresses = ClientAddresses(base.settings.http.trusted_proxies)
+    worker = Worker()
+    base.stack.push_async_callback(worker.close)
+    management = ManagementNeeds(
+        gate=RequestGate(addresses),
+        client_address=addresses.describe,
+        service=calls.service,
+        applications=base.applications,
+        administration=base.administration,
+        history=CallHistory(base.database.engine),
+        library=calls.library,
+        monitor=StatesMonitor(calls.telephony.trunks.states),
+        worker=worker,
+        token=base.settings.management.token,
+        body_bytes_max=base.settings.http.body_bytes_max,
+        default_region=base.region,
+        numbers=enterprises.numbers,
+        business=BusinessNeeds(
+            business=enterprises.business, worker=worker, take_up_changes=base.take_up_changes
+        ),
+        transactions=base.transactions,
+        sessions=people.sessions,
+        people=people,
+        support=support,
+        templates=enterprises.templates,
+        messages=Messages(base.transactions),
+        membership=membership,
+        billing=billing,
+    )
+    server = HttpServer(_create_app(base, calls, management))
+    await server.start(base.settings.http.host, base.settings.http.port)
+    base.stack.push_async_callback(server.close)
+    return server
+
+
+def _create_app(base: Foundation, calls: Calls, management: ManagementNeeds) -> Litestar:
+    settings = base.settings
+
+    async def is_ready() -> bool:
+        await base.applications.refresh()
+        return not calls.service.is_stopping
+
+    report = report_address(settings.messages)
+    return create_http_app(
+        service=calls.service,
+        applications=base.applications,
+        recordings=calls.catalog,
+        is_known_call=calls.store.is_known,
+        recordings_root=calls.recordings_root,
+        settings=settings.http,
+        default_region=base.region,
+        is_ready=is_ready,
+        gate=management.gate,
+        further_handlers=[
+            create_metrics_handler(
+                base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
+            ),
+            *create_management_handlers(management),
+            *create_report_handlers(report, calls.dispatcher.report),
+        ],
+    )
