@@ -155,6 +155,22 @@ async def test_what_is_personal_is_nothing_for_the_token(management: Management)
         assert (answer.status, answer.json["code"]) == (403, "not-permitted"), row.name
 
 
+# What the path names
+
+
+async def test_path_with_nul_names_nothing_anywhere(management: Management) -> None:
+    # PostgreSQL takes no such text, so that none may come to a query.
+    of_operator = [row for row in management.routes if Role.OPERATOR in row.roles]
+    rows = [row for row in of_operator if row.parameters and not row.is_personal]
+    assert len(rows) > 50
+    for row in rows:
+        body = fill_body(row, {}) if row.body is not None else None
+        for name in parameters_of(row):
+            path = fill(row, {name: "a\0b"})
+            answer = await management.ask(row.method, path, body, query=query_of(row, {}))
+            assert (answer.status, answer.json["code"]) == (404, "not-found"), row.name
+
+
 # Nothing of another enterprise
 
 

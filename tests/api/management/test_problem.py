@@ -2,7 +2,7 @@
 
 import pytest
 
-from clicktodial.api.management.body import decode_body
+from clicktodial.api.management.body import decode_body, parse_query
 from clicktodial.api.management.call import BeginBody
 from clicktodial.api.management.problem import INTERNAL_ERROR, PROBLEMS, Refused, refused_by
 from clicktodial.control.error import ControlError
@@ -47,3 +47,22 @@ def test_body_that_is_wrong_says_where(body: bytes, code: str, pointer: str | No
     with pytest.raises(Refused) as caught:
         decode_body(body, BeginBody)
     assert (caught.value.problem.code, caught.value.pointer) == (code, pointer)
+
+
+@pytest.mark.parametrize("text", [b"\\u0000", b"a\\u0000b", b"\\\\\\u0000"])
+def test_text_with_nul_is_refused(text: bytes) -> None:
+    body = b'{"caller": "' + text + b'", "callee": "2"}'
+    with pytest.raises(Refused) as caught:
+        decode_body(body, BeginBody)
+    assert caught.value.problem.code == "invalid-value"
+
+
+def test_text_that_speaks_of_nul_is_taken() -> None:
+    body = decode_body(rb'{"caller": "\\u0000", "callee": "\\\\u0000"}', BeginBody)
+    assert (body.caller, body.callee) == (r"\u0000", r"\\u0000")
+
+
+def test_parameter_with_nul_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        parse_query(b"region=a%00b", {"region"})
+    assert caught.value.problem.code == "invalid-parameter"

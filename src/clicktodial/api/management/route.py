@@ -20,7 +20,7 @@ from litestar.types import HTTPScope, Receive
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
-from clicktodial.api.management.body import decode_body, parse_query
+from clicktodial.api.management.body import NUL, decode_body, parse_query
 from clicktodial.api.management.problem import (
     APPLICATION_DISABLED,
     BASE_PATH,
@@ -285,6 +285,8 @@ async def _ask(
     if not row.is_open:
         visit.identity = await gate.authenticator.authenticate(request.scope, visit.now)
         _admit(row, visit.identity, has_operator=gate.authenticator.has_operator)
+    if any(NUL in value for value in visit.path.values()):
+        raise Refused(NOT_FOUND)
     return await row.handle(
         Ask(
             visit.identity,
