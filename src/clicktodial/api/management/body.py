@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -43,7 +44,19 @@ def decode_body(body: bytes, kind: type[T]) -> T:
         raise Refused(MALFORMED_BODY) from error
     if _NUL_IN_JSON.search(body):
         raise Refused(INVALID_VALUE, "a text has the character NUL")
+    _check_instants(decoded)
     return decoded
+
+
+def _check_instants(decoded: object) -> None:
+    """What its zone puts before the year 1 or behind 9999 is no time that can be reckoned with."""
+    for name in getattr(decoded, "__struct_fields__", ()):
+        given = getattr(decoded, name)
+        if isinstance(given, datetime):
+            try:
+                given.astimezone(UTC)
+            except OverflowError as error:
+                raise Refused(INVALID_VALUE, "it is too far away", pointer=f"/{name}") from error
 
 
 def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:
