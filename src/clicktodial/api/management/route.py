@@ -40,7 +40,8 @@ from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.storage.error import StorageError
+from clicktodial.storage.error import StorageError, ValueInvalid
+from clicktodial.storage.value import check_identifier
 
 T = TypeVar("T")
 
@@ -357,9 +358,17 @@ def _audit_entry(visit: _Visit, answer: object, outcome: str) -> AuditEntry:
         subjects={**visit.subjects, **made, **notes.subjects},
         enterprise_id=notes.enterprise_id
         or principal.enterprise_id
-        or visit.path.get("enterprise_id"),
+        or _enterprise_named(visit.path),
         outcome=outcome,
     )
+
+
+def _enterprise_named(path: Mapping[str, str]) -> str | None:
+    """The enterprise of the path, whether there is one or not; None for what cannot be one's."""
+    try:
+        return check_identifier(path.get("enterprise_id", ""), "the enterprise's identifier")
+    except ValueInvalid:
+        return None
 
 
 def _translate(error: Exception, operation: str) -> Refused:
