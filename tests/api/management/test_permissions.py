@@ -155,6 +155,35 @@ async def test_what_is_personal_is_nothing_for_the_token(management: Management)
         assert (answer.status, answer.json["code"]) == (403, "not-permitted"), row.name
 
 
+# What the path names
+
+
+async def test_path_with_nul_names_nothing_anywhere(management: Management) -> None:
+    # PostgreSQL takes no such text, so that none may come to a query or the audit log.
+    of_operator = [row for row in management.routes if Role.OPERATOR in row.roles]
+    rows = [row for row in of_operator if row.parameters and not row.is_personal]
+    assert len(rows) > 50
+    for row in rows:
+        body = fill_body(row, {}) if row.body is not None else None
+        for name in parameters_of(row):
+            path = fill(row, {name: "a\0b"})
+            answer = await management.ask(row.method, path, body, query=query_of(row, {}))
+            assert (answer.status, answer.json["code"]) == (404, "not-found"), row.name
+    told = management.audit_log.list_entries(limit=1_000)
+    assert told
+    assert not [each for each in told if "\0" in (each.enterprise_id or "")]
+
+
+async def test_audit_log_is_told_of_no_enterprise_that_cannot_be(management: Management) -> None:
+    longest = "x" * 64
+    for credential in (OPERATOR, None):
+        for enterprise_id in ("x" * 65, "x" * 9_000, "a b", "a\0b", longest):
+            path = f"/enterprises/{enterprise_id}/limits"
+            await management.ask("PATCH", path, {}, credential=credential)
+    told = management.audit_log.list_entries(limit=100)[::-1]
+    assert [each.enterprise_id for each in told] == [None, None, None, None, longest] * 2
+
+
 # Nothing of another enterprise
 
 

@@ -1,10 +1,12 @@
 """The table of problems, and what leads to them."""
 
+import msgspec
 import pytest
 
-from clicktodial.api.management.body import decode_body
+from clicktodial.api.management.body import decode_body, parse_query
 from clicktodial.api.management.call import BeginBody
 from clicktodial.api.management.problem import INTERNAL_ERROR, PROBLEMS, Refused, refused_by
+from clicktodial.api.management.roster import NewCriticalPeriod
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import AdministrationError, StoreConflict
@@ -47,3 +49,31 @@ def test_body_that_is_wrong_says_where(body: bytes, code: str, pointer: str | No
     with pytest.raises(Refused) as caught:
         decode_body(body, BeginBody)
     assert (caught.value.problem.code, caught.value.pointer) == (code, pointer)
+
+
+@pytest.mark.parametrize("text", [b"\\u0000", b"a\\u0000b", b"\\\\\\u0000"])
+def test_text_with_nul_is_refused(text: bytes) -> None:
+    body = b'{"caller": "' + text + b'", "callee": "2"}'
+    with pytest.raises(Refused) as caught:
+        decode_body(body, BeginBody)
+    assert caught.value.problem.code == "invalid-value"
+
+
+def test_text_that_speaks_of_nul_is_taken() -> None:
+    body = decode_body(rb'{"caller": "\\u0000", "callee": "\\\\u0000"}', BeginBody)
+    assert (body.caller, body.callee) == (r"\u0000", r"\\u0000")
+
+
+def test_parameter_with_nul_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        parse_query(b"region=a%00b", {"region"})
+    assert caught.value.problem.code == "invalid-parameter"
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+@pytest.mark.parametrize("name", ["from_at", "until_at"])
+def test_instant_that_utc_has_not_is_refused(name: str, instant: str) -> None:
+    given = {"name": "sale", "from_at": "2026-11-10T00:00:00Z", "until_at": "2026-11-12T00:00:00Z"}
+    with pytest.raises(Refused) as caught:
+        decode_body(msgspec.json.encode(given | {name: instant}), NewCriticalPeriod)
+    assert (caught.value.problem.code, caught.value.pointer) == ("invalid-value", f"/{name}")

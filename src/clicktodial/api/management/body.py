@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 
 QUERY_PARAMETERS_MAX = 16
 
+# No name and no text has one, and PostgreSQL refuses it.
+NUL = "\0"
+# As JSON writes it; behind an escaped backslash it is text like any other.
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
 # What msgspec says: "Expected `int` - at `$.options.max_duration_s`".
 _PLACE = re.compile(r" - at (?:`key` in )?`\$([^`]*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`", re.DOTALL)
@@ -31,11 +37,26 @@ def decode_body(body: bytes, kind: type[T]) -> T:
     """The body as that type; of a property given twice the last counts. Raises Refused."""
     try:
         # msgspec checks the encoding only of the strings that it keeps.
-        return msgspec.json.decode(body.decode(), type=kind)
+        decoded = msgspec.json.decode(body.decode(), type=kind)
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from error
     except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise Refused(MALFORMED_BODY) from error
+    if _NUL_IN_JSON.search(body):
+        raise Refused(INVALID_VALUE, "a text has the character NUL")
+    _check_instants(decoded)
+    return decoded
+
+
+def _check_instants(decoded: object) -> None:
+    """What its zone puts before the year 1 or behind 9999 is no time that can be reckoned with."""
+    for name in getattr(decoded, "__struct_fields__", ()):
+        given = getattr(decoded, name)
+        if isinstance(given, datetime):
+            try:
+                given.astimezone(UTC)
+            except OverflowError as error:
+                raise Refused(INVALID_VALUE, "it is too far away", pointer=f"/{name}") from error
 
 
 def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:
@@ -56,6 +77,8 @@ def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:
             raise Refused(INVALID_PARAMETER, "there is a parameter that this request has not")
         if names.count(name) > 1:
             raise Refused(INVALID_PARAMETER, f"{name} is given twice")
+    if any(NUL in text for _, text in pairs):
+        raise Refused(INVALID_PARAMETER, "a parameter has the character NUL")
     return dict(pairs)
 
 

@@ -20,7 +20,7 @@ from litestar.types import HTTPScope, Receive
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
-from clicktodial.api.management.body import decode_body, parse_query
+from clicktodial.api.management.body import NUL, decode_body, parse_query
 from clicktodial.api.management.problem import (
     APPLICATION_DISABLED,
     BASE_PATH,
@@ -40,7 +40,8 @@ from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.storage.error import StorageError
+from clicktodial.storage.error import StorageError, ValueInvalid
+from clicktodial.storage.value import check_identifier
 
 T = TypeVar("T")
 
@@ -285,6 +286,8 @@ async def _ask(
     if not row.is_open:
         visit.identity = await gate.authenticator.authenticate(request.scope, visit.now)
         _admit(row, visit.identity, has_operator=gate.authenticator.has_operator)
+    if any(NUL in value for value in visit.path.values()):
+        raise Refused(NOT_FOUND)
     return await row.handle(
         Ask(
             visit.identity,
@@ -355,9 +358,17 @@ def _audit_entry(visit: _Visit, answer: object, outcome: str) -> AuditEntry:
         subjects={**visit.subjects, **made, **notes.subjects},
         enterprise_id=notes.enterprise_id
         or principal.enterprise_id
-        or visit.path.get("enterprise_id"),
+        or _enterprise_named(visit.path),
         outcome=outcome,
     )
+
+
+def _enterprise_named(path: Mapping[str, str]) -> str | None:
+    """The enterprise of the path, whether there is one or not; None for what cannot be one's."""
+    try:
+        return check_identifier(path.get("enterprise_id", ""), "the enterprise's identifier")
+    except ValueInvalid:
+        return None
 
 
 def _translate(error: Exception, operation: str) -> Refused:
