@@ -177,6 +177,23 @@ def test_older_links_of_an_address_end(world: World) -> None:
     assert world.enrolments.activate(tokens[1], password=PASSWORD, now=world.now)
 
 
+def test_nobody_ends_an_invitation_by_registering_or_inviting_its_address(world: World) -> None:
+    owner, stranger = world.add_owner(), world.add_owner("li.na")
+
+    def invite(who: Principal) -> str:
+        return world.enrolments.invite(
+            who, email="new@example.com", roles=[Role.READER], account="new",
+            enterprise_id=who.enterprise_id, now=world.now,
+        ).token  # fmt: skip
+
+    token = invite(owner.principal)
+    for number in range(LINKS_PER_EMAIL_MAX):
+        world.register("new", email="new@example.com", address=f"192.0.2.{number}")
+        invite(stranger.principal)
+    person = world.enrolments.activate(token, password=PASSWORD, now=world.now)
+    assert person.enterprise_id == owner.enterprise_id
+
+
 def test_owner_invites_into_their_own_enterprise_alone(world: World) -> None:
     owner = world.add_owner()
     stranger = world.add_owner("li.na")

@@ -47,7 +47,8 @@ from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_name
 
 LINK_LIFE = timedelta(hours=24)
-# Of one address at a time: an older link ends when there are more.
+# Of one address at a time, by registrations or by invitations of one enterprise: an older link ends
+# when there are more, and nobody ends those that another asked for.
 LINKS_PER_EMAIL_MAX = 3
 # Some 50 MB. Beyond it the oldest links end, which nobody follows by then.
 ENROLMENTS_MAX = 100_000
@@ -270,17 +271,15 @@ class Enrolments:
         regions: frozenset[str] = frozenset(),
     ) -> CreatedInvitation:
         enrolment_id, token = uuid_utils.uuid7().hex, create_token(TOKEN_PREFIX)
-        _drop_old(connection, email, now)
-        sealed = (
-            None if phone is None else self._vault.seal(phone.encode(), phone_place(enrolment_id))
-        )
+        _drop_expired(connection, now)
+        _drop_surplus(connection, email, kind, enterprise_id)
         row = {
             "id": enrolment_id,
             "token_hash": hash_token(token),
             "kind": kind,
             "account": account,
             "email": email,
-            "phone_encrypted": sealed,
+            "phone_encrypted": self._seal_phone(phone, enrolment_id),
             "enterprise_id": enterprise_id,
             "enterprise_name": enterprise_name,
             "region": region,
@@ -335,12 +334,11 @@ class Enrolments:
             )
         if phone is None and row.phone_encrypted is not None:
             phone = self._vault.open(row.phone_encrypted, phone_place(row.id)).decode()
-        sealed = self._seal_phone(phone, person_id)
         values = {
             "id": person_id,
             "account": account,
             "email": row.email,
-            "phone_encrypted": sealed,
+            "phone_encrypted": self._seal_phone(phone, person_id),
             "enterprise_id": enterprise_id,
             "roles": row.roles,
             "regions": row.regions,
@@ -392,12 +390,20 @@ def _require_room(connection: Connection, enterprise_id: str, now: datetime) -> 
         raise Conflict(f"a team has at most {TEAM_MAX} users and invitations")
 
 
-def _drop_old(connection: Connection, email: str, now: datetime) -> None:
-    connection.execute(delete(table.enrolment).where(_columns.expires_at <= now))
-    of_address = select(_columns.id).where(_columns.email == email)
-    surplus = of_address.order_by(_columns.id.desc()).offset(LINKS_PER_EMAIL_MAX - 1)
+def _drop_surplus(
+    connection: Connection, email: str, kind: EnrolmentKind, enterprise_id: str | None
+) -> None:
+    alike = select(_columns.id).where(
+        _columns.email == email, _columns.kind == kind, _columns.enterprise_id == enterprise_id
+    )
+    surplus = alike.order_by(_columns.id.desc()).offset(LINKS_PER_EMAIL_MAX - 1)
     for enrolment_id in connection.execute(surplus).scalars().all():
         connection.execute(delete(table.enrolment).where(_columns.id == enrolment_id))
+
+
+def _drop_expired(connection: Connection, now: datetime) -> None:
+    """And the oldest where there are too many."""
+    connection.execute(delete(table.enrolment).where(_columns.expires_at <= now))
     oldest_to_go = (
         select(_columns.expires_at)
         .order_by(_columns.expires_at.desc())
