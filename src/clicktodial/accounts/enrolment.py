@@ -37,7 +37,12 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
+from clicktodial.domain.throttle import (
+    MAIL_FROM_ADDRESS,
+    MAIL_FROM_ENTERPRISE,
+    MAIL_TO_ADDRESS,
+    network_of,
+)
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
@@ -169,7 +174,8 @@ class Enrolments:
         """Somebody is asked into an enterprise; into the operator's staff, where that is None.
 
         Whether the address has an account already is not told: whoever follows the link learns it.
-        Raises NotFound, NotPermitted, ValueInvalid, or Conflict where a team is full.
+        Raises NotFound, NotPermitted, ValueInvalid, Conflict where a team is full, and for a
+        customer's people TooManyAttempts.
         """
         to = check_email(email)
         name = None if account is None else check_account(account)
@@ -179,10 +185,12 @@ class Enrolments:
         where = check_regions(regions, roles=given)
         if enterprise_id is None and Role.OPERATOR not in principal.roles:
             raise NotPermitted
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             if enterprise_id is not None:
                 require_visible(connection, principal, enterprise_id)
                 _require_room(connection, enterprise_id, now)
+            if principal.enterprise_id is not None:
+                count_attempts(connection, _invitation_subjects(principal.enterprise_id, to), now)
             return self._enrol(
                 connection,
                 kind=EnrolmentKind.INVITATION,
@@ -378,6 +386,14 @@ def _find_link(connection: Connection, token: str, now: datetime) -> Row[Any]:
     if row is None:
         raise NotFound("there is no such link")
     return row
+
+
+def _invitation_subjects(enterprise_id: str, email: str) -> list[Subject]:
+    """Not those of registrations: whoever registers an address must not hold up a team."""
+    return [
+        Subject("invite-from", enterprise_id, MAIL_FROM_ENTERPRISE),
+        Subject("invite-to", f"{enterprise_id}:{email}", MAIL_TO_ADDRESS),
+    ]
 
 
 def _require_room(connection: Connection, enterprise_id: str, now: datetime) -> None:

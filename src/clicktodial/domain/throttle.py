@@ -46,3 +46,5 @@ LOGIN_FROM_ADDRESS = Throttle(free=50, first_wait_s=2, wait_s_max=900)
 # Mail that anybody can have sent, to an address and from one: nobody's mailbox is filled.
 MAIL_TO_ADDRESS = Throttle(free=3, first_wait_s=300, wait_s_max=14_400)
 MAIL_FROM_ADDRESS = Throttle(free=20, first_wait_s=60, wait_s_max=3_600)
+# Whoever registers is somebody who invites. A whole team comes at once, and no more.
+MAIL_FROM_ENTERPRISE = Throttle(free=200, first_wait_s=60, wait_s_max=3_600)
