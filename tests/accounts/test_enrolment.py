@@ -131,6 +131,8 @@ def test_account_that_was_taken_meanwhile_is_chosen_anew(world: World) -> None:
         {"phone": "none"},
         {"enterprise_name": ""},
         {"enterprise_name": "a\nb"},
+        {"enterprise_region": "North,South"},  # which no account manager can have
+        {"enterprise_region": " "},
     ],
 )
 def test_registration_with_a_bad_value_is_refused(world: World, changes: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ import uuid_utils
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from clicktodial.accounts.attempt import Subject, attempt_transaction, count_attempts
+from clicktodial.accounts.contact import check_region
 from clicktodial.accounts.error import RegistrationClosed
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.password import hash_checked
@@ -47,7 +48,6 @@ from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.secret import SecretVault
-from clicktodial.storage.table import WORD_CHARACTERS_MAX
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_name
 
@@ -129,7 +129,7 @@ class Enrolments:
         name, to = check_account(account), check_email(email)
         number = check_phone(phone, self._region)
         check_name(enterprise_name)
-        _check_region(enterprise_region)
+        region = None if enterprise_region is None else check_region(enterprise_region)
         with attempt_transaction(self._transactions) as connection:
             count_attempts(
                 connection,
@@ -154,7 +154,7 @@ class Enrolments:
                     email=to,
                     phone=number,
                     enterprise_name=enterprise_name,
-                    region=enterprise_region,
+                    region=region,
                     roles=frozenset({Role.OWNER}),
                     created_by="",
                     now=now,
@@ -358,13 +358,6 @@ class Enrolments:
         }
         connection.execute(insert(table.person).values(values))
         return person_of(find_row(connection, person_id))
-
-
-def _check_region(region: str | None) -> None:
-    if region is None:
-        return
-    if not 0 < len(region) <= WORD_CHARACTERS_MAX or not region.isprintable():
-        raise ValueInvalid(f"the region has 1-{WORD_CHARACTERS_MAX} printable characters")
 
 
 def _find_by_email(connection: Connection, email: str) -> Row[Any] | None:
