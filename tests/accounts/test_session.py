@@ -166,6 +166,14 @@ def test_old_attempts_are_forgotten_and_the_table_is_bounded(
         assert len(connection.execute(select(table.attempt)).all()) == 2
 
 
+def test_whoever_comes_back_after_days_logs_in(world: World) -> None:
+    """From an address of which an attempt is known that is forgotten by now."""
+    world.add_owner()
+    for _ in range(3):
+        assert world.log_in().person.account == "zhang.wei"
+        world.wait(2 * 86_400)
+
+
 def test_session_ends_when_it_is_idle_and_goes_on_when_it_is_used(world: World) -> None:
     world.add_owner()
     token = world.log_in().token
