@@ -141,6 +141,16 @@ def test_document_is_read_as_it_was_uploaded(business: Business, prospect: str) 
     assert entry.subjects == {"document_id": uploaded.document_id, "purpose": PURPOSE}
 
 
+def test_link_in_the_place_of_a_document_is_not_followed(
+    business: Business, prospect: str, tmp_path: Path
+) -> None:
+    uploaded = business.documents.upload(MANAGER, prospect, kind=FRONT, content=png(), now=NOW)
+    [path] = business.root.glob("*/*")
+    path.symlink_to(path.rename(tmp_path / "elsewhere"))
+    with pytest.raises(DocumentFileError):
+        business.documents.open(MANAGER, prospect, uploaded.document_id, purpose=PURPOSE, now=NOW)
+
+
 def test_document_lies_sealed_and_for_nobody_else(business: Business, prospect: str) -> None:
     business.documents.upload(MANAGER, prospect, kind=FRONT, content=png(), now=NOW)
     [path] = files(business)

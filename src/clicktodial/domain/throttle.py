@@ -38,8 +38,9 @@ def network_of(address: str) -> str:
     return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
-# Some 110 attempts a day at most, whatever anybody tries (NIST SP 800-63B-4 3.2.2 wants such a
-# bound): a guess at a password that is on no list stays hopeless, and so does one at six digits.
+# Some 110 attempts a day at most at each of an account's names, its own and its email, whatever
+# anybody tries (NIST SP 800-63B-4 3.2.2 wants such a bound; one for both would tell which belong
+# together): a guess at a password that is on no list stays hopeless, and so does one at six digits.
 LOGIN_TO_ACCOUNT = Throttle(free=5, first_wait_s=2, wait_s_max=900)
 # An office behind one address mistypes more often than one person.
 LOGIN_FROM_ADDRESS = Throttle(free=50, first_wait_s=2, wait_s_max=900)
