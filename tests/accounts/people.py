@@ -66,9 +66,10 @@ class World:
             "email": f"{account}@example.com",
             "phone": "13912345673",
             "enterprise_name": "Example Couriers",
+            "enterprise_region": "North",
             "address": ADDRESS,
         } | changes
-        self.enrolments.register(account=account, enterprise_region="North", now=self.now, **values)
+        self.enrolments.register(account=account, now=self.now, **values)
 
     def add_owner(self, account: str = "zhang.wei") -> Person:
         """Somebody who registered and activated."""

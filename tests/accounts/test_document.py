@@ -23,8 +23,8 @@ from tests.accounts.business import (
 from tests.accounts.paper import jpeg, pdf, png
 
 from clicktodial.accounts import document as document_module
-from clicktodial.accounts.audit import AuditLog
-from clicktodial.accounts.customer_data import PURPOSE_CHARACTERS_MAX
+from clicktodial.accounts.audit import READ, AuditLog
+from clicktodial.accounts.customer_data import CHANGE_PURPOSE, PURPOSE_CHARACTERS_MAX
 from clicktodial.accounts.document_content import DocumentRefused, MediaType
 from clicktodial.accounts.document_store import DocumentFileError
 from clicktodial.domain.customer import (
@@ -93,7 +93,7 @@ def test_unusable_data_are_refused_and_not_repeated(
 
 
 def test_data_are_sealed_and_each_reading_is_noted(business: Business, prospect: str) -> None:
-    business.data.change(MANAGER, prospect, DATA, now=NOW)
+    business.data.change(owner_of(prospect), prospect, DATA, now=NOW)
     with business.transactions.read() as connection:
         sealed = connection.scalars(select(customer_data.c.data_encrypted)).one()
     assert ID_NUMBER.encode() not in sealed
@@ -103,6 +103,20 @@ def test_data_are_sealed_and_each_reading_is_noted(business: Business, prospect:
     [entry] = AuditLog(business.transactions).list_entries(limit=10, enterprise_id=prospect)
     assert (entry.principal, entry.operation) == ("rita", "readCustomerData")
     assert entry.subjects["purpose"] == "to review"
+
+
+def test_change_that_answers_all_is_noted_as_a_reading(business: Business, prospect: str) -> None:
+    """Or one that changes nothing would read them without a trace."""
+    business.data.change(owner_of(prospect), prospect, DATA, now=NOW)
+    kept = business.data.change(MANAGER, prospect, {}, now=NOW)
+    assert kept.data.representative_id_number == ID_NUMBER
+    [entry] = AuditLog(business.transactions).list_entries(limit=10, enterprise_id=prospect)
+    assert (entry.principal, entry.operation, entry.outcome) == (
+        MANAGER.name,
+        "readCustomerData",
+        READ,
+    )
+    assert entry.subjects["purpose"] == CHANGE_PURPOSE
 
 
 def test_staff_says_what_it_reads_for(business: Business, prospect: str) -> None:
@@ -125,6 +139,16 @@ def test_document_is_read_as_it_was_uploaded(business: Business, prospect: str) 
     [entry] = AuditLog(business.transactions).list_entries(limit=10, enterprise_id=prospect)
     assert (entry.principal, entry.operation) == ("rita", "readDocument")
     assert entry.subjects == {"document_id": uploaded.document_id, "purpose": PURPOSE}
+
+
+def test_link_in_the_place_of_a_document_is_not_followed(
+    business: Business, prospect: str, tmp_path: Path
+) -> None:
+    uploaded = business.documents.upload(MANAGER, prospect, kind=FRONT, content=png(), now=NOW)
+    [path] = business.root.glob("*/*")
+    path.symlink_to(path.rename(tmp_path / "elsewhere"))
+    with pytest.raises(DocumentFileError):
+        business.documents.open(MANAGER, prospect, uploaded.document_id, purpose=PURPOSE, now=NOW)
 
 
 def test_document_lies_sealed_and_for_nobody_else(business: Business, prospect: str) -> None:

@@ -14,7 +14,7 @@ from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.person import TEAM_MAX
 from clicktodial.domain.application import EnterpriseStatus
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS
+from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_FROM_ENTERPRISE, MAIL_TO_ADDRESS
 from clicktodial.storage import people_table, table
 from clicktodial.storage.error import (
     AlreadyExists,
@@ -131,6 +131,8 @@ def test_account_that_was_taken_meanwhile_is_chosen_anew(world: World) -> None:
         {"phone": "none"},
         {"enterprise_name": ""},
         {"enterprise_name": "a\nb"},
+        {"enterprise_region": "North,South"},  # which no account manager can have
+        {"enterprise_region": " "},
     ],
 )
 def test_registration_with_a_bad_value_is_refused(world: World, changes: dict[str, str]) -> None:
@@ -175,6 +177,49 @@ def test_older_links_of_an_address_end(world: World) -> None:
     with pytest.raises(NotFound):
         world.enrolments.activate(tokens[0], password=PASSWORD, now=world.now)
     assert world.enrolments.activate(tokens[1], password=PASSWORD, now=world.now)
+
+
+def test_nobody_ends_an_invitation_by_registering_or_inviting_its_address(world: World) -> None:
+    owner, stranger = world.add_owner(), world.add_owner("li.na")
+
+    def invite(who: Principal) -> str:
+        return world.enrolments.invite(
+            who, email="new@example.com", roles=[Role.READER], account="new",
+            enterprise_id=who.enterprise_id, now=world.now,
+        ).token  # fmt: skip
+
+    token = invite(owner.principal)
+    for number in range(LINKS_PER_EMAIL_MAX):
+        world.register("new", email="new@example.com", address=f"192.0.2.{number}")
+        invite(stranger.principal)
+    person = world.enrolments.activate(token, password=PASSWORD, now=world.now)
+    assert person.enterprise_id == owner.enterprise_id
+
+
+def test_invitations_of_an_enterprise_are_bounded(world: World) -> None:
+    owner, stranger = world.add_owner(), world.add_owner("li.na")
+
+    def invite(who: Principal, email: str) -> None:
+        created = world.enrolments.invite(
+            who, email=email, roles=[Role.READER], enterprise_id=owner.enterprise_id, now=world.now
+        )
+        world.enrolments.revoke(
+            created.invitation.invitation_id, enterprise_id=owner.enterprise_id or ""
+        )
+
+    for _ in range(MAIL_TO_ADDRESS.free):
+        invite(owner.principal, "new@example.com")
+    with pytest.raises(TooManyAttempts):
+        invite(owner.principal, "New@example.com")
+    world.enrolments.invite(
+        stranger.principal, email="new@example.com", roles=[Role.READER],
+        enterprise_id=stranger.enterprise_id, now=world.now,
+    )  # fmt: skip
+    for number in range(MAIL_FROM_ENTERPRISE.free - MAIL_TO_ADDRESS.free):
+        invite(owner.principal, f"u{number}@example.com")
+    with pytest.raises(TooManyAttempts):
+        invite(owner.principal, "another@example.com")
+    invite(OPERATOR_PRINCIPAL, "another@example.com")
 
 
 def test_owner_invites_into_their_own_enterprise_alone(world: World) -> None:

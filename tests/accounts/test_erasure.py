@@ -19,7 +19,9 @@ from clicktodial.accounts.document_store import DocumentFileError
 from clicktodial.accounts.enterprise_change import Modification, NewChange
 from clicktodial.accounts.erasure import ORPHAN_AFTER
 from clicktodial.domain.customer import DocumentKind
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL
 from clicktodial.domain.work_order import WorkOrderKind
+from clicktodial.storage.administration import Administration
 from clicktodial.storage.business_table import (
     customer_data,
     document,
@@ -118,3 +120,22 @@ def test_file_without_a_row_is_removed_once_no_upload_can_be_its(business: Busin
     os.utime(business.root / young[-2:] / f"{young}.sealed", (before + 1, before + 1))
     assert business.eraser.erase_due(NOW) == 2
     assert sorted(path.stem for path in files(business)) == sorted([kept, young])
+
+
+def test_what_was_asked_for_in_vain_is_erased_where_it_is_all_there_is(
+    business: Business, administration: Administration
+) -> None:
+    """Of an enterprise that the operator made by hand, which has no data of its own."""
+    asked = Modification(data={"handler_phone": "13912345673"})
+    for kind, modification in (
+        (WorkOrderKind.MODIFICATION, asked),
+        (WorkOrderKind.CANCELLATION, None),
+    ):
+        new = NewChange(kind=kind, reason="r", modification=modification)
+        decides = kind is WorkOrderKind.CANCELLATION
+        business.changes.request_change(OPERATOR_PRINCIPAL, "acme", new, decides=decides, now=NOW)
+    for now, is_left in ((NOW + RETENTION, True), (DUE, False)):
+        business.eraser.erase_due(now)
+        with business.transactions.read() as connection:
+            sealed = connection.scalars(select(enterprise_change.c.changes_encrypted)).all()
+        assert any(sealed) is is_left

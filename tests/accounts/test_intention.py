@@ -109,6 +109,18 @@ def test_enterprise_has_one_intention_at_a_time(business: Business, customer: Pr
     business.intentions.submit(customer, NEW_INTENTION, now=NOW)
 
 
+def test_intention_for_another_region_leaves_the_manager_of_the_one_before(
+    business: Business, customer: Principal
+) -> None:
+    first = business.intentions.submit(customer, NEW_INTENTION, now=NOW)
+    business.intentions.withdraw(customer, first.intention_id, reason="", now=NOW)
+    for region, manager in (("west", None), ("south", "sam")):
+        again = business.intentions.submit(customer, replace(NEW_INTENTION, region=region), now=NOW)
+        assert again.account_manager == manager
+        assert business.enterprises.show(customer, "acme").account_manager == manager
+        business.intentions.withdraw(customer, again.intention_id, reason="", now=NOW)
+
+
 def test_intention_is_engaged_declined_or_withdrawn(business: Business) -> None:
     engaged = business.intentions.engage(MANAGER, business.enter().intention_id, now=NOW)
     assert (engaged.state, engaged.changed_by) == (IntentionState.ENGAGED, "mina")

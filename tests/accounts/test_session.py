@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from tests.accounts.people import ADDRESS, CHEAP_HASHER, IDLE, LIFE, NOW, PASSWORD, World
 
@@ -166,6 +166,14 @@ def test_old_attempts_are_forgotten_and_the_table_is_bounded(
         assert len(connection.execute(select(table.attempt)).all()) == 2
 
 
+def test_whoever_comes_back_after_days_logs_in(world: World) -> None:
+    """From an address of which an attempt is known that is forgotten by now."""
+    world.add_owner()
+    for _ in range(3):
+        assert world.log_in().person.account == "zhang.wei"
+        world.wait(2 * 86_400)
+
+
 def test_session_ends_when_it_is_idle_and_goes_on_when_it_is_used(world: World) -> None:
     world.add_owner()
     token = world.log_in().token
@@ -233,6 +241,18 @@ def test_whoever_is_disabled_is_out_and_stays_out(world: World) -> None:
     assert world.sessions.find(token, world.now) is None
     with pytest.raises(CredentialsWrong):
         world.log_in("reader")
+
+
+def test_session_that_began_as_its_owner_was_disabled_does_not_hold(world: World) -> None:
+    owner = world.add_owner()
+    new = world.log_in()
+    with world.transactions.change() as connection:  # without the end of sessions, as in a race
+        connection.execute(
+            update(table.person)
+            .where(table.person.c.id == owner.person_id)
+            .values(state=PersonState.DISABLED)
+        )
+    assert world.sessions.find(new.token, world.now) is None
 
 
 def test_hash_of_older_parameters_is_renewed_at_login(

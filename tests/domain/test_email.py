@@ -41,6 +41,8 @@ def test_address_is_parsed(text: str, address: str) -> None:
         "Ann <ann@example.com>",
         '"a b"@example.com',
         "a,b@example.com",
+        "=?utf-8?q?victim=40bank.example=2c?=@example.com",
+        "=?utf-8?q?=0d=0abcc=3a_x?=@example.com",
         "ann@[192.0.2.1]",
         "änn@example.com",
         "ann@exämple.com",

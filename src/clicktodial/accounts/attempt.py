@@ -49,6 +49,8 @@ def attempt_transaction(transactions: Transactions) -> Iterator[Connection]:
 def count_attempts(connection: Connection, subjects: Sequence[Subject], now: datetime) -> None:
     """Count one attempt of each, in an `attempt_transaction`. Raises TooManyAttempts, and then
     counts nothing, where one of them must still wait."""
+    # Before any is read: one that went after that would look as if somebody else had counted it.
+    _drop_old(connection, now)
     rows = {
         row.subject_hash: row
         for row in connection.execute(
@@ -63,8 +65,7 @@ def count_attempts(connection: Connection, subjects: Sequence[Subject], now: dat
         if row is None:
             _insert(connection, each, now)
         else:
-            is_old = row.last_at < now - timedelta(seconds=FORGOTTEN_AFTER_S)
-            _count(connection, each, row.made, 1 if is_old else row.made + 1, now)
+            _count(connection, each, row.made, now)
 
 
 def forget_attempts(connection: Connection, subject: Subject) -> None:
@@ -82,7 +83,6 @@ def uncount_attempt(connection: Connection, subject: Subject) -> None:
 
 
 def _insert(connection: Connection, subject: Subject, now: datetime) -> None:
-    _drop_old(connection, now)
     connection.execute(
         insert(table.attempt).values(
             subject_hash=subject.hash,
@@ -93,7 +93,8 @@ def _insert(connection: Connection, subject: Subject, now: datetime) -> None:
     )
 
 
-def _count(connection: Connection, subject: Subject, known: int, count: int, now: datetime) -> None:
+def _count(connection: Connection, subject: Subject, known: int, now: datetime) -> None:
+    count = known + 1
     counted = connection.execute(
         update(table.attempt)
         .where(_columns.subject_hash == subject.hash, _columns.made == known)

@@ -17,7 +17,7 @@ from clicktodial.storage.transaction import Transactions
 DONE = "done"
 READ = "read"
 # What a request names: identifiers, in its path and of what it made. Each is cut where it is
-# longer than an identifier may be, since it comes from outside.
+# longer than an identifier may be, since it comes from outside, and so is whose it is.
 SUBJECTS_MAX = 8
 LISTED_MAX = 1_000
 
@@ -46,12 +46,12 @@ def add_entry(connection: Connection, entry: AuditEntry) -> None:
         insert(table.audit).values(
             id=uuid_utils.uuid7().hex,
             at=entry.at,
-            principal=entry.principal[:IDENTIFIER_CHARACTERS_MAX],
+            principal=_cut(entry.principal),
             roles=",".join(entry.roles),
-            address=entry.address[:IDENTIFIER_CHARACTERS_MAX],
-            operation=entry.operation[:IDENTIFIER_CHARACTERS_MAX],
+            address=_cut(entry.address),
+            operation=_cut(entry.operation),
             subjects=msgspec.json.encode(_bound(entry.subjects)).decode(),
-            enterprise_id=entry.enterprise_id,
+            enterprise_id=None if entry.enterprise_id is None else _cut(entry.enterprise_id),
             outcome=entry.outcome[:WORD_CHARACTERS_MAX],
         )
     )
@@ -127,5 +127,9 @@ class AuditLog:
 
 
 def _bound(subjects: Mapping[str, str]) -> dict[str, str]:
-    cut = IDENTIFIER_CHARACTERS_MAX
-    return {name[:cut]: value[:cut] for name, value in list(subjects.items())[:SUBJECTS_MAX]}
+    return {_cut(name): _cut(value) for name, value in list(subjects.items())[:SUBJECTS_MAX]}
+
+
+def _cut(text: str) -> str:
+    """As a column takes it: PostgreSQL's hold no NUL."""
+    return text[:IDENTIFIER_CHARACTERS_MAX].replace("\0", "\ufffd")

@@ -27,6 +27,8 @@ from clicktodial.storage.transaction import Transactions
 
 # The audit log keeps so much of it.
 PURPOSE_CHARACTERS_MAX = 64
+# What a change by the operator's people is noted to be read for.
+CHANGE_PURPOSE = "change"
 WRITING_ROLES = frozenset({Role.OWNER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 READING_ROLES = WRITING_ROLES | {Role.REVIEWER}
 _columns = customer_data.c
@@ -63,15 +65,7 @@ class CustomerDataBook:
             raise NotPermitted
         with self._transactions.change(concerns_calls=False) as connection:
             require_visible(connection, principal, enterprise_id)
-            note_reading(
-                connection,
-                principal,
-                "readCustomerData",
-                {"enterprise_id": enterprise_id},
-                enterprise_id,
-                purpose=purpose,
-                now=now,
-            )
+            _note_data_read(connection, principal, enterprise_id, purpose, now)
             return read_customer_data(connection, self._vault, enterprise_id)
 
     def change(
@@ -84,7 +78,9 @@ class CustomerDataBook:
         now: datetime,
     ) -> KeptData:
         """Fill in or correct what is `given`, by name of CustomerData, before the review; an
-        empty text takes something away. With `version`, only where it is still that one."""
+        empty text takes something away. With `version`, only where it is still that one.
+
+        Returns all of them, and so is a reading where it is not the customer's own."""
         if not principal.has_any(WRITING_ROLES):
             raise NotPermitted
         checked = check_customer_data(given, self._default_region)
@@ -99,6 +95,8 @@ class CustomerDataBook:
             write_customer_data(
                 connection, self._vault, enterprise_id, data, by=principal.name, now=now
             )
+            if principal.enterprise_id is None:
+                _note_data_read(connection, principal, enterprise_id, CHANGE_PURPOSE, now)
             return read_customer_data(connection, self._vault, enterprise_id)
 
 
@@ -166,6 +164,20 @@ def note_reading(
         operation=operation,
         subjects={**subjects, "purpose": purpose or "own"},
         enterprise_id=enterprise_id,
+        now=now,
+    )
+
+
+def _note_data_read(
+    connection: Connection, principal: Principal, enterprise_id: str, purpose: str, now: datetime
+) -> None:
+    note_reading(
+        connection,
+        principal,
+        "readCustomerData",
+        {"enterprise_id": enterprise_id},
+        enterprise_id,
+        purpose=purpose,
         now=now,
     )
 

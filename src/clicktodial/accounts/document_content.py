@@ -87,19 +87,20 @@ def _check_png(content: bytes) -> None:
     raw_bytes = 0
     inflating = zlib.decompressobj()
     inflated = 0
-    seen: list[bytes] = []
+    has_data, before = False, b""
     for name, data in _png_chunks(content):
-        if not seen:
+        if not before:
             if name != b"IHDR" or len(data) != _PNG_HEADER.size:
                 raise DocumentRefused("the PNG has no header")
             raw_bytes = _png_raw_bytes(data)
         elif name == b"IDAT":
-            if b"IDAT" in seen and seen[-1] != b"IDAT":
+            if has_data and before != b"IDAT":
                 raise DocumentRefused("the PNG's data are not in one piece")
+            has_data = True
             inflated += _inflate(inflating, data, raw_bytes - inflated)
         elif not name[0] & 0x20 and name not in (b"PLTE", b"IEND"):
             raise DocumentRefused("the PNG has a critical part that is unknown")
-        seen.append(name)
+        before = name
     if inflated != raw_bytes or not inflating.eof:
         raise DocumentRefused("the PNG's data are not those of its size")
 

@@ -15,6 +15,7 @@ import uuid_utils
 from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from clicktodial.accounts.attempt import Subject, attempt_transaction, count_attempts
+from clicktodial.accounts.contact import check_region
 from clicktodial.accounts.error import RegistrationClosed
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.password import hash_checked
@@ -37,17 +38,22 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal, Role
-from clicktodial.domain.throttle import MAIL_FROM_ADDRESS, MAIL_TO_ADDRESS, network_of
+from clicktodial.domain.throttle import (
+    MAIL_FROM_ADDRESS,
+    MAIL_FROM_ENTERPRISE,
+    MAIL_TO_ADDRESS,
+    network_of,
+)
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.secret import SecretVault
-from clicktodial.storage.table import WORD_CHARACTERS_MAX
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_name
 
 LINK_LIFE = timedelta(hours=24)
-# Of one address at a time: an older link ends when there are more.
+# Of one address at a time, by registrations or by invitations of one enterprise: an older link ends
+# when there are more, and nobody ends those that another asked for.
 LINKS_PER_EMAIL_MAX = 3
 # Some 50 MB. Beyond it the oldest links end, which nobody follows by then.
 ENROLMENTS_MAX = 100_000
@@ -123,7 +129,7 @@ class Enrolments:
         name, to = check_account(account), check_email(email)
         number = check_phone(phone, self._region)
         check_name(enterprise_name)
-        _check_region(enterprise_region)
+        region = None if enterprise_region is None else check_region(enterprise_region)
         with attempt_transaction(self._transactions) as connection:
             count_attempts(
                 connection,
@@ -148,7 +154,7 @@ class Enrolments:
                     email=to,
                     phone=number,
                     enterprise_name=enterprise_name,
-                    region=enterprise_region,
+                    region=region,
                     roles=frozenset({Role.OWNER}),
                     created_by="",
                     now=now,
@@ -168,7 +174,8 @@ class Enrolments:
         """Somebody is asked into an enterprise; into the operator's staff, where that is None.
 
         Whether the address has an account already is not told: whoever follows the link learns it.
-        Raises NotFound, NotPermitted, ValueInvalid, or Conflict where a team is full.
+        Raises NotFound, NotPermitted, ValueInvalid, Conflict where a team is full, and for a
+        customer's people TooManyAttempts.
         """
         to = check_email(email)
         name = None if account is None else check_account(account)
@@ -178,10 +185,12 @@ class Enrolments:
         where = check_regions(regions, roles=given)
         if enterprise_id is None and Role.OPERATOR not in principal.roles:
             raise NotPermitted
-        with self._transactions.change(concerns_calls=False) as connection:
+        with attempt_transaction(self._transactions) as connection:
             if enterprise_id is not None:
                 require_visible(connection, principal, enterprise_id)
                 _require_room(connection, enterprise_id, now)
+            if principal.enterprise_id is not None:
+                count_attempts(connection, _invitation_subjects(principal.enterprise_id, to), now)
             return self._enrol(
                 connection,
                 kind=EnrolmentKind.INVITATION,
@@ -270,17 +279,15 @@ class Enrolments:
         regions: frozenset[str] = frozenset(),
     ) -> CreatedInvitation:
         enrolment_id, token = uuid_utils.uuid7().hex, create_token(TOKEN_PREFIX)
-        _drop_old(connection, email, now)
-        sealed = (
-            None if phone is None else self._vault.seal(phone.encode(), phone_place(enrolment_id))
-        )
+        _drop_expired(connection, now)
+        _drop_surplus(connection, email, kind, enterprise_id)
         row = {
             "id": enrolment_id,
             "token_hash": hash_token(token),
             "kind": kind,
             "account": account,
             "email": email,
-            "phone_encrypted": sealed,
+            "phone_encrypted": self._seal_phone(phone, enrolment_id),
             "enterprise_id": enterprise_id,
             "enterprise_name": enterprise_name,
             "region": region,
@@ -335,12 +342,11 @@ class Enrolments:
             )
         if phone is None and row.phone_encrypted is not None:
             phone = self._vault.open(row.phone_encrypted, phone_place(row.id)).decode()
-        sealed = self._seal_phone(phone, person_id)
         values = {
             "id": person_id,
             "account": account,
             "email": row.email,
-            "phone_encrypted": sealed,
+            "phone_encrypted": self._seal_phone(phone, person_id),
             "enterprise_id": enterprise_id,
             "roles": row.roles,
             "regions": row.regions,
@@ -352,13 +358,6 @@ class Enrolments:
         }
         connection.execute(insert(table.person).values(values))
         return person_of(find_row(connection, person_id))
-
-
-def _check_region(region: str | None) -> None:
-    if region is None:
-        return
-    if not 0 < len(region) <= WORD_CHARACTERS_MAX or not region.isprintable():
-        raise ValueInvalid(f"the region has 1-{WORD_CHARACTERS_MAX} printable characters")
 
 
 def _find_by_email(connection: Connection, email: str) -> Row[Any] | None:
@@ -382,6 +381,14 @@ def _find_link(connection: Connection, token: str, now: datetime) -> Row[Any]:
     return row
 
 
+def _invitation_subjects(enterprise_id: str, email: str) -> list[Subject]:
+    """Not those of registrations: whoever registers an address must not hold up a team."""
+    return [
+        Subject("invite-from", enterprise_id, MAIL_FROM_ENTERPRISE),
+        Subject("invite-to", f"{enterprise_id}:{email}", MAIL_TO_ADDRESS),
+    ]
+
+
 def _require_room(connection: Connection, enterprise_id: str, now: datetime) -> None:
     people = select(func.count()).where(table.person.c.enterprise_id == enterprise_id)
     invited = select(func.count()).where(
@@ -392,12 +399,20 @@ def _require_room(connection: Connection, enterprise_id: str, now: datetime) -> 
         raise Conflict(f"a team has at most {TEAM_MAX} users and invitations")
 
 
-def _drop_old(connection: Connection, email: str, now: datetime) -> None:
-    connection.execute(delete(table.enrolment).where(_columns.expires_at <= now))
-    of_address = select(_columns.id).where(_columns.email == email)
-    surplus = of_address.order_by(_columns.id.desc()).offset(LINKS_PER_EMAIL_MAX - 1)
+def _drop_surplus(
+    connection: Connection, email: str, kind: EnrolmentKind, enterprise_id: str | None
+) -> None:
+    alike = select(_columns.id).where(
+        _columns.email == email, _columns.kind == kind, _columns.enterprise_id == enterprise_id
+    )
+    surplus = alike.order_by(_columns.id.desc()).offset(LINKS_PER_EMAIL_MAX - 1)
     for enrolment_id in connection.execute(surplus).scalars().all():
         connection.execute(delete(table.enrolment).where(_columns.id == enrolment_id))
+
+
+def _drop_expired(connection: Connection, now: datetime) -> None:
+    """And the oldest where there are too many."""
+    connection.execute(delete(table.enrolment).where(_columns.expires_at <= now))
     oldest_to_go = (
         select(_columns.expires_at)
         .order_by(_columns.expires_at.desc())

@@ -103,6 +103,19 @@ def _query_due(before: datetime) -> Select[Any]:
         select(intention.c.id)
         .where(intention.c.enterprise_id == columns.id, intention.c.contact_encrypted != b"")
         .exists(),
+        select(qualification_review.c.id)
+        .where(
+            qualification_review.c.enterprise_id == columns.id,
+            qualification_review.c.snapshot_encrypted.is_not(None),
+        )
+        .exists(),
+        # Of an enterprise that has no data of its own: what it asked for was never carried out.
+        select(enterprise_change.c.id)
+        .where(
+            enterprise_change.c.enterprise_id == columns.id,
+            enterprise_change.c.changes_encrypted.is_not(None),
+        )
+        .exists(),
         select(ticket.c.id)
         .where(ticket.c.enterprise_id == columns.id, ticket.c.contact_encrypted.is_not(None))
         .exists(),

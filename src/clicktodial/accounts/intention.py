@@ -201,7 +201,8 @@ class Intentions:
         )
 
     def _take_own(self, connection: Connection, principal: Principal, new: NewIntention) -> str:
-        """The customer's own enterprise, under the name and in the region that it gives."""
+        """The customer's own enterprise, under the name and in the region that it gives; whoever
+        took care of it in another one does not see it any more."""
         enterprise_id = principal.enterprise_id
         assert enterprise_id is not None
         row = require_visible(connection, principal, enterprise_id)
@@ -210,7 +211,7 @@ class Intentions:
         connection.execute(
             update(table.enterprise)
             .where(table.enterprise.c.id == enterprise_id)
-            .values(name=new.enterprise_name, region=new.region)
+            .values(name=new.enterprise_name, region=new.region, account_manager=None)
         )
         return enterprise_id
 

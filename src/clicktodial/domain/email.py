@@ -6,8 +6,11 @@ import re
 LOCAL_PART_CHARACTERS_MAX = 64
 EMAIL_CHARACTERS_MAX = 254
 # A dot-atom (RFC 5322 3.2.3): no quoted string and no comment, so that nothing in an address can
-# end a header or a command.
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+# end a header or a command. Nor does it look like an encoded word, which has no place in an address
+# (RFC 2047 5): libraries that decode it there would find any character in it.
+_LOCAL_PART = re.compile(
+    r"(?!.*=\?)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 

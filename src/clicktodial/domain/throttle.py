@@ -38,11 +38,14 @@ def network_of(address: str) -> str:
     return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
-# Some 110 attempts a day at most, whatever anybody tries (NIST SP 800-63B-4 3.2.2 wants such a
-# bound): a guess at a password that is on no list stays hopeless, and so does one at six digits.
+# Some 110 attempts a day at most at each of an account's names, its own and its email, whatever
+# anybody tries (NIST SP 800-63B-4 3.2.2 wants such a bound; one for both would tell which belong
+# together): a guess at a password that is on no list stays hopeless, and so does one at six digits.
 LOGIN_TO_ACCOUNT = Throttle(free=5, first_wait_s=2, wait_s_max=900)
 # An office behind one address mistypes more often than one person.
 LOGIN_FROM_ADDRESS = Throttle(free=50, first_wait_s=2, wait_s_max=900)
 # Mail that anybody can have sent, to an address and from one: nobody's mailbox is filled.
 MAIL_TO_ADDRESS = Throttle(free=3, first_wait_s=300, wait_s_max=14_400)
 MAIL_FROM_ADDRESS = Throttle(free=20, first_wait_s=60, wait_s_max=3_600)
+# Whoever registers is somebody who invites. A whole team comes at once, and no more.
+MAIL_FROM_ENTERPRISE = Throttle(free=200, first_wait_s=60, wait_s_max=3_600)

@@ -7,7 +7,12 @@ from msgspec import UNSET, UnsetType
 
 from clicktodial.accounts.enrolment import Enrolments, Invitation
 from clicktodial.accounts.person import TEAM_MAX, People, Person, PersonState
-from clicktodial.api.management.problem import CONFLICT, INVALID_VALUE, NOT_FOUND
+from clicktodial.api.management.problem import (
+    CONFLICT,
+    INVALID_VALUE,
+    NOT_FOUND,
+    TOO_MANY_ATTEMPTS,
+)
 from clicktodial.api.management.route import Ask, Created, Parameter, Route
 from clicktodial.api.management.schema import Instant, Strict
 from clicktodial.api.management.user_view import (
@@ -148,7 +153,7 @@ class TeamResource:
                 answer=InvitationView,
                 answer_example=INVITATION_EXAMPLE,
                 status=201,
-                problems=(INVALID_VALUE, CONFLICT, NOT_FOUND),
+                problems=(INVALID_VALUE, CONFLICT, NOT_FOUND, TOO_MANY_ATTEMPTS),
                 **owner,
             ),
             Route(
