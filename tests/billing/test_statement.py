@@ -159,6 +159,15 @@ def test_csv_has_all_columns_and_no_formula(engine: Engine) -> None:
     assert (row["billed_s"], row["sip_status"], row["lots"]) == ("120", "", "lot:120")
 
 
+@pytest.mark.parametrize("department", ["\uff1dcmd|' /C calc'!A0", "\uff20SUM(1)", "-1+1"])
+def test_csv_has_no_formula_in_another_spelling(engine: Engine, department: str) -> None:
+    create_pool(engine)
+    add_cdr(engine, 1, NOW, department=department)
+    text = b"".join(csv_pieces(CdrReader(Transactions(engine)).stream(ALL))).decode()
+    [row] = csv.DictReader(io.StringIO(text))
+    assert row["department"] == f"'{department}"
+
+
 def test_csv_of_nothing_has_headings(engine: Engine) -> None:
     create_pool(engine)
     text = b"".join(csv_pieces(CdrReader(Transactions(engine)).stream(ALL)))

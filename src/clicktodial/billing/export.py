@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy import delete, insert, select
 
 from clicktodial.accounts.scope import require_visible
+from clicktodial.accounts.table_row import neutralize
 from clicktodial.billing.cdr import COLUMNS, CdrDetail, CdrQuery, CdrReader
 from clicktodial.billing.package import create_identifier
 from clicktodial.domain.principal import Principal
@@ -40,8 +41,6 @@ EXPORTS_LISTED_MAX = 1_000
 DAYS_MADE_UP_MAX = 7
 _FILE_MODE = 0o600
 _DIR_MODE = 0o700
-# What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HASH_PIECE_BYTES = 1_048_576
 _LOTS = "lots"
 _TIMES = frozenset(name for name in COLUMNS if name.endswith("_at"))
@@ -112,10 +111,8 @@ def _csv_cell(name: str, value: Any) -> Any:
         return value
     if name in _TIMES:
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    # Numbers of E.164 begin so by their nature, and are digits behind it.
-    if value.startswith(_FORMULA) and not value[1:].isdigit():
-        return "'" + value
-    return value
+    # Numbers of E.164 begin like a formula by their nature, and are digits behind it.
+    return value if value[1:].isdigit() else neutralize(value)
 
 
 def write_csv(pages: Pages, path: Path) -> int:
