@@ -15,7 +15,13 @@ from tests.storage.support import NOW
 
 from clicktodial.billing import cdr as cdr_module
 from clicktodial.billing.cdr import COLUMNS, CdrQuery, CdrReader
-from clicktodial.billing.export import ExportKind, Exports, csv_pieces, hash_file
+from clicktodial.billing.export import (
+    WRITTEN_LATE,
+    ExportKind,
+    Exports,
+    csv_pieces,
+    hash_file,
+)
 from clicktodial.billing.statement import Statements
 from clicktodial.billing.statement_page import format_minutes, format_money, render_html, render_pdf
 from clicktodial.domain.principal import Principal, Role
@@ -205,6 +211,26 @@ def test_schedule_writes_each_day_once_and_drops_the_old(engine: Engine, tmp_pat
     assert exports.run((), now + timedelta(days=31)) == 0
     assert exports.list(OPERATOR, ENTERPRISE) == []
     assert not list((tmp_path / ENTERPRISE).iterdir())
+
+
+def test_file_that_was_dropped_is_not_written_again(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=1)
+    written = [exports.run((ExportKind.CSV,), midnight + timedelta(hours=h)) for h in range(72)]
+    assert sum(written) == 3
+    [kept] = exports.list(OPERATOR, ENTERPRISE)
+    assert [each.name for each in (tmp_path / ENTERPRISE).iterdir()] == [Path(kept.path).name]
+
+
+def test_day_waits_for_the_cdrs_that_are_written_late(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=30)
+    assert exports.run((ExportKind.CSV,), midnight + timedelta(seconds=1)) == 0
+    add_cdr(engine, 1, midnight - timedelta(seconds=1))
+    assert exports.run((ExportKind.CSV,), midnight + WRITTEN_LATE) == 1
+    assert exports.list(OPERATOR, ENTERPRISE)[0].row_count == 1
 
 
 def test_export_that_fails_leaves_nothing(engine: Engine, tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ Pages: TypeAlias = Iterable[list[CdrDetail]]
 EXPORTS_LISTED_MAX = 1_000
 # A node that was away makes up for so many days, the oldest first; more is for the command line.
 DAYS_MADE_UP_MAX = 7
+# A call of a node that died ended when the node was last seen, and is written when another takes
+# notice: so long after its end a day has all of its CDRs.
+WRITTEN_LATE = timedelta(minutes=10)
 _FILE_MODE = 0o600
 _DIR_MODE = 0o700
 _HASH_PIECE_BYTES = 1_048_576
@@ -225,12 +228,14 @@ class Exports:
         """Write what of the last days is missing, for each enterprise with a pool, and drop what
         is too old; returns how many files were written."""
         self.drop_old(now)
-        today = self._day_start(now)
+        today = self._day_start(now - WRITTEN_LATE)
         written = 0
         with self._transactions.read() as connection:
             pools = connection.execute(select(pool.c.enterprise_id, pool.c.created_at)).all()
         for back in range(DAYS_MADE_UP_MAX, 0, -1):
             day = self._day_start(today - timedelta(days=back) + timedelta(hours=12))
+            if self._day_end(day) < now - self._keep:
+                continue  # it would be dropped, and written again
             for row in pools:
                 for kind in kinds:
                     if self._day_start(row.created_at) <= day:
@@ -243,8 +248,7 @@ class Exports:
         place = Path(enterprise_id) / f"{period}.{kind}"
         if self._is_known(enterprise_id, kind, period):
             return False
-        until = self._day_start(day + timedelta(hours=36))
-        query = CdrQuery(enterprise_id, day, until)
+        query = CdrQuery(enterprise_id, day, self._day_end(day))
         path = self._root / place
         count = write_whole(kind, self._reader.stream(query), path)
         row = {
@@ -325,6 +329,9 @@ class Exports:
     def _day_start(self, moment: datetime) -> datetime:
         local = moment.astimezone(self._zone)
         return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _day_end(self, day: datetime) -> datetime:
+        return self._day_start(day + timedelta(hours=36))
 
 
 def _export_detail(row: Any) -> ExportDetail:
