@@ -223,6 +223,25 @@ def test_file_that_was_dropped_is_not_written_again(engine: Engine, tmp_path: Pa
     assert [each.name for each in (tmp_path / ENTERPRISE).iterdir()] == [Path(kept.path).name]
 
 
+def test_files_that_another_node_dropped_from_the_catalog_go(
+    engine: Engine, tmp_path: Path
+) -> None:
+    create_pool(engine)
+    now = NOW + timedelta(days=1)
+    transactions = Transactions(engine)
+    own, other = (
+        Exports(transactions, tmp_path / node, zone=UTC, keep_days=30) for node in ("own", "other")
+    )
+    assert own.run((ExportKind.CSV,), now) == 1
+    broken_off = tmp_path / "own" / ENTERPRISE / ".2026-03-04.csv.id.part"
+    broken_off.touch()
+    assert other.drop_old(now + timedelta(days=31)) == 1
+    own.drop_old(now + timedelta(days=31))
+    assert broken_off.exists()
+    own.drop_old(now + timedelta(days=41))
+    assert not list((tmp_path / "own" / ENTERPRISE).iterdir())
+
+
 def test_day_waits_for_the_cdrs_that_are_written_late(engine: Engine, tmp_path: Path) -> None:
     create_pool(engine)
     midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ DAYS_MADE_UP_MAX = 7
 # A call of a node that died ended when the node was last seen, and is written when another takes
 # notice: so long after its end a day has all of its CDRs.
 WRITTEN_LATE = timedelta(minutes=10)
+_FILE_OF_DAY = re.compile(r"\.?([0-9]{4}-[0-9]{2}-[0-9]{2})\.")
 _FILE_MODE = 0o600
 _DIR_MODE = 0o700
 _HASH_PIECE_BYTES = 1_048_576
@@ -281,7 +283,17 @@ class Exports:
                 (self._root / row.path).unlink()
             with self._transactions.change(concerns_calls=False) as connection:
                 connection.execute(delete(export_file).where(export_file.c.id == row.id))
+        self._drop_forgotten(now)
         return len(old)
+
+    def _drop_forgotten(self, now: datetime) -> None:
+        """Files of days so old that none in the catalog is theirs: another node dropped it there
+        or was quicker to write it, or the process died while it wrote."""
+        oldest = now - self._keep - timedelta(days=DAYS_MADE_UP_MAX + 2)
+        for path in self._root.glob("*/*"):
+            day = _FILE_OF_DAY.match(path.name)
+            if day is not None and day[1] < f"{oldest:%Y-%m-%d}":
+                path.unlink(missing_ok=True)
 
     def list(self, principal: Principal, enterprise_id: str) -> list[ExportDetail]:
         """The newest first."""
