@@ -15,7 +15,7 @@ written in one transaction, which bounds how many they may be.
 
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -141,6 +141,19 @@ class TableImport:
         self._region = region
         self._node_id = node_id
         self.stopping = threading.Event()
+        self._end_reader: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """From any thread: end the job that runs after the batch that it writes, whether or not
+        whatever reads its file tells any more rows."""
+        self.stopping.set()
+        if self._end_reader is not None:
+            self._end_reader()
+
+    def _take_reader(self, end: Callable[[], None]) -> None:
+        self._end_reader = end
+        if self.stopping.is_set():
+            end()  # `stop` came before, and found none
 
     def create(self, order: ImportOrder, *, now: datetime) -> str:
         """A job that waits; returns its identifier."""
@@ -212,7 +225,7 @@ class TableImport:
         progress = _Progress()
         self._save(job_id, progress, ImportState.RUNNING)
         try:
-            with open_table(file, order.kind, self._region) as lines:
+            with open_table(file, order.kind, self._region, on_start=self._take_reader) as lines:
                 rows = self._take_rows(order.kind, lines, progress)
                 if order.is_all_or_nothing:
                     self._write_all(job_id, order, rows, progress)
@@ -225,7 +238,7 @@ class TableImport:
         else:
             state, error = ImportState.DONE, None
         if self.stopping.is_set():
-            state = ImportState.INTERRUPTED
+            state, error = ImportState.INTERRUPTED, None
         self._save(job_id, progress, state, error)
         log.info("import.ended", job_id=job_id, state=state.value, rows=progress.rows_read)
         return state
