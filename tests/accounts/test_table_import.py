@@ -215,6 +215,30 @@ def test_progress_is_read_while_it_runs(
     assert seen == [(ImportState.RUNNING, added) for added in (0, 0, 2, 2, 4)]
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_problems_of_a_file_of_which_no_row_is_sound_are_written_by_the_batch(
+    importing: TableImport, monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    monkeypatch.setattr(table_import, "BATCH_ROWS", 2)
+    wanted = order(whole=whole)
+    job_id = importing.create(wanted, now=NOW)
+    seen: list[int] = []
+
+    @contextmanager
+    def watched(file: IO[bytes], kind: TableKind, region: str, **_: object) -> Iterator[Any]:
+        def look() -> Iterator[Any]:
+            for line in read_lines(file, kind, region):
+                seen.append(len(importing.problems(job_id, limit=9)))
+                yield line
+
+        yield look()
+
+    monkeypatch.setattr(table_import, "open_table", watched)
+    importing.run(job_id, wanted, io.BytesIO(b"number\n" + b"x\n" * 5))
+    assert seen == [0, 0, 2, 2, 4]
+    assert len(importing.problems(job_id, limit=9)) == 5
+
+
 def test_stopping_ends_a_job_and_a_restart_those_that_are_open(
     importing: TableImport, members: Members, transactions: Transactions
 ) -> None:

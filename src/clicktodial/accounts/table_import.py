@@ -245,8 +245,9 @@ class TableImport:
 
     def _take_rows(
         self, kind: TableKind, lines: Iterator[TableLine], progress: _Progress
-    ) -> Iterator[tuple[int, _Row]]:
-        """Those that are sound and not of the same number as one before."""
+    ) -> Iterator[tuple[int, _Row] | None]:
+        """Those that are sound and not of the same number as one before; None for each other one,
+        so that a batch has no more problems than rows."""
         row_type = _ROW_TYPES[kind]
         first_rows: dict[str, int] = {}
         for line in lines:
@@ -255,6 +256,7 @@ class TableImport:
             progress.rows_read += 1
             if line.values is None:
                 progress.refuse([(line.row, line.problem or "")])
+                yield None
                 continue
             row: _Row = msgspec.convert(line.values, row_type)
             first = first_rows.setdefault(row.e164, line.row)
@@ -262,24 +264,26 @@ class TableImport:
                 yield line.row, row
             else:
                 progress.refuse([(line.row, f"the number stands in row {first} already")])
+                yield None
 
     def _write_each(
         self,
         job_id: str,
         order: ImportOrder,
-        rows: Iterator[tuple[int, _Row]],
+        rows: Iterator[tuple[int, _Row] | None],
         progress: _Progress,
     ) -> None:
         for batch in _batches(rows):
             with self._transactions.change(concerns_calls=False) as connection:
-                progress.add(self._write(connection, order, batch))
+                if batch:
+                    progress.add(self._write(connection, order, batch))
                 _write_progress(connection, job_id, progress, ImportState.RUNNING)
 
     def _write_all(
         self,
         job_id: str,
         order: ImportOrder,
-        rows: Iterator[tuple[int, _Row]],
+        rows: Iterator[tuple[int, _Row] | None],
         progress: _Progress,
     ) -> None:
         with tempfile.TemporaryFile() as spool:
@@ -331,9 +335,9 @@ _BATCH_DECODERS: dict[TableKind, msgspec.json.Decoder[Any]] = {
 }
 
 
-def _batches(rows: Iterator[tuple[int, _Row]]) -> Iterator[list[tuple[int, _Row]]]:
+def _batches(rows: Iterator[tuple[int, _Row] | None]) -> Iterator[list[tuple[int, _Row]]]:
     while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
+        yield [row for row in batch if row is not None]
 
 
 def _write_progress(
