@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ HEADER = "number,name,department,employee_id,note,calls_per_day,calls_per_month\
 
 
 @contextmanager
-def read_here(file: IO[bytes], kind: TableKind, region: str) -> Iterator[Any]:
+def read_here(file: IO[bytes], kind: TableKind, region: str, **_: object) -> Iterator[Any]:
     """In this process, for it is not what is tested."""
     file.seek(0)
     yield read_lines(file, kind, region)
@@ -199,7 +200,7 @@ def test_progress_is_read_while_it_runs(
     seen: list[tuple[ImportState, int]] = []
 
     @contextmanager
-    def watched(file: IO[bytes], kind: TableKind, region: str) -> Iterator[Any]:
+    def watched(file: IO[bytes], kind: TableKind, region: str, **_: object) -> Iterator[Any]:
         def look() -> Iterator[Any]:
             for line in read_lines(file, kind, region):
                 job = importing.show(kind, ACME, job_id)
@@ -212,6 +213,30 @@ def test_progress_is_read_while_it_runs(
     content = b"number\n" + b"".join(b"1391234567%d\n" % serial for serial in range(5))
     importing.run(job_id, wanted, io.BytesIO(content))
     assert seen == [(ImportState.RUNNING, added) for added in (0, 0, 2, 2, 4)]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_problems_of_a_file_of_which_no_row_is_sound_are_written_by_the_batch(
+    importing: TableImport, monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    monkeypatch.setattr(table_import, "BATCH_ROWS", 2)
+    wanted = order(whole=whole)
+    job_id = importing.create(wanted, now=NOW)
+    seen: list[int] = []
+
+    @contextmanager
+    def watched(file: IO[bytes], kind: TableKind, region: str, **_: object) -> Iterator[Any]:
+        def look() -> Iterator[Any]:
+            for line in read_lines(file, kind, region):
+                seen.append(len(importing.problems(job_id, limit=9)))
+                yield line
+
+        yield look()
+
+    monkeypatch.setattr(table_import, "open_table", watched)
+    importing.run(job_id, wanted, io.BytesIO(b"number\n" + b"x\n" * 5))
+    assert seen == [0, 0, 2, 2, 4]
+    assert len(importing.problems(job_id, limit=9)) == 5
 
 
 def test_stopping_ends_a_job_and_a_restart_those_that_are_open(
@@ -306,7 +331,7 @@ async def test_runner_imports_one_at_a_time_and_closes_the_files(
     entered, go_on = threading.Event(), threading.Event()
 
     @contextmanager
-    def held(file: IO[bytes], kind: TableKind, region: str) -> Iterator[Any]:
+    def held(file: IO[bytes], kind: TableKind, region: str, **_: object) -> Iterator[Any]:
         entered.set()
         assert go_on.wait(60)
         with read_here(file, kind, region) as lines:
@@ -329,3 +354,33 @@ async def test_runner_imports_one_at_a_time_and_closes_the_files(
     with pytest.raises(Overloaded):
         await runner.submit(order(), files[2])
     assert len(numbers(members)) == 2
+
+
+class Silent(io.BytesIO):
+    """A file of which no row comes, as of one that takes minutes before the first."""
+
+    def __init__(self, pipe: int) -> None:
+        super().__init__()
+        self._pipe = pipe
+
+    def fileno(self) -> int:
+        return self._pipe
+
+
+async def test_closing_ends_a_reader_that_tells_nothing(
+    engine: Engine, transactions: Transactions
+) -> None:
+    add_enterprises(engine)
+    importing = TableImport(transactions, KEYS, region="CN", node_id="node")
+    runner = ImportRunner(importing, lambda: NOW)
+    pipe, other_end = os.pipe()
+    try:
+        job_id = await runner.submit(order(), Silent(pipe))
+        # More than a pipe holds: done when the process reads.
+        await asyncio.to_thread(os.write, other_end, bytes(1_000_000))
+        await asyncio.wait_for(runner.close(), 30)
+    finally:
+        os.close(other_end)
+        os.close(pipe)
+    job = importing.show(TableKind.MEMBERS, ACME, job_id)
+    assert (job.state, job.error) == (ImportState.INTERRUPTED, None)

@@ -31,6 +31,7 @@ from clicktodial.storage.charge_writes import decode_lots
 from clicktodial.storage.database import Database
 from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.table import NAME_CHARACTERS_MAX
 
 
 @pytest.fixture
@@ -296,6 +297,63 @@ async def test_caps_bound_what_is_held_and_count_what_was_taken(
     pools.remove_cap(OPERATOR, ENTERPRISE, each.cap_id)
     assert not pools.list_caps(OPERATOR, ENTERPRISE)
     await begin_call(database)
+
+
+@pytest.mark.parametrize(("changed_s", "more_s"), [(150, 0), (200, 80), (None, 120)])
+async def test_cap_that_changes_bounds_the_calls_that_run(
+    database: Database, store: SqlCallStore, changed_s: int | None, more_s: int
+) -> None:
+    pools = create_pool(database.engine)
+    top_up(pools, 6000)
+
+    def set_cap(limit_s: int) -> str:
+        detail = pools.set_cap(
+            OPERATOR,
+            ENTERPRISE,
+            scope=CapScope.MEMBER,
+            key="*",
+            period=CapPeriod.DAY,
+            limit_s=limit_s,
+        )
+        return detail.cap_id
+
+    cap_id = set_cap(180)
+    phone = await begin_call(database)
+    await phone.answer(store)
+    charge = phone.call.charge
+    assert charge is not None
+    if changed_s is None:
+        pools.remove_cap(OPERATOR, ENTERPRISE, cap_id)
+    else:
+        set_cap(changed_s)
+    more = await SqlMinutes(database).plan_more(charge, NOW)
+    assert sum(hold.seconds for hold in more) == more_s
+    if more:
+        await store.extend(phone.call, more)
+    await phone.hang_up(store, 5)
+    expect(database, available=5940, consumed=60)
+    if changed_s is not None:
+        assert pools.cap_used_s(cap_id, CALLER.e164, NOW) == 60
+
+
+async def test_cap_of_each_department_counts_one_of_a_long_name(
+    database: Database, store: SqlCallStore
+) -> None:
+    pools = create_pool(database.engine)
+    top_up(pools, 6000)
+    name = "d" * NAME_CHARACTERS_MAX
+    each = pools.set_cap(
+        OPERATOR,
+        ENTERPRISE,
+        scope=CapScope.DEPARTMENT,
+        key="*",
+        period=CapPeriod.DAY,
+        limit_s=180,
+    )
+    minutes = SqlMinutes(database, department_of=lambda *_: name)
+    charge = await minutes.plan(read_application(database.engine), CALLER.e164, NOW)
+    await Phone(charge).begin(store)
+    assert pools.cap_used_s(each.cap_id, name, NOW) == 120
 
 
 async def test_cap_is_not_passed_by_calls_at_once(database: Database, store: SqlCallStore) -> None:

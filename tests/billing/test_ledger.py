@@ -7,6 +7,7 @@ from tests.billing.support import Phone, begin_call, create_pool, execute, top_u
 from tests.storage.support import NODE_ID
 
 from clicktodial.billing.ledger import Verification, verify_ledger
+from clicktodial.billing.package import PackageKind
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 
@@ -66,6 +67,16 @@ async def test_sound_ledger_is_told_with_what_was_looked_at(database: Database) 
         ("UPDATE cdr SET price_micros = 1", "the CDR and the ledger name another price"),
         ("UPDATE cdr SET lots = '[]'", "the CDR and the ledger name other lots"),
         ("UPDATE ledger_entry SET enterprise_id = 'x'", "the ledger has it under another"),
+        ("UPDATE cdr SET overage_s = 1", "1 s of overage, consumed 0 s of it"),
+        (
+            "UPDATE ledger_entry SET owed_micros = 1, overage_micros = 1 WHERE kind = 'settle'",
+            "owes 1 micros, which the lot does not say",
+        ),
+        (
+            "UPDATE package SET seconds = seconds + 1",
+            "granted 600 s for 0 micros, its package says",
+        ),
+        ("UPDATE package SET price_micros = 1", "its package says 600 s for 1"),
         ("DELETE FROM cdr", "was settled, and has no CDR"),
         ("DELETE FROM ledger_entry WHERE kind = 'settle'", "holds seconds, and has ended"),
         ("DELETE FROM ledger_entry WHERE call_id IS NOT NULL", "nothing in the ledger"),
@@ -78,6 +89,31 @@ async def test_planted_error_is_found(database: Database, statement: str, detail
         statement = "UPDATE cdr SET tariff_id = 'gone'"
     found = plant(database.engine, statement)
     assert any(detail in each.detail for each in found.discrepancies), found.discrepancies
+
+
+async def test_second_that_was_not_sold_is_found(database: Database) -> None:
+    await settled_call(database)
+    # By the front door: balanced, and moved by the database itself.
+    execute(
+        database.engine,
+        "INSERT INTO ledger_entry (kind, enterprise_id, lot_id, occurred_at, granted_s,"
+        " available_s) VALUES ('grant', 'acme', (SELECT id FROM package_lot), 0, 1, 1)",
+    )
+    [found] = verify_ledger(database.engine).discrepancies
+    assert found.detail == "granted 601 s for 0 micros, its package says 600 s for 0"
+
+
+async def test_overage_that_a_cdr_hides_is_found(database: Database) -> None:
+    pools = create_pool(database.engine)
+    top_up(pools, 60)
+    top_up(pools, 600, kind=PackageKind.OVERAGE, micros_per_minute=7)
+    phone = await begin_call(database)
+    store = SqlCallStore(database, node_id=NODE_ID)
+    await phone.answer(store)
+    await phone.hang_up(store, 61)
+    assert verify_ledger(database.engine).is_sound
+    found = plant(database.engine, "UPDATE cdr SET overage_s = overage_s - 1")
+    assert [each.detail for each in found.discrepancies] == ["59 s of overage, consumed 60 s of it"]
 
 
 async def test_call_that_holds_and_does_not_live_is_found(database: Database) -> None:

@@ -15,7 +15,13 @@ from tests.storage.support import NOW
 
 from clicktodial.billing import cdr as cdr_module
 from clicktodial.billing.cdr import COLUMNS, CdrQuery, CdrReader
-from clicktodial.billing.export import ExportKind, Exports, csv_pieces, hash_file
+from clicktodial.billing.export import (
+    WRITTEN_LATE,
+    ExportKind,
+    Exports,
+    csv_pieces,
+    hash_file,
+)
 from clicktodial.billing.statement import Statements
 from clicktodial.billing.statement_page import format_minutes, format_money, render_html, render_pdf
 from clicktodial.domain.principal import Principal, Role
@@ -159,6 +165,15 @@ def test_csv_has_all_columns_and_no_formula(engine: Engine) -> None:
     assert (row["billed_s"], row["sip_status"], row["lots"]) == ("120", "", "lot:120")
 
 
+@pytest.mark.parametrize("department", ["\uff1dcmd|' /C calc'!A0", "\uff20SUM(1)", "-1+1"])
+def test_csv_has_no_formula_in_another_spelling(engine: Engine, department: str) -> None:
+    create_pool(engine)
+    add_cdr(engine, 1, NOW, department=department)
+    text = b"".join(csv_pieces(CdrReader(Transactions(engine)).stream(ALL))).decode()
+    [row] = csv.DictReader(io.StringIO(text))
+    assert row["department"] == f"'{department}"
+
+
 def test_csv_of_nothing_has_headings(engine: Engine) -> None:
     create_pool(engine)
     text = b"".join(csv_pieces(CdrReader(Transactions(engine)).stream(ALL)))
@@ -196,6 +211,45 @@ def test_schedule_writes_each_day_once_and_drops_the_old(engine: Engine, tmp_pat
     assert exports.run((), now + timedelta(days=31)) == 0
     assert exports.list(OPERATOR, ENTERPRISE) == []
     assert not list((tmp_path / ENTERPRISE).iterdir())
+
+
+def test_file_that_was_dropped_is_not_written_again(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=1)
+    written = [exports.run((ExportKind.CSV,), midnight + timedelta(hours=h)) for h in range(72)]
+    assert sum(written) == 3
+    [kept] = exports.list(OPERATOR, ENTERPRISE)
+    assert [each.name for each in (tmp_path / ENTERPRISE).iterdir()] == [Path(kept.path).name]
+
+
+def test_files_that_another_node_dropped_from_the_catalog_go(
+    engine: Engine, tmp_path: Path
+) -> None:
+    create_pool(engine)
+    now = NOW + timedelta(days=1)
+    transactions = Transactions(engine)
+    own, other = (
+        Exports(transactions, tmp_path / node, zone=UTC, keep_days=30) for node in ("own", "other")
+    )
+    assert own.run((ExportKind.CSV,), now) == 1
+    broken_off = tmp_path / "own" / ENTERPRISE / ".2026-03-04.csv.id.part"
+    broken_off.touch()
+    assert other.drop_old(now + timedelta(days=31)) == 1
+    own.drop_old(now + timedelta(days=31))
+    assert broken_off.exists()
+    own.drop_old(now + timedelta(days=41))
+    assert not list((tmp_path / "own" / ENTERPRISE).iterdir())
+
+
+def test_day_waits_for_the_cdrs_that_are_written_late(engine: Engine, tmp_path: Path) -> None:
+    create_pool(engine)
+    midnight = datetime(NOW.year, NOW.month, NOW.day, tzinfo=UTC) + timedelta(days=1)
+    exports = Exports(Transactions(engine), tmp_path, zone=UTC, keep_days=30)
+    assert exports.run((ExportKind.CSV,), midnight + timedelta(seconds=1)) == 0
+    add_cdr(engine, 1, midnight - timedelta(seconds=1))
+    assert exports.run((ExportKind.CSV,), midnight + WRITTEN_LATE) == 1
+    assert exports.list(OPERATOR, ENTERPRISE)[0].row_count == 1
 
 
 def test_export_that_fails_leaves_nothing(engine: Engine, tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ from clicktodial.domain.number import (
         ("+44 20 7946 0958", "+442079460958"),
         ("+1 (212) 555-0123", "+12125550123"),
         ("+390612345678", "+390612345678"),
+        ("17951 139 1234 5673", "+8613912345673"),
+        ("17951 0139 1234 5673", "+8613912345673"),
+        ("+86 17951 010 5268 0000", "+861052680000"),
     ],
 )
 def test_number_as_people_write_it_is_read(written: str, e164: str) -> None:
@@ -116,6 +119,7 @@ def test_any_text_is_a_number_or_refused(written: str) -> None:
 
 
 @given(st.text(alphabet="0123456789+ ().-", max_size=WRITTEN_CHARACTERS_MAX))
+@example("17951 01052680000")
 def test_e164_is_read_as_itself(written: str) -> None:
     try:
         number = parse_number(written)

@@ -58,7 +58,7 @@ class ImportRunner:
     async def close(self) -> None:
         """End the one that runs after the batch that it writes, and begin no other."""
         self._closed = True
-        self._importing.stopping.set()
+        self._importing.stop()
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
 
     def _on_done(self, file: IO[bytes]) -> None:

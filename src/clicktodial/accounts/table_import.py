@@ -15,7 +15,7 @@ written in one transaction, which bounds how many they may be.
 
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -141,6 +141,19 @@ class TableImport:
         self._region = region
         self._node_id = node_id
         self.stopping = threading.Event()
+        self._end_reader: Callable[[], None] | None = None
+
+    def stop(self) -> None:
+        """From any thread: end the job that runs after the batch that it writes, whether or not
+        whatever reads its file tells any more rows."""
+        self.stopping.set()
+        if self._end_reader is not None:
+            self._end_reader()
+
+    def _take_reader(self, end: Callable[[], None]) -> None:
+        self._end_reader = end
+        if self.stopping.is_set():
+            end()  # `stop` came before, and found none
 
     def create(self, order: ImportOrder, *, now: datetime) -> str:
         """A job that waits; returns its identifier."""
@@ -212,7 +225,7 @@ class TableImport:
         progress = _Progress()
         self._save(job_id, progress, ImportState.RUNNING)
         try:
-            with open_table(file, order.kind, self._region) as lines:
+            with open_table(file, order.kind, self._region, on_start=self._take_reader) as lines:
                 rows = self._take_rows(order.kind, lines, progress)
                 if order.is_all_or_nothing:
                     self._write_all(job_id, order, rows, progress)
@@ -225,15 +238,16 @@ class TableImport:
         else:
             state, error = ImportState.DONE, None
         if self.stopping.is_set():
-            state = ImportState.INTERRUPTED
+            state, error = ImportState.INTERRUPTED, None
         self._save(job_id, progress, state, error)
         log.info("import.ended", job_id=job_id, state=state.value, rows=progress.rows_read)
         return state
 
     def _take_rows(
         self, kind: TableKind, lines: Iterator[TableLine], progress: _Progress
-    ) -> Iterator[tuple[int, _Row]]:
-        """Those that are sound and not of the same number as one before."""
+    ) -> Iterator[tuple[int, _Row] | None]:
+        """Those that are sound and not of the same number as one before; None for each other one,
+        so that a batch has no more problems than rows."""
         row_type = _ROW_TYPES[kind]
         first_rows: dict[str, int] = {}
         for line in lines:
@@ -242,6 +256,7 @@ class TableImport:
             progress.rows_read += 1
             if line.values is None:
                 progress.refuse([(line.row, line.problem or "")])
+                yield None
                 continue
             row: _Row = msgspec.convert(line.values, row_type)
             first = first_rows.setdefault(row.e164, line.row)
@@ -249,24 +264,26 @@ class TableImport:
                 yield line.row, row
             else:
                 progress.refuse([(line.row, f"the number stands in row {first} already")])
+                yield None
 
     def _write_each(
         self,
         job_id: str,
         order: ImportOrder,
-        rows: Iterator[tuple[int, _Row]],
+        rows: Iterator[tuple[int, _Row] | None],
         progress: _Progress,
     ) -> None:
         for batch in _batches(rows):
             with self._transactions.change(concerns_calls=False) as connection:
-                progress.add(self._write(connection, order, batch))
+                if batch:
+                    progress.add(self._write(connection, order, batch))
                 _write_progress(connection, job_id, progress, ImportState.RUNNING)
 
     def _write_all(
         self,
         job_id: str,
         order: ImportOrder,
-        rows: Iterator[tuple[int, _Row]],
+        rows: Iterator[tuple[int, _Row] | None],
         progress: _Progress,
     ) -> None:
         with tempfile.TemporaryFile() as spool:
@@ -318,9 +335,9 @@ _BATCH_DECODERS: dict[TableKind, msgspec.json.Decoder[Any]] = {
 }
 
 
-def _batches(rows: Iterator[tuple[int, _Row]]) -> Iterator[list[tuple[int, _Row]]]:
+def _batches(rows: Iterator[tuple[int, _Row] | None]) -> Iterator[list[tuple[int, _Row]]]:
     while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
+        yield [row for row in batch if row is not None]
 
 
 def _write_progress(

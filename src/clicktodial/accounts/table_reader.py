@@ -14,7 +14,7 @@ import resource
 import subprocess
 import sys
 import zipfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import IO, Any
@@ -63,11 +63,23 @@ class TableLine(msgspec.Struct, frozen=True, omit_defaults=True):
 _line_decoder = msgspec.json.Decoder(TableLine)
 
 
+def _ignore(_: Callable[[], None]) -> None:
+    pass
+
+
 @contextmanager
 def open_table(
-    file: IO[bytes], kind: TableKind, region: str, *, memory_bytes_max: int = MEMORY_BYTES_MAX
+    file: IO[bytes],
+    kind: TableKind,
+    region: str,
+    *,
+    memory_bytes_max: int = MEMORY_BYTES_MAX,
+    on_start: Callable[[Callable[[], None]], None] = _ignore,
 ) -> Generator[Iterator[TableLine]]:
-    """The rows of the file, which need have no name. The iterator raises TableError."""
+    """The rows of the file, which need have no name. The iterator raises TableError.
+
+    `on_start` is given what ends the process, from any thread: a file can be so that it takes all
+    its time before the first row."""
     file.seek(0)
     with subprocess.Popen(
         [sys.executable, "-m", __name__, kind.value, region, str(memory_bytes_max)],
@@ -75,6 +87,7 @@ def open_table(
         stdout=subprocess.PIPE,
     ) as process:
         try:
+            on_start(process.kill)
             assert process.stdout is not None
             yield _decode_lines(process.stdout, process)
         finally:

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import structlog
 from sqlalchemy import delete, insert, select
 
 from clicktodial.accounts.scope import require_visible
+from clicktodial.accounts.table_row import neutralize
 from clicktodial.billing.cdr import COLUMNS, CdrDetail, CdrQuery, CdrReader
 from clicktodial.billing.package import create_identifier
 from clicktodial.domain.principal import Principal
@@ -38,10 +40,12 @@ Pages: TypeAlias = Iterable[list[CdrDetail]]
 EXPORTS_LISTED_MAX = 1_000
 # A node that was away makes up for so many days, the oldest first; more is for the command line.
 DAYS_MADE_UP_MAX = 7
+# A call of a node that died ended when the node was last seen, and is written when another takes
+# notice: so long after its end a day has all of its CDRs.
+WRITTEN_LATE = timedelta(minutes=10)
+_FILE_OF_DAY = re.compile(r"\.?([0-9]{4}-[0-9]{2}-[0-9]{2})\.")
 _FILE_MODE = 0o600
 _DIR_MODE = 0o700
-# What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HASH_PIECE_BYTES = 1_048_576
 _LOTS = "lots"
 _TIMES = frozenset(name for name in COLUMNS if name.endswith("_at"))
@@ -112,10 +116,8 @@ def _csv_cell(name: str, value: Any) -> Any:
         return value
     if name in _TIMES:
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    # Numbers of E.164 begin so by their nature, and are digits behind it.
-    if value.startswith(_FORMULA) and not value[1:].isdigit():
-        return "'" + value
-    return value
+    # Numbers of E.164 begin like a formula by their nature, and are digits behind it.
+    return value if value[1:].isdigit() else neutralize(value)
 
 
 def write_csv(pages: Pages, path: Path) -> int:
@@ -228,12 +230,14 @@ class Exports:
         """Write what of the last days is missing, for each enterprise with a pool, and drop what
         is too old; returns how many files were written."""
         self.drop_old(now)
-        today = self._day_start(now)
+        today = self._day_start(now - WRITTEN_LATE)
         written = 0
         with self._transactions.read() as connection:
             pools = connection.execute(select(pool.c.enterprise_id, pool.c.created_at)).all()
         for back in range(DAYS_MADE_UP_MAX, 0, -1):
             day = self._day_start(today - timedelta(days=back) + timedelta(hours=12))
+            if self._day_end(day) < now - self._keep:
+                continue  # it would be dropped, and written again
             for row in pools:
                 for kind in kinds:
                     if self._day_start(row.created_at) <= day:
@@ -246,8 +250,7 @@ class Exports:
         place = Path(enterprise_id) / f"{period}.{kind}"
         if self._is_known(enterprise_id, kind, period):
             return False
-        until = self._day_start(day + timedelta(hours=36))
-        query = CdrQuery(enterprise_id, day, until)
+        query = CdrQuery(enterprise_id, day, self._day_end(day))
         path = self._root / place
         count = write_whole(kind, self._reader.stream(query), path)
         row = {
@@ -280,7 +283,17 @@ class Exports:
                 (self._root / row.path).unlink()
             with self._transactions.change(concerns_calls=False) as connection:
                 connection.execute(delete(export_file).where(export_file.c.id == row.id))
+        self._drop_forgotten(now)
         return len(old)
+
+    def _drop_forgotten(self, now: datetime) -> None:
+        """Files of days so old that none in the catalog is theirs: another node dropped it there
+        or was quicker to write it, or the process died while it wrote."""
+        oldest = now - self._keep - timedelta(days=DAYS_MADE_UP_MAX + 2)
+        for path in self._root.glob("*/*"):
+            day = _FILE_OF_DAY.match(path.name)
+            if day is not None and day[1] < f"{oldest:%Y-%m-%d}":
+                path.unlink(missing_ok=True)
 
     def list(self, principal: Principal, enterprise_id: str) -> list[ExportDetail]:
         """The newest first."""
@@ -328,6 +341,9 @@ class Exports:
     def _day_start(self, moment: datetime) -> datetime:
         local = moment.astimezone(self._zone)
         return local.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def _day_end(self, day: datetime) -> datetime:
+        return self._day_start(day + timedelta(hours=36))
 
 
 def _export_detail(row: Any) -> ExportDetail:

@@ -5,12 +5,14 @@ moved for each call, and its CDR. Of each call it is checked that
 
 - what it held it took or gave back, whole, and only while it lives does it hold anything;
 - what it took of each lot is what its CDR says, and in all what the tariff says of its duration,
-  bounded by what it held, for the money that the CDR says;
-- its CDR says what its row says.
+  bounded by what it held, of it so much overage as the CDR says, for the money that the CDR and
+  the lots' prices say;
+- its CDR says the duration that its row says.
 
 On the way the movements are summed up by lot and the calls by enterprise; in the end the sums are
-the balances of the lots, to the second and the micro, and what calls took of an enterprise's lots
-is what its CDRs say. Memory follows the number of lots, never that of calls.
+the balances of the lots, to the second and the micro, each lot was granted what its package says,
+and what calls took of an enterprise's lots is what its CDRs say. Memory follows the number of
+lots, never that of calls.
 """
 
 from collections import Counter
@@ -24,9 +26,16 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, fun
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.domain.call import CallState
-from clicktodial.domain.rating import Tariff
+from clicktodial.domain.rating import Tariff, price_micros
 from clicktodial.storage import table
-from clicktodial.storage.billing_table import ACCOUNTS, cdr, ledger_entry, package_lot, tariff
+from clicktodial.storage.billing_table import (
+    ACCOUNTS,
+    cdr,
+    ledger_entry,
+    package,
+    package_lot,
+    tariff,
+)
 from clicktodial.storage.charge_writes import SETTLE, decode_lots, tariff_of_row
 from clicktodial.storage.error import DatabaseUnavailable
 
@@ -115,6 +124,12 @@ class _Verifier:
         self._tariffs: dict[str, Tariff] = {
             row.id: tariff_of_row(row) for row in connection.execute(select(tariff))
         }
+        # Of those that have one: overage.
+        columns = package_lot.c
+        prices = select(columns.id, columns.micros_per_minute).where(columns.is_overage)
+        self._micros_per_minute: dict[str, int] = {
+            row.id: row.micros_per_minute for row in connection.execute(prices)
+        }
 
     def run(self) -> Verification:
         for row in self._stream(_movements_of_lots()):
@@ -190,10 +205,18 @@ class _Verifier:
                 tell(call_id, "the ledger has it under another enterprise")
             if each.reserved_s != 0:
                 tell(call_id, "holds seconds, and has ended")
+            micros_per_minute = self._micros_per_minute.get(each.lot_id, 0)
+            if each.owed_micros != price_micros(each.consumed_s, micros_per_minute):
+                tell(call_id, f"owes {each.owed_micros} micros, which the lot does not say")
         if dict(decode_lots(record.lots)) != consumed:
             tell(call_id, "the CDR and the ledger name other lots")
         if record.billed_s != consumed_s:
             tell(call_id, f"billed {record.billed_s} s, consumed {consumed_s} s")
+        overage_s = sum(
+            seconds for lot_id, seconds in consumed.items() if lot_id in self._micros_per_minute
+        )
+        if record.overage_s != overage_s:
+            tell(call_id, f"{record.overage_s} s of overage, consumed {overage_s} s of it")
         if record.price_micros != sum(each.owed_micros for each in movements):
             tell(call_id, "the CDR and the ledger name another price")
         self._check_rating(record, sum(each.held_s for each in movements))
@@ -225,7 +248,10 @@ class _Verifier:
     def _check_lots(self) -> None:
         consumed_by_enterprise: Counter[str] = Counter()
         columns = [package_lot.c[name] for name in ("id", "enterprise_id", *ACCOUNTS)]
-        for lot in self._stream(select(*columns)):
+        lots = select(*columns, package.c.seconds, package.c.price_micros).outerjoin_from(
+            package_lot, package, package.c.id == package_lot.c.package_id
+        )
+        for lot in self._stream(lots):
             self._result.lots += 1
             consumed_by_enterprise[lot.enterprise_id] += lot.consumed_s
             sums = self._by_lot.pop(lot.id, [0] * len(ACCOUNTS))
@@ -233,6 +259,12 @@ class _Verifier:
                 balance = getattr(lot, name)
                 if balance != moved:
                     self._result.tell(lot.id, f"{name} is {balance}, the ledger moved {moved}")
+            if (lot.granted_s, lot.package_micros) != (lot.seconds, lot.price_micros):
+                self._result.tell(
+                    lot.id,
+                    f"granted {lot.granted_s} s for {lot.package_micros} micros, its package says "
+                    f"{lot.seconds} s for {lot.price_micros}",
+                )
         for lot_id in self._by_lot:
             self._result.tell(lot_id, "is in the ledger, and there is no such lot")
         for enterprise_id in consumed_by_enterprise | self._billed_by_enterprise:
@@ -288,6 +320,7 @@ def _cdrs() -> Select[Any]:
     return (
         select(
             *(cdr.c[name] for name in names),
+            cdr.c.overage_s,
             cdr.c.price_micros,
             cdr.c.lots,
             cdr.c.connected_at.is_not(None).label("was_connected"),

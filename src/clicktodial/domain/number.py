@@ -51,12 +51,19 @@ def parse_number(written: str, region: str = DEFAULT_REGION) -> PhoneNumber:
         return PhoneNumber(e164=f"+86{mobile[1]}", written=written)
     try:
         parsed = phonenumbers.parse(written, region)
+        if parsed.italian_leading_zero:
+            # Behind a carrier's prefix (17951) the trunk's zero is left standing. Read again it
+            # goes, where it is no part of the number: else one phone had two, and lists hold one.
+            parsed = phonenumbers.parse(_format(parsed))
     except phonenumbers.NumberParseException as error:
         raise NumberError("not a telephone number") from error
     if not phonenumbers.is_possible_number(parsed):
         raise NumberError("not a telephone number")
-    e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    return PhoneNumber(e164=e164, written=written)
+    return PhoneNumber(e164=_format(parsed), written=written)
+
+
+def _format(parsed: phonenumbers.PhoneNumber) -> str:
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def mask_number(number: str) -> str:

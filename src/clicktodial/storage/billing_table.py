@@ -164,7 +164,8 @@ cap_usage = Table(
     "cap_usage",
     metadata,
     Column("cap_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
-    Column("key", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    # Of a cap for each of them any department's name, which may be longer than a cap's own key.
+    Column("key", String(NAME_CHARACTERS_MAX), primary_key=True),
     Column("period", String(WORD_CHARACTERS_MAX), primary_key=True),
     Column("used_s", BigInteger, nullable=False),
     Column("limit_s", BigInteger, nullable=False),

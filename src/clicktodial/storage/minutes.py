@@ -53,6 +53,8 @@ from clicktodial.storage.statement import Query
 # So much conversation is held at begin, and again each time that it runs out: enough that most
 # calls never ask for more, and little enough that many can share the rest of a pool.
 RESERVE_S = 120
+# More than any cap may say, and what is used besides still fits the column.
+_UNBOUNDED_S = 10**15
 # Every member's, department's or application's: the key of a cap that names no single one.
 EVERY = "*"
 
@@ -110,9 +112,7 @@ class SqlMinutes:
         need_s = tariff_of_call.rate(charge.covered_s + self._reserve_s) - charge.held_s
 
         def read(connection: Connection) -> Sequence[Hold]:
-            charge.caps = tuple(
-                use._replace(left_s=_left_s(connection, use)) for use in charge.caps
-            )
+            charge.caps = tuple(_read_anew(connection, use) for use in charge.caps)
             return self._read_holds(connection, charge, need_s, now)
 
         more = tuple(await self._reader.run(read))
@@ -253,9 +253,18 @@ def _check_smallest(charge: Charge) -> None:
     raise PoolEmpty
 
 
-def _left_s(connection: Connection, use: CapUse) -> int:
-    columns = cap_usage.c
-    query = select(columns.used_s).where(
-        columns.cap_id == use.cap_id, columns.key == use.key, columns.period == use.period
+def _read_anew(connection: Connection, use: CapUse) -> CapUse:
+    """The cap as it is now: whoever changed it since the call began meant this call too. One that
+    was removed bounds nothing, and goes on counting what the call will give back to it."""
+    used = cap_usage.c
+    counted = and_(used.cap_id == cap.c.id, used.key == use.key, used.period == use.period)
+    query = (
+        select(cap.c.limit_s, used.used_s)
+        .select_from(cap)
+        .outerjoin(cap_usage, counted)
+        .where(cap.c.id == use.cap_id)
     )
-    return max(use.limit_s - (connection.scalar(query) or 0), 0)
+    row = connection.execute(query).first()
+    if row is None:
+        return use._replace(limit_s=_UNBOUNDED_S, left_s=_UNBOUNDED_S)
+    return use._replace(limit_s=row.limit_s, left_s=max(row.limit_s - (row.used_s or 0), 0))

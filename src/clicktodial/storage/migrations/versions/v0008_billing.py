@@ -166,7 +166,7 @@ def _create_cap() -> None:
     op.create_table(
         "cap_usage",
         sa.Column("cap_id", _ID, primary_key=True),
-        sa.Column("key", _ID, primary_key=True),
+        sa.Column("key", _NAME, primary_key=True),
         sa.Column("period", _WORD, primary_key=True),
         sa.Column("used_s", sa.BigInteger, nullable=False),
         sa.Column("limit_s", sa.BigInteger, nullable=False),
