@@ -8,6 +8,7 @@ import asyncio
 import base64
 import email
 import email.policy
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -326,6 +327,49 @@ async def test_report_in_a_multipart_body_is_taken() -> None:
     code, _ = await receiver.post(body + "\r\n--b--\r\n", headers=headers)
     assert code == 200
     assert len(receiver.reports) == 1
+
+
+MULTIPART = ((b"content-type", b"multipart/related; boundary=b0"), (b"host", b"localhost"))
+
+
+async def test_report_beside_others_is_found_and_decoded() -> None:
+    receiver = Receiver()
+    report = base64.encodebytes(REPORT.replace("{status}", "Retrieved").encode()).decode()
+    body = (
+        "of no part\n--b0\nContent-Type: text/plain\n\nx\n--b00\n--b0\n"
+        f"Content-Type: text/xml\nContent-Transfer-Encoding: base64\n\n{report}--b0--\n"
+    )
+    code, _ = await receiver.post(body, headers=MULTIPART)
+    assert code == 200
+    assert [report.gateway_id for _, report in receiver.reports] == ["mmsc-1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "".join(
+            f"--b{depth}\r\nContent-Type: multipart/mixed; boundary=b{depth + 1}\r\n\r\n"
+            for depth in range(1_000)
+        ),
+        "--b0\r\nContent-Type: text/xml" + "(" * 30_000 + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\nContent-Type: text/xml" + ";" * 65_000 + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\nContent-Type: text/xml\r\nContent-Transfer-Encoding: "
+        + "(" * 30_000
+        + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\n\r\n" * 6_000,
+    ],
+)
+async def test_body_made_to_keep_us_busy_is_refused_at_once(body: str) -> None:
+    began = time.process_time()
+    code, _ = await Receiver().post(body, headers=MULTIPART)
+    assert code == 400
+    # Calls wait for it; each took up to a minute, or none of it was caught.
+    assert time.process_time() - began < 1
+
+
+async def test_multipart_body_without_a_boundary_is_refused() -> None:
+    headers = ((b"content-type", b"multipart/related"), (b"host", b"localhost"))
+    assert (await Receiver().post("x", headers=headers))[0] == 400
 
 
 async def test_reporter_who_is_not_known_finds_nothing() -> None:
