@@ -147,8 +147,7 @@ class Templates:
                 "content": content,
             }
             connection.execute(insert(message_picture).values(row))
-            change = update(message_template).where(_columns.id == template_id)
-            connection.execute(change.values(picture_bytes=size))
+            _change_draft(connection, template_id, picture_bytes=size)
             return _read_detail(connection, template_id)
 
     def remove_pictures(
@@ -160,8 +159,7 @@ class Templates:
             _require_draft(connection, app_id, template_id)
             where = message_picture.c.template_id == template_id
             connection.execute(delete(message_picture).where(where))
-            change = update(message_template).where(_columns.id == template_id)
-            connection.execute(change.values(picture_bytes=0))
+            _change_draft(connection, template_id, picture_bytes=0)
             return _read_detail(connection, template_id)
 
     def read_picture(
@@ -310,6 +308,15 @@ def _require_draft(connection: Connection, app_id: str, template_id: str) -> Tem
     if template.state is not TemplateState.DRAFT:
         raise Conflict(f"a template that is {template.state} does not change; make a new version")
     return template
+
+
+def _change_draft(connection: Connection, template_id: str, **values: object) -> None:
+    """Raises Conflict where it was submitted since it was read: what is reviewed stays as it is."""
+    change = update(message_template).where(
+        _columns.id == template_id, _columns.state == TemplateState.DRAFT.value
+    )
+    if connection.execute(change.values(**values)).rowcount == 0:
+        raise Conflict("somebody else was quicker")
 
 
 def _next_version(connection: Connection, app_id: str, recipient: TemplateRecipient) -> int:
