@@ -389,7 +389,9 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
                         metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
                     ),
                     *create_management_handlers(management),
-                    *create_report_handlers(report_address(settings.messages), dispatcher.report),
+                    *create_report_handlers(
+                        report_address(settings.messages), dispatcher.report, addresses
+                    ),
                 ],
             )
         )

@@ -26,6 +26,7 @@ from tests.api.support import call_app
 from tests.harness.address import allocate_host
 from tests.messaging.support import NOW
 
+from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.domain.message import Channel, MessageState
 from clicktodial.messaging.error import GatewayUnavailable, MessageRefused
@@ -277,11 +278,14 @@ XML = ((b"content-type", b"text/xml"), (b"host", b"localhost"))
 class Receiver:
     """Our server's part for reports."""
 
-    def __init__(self, *sources: str, error: Exception | None = None) -> None:
+    def __init__(
+        self, *sources: str, error: Exception | None = None, proxies: tuple[str, ...] = ()
+    ) -> None:
         self.reports: list[tuple[str, GatewayReport]] = []
         self._error = error
         address = ReportAddress(SECRET, tuple(map(ip_network, sources)))
-        self.app = Litestar(create_report_handlers(address, self._on_report), logging_config=None)
+        handlers = create_report_handlers(address, self._on_report, ClientAddresses(proxies))
+        self.app = Litestar(handlers, logging_config=None)
 
     async def _on_report(self, gateway: str, report: GatewayReport) -> None:
         if self._error is not None:
@@ -384,6 +388,18 @@ async def test_reporter_who_is_not_known_finds_nothing() -> None:
         assert receiver.reports == []
 
 
+async def test_reporter_behind_a_proxy_is_known_by_what_the_proxy_saw() -> None:
+    body = REPORT.replace("{status}", "Retrieved")
+    for proxies, forwarded, status in (
+        (("127.0.0.1",), b"203.0.113.5, 192.0.2.7", 200),
+        (("127.0.0.1",), b"192.0.2.7, 203.0.113.5", 404),  # what the sender wrote is on the left
+        ((), b"192.0.2.7", 404),  # a proxy that is not trusted
+    ):
+        receiver = Receiver("192.0.2.0/24", proxies=proxies)
+        code, _ = await receiver.post(body, headers=(*XML, (b"x-forwarded-for", forwarded)))
+        assert code == status
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -410,4 +426,4 @@ async def test_report_while_the_database_is_away_is_to_come_again() -> None:
 
 
 def test_without_a_secret_there_is_no_such_path() -> None:
-    assert create_report_handlers(None, nothing) == []
+    assert create_report_handlers(None, nothing, ClientAddresses()) == []
