@@ -28,7 +28,7 @@ from clicktodial.api.management.membership import (
     MembershipNeeds,
     create_membership_routes,
 )
-from clicktodial.api.management.message import MessageResource, TemplateResource
+from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.openapi import create_document
@@ -51,6 +51,7 @@ from clicktodial.api.management.route import (
     render_refused,
 )
 from clicktodial.api.management.support import SupportNeeds, create_support_routes
+from clicktodial.api.management.template import TemplateResource
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
