@@ -4,6 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from clicktodial.api.management.body import find_word
 from clicktodial.api.management.paging import (
     PAGE_PARAMETERS,
     parse_identifier_cursor,
@@ -11,7 +12,6 @@ from clicktodial.api.management.paging import (
 )
 from clicktodial.api.management.problem import (
     CONFLICT,
-    INVALID_PARAMETER,
     NOT_FOUND,
     Refused,
 )
@@ -134,7 +134,7 @@ class MessageResource:
             ask.principal,
             own_app_id(ask, ask.query.get("app_id")),
             call_id=ask.query.get("call_id"),
-            state=_parse_state(ask.query.get("state")),
+            state=find_word(ask.query, "state", MessageState),
             before=before,
             limit=limit + 1,
         )
@@ -255,15 +255,6 @@ def own_app_id(ask: Ask, asked: str | None) -> str | None:
     if asked not in (None, application.app_id):
         raise Refused(NOT_FOUND)
     return application.app_id
-
-
-def _parse_state(text: str | None) -> MessageState | None:
-    if text is None:
-        return None
-    try:
-        return MessageState(text)
-    except ValueError as error:
-        raise Refused(INVALID_PARAMETER, "state is none of a message") from error
 
 
 def _render_message(message: MessageDetail) -> MessageView:

@@ -20,6 +20,7 @@ from clicktodial.accounts.number_order import (
     OrderState,
 )
 from clicktodial.api.management.application import ENTERPRISE_QUERY, own_or_named_enterprise
+from clicktodial.api.management.body import find_word
 from clicktodial.api.management.name_paging import (
     NAME_PAGE_PARAMETERS,
     cut_page,
@@ -188,8 +189,8 @@ class NumberResource:
         """GET of all"""
         limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
         which = NumberFilter(
-            state=_choice(ask.query, "state", NumberState),
-            kind=_choice(ask.query, "kind", NumberKind),
+            state=find_word(ask.query, "state", NumberState),
+            kind=find_word(ask.query, "kind", NumberKind),
             city=ask.query.get("city"),
             trunk=ask.query.get("trunk"),
             enterprise_id=ask.query.get("enterprise_id"),
@@ -269,7 +270,7 @@ class NumberResource:
     async def list_free(self, ask: Ask) -> FreeNumberPage:
         """GET of those that may be ordered"""
         limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
-        kind = _choice(ask.query, "kind", NumberKind)
+        kind = find_word(ask.query, "kind", NumberKind)
         found = await self._worker.run(
             lambda: self._inventory.list_free(
                 ask.now, kind=kind, city=ask.query.get("city"), after=after, limit=limit + 1
@@ -315,7 +316,7 @@ class NumberResource:
     async def list_orders(self, ask: Ask) -> OrderPage:
         """GET of orders"""
         limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
-        state = _choice(ask.query, "state", OrderState)
+        state = find_word(ask.query, "state", OrderState)
         found = await self._worker.run(
             lambda: self._orders.list_orders(
                 ask.principal,
@@ -574,17 +575,6 @@ class NumberResource:
                 tag=_TAG,
             ),
         ]
-
-
-def _choice(query: dict[str, str], name: str, kind: Any) -> Any:
-    """The value of an enumeration, or None. Raises Refused."""
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise Refused(INVALID_PARAMETER, f"{name} is one of {', '.join(kind)}") from error
 
 
 def _name(detail: NumberDetail) -> str:
