@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from clicktodial.storage import table
 from clicktodial.storage.engine import FOR_WRITING
-from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable
+from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, ValueInvalid
 
 _BUMP = update(table.administration).values(version=table.administration.c.version + 1)
 
@@ -20,7 +20,8 @@ def note_change(connection: Connection) -> None:
 
 
 class Transactions:
-    """Opens transactions. Both raise DatabaseUnavailable."""
+    """Opens transactions. Both raise DatabaseUnavailable, and ValueInvalid for what no column can
+    hold: PostgreSQL takes no NUL in a text, not even to look for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -42,6 +43,8 @@ class Transactions:
                     connection.execute(_BUMP)
         except IntegrityError as error:
             raise AlreadyExists(exists or None) from error
+        except DataError as error:
+            raise ValueInvalid from error
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
 
@@ -51,5 +54,7 @@ class Transactions:
         try:
             with self._engine.connect() as connection:
                 yield connection
+        except DataError as error:
+            raise ValueInvalid from error
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
