@@ -31,6 +31,7 @@ from clicktodial.api.management.membership import (
 from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
+from clicktodial.api.management.number_order import OrderResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
@@ -141,7 +142,8 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),
-        *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
+        *NumberResource(needs.numbers.inventory, worker).routes(),
+        *OrderResource(needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
         *IntentionResource(needs.business).routes(),
         *EnterpriseResource(needs.business).routes(),
