@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, text, update
 
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.enterprise_change import NewChange
@@ -463,6 +463,20 @@ def test_cancelled_enterprise_gives_back_what_it_has_and_what_it_ordered(
     assert office.state(TWO) is NumberState.FREE
     assert office.orders.show(OLGA, ordered.order_id).state is OrderState.WITHDRAWN
     assert office.state(THREE) is NumberState.ASSIGNED
+
+
+def test_order_that_was_placed_while_its_enterprise_was_cancelled_is_not_approved(
+    office: Office,
+) -> None:
+    office.add(ONE)
+    order = office.orders.place(OLGA, "acme", [ONE], NOW)
+    with office.engine.begin() as connection:
+        connection.execute(text("UPDATE enterprise SET state = 'cancelled' WHERE id = 'acme'"))
+    with pytest.raises(Conflict, match="cancelled gets no numbers"):
+        office.decide(order.order_id, approved=True)
+    assert office.state(ONE) is NumberState.RESERVED
+    office.decide(order.order_id, approved=False)
+    assert office.state(ONE) is NumberState.FREE
 
 
 def test_number_is_shown_by_applications_of_its_enterprise_alone(office: Office) -> None:

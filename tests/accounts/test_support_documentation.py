@@ -13,7 +13,12 @@ from clicktodial.accounts.roster import (
     SHIFT_DAYS_MAX,
     SHIFTS_AHEAD_MAX,
 )
-from clicktodial.accounts.ticket import OPEN_PER_ENTERPRISE_MAX, STEPS_MAX, TEXT_CHARACTERS_MAX
+from clicktodial.accounts.ticket import (
+    OPEN_PER_ENTERPRISE_MAX,
+    STEPS_MAX,
+    STEPS_OF_STAFF,
+    TEXT_CHARACTERS_MAX,
+)
 from clicktodial.accounts.ticket_mail import MAILED_IN_A_ROW_MAX
 from clicktodial.accounts.ticket_statistics import BREACHED_LISTED_MAX
 from clicktodial.accounts.ticket_watch import POLL_INTERVAL_S
@@ -59,7 +64,8 @@ def test_limits_are_documented(page: str) -> None:
     api = " ".join((DOCS / "management-api.md").read_text(encoding="utf-8").split())
     assert (
         f"A text has {TEXT_CHARACTERS_MAX} characters at most, a ticket {STEPS_MAX} steps, "
-        f"an enterprise {OPEN_PER_ENTERPRISE_MAX} open tickets; {SHIFTS_AHEAD_MAX} shifts and "
+        f"the last {STEPS_OF_STAFF} of them support's alone, an enterprise "
+        f"{OPEN_PER_ENTERPRISE_MAX} open tickets; {SHIFTS_AHEAD_MAX} shifts and "
         f"{PERIODS_AHEAD_MAX} critical periods may be ahead"
     ) in api
     assert f"is of {SHIFT_DAYS_MAX} days at most" in api

@@ -36,6 +36,7 @@ from clicktodial.accounts.roster import NewShift, Rosters
 from clicktodial.accounts.ticket import (
     OPEN_PER_ENTERPRISE_MAX,
     STEPS_MAX,
+    STEPS_OF_STAFF,
     TEXT_CHARACTERS_MAX,
     TICKETS_PAGE_MAX,
     TicketFilter,
@@ -519,18 +520,37 @@ def test_open_tickets_are_counted(tickets: Tickets) -> None:
     assert breached == {"emergency": 1, "high": 0, "normal": 0, "low": 0}
 
 
-def test_limits_of_steps_and_of_open_tickets(tickets: Tickets, engine: Engine) -> None:
-    ticket_id = tickets.open(OLGA, new_ticket(), NINE)
+def fill_steps(engine: Engine, count: int) -> None:
+    """Give the only ticket, which was just opened, so many steps."""
     with engine.begin() as connection:
         row = connection.execute(select(ticket_step)).mappings().one()
         more = [
-            {**row, "seq": seq, "action": "note", "details": "{}"}
-            for seq in range(2, STEPS_MAX + 1)
+            {**row, "seq": seq, "action": "note", "details": "{}"} for seq in range(2, count + 1)
         ]
         connection.execute(insert(ticket_step), more)
-        connection.execute(update(ticket).values(steps=STEPS_MAX))
+        connection.execute(update(ticket).values(steps=count))
+
+
+def test_ticket_that_a_customer_has_filled_is_resolved_and_closed(
+    tickets: Tickets, engine: Engine
+) -> None:
+    ticket_id = tickets.open(OLGA, new_ticket(), NINE)
+    fill_steps(engine, STEPS_MAX - STEPS_OF_STAFF - 1)
+    tickets.write(OLGA, ticket_id, "x", after(1))
     with pytest.raises(Conflict, match="open another"):
         tickets.write(OLGA, ticket_id, "x", after(1))
+    tickets.resolve(SUE, ticket_id, "x", after(2))
+    with pytest.raises(Conflict, match="open another"):
+        tickets.reopen(OLGA, ticket_id, "x", after(3))
+    assert tickets.close(SUE, ticket_id, after(4)).ticket.state is TicketState.CLOSED
+
+
+def test_limits_of_steps_and_of_open_tickets(tickets: Tickets, engine: Engine) -> None:
+    ticket_id = tickets.open(OLGA, new_ticket(), NINE)
+    fill_steps(engine, STEPS_MAX)
+    for principal in (OLGA, SUE):
+        with pytest.raises(Conflict, match="open another"):
+            tickets.write(principal, ticket_id, "x", after(1))
     assert tickets.act_on_due(ticket_id, after(15)) == 1  # the platform's own are few
     with engine.begin() as connection:
         first = connection.execute(select(ticket)).mappings().one()

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.cli.conftest import Command
+
+from clicktodial.config import load_settings
+from clicktodial.domain.sponsor_number import NumberState
+from clicktodial.storage.engine import open_engine
+from clicktodial.storage.number_table import sponsor_number
 
 APP_ID = "12345678"
 NUMBER, E164 = "01052680001", "+861052680001"
@@ -42,6 +48,20 @@ def test_number_is_added_listed_described_and_retired(command: Command) -> None:
     assert command.run_json("number", "reinstate", NUMBER)["state"] == "free"
     refused = command.run_json("number", "release", NUMBER, code=1)
     assert refused["error"]["kind"] == "NotFound"
+
+
+def test_cancelled_enterprise_gives_its_numbers_back(command: Command) -> None:
+    command.run("enterprise", "create", "acme")
+    command.run("number", "add", NUMBER)
+    engine = open_engine(load_settings(command.config_path).database_url)
+    with engine.begin() as connection:
+        # Orders are reviewed in the portal.
+        has_it = {"state": NumberState.ASSIGNED.value, "enterprise_id": "acme"}
+        connection.execute(update(sponsor_number).values(has_it))
+    engine.dispose()
+    command.run("enterprise", "cancel", "acme")
+    left = command.run_json("number", "show", NUMBER)
+    assert (left["state"], left["enterprise_id"]) == ("cooling-off", None)
 
 
 def test_number_import_tells_each_row_that_it_refuses(command: Command, tmp_path: Path) -> None:

@@ -70,11 +70,13 @@ async def test_quality_and_the_end_of_the_session_are_asked_for_in_one_round_tri
 
     async def answer_quality() -> CallQuality:
         await closing.wait()
-        return await quality()
+        measured: CallQuality = await quality()
+        return measured
 
     async def answer_close() -> Capture | None:
         closing.set()
-        return await close()
+        capture: Capture | None = await close()
+        return capture
 
     monkeypatch.setattr(platform.relay, "quality", answer_quality)
     monkeypatch.setattr(platform.relay, "close", answer_close)

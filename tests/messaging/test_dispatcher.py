@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import String, func, select
 from tests.messaging.support import (
     APP_ID,
     DEVELOPER,
@@ -39,7 +39,7 @@ from clicktodial.messaging.pace import Pace
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import Conflict, NotFound
-from clicktodial.storage.message_table import message_mailbox, message_report
+from clicktodial.storage.message_table import message_mailbox, message_part, message_report
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.transaction import Transactions
 
@@ -293,6 +293,29 @@ async def test_report_of_a_lost_message_is_kept_and_it_can_be_sent_anew(
     assert len(gateway.sent) == 2
 
 
+async def test_identifier_longer_than_its_column_is_cut_and_still_found(
+    transactions: Transactions, database: Database
+) -> None:
+    """PostgreSQL refuses it: the part would be sent again, and what keeps SMPP open would end."""
+    await queue_one(transactions, database)
+    identifier = "g" * 300
+    gateway = ScriptedGateway(GatewayReceipt(identifier))
+    dispatcher = MessageDispatcher(
+        create_outbox(transactions), both_to(gateway), LIMITS, StepClock(NOW + timedelta(1 / 24))
+    )
+    await dispatcher.start()
+    await settle(transactions, "message-caller", MessageState.SENT)
+    assert await dispatcher.report("scripted", GatewayReport(identifier, MessageState.DELIVERED))
+    await settle(transactions, "message-caller", MessageState.DELIVERED)
+    await dispatcher.close()
+    for table in (message_part, message_report):
+        column = table.c.gateway_id
+        with transactions.read() as connection:
+            kept = connection.scalars(select(column)).one()
+        assert isinstance(column.type, String)
+        assert len(kept) == column.type.length
+
+
 async def test_message_that_is_too_old_expires_unsent(
     transactions: Transactions, database: Database
 ) -> None:
@@ -329,6 +352,22 @@ async def test_unmatched_reports_are_bounded(
         outbox.report("scripted", GatewayReport(str(number), MessageState.DELIVERED), now=NOW)
     with transactions.read() as connection:
         assert connection.scalar(select(func.count()).select_from(message_report)) == 3
+
+
+async def test_reports_of_one_message_are_bounded_and_the_last_still_counts(
+    transactions: Transactions, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clicktodial.messaging.outbox.REPORTS_PER_MESSAGE_MAX", 3)
+    await queue_one(transactions, database)
+    outbox = create_outbox(transactions)
+    (claimed,) = outbox.claim(NOW + timedelta(hours=1), limit=1)
+    outbox.keep_part(claimed.message_id, 1, "scripted", GatewayReceipt("one"), now=NOW)
+    outbox.settle_sent(claimed.message_id, "scripted", now=NOW)
+    for state in (*[MessageState.SENT] * 4, MessageState.DELIVERED):
+        outbox.report("scripted", GatewayReport("one", state), now=NOW)
+    whole = Messages(transactions).show(DEVELOPER, claimed.message_id)
+    assert whole.message.state is MessageState.DELIVERED
+    assert len(whole.reports) == 3
 
 
 async def test_messages_of_another_enterprise_are_not_found(

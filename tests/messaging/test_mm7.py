@@ -8,6 +8,7 @@ import asyncio
 import base64
 import email
 import email.policy
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from tests.api.support import call_app
 from tests.harness.address import allocate_host
 from tests.messaging.support import NOW
 
+from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.domain.message import Channel, MessageState
 from clicktodial.messaging.error import GatewayUnavailable, MessageRefused
@@ -276,11 +278,14 @@ XML = ((b"content-type", b"text/xml"), (b"host", b"localhost"))
 class Receiver:
     """Our server's part for reports."""
 
-    def __init__(self, *sources: str, error: Exception | None = None) -> None:
+    def __init__(
+        self, *sources: str, error: Exception | None = None, proxies: tuple[str, ...] = ()
+    ) -> None:
         self.reports: list[tuple[str, GatewayReport]] = []
         self._error = error
         address = ReportAddress(SECRET, tuple(map(ip_network, sources)))
-        self.app = Litestar(create_report_handlers(address, self._on_report), logging_config=None)
+        handlers = create_report_handlers(address, self._on_report, ClientAddresses(proxies))
+        self.app = Litestar(handlers, logging_config=None)
 
     async def _on_report(self, gateway: str, report: GatewayReport) -> None:
         if self._error is not None:
@@ -328,6 +333,49 @@ async def test_report_in_a_multipart_body_is_taken() -> None:
     assert len(receiver.reports) == 1
 
 
+MULTIPART = ((b"content-type", b"multipart/related; boundary=b0"), (b"host", b"localhost"))
+
+
+async def test_report_beside_others_is_found_and_decoded() -> None:
+    receiver = Receiver()
+    report = base64.encodebytes(REPORT.replace("{status}", "Retrieved").encode()).decode()
+    body = (
+        "of no part\n--b0\nContent-Type: text/plain\n\nx\n--b00\n--b0\n"
+        f"Content-Type: text/xml\nContent-Transfer-Encoding: base64\n\n{report}--b0--\n"
+    )
+    code, _ = await receiver.post(body, headers=MULTIPART)
+    assert code == 200
+    assert [report.gateway_id for _, report in receiver.reports] == ["mmsc-1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "".join(
+            f"--b{depth}\r\nContent-Type: multipart/mixed; boundary=b{depth + 1}\r\n\r\n"
+            for depth in range(1_000)
+        ),
+        "--b0\r\nContent-Type: text/xml" + "(" * 30_000 + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\nContent-Type: text/xml" + ";" * 65_000 + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\nContent-Type: text/xml\r\nContent-Transfer-Encoding: "
+        + "(" * 30_000
+        + "\r\n\r\n<a/>\r\n--b0--",
+        "--b0\r\n\r\n" * 6_000,
+    ],
+)
+async def test_body_made_to_keep_us_busy_is_refused_at_once(body: str) -> None:
+    began = time.process_time()
+    code, _ = await Receiver().post(body, headers=MULTIPART)
+    assert code == 400
+    # Calls wait for it; each took up to a minute, or none of it was caught.
+    assert time.process_time() - began < 1
+
+
+async def test_multipart_body_without_a_boundary_is_refused() -> None:
+    headers = ((b"content-type", b"multipart/related"), (b"host", b"localhost"))
+    assert (await Receiver().post("x", headers=headers))[0] == 400
+
+
 async def test_reporter_who_is_not_known_finds_nothing() -> None:
     body = REPORT.replace("{status}", "Retrieved")
     for receiver, secret in (
@@ -340,11 +388,24 @@ async def test_reporter_who_is_not_known_finds_nothing() -> None:
         assert receiver.reports == []
 
 
+async def test_reporter_behind_a_proxy_is_known_by_what_the_proxy_saw() -> None:
+    body = REPORT.replace("{status}", "Retrieved")
+    for proxies, forwarded, status in (
+        (("127.0.0.1",), b"203.0.113.5, 192.0.2.7", 200),
+        (("127.0.0.1",), b"192.0.2.7, 203.0.113.5", 404),  # what the sender wrote is on the left
+        ((), b"192.0.2.7", 404),  # a proxy that is not trusted
+    ):
+        receiver = Receiver("192.0.2.0/24", proxies=proxies)
+        code, _ = await receiver.post(body, headers=(*XML, (b"x-forwarded-for", forwarded)))
+        assert code == status
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
         ("", 400),
         ("<a/>", 400),
+        ("<!DOCTYPE a>" + REPORT.replace("{status}", "Retrieved"), 400),
         (REPORT.replace("<MessageID>mmsc-1</MessageID>", ""), 400),
         ('<!DOCTYPE a [<!ENTITY b "c">]>' + REPORT.replace("{status}", "&b;"), 400),
         ("<a>" * 20_000, 400),
@@ -366,4 +427,4 @@ async def test_report_while_the_database_is_away_is_to_come_again() -> None:
 
 
 def test_without_a_secret_there_is_no_such_path() -> None:
-    assert create_report_handlers(None, nothing) == []
+    assert create_report_handlers(None, nothing, ClientAddresses()) == []

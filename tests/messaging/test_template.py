@@ -1,8 +1,10 @@
 """Templates: written, reviewed, in use, replaced; and whose they are."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 from tests.messaging.support import (
     APP_ID,
     DEVELOPER,
@@ -114,6 +116,30 @@ def test_submitted_template_does_not_change(templates: Templates) -> None:
         templates.add_picture(DEVELOPER, APP_ID, draft.template_id, GIF)
     with pytest.raises(Conflict):
         templates.submit(DEVELOPER, APP_ID, draft.template_id, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "statement", ["INSERT INTO message_picture", "DELETE FROM message_picture"]
+)
+def test_pictures_do_not_change_once_somebody_else_has_submitted_the_draft(
+    templates: Templates, engine: Engine, statement: str
+) -> None:
+    """As PostgreSQL shows it, where a transaction sees what others committed since it began."""
+    draft = templates.create(DEVELOPER, APP_ID, new_template(channel=Channel.MMS), now=NOW)
+    templates.add_picture(DEVELOPER, APP_ID, draft.template_id, GIF)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def submit(_connection: object, cursor: Any, executed: str, *_others: object) -> None:
+        if executed.startswith(statement):
+            cursor.execute("UPDATE message_template SET state = 'in-review'")
+
+    with pytest.raises(Conflict):
+        if statement.startswith("INSERT"):
+            templates.add_picture(DEVELOPER, APP_ID, draft.template_id, PNG)
+        else:
+            templates.remove_pictures(DEVELOPER, APP_ID, draft.template_id)
+    kept = templates.show(DEVELOPER, APP_ID, draft.template_id)
+    assert (kept.pictures, kept.picture_bytes) == (("image/gif",), len(GIF))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Administrative changes, and how soon the running node knows them."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import Engine, select, text, update
 
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import (
@@ -19,7 +20,7 @@ from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
 from clicktodial.domain.protection import FrequencyCaps, PlatformProtection
 from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkCredentials, TrunkTls
-from clicktodial.storage import application_directory
+from clicktodial.storage import application_directory, table
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.database import Database
@@ -37,7 +38,7 @@ from clicktodial.storage.options_codec import (
 )
 from clicktodial.storage.protection_codec import encode_protection
 from clicktodial.storage.protection_row import PLATFORM_ROW
-from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.secret import SecretVault, old_secret_place, secret_place
 from clicktodial.storage.statement import upsert
 from clicktodial.storage.transaction import note_change
 from clicktodial.storage.value import DURATION_S_MAX, parse_target
@@ -538,3 +539,32 @@ async def test_many_that_ask_at_once_share_one_load(
     await changes.directory.refresh()
     found = await asyncio.gather(*(changes.directory.find(AppId("12345678")) for _ in range(50)))
     assert len({id(application) for application in found}) == 1
+
+
+def test_rotations_at_once_each_keep_the_secret_before_them(
+    administration: Administration, engine: Engine
+) -> None:
+    administration.create_application(NEW)
+    start = threading.Barrier(4)
+    made: list[str | None] = []
+
+    def rotate() -> None:
+        start.wait(timeout=30)
+        made.append(administration.rotate_secret("12345678", grace_s=60).secret)
+
+    threads = [threading.Thread(target=rotate) for _ in range(start.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    columns = table.application.c
+    with engine.connect() as connection:
+        row = connection.execute(select(columns.secret_encrypted, columns.old_secret_encrypted))
+        current, old = row.one()
+    kept = {
+        VAULT.open(current, secret_place("12345678")).decode(),
+        VAULT.open(old, old_secret_place("12345678")).decode(),
+    }
+    assert len(made) == len(threads)
+    assert len(kept) == 2
+    assert kept <= set(made)

@@ -9,7 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from clicktodial.accounts.scope import require_visible, visible_enterprises
+from clicktodial.accounts.scope import (
+    require_application,
+    require_visible,
+    visible_enterprises,
+)
 from clicktodial.domain.application import (
     ApplicationLimits,
     ApplicationStatus,
@@ -24,7 +28,7 @@ from clicktodial.storage.administration import (
     CreatedSecrets,
     NewApplication,
 )
-from clicktodial.storage.error import NotFound, NotPermitted, ValueInvalid
+from clicktodial.storage.error import NotPermitted, ValueInvalid
 from clicktodial.storage.transaction import Transactions
 
 APPLICATIONS_PAGE_MAX = 100
@@ -174,13 +178,7 @@ class ApplicationDesk:
 
     def _require(self, principal: Principal, app_id: str) -> str:
         # An application stays with its enterprise, so that nothing changes between the two.
-        columns = table.application.c
-        query = select(columns.enterprise_id, table.enterprise.c.region).join(
-            table.enterprise, table.enterprise.c.id == columns.enterprise_id
-        )
         with self._transactions.read() as connection:
-            row = connection.execute(query.where(columns.app_id == app_id)).first()
-        if row is None or not principal.may_see_enterprise(row.enterprise_id, row.region):
-            raise NotFound(f"there is no application {app_id}")
+            row = require_application(connection, principal, app_id)
         enterprise_id: str = row.enterprise_id
         return enterprise_id

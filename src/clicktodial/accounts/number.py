@@ -13,7 +13,11 @@ import phonenumbers
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from clicktodial.accounts.scope import require_visible, visible_enterprises
+from clicktodial.accounts.scope import (
+    require_application,
+    require_visible,
+    visible_enterprises,
+)
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.number_pool import Place
 from clicktodial.domain.place_lookup import NullPlaceLookup, PlaceLookup
@@ -249,7 +253,7 @@ class NumberInventory:
         with self._transactions.change(
             "the application may show that number already"
         ) as connection:
-            owner = _read_application_owner(connection, principal, app_id)
+            owner = require_application(connection, principal, app_id).enterprise_id
             if _read_owner(connection, principal, e164) != owner:
                 raise NotFound("the enterprise has no such number")
             connection.execute(insert(table.application_number).values(app_id=app_id, e164=e164))
@@ -260,7 +264,7 @@ class NumberInventory:
         e164 = check_sponsor(written, self._region)
         shown = table.application_number.c
         with self._transactions.change() as connection:
-            owner = _read_application_owner(connection, principal, app_id)
+            owner = require_application(connection, principal, app_id).enterprise_id
             _require_not_in_options(connection, owner, e164, app_id)
             removed = connection.execute(
                 delete(table.application_number).where(shown.app_id == app_id, shown.e164 == e164)
@@ -273,7 +277,7 @@ class NumberInventory:
         """The numbers that an application may show, in E.164; in the inventory or not."""
         shown = table.application_number.c
         with self._transactions.read() as connection:
-            _read_application_owner(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             query = select(shown.e164).where(shown.app_id == app_id).order_by(shown.e164)
             return list(connection.scalars(query))
 
@@ -455,20 +459,6 @@ def _read_owner(connection: Connection, principal: Principal, e164: str) -> str:
     owner: str | None = connection.scalar(query)
     if owner is None:
         raise NotFound("no enterprise of yours has that number")
-    return owner
-
-
-def _read_application_owner(connection: Connection, principal: Principal, app_id: str) -> str:
-    columns = table.application.c
-    query = (
-        select(columns.enterprise_id)
-        .join(table.enterprise, table.enterprise.c.id == columns.enterprise_id)
-        .where(columns.app_id == app_id)
-        .where(visible_enterprises(principal))
-    )
-    owner: str | None = connection.scalar(query)
-    if owner is None:
-        raise NotFound(f"there is no application {app_id}")
     return owner
 
 

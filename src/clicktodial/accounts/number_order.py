@@ -22,6 +22,7 @@ from clicktodial.domain.principal import Principal
 from clicktodial.domain.sponsor_number import Assign, Reserve, Unreserve
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.storage import table
+from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.number_table import number_order, number_order_line, sponsor_number
 from clicktodial.storage.transaction import Transactions
@@ -187,6 +188,9 @@ class NumberOrders:
             return True
         if found.reserved_until <= now:
             raise Conflict("the reservation of the numbers has lapsed: reject the order")
+        # It may have been placed while the enterprise was being cancelled.
+        if read_state(connection, found.enterprise_id) is EnterpriseState.CANCELLED:
+            raise Conflict("an enterprise that is cancelled gets no numbers: reject the order")
         _close(connection, found, OrderState.APPROVED)
         for e164 in found.numbers:
             move_number(connection, e164, Assign(found.order_id), now)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from clicktodial.accounts.scope import visible_enterprises
+from clicktodial.accounts.scope import require_application
 from clicktodial.domain.number_pool import NumberPool, PoolNumber
 from clicktodial.domain.principal import Principal
-from clicktodial.storage import table
 from clicktodial.storage.application_codec import check_city, encode_cities
 from clicktodial.storage.application_row import read_numbers, read_pools
 from clicktodial.storage.error import NotFound, ValueInvalid
@@ -32,7 +31,7 @@ class NumberPools:
     def list_pools(self, principal: Principal, app_id: str) -> tuple[NumberPool, ...]:
         """Those of an application, by name."""
         with self._transactions.read() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             return read_pools(connection, app_id, read_numbers(connection, app_id))
 
     def show(self, principal: Principal, app_id: str, name: str) -> NumberPool:
@@ -60,7 +59,7 @@ class NumberPools:
         if len(cities) > FALLBACK_MAX or "" in cities:
             raise ValueInvalid(f"a pool falls back on at most {FALLBACK_MAX} cities, each named")
         with self._transactions.change() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             known = read_numbers(connection, app_id)
             if not known.keys() >= set(wanted):
                 raise ValueInvalid("a pool is of numbers that the application may show")
@@ -78,7 +77,7 @@ class NumberPools:
     def remove(self, principal: Principal, app_id: str, name: str) -> None:
         """Take a pool apart; its numbers stay the application's."""
         with self._transactions.change() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             if not _remove(connection, app_id, name):
                 raise NotFound("the application has no pool of that name")
 
@@ -95,15 +94,3 @@ def _require_room(connection: Connection, app_id: str) -> None:
     count = select(func.count()).where(number_pool.c.app_id == app_id)
     if (connection.scalar(count) or 0) >= POOLS_MAX:
         raise ValueInvalid(f"an application has at most {POOLS_MAX} pools")
-
-
-def _require_application(connection: Connection, principal: Principal, app_id: str) -> None:
-    columns = table.application.c
-    query = (
-        select(columns.app_id)
-        .join(table.enterprise, table.enterprise.c.id == columns.enterprise_id)
-        .where(columns.app_id == app_id)
-        .where(visible_enterprises(principal))
-    )
-    if connection.scalar(query) is None:
-        raise NotFound(f"there is no application {app_id}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, false, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, false, select, true
 
 from clicktodial.domain.principal import STAFF_ROLES, Principal, Role
 from clicktodial.storage import table
@@ -27,4 +27,19 @@ def require_visible(connection: Connection, principal: Principal, enterprise_id:
     row = connection.execute(query).first()
     if row is None or not principal.may_see_enterprise(enterprise_id, row.region):
         raise NotFound(f"there is no enterprise {enterprise_id}")
+    return row
+
+
+def require_application(connection: Connection, principal: Principal, app_id: str) -> Row[Any]:
+    """The `enterprise_id` of an application and its `enterprise_name`. Raises NotFound, also for
+    another's."""
+    columns, enterprise = table.application.c, table.enterprise.c
+    query: Select[Any] = (
+        select(columns.enterprise_id, enterprise.name.label("enterprise_name"))
+        .join(table.enterprise, enterprise.id == columns.enterprise_id)
+        .where(columns.app_id == app_id, visible_enterprises(principal))
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"there is no application {app_id}")
     return row

@@ -6,7 +6,6 @@ Whoever knows neither is told no more than that there is nothing here.
 
 import hmac
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 import structlog
@@ -14,6 +13,7 @@ from litestar import Request, Response, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
+from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.messaging.gateway import GatewayReport
 from clicktodial.messaging.mm7 import (
@@ -33,7 +33,7 @@ _TEXT = "text/plain"
 
 
 def create_report_handlers(
-    address: ReportAddress | None, on_report: OnReport
+    address: ReportAddress | None, on_report: OnReport, addresses: ClientAddresses
 ) -> list[HTTPRouteHandler]:
     """POST /messages/mm7/{secret}; none where no reports are asked for.
 
@@ -44,7 +44,7 @@ def create_report_handlers(
 
     @post("/messages/mm7/{secret:str}", status_code=200)
     async def report(request: Request[Any, Any, Any]) -> Response[bytes]:
-        _require_known(request, address)
+        _require_known(request, address, addresses)
         content_type = request.headers.get("content-type", "")
         try:
             body = await read_body(request.receive, DOCUMENT_BYTES_MAX)
@@ -67,13 +67,14 @@ def create_report_handlers(
     return [report]
 
 
-def _require_known(request: Request[Any, Any, Any], address: ReportAddress) -> None:
+def _require_known(
+    request: Request[Any, Any, Any], address: ReportAddress, addresses: ClientAddresses
+) -> None:
     given = str(request.path_params["secret"]).encode()
     if not hmac.compare_digest(given, address.secret.encode()):
         raise NotFoundException
     if not address.sources:
         return
-    client = request.scope.get("client")
-    peer = ip_address(client[0]) if client else None
-    if peer is None or not any(peer in network for network in address.sources):
+    client = addresses.find(request.scope)
+    if client is None or not any(client in network for network in address.sources):
         raise NotFoundException

@@ -26,7 +26,7 @@ def open_billing(base: Foundation) -> BillingNeeds:
         interval_s=settings.sweep_interval_s,
         utc=base.clock.utc,
     )
-    base.own_task(upkeep.run())
+    base.background.run("billing_upkeep", upkeep.run())
     return BillingNeeds(
         pools=Pools(transactions, zone=settings.zone),
         cdrs=CdrReader(transactions),

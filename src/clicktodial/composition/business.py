@@ -52,5 +52,5 @@ def open_enterprises(base: Foundation) -> Enterprises:
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(base.transactions, business.store, retention=retention)
     clock = BusinessClock(business.changes, eraser, base.clock.utc, base.take_up_changes)
-    base.own_task(clock.run())
+    base.background.run("business_clock", clock.run())
     return Enterprises(business, numbers, templates)

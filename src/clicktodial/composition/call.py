@@ -75,7 +75,7 @@ async def open_calls(base: Foundation) -> Calls:
     # Whatever goes wrong from here on, no phone is left ringing.
     stack.push_async_callback(service.stop)
     call_bar = CallBar(base.transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
-    base.own_task(call_bar.run())
+    base.background.run("call_bar", call_bar.run())
 
     def take_up_changes() -> None:
         # A replay from the command line is such a change.
@@ -101,7 +101,7 @@ async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) 
     # Before the first event of this process, so that those of a dead one are not overtaken.
     await registry.reap(base.clock.utc(), create_recording_fate(relay, recorder), own=True)
     await registry.register(base.clock.utc())
-    base.own_task(registry.run(base.clock))
+    base.background.run("node_registry", registry.run(base.clock))
 
 
 def _create_service(

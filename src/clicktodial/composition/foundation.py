@@ -1,15 +1,14 @@
 """What every part of a node stands on."""
 
-import asyncio
 import time
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
+from clicktodial.composition.background import Background
+from clicktodial.composition.reading import add_background_readings
 from clicktodial.config import Settings
 from clicktodial.control.port import StoreError
 from clicktodial.observe.metrics import Metrics
@@ -38,6 +37,7 @@ class Foundation:
     """Open for as long as `stack` is, which stops what was started, the other way round."""
 
     stack: AsyncExitStack
+    background: Background
     settings: Settings
     node_id: str
     clock: SystemClock
@@ -53,17 +53,6 @@ class Foundation:
     def region(self) -> str:
         """Of telephone numbers that say none."""
         return self.settings.calls.default_region
-
-    def own_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run the coroutine for as long as the stack is open."""
-        task = asyncio.create_task(work)
-
-        async def end() -> None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-        self.stack.push_async_callback(end)
 
     async def take_up_changes(self) -> None:
         """What was changed here holds here at once, and not only with the next poll."""
@@ -83,8 +72,11 @@ async def open_foundation(stack: AsyncExitStack, settings: Settings, *, node_id:
     applications = ApplicationDirectory(database, vault)
     await applications.start()
     stack.push_async_callback(applications.close)
+    background, metrics = Background(stack), Metrics()
+    add_background_readings(metrics, background)
     return Foundation(
         stack=stack,
+        background=background,
         settings=settings,
         node_id=node_id,
         clock=SystemClock(),
@@ -94,5 +86,5 @@ async def open_foundation(stack: AsyncExitStack, settings: Settings, *, node_id:
         transactions=Transactions(database.engine),
         administration=Administration(database.engine, vault, region=settings.calls.default_region),
         applications=applications,
-        metrics=Metrics(),
+        metrics=metrics,
     )

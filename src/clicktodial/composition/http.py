@@ -65,13 +65,15 @@ async def open_http(
         membership=membership,
         billing=billing,
     )
-    server = HttpServer(_create_app(base, calls, management))
+    server = HttpServer(_create_app(base, calls, management, addresses))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     return server
 
 
-def _create_app(base: Foundation, calls: Calls, management: ManagementNeeds) -> Litestar:
+def _create_app(
+    base: Foundation, calls: Calls, management: ManagementNeeds, addresses: ClientAddresses
+) -> Litestar:
     settings = base.settings
 
     async def is_ready() -> bool:
@@ -94,6 +96,6 @@ def _create_app(base: Foundation, calls: Calls, management: ManagementNeeds) -> 
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
-            *create_report_handlers(report, calls.dispatcher.report),
+            *create_report_handlers(report, calls.dispatcher.report, addresses),
         ],
     )

@@ -35,9 +35,9 @@ def open_people(base: Foundation) -> tuple[PeopleNeeds, SupportNeeds]:
     )
     watch = TicketWatch(support.tickets, support.rosters, base.clock.utc)
     add_ticket_readings(base.metrics, watch)
-    base.own_task(watch.run())
+    base.background.run("ticket_watch", watch.run())
     mailer = create_mailer(base.settings.mail, base.clock.utc)
-    base.own_task(MailSender(people.outbox, mailer, base.clock.utc).run())
+    base.background.run("mail_sender", MailSender(people.outbox, mailer, base.clock.utc).run())
     return people, support
 
 
@@ -50,7 +50,9 @@ async def open_membership(base: Foundation) -> MembershipNeeds:
     membership = create_membership_needs(
         base.transactions, base.keys, importing=importing, runner=runner, region=base.region
     )
-    base.own_task(ProtectionCleanup(base.database, base.clock.utc).run())
+    base.background.run(
+        "protection_cleanup", ProtectionCleanup(base.database, base.clock.utc).run()
+    )
     return membership
 
 

@@ -1,6 +1,7 @@
 """What the metrics page reads of the parts when it is asked for."""
 
 from clicktodial.accounts.ticket_watch import TicketWatch
+from clicktodial.composition.background import Background
 from clicktodial.composition.relay import AnyRelay
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
@@ -95,4 +96,12 @@ def add_ticket_readings(metrics: Metrics, watch: TicketWatch) -> None:
         "Of those, the ones that missed a target.",
         "priority",
         watch.breached_by_priority,
+    )
+
+
+def add_background_readings(metrics: Metrics, background: Background) -> None:
+    metrics.add_counter(
+        "clicktodial_background_died",
+        "Work beside the calls that ended by an error; the log says which.",
+        lambda: background.died,
     )

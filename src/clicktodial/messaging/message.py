@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, select, update
 
-from clicktodial.accounts.scope import visible_enterprises
+from clicktodial.accounts.scope import require_application, visible_enterprises
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import REPLAYABLE, Channel, MessageState
 from clicktodial.domain.number import mask_number
@@ -117,16 +117,18 @@ class Messages:
         all that the principal may see."""
         query = _query(principal).order_by(_columns.id.desc())
         if app_id is not None:
-            self._require_application(principal, app_id)
             query = query.where(_columns.app_id == app_id)
         if call_id is not None:
-            self._require_call(principal, call_id)
             query = query.where(_columns.call_id == call_id)
         if state is not None:
             query = query.where(_columns.state == state.value)
         if before is not None:
             query = query.where(_columns.id < before)
         with self._transactions.read() as connection:
+            if app_id is not None:
+                require_application(connection, principal, app_id)
+            if call_id is not None:
+                _require_call(connection, principal, call_id)
             rows = connection.execute(query.limit(min(limit, MESSAGES_PAGE_MAX)))
             return [_detail(row) for row in rows]
 
@@ -199,26 +201,16 @@ class Messages:
             rows = connection.execute(query.limit(min(limit, MESSAGES_PAGE_MAX)))
             return [_mailbox_message(row) for row in rows]
 
-    def _require_application(self, principal: Principal, app_id: str) -> None:
-        query = (
-            select(table.application.c.app_id)
-            .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
-            .where(table.application.c.app_id == app_id, visible_enterprises(principal))
-        )
-        with self._transactions.read() as connection:
-            if connection.execute(query).first() is None:
-                raise NotFound(f"there is no application {app_id}")
 
-    def _require_call(self, principal: Principal, call_id: str) -> None:
-        query = (
-            select(table.call.c.id)
-            .join(table.application, table.application.c.app_id == table.call.c.app_id)
-            .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
-            .where(table.call.c.id == call_id, visible_enterprises(principal))
-        )
-        with self._transactions.read() as connection:
-            if connection.execute(query).first() is None:
-                raise NotFound(f"there is no call {call_id}")
+def _require_call(connection: Connection, principal: Principal, call_id: str) -> None:
+    query = (
+        select(table.call.c.id)
+        .join(table.application, table.application.c.app_id == table.call.c.app_id)
+        .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
+        .where(table.call.c.id == call_id, visible_enterprises(principal))
+    )
+    if connection.execute(query).first() is None:
+        raise NotFound(f"there is no call {call_id}")
 
 
 def _query(principal: Principal) -> Select[Any]:

@@ -5,12 +5,12 @@ them with what stands here. What either sends is hostile until read: no document
 bounded in size, and taken by local names, since MMSCs differ in the namespace's version.
 """
 
-import email
 import email.policy
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage, MIMEPart
+from email.parser import BytesHeaderParser
 from ipaddress import IPv4Network, IPv6Network
 from xml.etree import ElementTree
 
@@ -34,11 +34,15 @@ SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 MM7_VERSION = "6.8.0"
 # An answer or a report is a page of XML; more is none.
 DOCUMENT_BYTES_MAX = 65_536
+# A report is its root; some MMSCs may put an attachment or two beside it.
+REPORT_PARTS_MAX = 8
 CONNECTIONS_MAX = 100
 # TS 23.140 8.7.8.3.
 SUCCESS_CODES = frozenset({"1000"})
 _TEMPORARY_CODES = frozenset({"3"})  # 3xxx: the MMSC's own fault; by their first digit
 _XML_TYPE = "text/xml; charset=utf-8"
+# RFC 2046 5.1.1: 70 characters at most.
+_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
 _UNFIT = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STATE_BY_STATUS = {
     "retrieved": MessageState.DELIVERED,
@@ -276,16 +280,27 @@ def _format_instant(instant: datetime) -> str:
 def _find_root(content_type: str, body: bytes) -> bytes:
     if not content_type.lower().startswith("multipart/") or body.lstrip().startswith(b"<"):
         return body
-    # Header lines of the request are one line each here: none can be smuggled in.
-    kind = " ".join(content_type.split())
-    head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
-    whole = email.message_from_bytes(head + body, policy=email.policy.HTTP)
-    for part in whole.iter_parts():
-        if part.get_content_type() in ("text/xml", "application/xml", "application/soap+xml"):
-            payload = part.get_payload(decode=True)
+    for part in _split_multipart(content_type, body):
+        # Headers alone, and by the old policy: whoever nests parts a thousand deep overflows the
+        # stack of the whole parser, and the newer policies take a minute for some headers.
+        head = BytesHeaderParser(policy=email.policy.compat32).parsebytes(part)
+        if head.get_content_type() in ("text/xml", "application/xml", "application/soap+xml"):
+            payload = head.get_payload(decode=True)
             if isinstance(payload, bytes):
                 return payload
     raise DocumentUnreadable("no part of it is XML")
+
+
+def _split_multipart(content_type: str, body: bytes) -> list[bytes]:
+    """The first parts, REPORT_PARTS_MAX at most."""
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        raise DocumentUnreadable("a multipart body has a boundary")
+    # RFC 2046 5.1.1; a delimiter may be the first line, too.
+    dashed = re.escape(b"--" + (boundary[1] or boundary[2]).encode("latin-1", "replace"))
+    delimiter = rb"\r?\n" + dashed + rb"(?:--)?[ \t]*(?=\r?\n|$)"
+    _, *parts = re.split(delimiter, b"\n" + body, maxsplit=REPORT_PARTS_MAX + 1)
+    return [part.partition(b"\n")[2] for part in parts[:REPORT_PARTS_MAX]]
 
 
 def _parse(document: bytes) -> ElementTree.Element:

@@ -41,6 +41,7 @@ from clicktodial.storage.message_table import (
     message_report,
     message_template,
 )
+from clicktodial.storage.table import NAME_CHARACTERS_MAX
 from clicktodial.storage.transaction import Transactions
 
 # Longer than a send may take with all its parts and the wait for its turn.
@@ -122,7 +123,7 @@ class MessageOutbox:
             "message_id": message_id,
             "number": number,
             "gateway": gateway,
-            "gateway_id": clean_detail(receipt.gateway_id),
+            "gateway_id": _clean_identifier(receipt.gateway_id),
             "state": receipt.state.value,
             "sent_at": now,
         }
@@ -170,7 +171,7 @@ class MessageOutbox:
     def report(self, gateway: str, report: GatewayReport, *, now: datetime) -> str | None:
         """Keep what a gateway told, and change the message; returns which, or None where no
         message is known by that identifier (yet)."""
-        gateway_id = clean_detail(report.gateway_id)
+        gateway_id = _clean_identifier(report.gateway_id)
         with self._transactions.change(concerns_calls=False) as connection:
             part = connection.execute(
                 select(_parts.message_id, _parts.number)
@@ -255,6 +256,11 @@ class MessageOutbox:
 
 
 _UNCLAIMED = {"claimed_by": None, "claimed_until": None}
+
+
+def _clean_identifier(text: str) -> str:
+    """What a gateway calls a part, as its columns hold it: nothing bounds what gateways send."""
+    return clean_detail(text)[:NAME_CHARACTERS_MAX]
 
 
 def _is_free(now: datetime) -> ColumnElement[bool]:

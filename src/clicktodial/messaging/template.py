@@ -14,6 +14,7 @@ import msgspec
 import uuid_utils
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from clicktodial.accounts.scope import require_application
 from clicktodial.accounts.work_order import open_work_order
 from clicktodial.domain.message import (
     Channel,
@@ -31,7 +32,6 @@ from clicktodial.domain.message import (
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.messaging.picture import PICTURES_MAX, read_picture_type
-from clicktodial.storage import table
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.message_table import message_picture, message_template
@@ -97,12 +97,12 @@ class Templates:
         with self._transactions.change(
             "somebody else made a version at the same time", concerns_calls=False
         ) as connection:
-            owner = _require_application(connection, principal, app_id)
+            owner = require_application(connection, principal, app_id)
             try:
                 check_template(new.content)
             except TemplateError as error:
                 raise ValueInvalid(str(error)) from error
-            self._check_length(new.content, owner.name, picture_bytes=0)
+            self._check_length(new.content, owner.enterprise_name, picture_bytes=0)
             row = {
                 "id": template_id,
                 "app_id": app_id,
@@ -128,7 +128,7 @@ class Templates:
         with self._transactions.change(
             "somebody else added one at the same time", concerns_calls=False
         ) as connection:
-            owner = _require_application(connection, principal, app_id)
+            owner = require_application(connection, principal, app_id)
             draft = _require_draft(connection, app_id, template_id)
             try:
                 media_type = read_picture_type(content)
@@ -139,7 +139,7 @@ class Templates:
             if len(draft.pictures) >= PICTURES_MAX:
                 raise ValueInvalid(f"a message may have {PICTURES_MAX} pictures")
             size = draft.picture_bytes + len(content)
-            self._check_length(draft.content, owner.name, picture_bytes=size)
+            self._check_length(draft.content, owner.enterprise_name, picture_bytes=size)
             row = {
                 "template_id": template_id,
                 "position": len(draft.pictures) + 1,
@@ -147,8 +147,7 @@ class Templates:
                 "content": content,
             }
             connection.execute(insert(message_picture).values(row))
-            change = update(message_template).where(_columns.id == template_id)
-            connection.execute(change.values(picture_bytes=size))
+            _change_draft(connection, template_id, picture_bytes=size)
             return _read_detail(connection, template_id)
 
     def remove_pictures(
@@ -156,12 +155,11 @@ class Templates:
     ) -> TemplateDetail:
         """Take all pictures off a draft."""
         with self._transactions.change(concerns_calls=False) as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             _require_draft(connection, app_id, template_id)
             where = message_picture.c.template_id == template_id
             connection.execute(delete(message_picture).where(where))
-            change = update(message_template).where(_columns.id == template_id)
-            connection.execute(change.values(picture_bytes=0))
+            _change_draft(connection, template_id, picture_bytes=0)
             return _read_detail(connection, template_id)
 
     def read_picture(
@@ -173,7 +171,7 @@ class Templates:
             columns.template_id == template_id, columns.position == position
         )
         with self._transactions.read() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             _require_template(connection, app_id, template_id)
             row = connection.execute(query).first()
         if row is None:
@@ -185,7 +183,7 @@ class Templates:
     ) -> TemplateDetail:
         """Ask for its review: opens a work order, and what it says stays as it is from now on."""
         with self._transactions.change(concerns_calls=False) as connection:
-            owner = _require_application(connection, principal, app_id)
+            owner = require_application(connection, principal, app_id)
             template = _require_template(connection, app_id, template_id)
             details = {
                 "application": app_id,
@@ -213,7 +211,7 @@ class Templates:
     ) -> TemplateDetail:
         """Use it no more. Calls that began before keep it."""
         with self._transactions.change() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             template = _require_template(connection, app_id, template_id)
             _step(connection, template, TemplateStep.RETIRE)
             return _read_detail(connection, template_id)
@@ -250,14 +248,14 @@ class Templates:
         query = select(message_template).where(_columns.app_id == app_id)
         query = query.order_by(_columns.id.desc()).limit(min(limit, TEMPLATES_PAGE_MAX))
         with self._transactions.read() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             rows = connection.execute(query).all()
             return [_detail(connection, row) for row in rows]
 
     def show(self, principal: Principal, app_id: str, template_id: str) -> TemplateDetail:
         """One version."""
         with self._transactions.read() as connection:
-            _require_application(connection, principal, app_id)
+            require_application(connection, principal, app_id)
             return _require_template(connection, app_id, template_id)
 
     def find_application(self, template_id: str) -> str:
@@ -276,28 +274,6 @@ class Templates:
             raise ValueInvalid(f"the message is too long: {excess}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    """Whose an application is."""
-
-    enterprise_id: str
-    name: str
-
-
-def _require_application(connection: Connection, principal: Principal, app_id: str) -> _Owner:
-    """The enterprise of an application. Raises NotFound, also for another's."""
-    enterprise = table.enterprise.c
-    query = (
-        select(table.application.c.enterprise_id, enterprise.name, enterprise.region)
-        .join(table.enterprise, enterprise.id == table.application.c.enterprise_id)
-        .where(table.application.c.app_id == app_id)
-    )
-    row = connection.execute(query).first()
-    if row is None or not principal.may_see_enterprise(row.enterprise_id, row.region):
-        raise NotFound(f"there is no application {app_id}")
-    return _Owner(row.enterprise_id, row.name)
-
-
 def _require_template(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
     template = _read_detail(connection, template_id)
     if template.app_id != app_id:
@@ -310,6 +286,15 @@ def _require_draft(connection: Connection, app_id: str, template_id: str) -> Tem
     if template.state is not TemplateState.DRAFT:
         raise Conflict(f"a template that is {template.state} does not change; make a new version")
     return template
+
+
+def _change_draft(connection: Connection, template_id: str, **values: object) -> None:
+    """Raises Conflict where it was submitted since it was read: what is reviewed stays as it is."""
+    change = update(message_template).where(
+        _columns.id == template_id, _columns.state == TemplateState.DRAFT.value
+    )
+    if connection.execute(change.values(**values)).rowcount == 0:
+        raise Conflict("somebody else was quicker")
 
 
 def _next_version(connection: Connection, app_id: str, recipient: TemplateRecipient) -> int:

@@ -354,7 +354,8 @@ class Administration:
         }
         with self._transactions.change() as connection:
             query = select(columns.secret_encrypted).where(columns.app_id == app_id)
-            row = connection.execute(query).first()
+            # Of two rotations at once the later one keeps the earlier one's secret for its grace.
+            row = connection.execute(query.with_for_update()).first()
             if row is None:
                 raise NotFound(f"there is no application {app_id}")
             if grace_s:

@@ -28,9 +28,10 @@ from clicktodial.api.management.membership import (
     MembershipNeeds,
     create_membership_routes,
 )
-from clicktodial.api.management.message import MessageResource, TemplateResource
+from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
+from clicktodial.api.management.number_order import OrderResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
@@ -51,6 +52,7 @@ from clicktodial.api.management.route import (
     render_refused,
 )
 from clicktodial.api.management.support import SupportNeeds, create_support_routes
+from clicktodial.api.management.template import TemplateResource
 from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
@@ -140,7 +142,8 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),
-        *NumberResource(needs.numbers.inventory, needs.numbers.orders, worker).routes(),
+        *NumberResource(needs.numbers.inventory, worker).routes(),
+        *OrderResource(needs.numbers.orders, worker).routes(),
         *AudioResource(library, worker).routes(),
         *IntentionResource(needs.business).routes(),
         *EnterpriseResource(needs.business).routes(),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -18,6 +19,7 @@ from clicktodial.api.management.problem import (
 )
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 QUERY_PARAMETERS_MAX = 16
 
@@ -80,6 +82,17 @@ def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:
     if any(NUL in text for _, text in pairs):
         raise Refused(INVALID_PARAMETER, "a parameter has the character NUL")
     return dict(pairs)
+
+
+def find_word(query: dict[str, str], name: str, words: type[E]) -> E | None:
+    """The word that a parameter says, one of those; None where it is not given. Raises Refused."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return words(text)
+    except ValueError as error:
+        raise Refused(INVALID_PARAMETER, f"{name} is one of {', '.join(words)}") from error
 
 
 def _refused(message: str) -> Refused:

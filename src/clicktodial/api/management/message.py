@@ -1,40 +1,25 @@
-"""`/applications/{app_id}/templates` and `/messages`: what follows calls, and what it says."""
+"""`/messages` and `/mailbox`: what follows calls."""
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import Meta
-
+from clicktodial.api.management.body import find_word
 from clicktodial.api.management.paging import (
     PAGE_PARAMETERS,
     parse_identifier_cursor,
     parse_limit,
 )
 from clicktodial.api.management.problem import (
-    BODY_TOO_LONG,
     CONFLICT,
-    INVALID_PARAMETER,
-    INVALID_VALUE,
     NOT_FOUND,
     Refused,
 )
-from clicktodial.api.management.route import Ask, Created, Parameter, Route
+from clicktodial.api.management.route import Ask, Parameter, Route
 from clicktodial.api.management.schema import Instant, Strict
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import BodyTooLong, read_body
 from clicktodial.domain.cause import Side
-from clicktodial.domain.message import (
-    SUBJECT_CHARACTERS_MAX,
-    TEXT_CHARACTERS_MAX,
-    VALUE_CHARACTERS_MAX,
-    VALUES_MAX,
-    Channel,
-    MessageState,
-    TemplateRecipient,
-    TemplateState,
-)
+from clicktodial.domain.message import Channel, MessageState
 from clicktodial.domain.principal import Role
 from clicktodial.messaging.message import (
     MailboxMessage,
@@ -43,77 +28,18 @@ from clicktodial.messaging.message import (
     PartDetail,
     ReportDetail,
 )
-from clicktodial.messaging.picture import PICTURE_BYTES_MAX, PICTURES_MAX
-from clicktodial.messaging.template import NewTemplate, TemplateDetail, Templates
 
-_WRITING = frozenset({Role.OPERATOR, Role.OWNER, Role.DEVELOPER})
-_READING = _WRITING | {
+# Of those who write templates, and of those who read these and what becomes of messages.
+WRITING_ROLES = frozenset({Role.OPERATOR, Role.OWNER, Role.DEVELOPER})
+READING_ROLES = WRITING_ROLES | {
     Role.READER,
     Role.ACCOUNT_MANAGER,
     Role.REVIEWER,
     Role.SUPPORT,
     Role.APPLICATION,
 }
-_REPLAYING = _WRITING | {Role.SUPPORT}
+_REPLAYING = WRITING_ROLES | {Role.SUPPORT}
 _MAILBOX = frozenset({Role.OPERATOR})
-_PICTURE_MEDIA = "application/octet-stream"
-
-_Value = Annotated[str, Meta(max_length=VALUE_CHARACTERS_MAX)]
-_Values = Annotated[
-    dict[str, _Value],
-    Meta(max_length=VALUES_MAX, description="The application's own, by the names in the text."),
-]
-_Text = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=TEXT_CHARACTERS_MAX,
-        description="{sponsor}, {other}, {time}, {duration}, {enterprise} and the names of values "
-        "in braces are filled in.",
-    ),
-]
-
-
-class TemplateBody(Strict, frozen=True):
-    """A new version of a template."""
-
-    text: _Text
-    recipient: TemplateRecipient = TemplateRecipient.BOTH
-    channel: Channel = Channel.SMS
-    subject: Annotated[str, Meta(max_length=SUBJECT_CHARACTERS_MAX)] = ""
-    values: _Values = msgspec.field(default_factory=dict)
-    only_connected: Annotated[
-        bool, Meta(description="Only after calls whose parties were joined.")
-    ] = True
-
-
-class TemplateView(Strict, frozen=True):
-    """A version of a template. `pictures` are media types, in order."""
-
-    template_id: str
-    app_id: str
-    recipient: TemplateRecipient
-    version: int
-    state: TemplateState
-    channel: Channel
-    subject: str
-    text: str
-    values: dict[str, str]
-    only_connected: bool
-    pictures: list[str]
-    picture_bytes: int
-    created_at: Instant
-    created_by: str
-    work_order_id: Annotated[str | None, Meta(description="Of its review.")]
-    decided_at: Instant | None
-    decided_by: str | None
-    reason: str | None
-
-
-class TemplateList(Strict, frozen=True):
-    """Versions of an application's templates, the newest first."""
-
-    templates: list[TemplateView]
 
 
 class MessageView(Strict, frozen=True):
@@ -193,196 +119,6 @@ class MailboxPage(Strict, frozen=True):
     next: str | None
 
 
-class TemplateResource:
-    """Templates of an application."""
-
-    def __init__(self, templates: Templates, worker: Worker) -> None:
-        self._templates = templates
-        self._worker = worker
-
-    async def list_all(self, ask: Ask) -> TemplateList:
-        """GET of all"""
-        app_id = _app_id(ask)
-        listed = await self._worker.run(
-            lambda: self._templates.list_templates(ask.principal, app_id)
-        )
-        return TemplateList(templates=[_render_template(each) for each in listed])
-
-    async def show(self, ask: Ask) -> TemplateView:
-        """GET of one"""
-        app_id, template_id = _app_id(ask), ask.path["template_id"]
-        return _render_template(
-            await self._worker.run(lambda: self._templates.show(ask.principal, app_id, template_id))
-        )
-
-    async def create(self, ask: Ask) -> Created:
-        """POST"""
-        app_id, body = _app_id(ask), await ask.read(TemplateBody)
-        new = NewTemplate(
-            recipient=body.recipient,
-            channel=body.channel,
-            text=body.text,
-            subject=body.subject,
-            values=body.values,
-            only_connected=body.only_connected,
-        )
-        made = await self._worker.run(
-            lambda: self._templates.create(ask.principal, app_id, new, now=ask.now)
-        )
-        ask.notes.subjects["template_id"] = made.template_id
-        return Created(
-            _render_template(made), f"/applications/{app_id}/templates/{made.template_id}"
-        )
-
-    async def add_picture(self, ask: Ask) -> TemplateView:
-        """POST of a picture"""
-        app_id, template_id = _app_id(ask), ask.path["template_id"]
-        try:
-            content = await read_body(ask.receive, PICTURE_BYTES_MAX)
-        except BodyTooLong as error:
-            raise Refused(
-                BODY_TOO_LONG,
-                f"a picture has at most {PICTURE_BYTES_MAX} bytes",
-                is_last=not error.is_drained,
-            ) from error
-        add = partial(self._templates.add_picture, ask.principal, app_id, template_id, content)
-        return _render_template(await self._worker.run(add))
-
-    async def remove_pictures(self, ask: Ask) -> TemplateView:
-        """DELETE of the pictures"""
-        remove = partial(
-            self._templates.remove_pictures, ask.principal, _app_id(ask), ask.path["template_id"]
-        )
-        return _render_template(await self._worker.run(remove))
-
-    async def submit(self, ask: Ask) -> TemplateView:
-        """POST of the review"""
-        submit = partial(
-            self._templates.submit,
-            ask.principal,
-            _app_id(ask),
-            ask.path["template_id"],
-            now=ask.now,
-        )
-        return _render_template(await self._worker.run(submit))
-
-    async def retire(self, ask: Ask) -> TemplateView:
-        """POST of the retirement"""
-        retire = partial(
-            self._templates.retire,
-            ask.principal,
-            _app_id(ask),
-            ask.path["template_id"],
-            now=ask.now,
-        )
-        return _render_template(await self._worker.run(retire))
-
-    def routes(self) -> list[Route]:
-        """The rows of this resource."""
-        base = "/applications/{app_id}/templates"
-        one = base + "/{template_id}"
-        shared: dict[str, Any] = {"tag": "Messages", "answer": TemplateView}
-        of_one: dict[str, Any] = shared | {
-            "parameters": (_APP_ID, _TEMPLATE_ID),
-            "answer_example": _TEMPLATE_EXAMPLE,
-        }
-        return [
-            Route(
-                name="listTemplates",
-                method="GET",
-                path=base,
-                summary="List message templates",
-                about="All versions, the newest first, at most 100.",
-                handle=self.list_all,
-                roles=_READING,
-                answer_example=TemplateList(templates=[_TEMPLATE_EXAMPLE]),
-                parameters=(_APP_ID,),
-                problems=(NOT_FOUND,),
-                **shared | {"answer": TemplateList},
-            ),
-            Route(
-                name="createTemplate",
-                method="POST",
-                path=base,
-                summary="Write a message template",
-                about="A new version, as a draft. The approved one stays in use until this one is "
-                "approved. One that no call could send, however short, is refused.",
-                handle=self.create,
-                roles=_WRITING,
-                status=201,
-                body=TemplateBody,
-                body_example={
-                    "text": "{enterprise} called you by {sponsor}. {greeting}",
-                    "recipient": "callee",
-                    "values": {"greeting": "Thank you!"},
-                },
-                answer_example=_TEMPLATE_EXAMPLE,
-                parameters=(_APP_ID,),
-                problems=(NOT_FOUND, CONFLICT),
-                **shared,
-            ),
-            Route(
-                name="showTemplate",
-                method="GET",
-                path=one,
-                summary="Show a message template",
-                about="One version.",
-                handle=self.show,
-                roles=_READING,
-                problems=(NOT_FOUND,),
-                **of_one,
-            ),
-            Route(
-                name="addTemplatePicture",
-                method="POST",
-                path=f"{one}/pictures",
-                summary="Add a picture to a draft",
-                about="The body is the file: JPEG, PNG or GIF, told by its content, of at most "
-                f"{PICTURE_BYTES_MAX} bytes. A multimedia message has at most {PICTURES_MAX}.",
-                handle=self.add_picture,
-                roles=_WRITING,
-                body=bytes,
-                media=_PICTURE_MEDIA,
-                problems=(NOT_FOUND, CONFLICT, INVALID_VALUE, BODY_TOO_LONG),
-                **of_one,
-            ),
-            Route(
-                name="removeTemplatePictures",
-                method="DELETE",
-                path=f"{one}/pictures",
-                summary="Take the pictures off a draft",
-                about="All of them.",
-                handle=self.remove_pictures,
-                roles=_WRITING,
-                problems=(NOT_FOUND, CONFLICT),
-                **of_one,
-            ),
-            Route(
-                name="submitTemplate",
-                method="POST",
-                path=f"{one}/review",
-                summary="Submit a draft for review",
-                about="Opens a work order, which a reviewer decides. From now on it says what it "
-                "says.",
-                handle=self.submit,
-                roles=_WRITING,
-                problems=(NOT_FOUND, CONFLICT),
-                **of_one,
-            ),
-            Route(
-                name="retireTemplate",
-                method="POST",
-                path=f"{one}/retirement",
-                summary="Use a template no more",
-                about="Calls that begin from now on do not send it; those that began before do.",
-                handle=self.retire,
-                roles=_WRITING,
-                problems=(NOT_FOUND, CONFLICT),
-                **of_one,
-            ),
-        ]
-
-
 class MessageResource:
     """Messages of all applications that who asks may see."""
 
@@ -396,9 +132,9 @@ class MessageResource:
         find = partial(
             self._messages.list_messages,
             ask.principal,
-            _own_app_id(ask, ask.query.get("app_id")),
+            own_app_id(ask, ask.query.get("app_id")),
             call_id=ask.query.get("call_id"),
-            state=_parse_state(ask.query.get("state")),
+            state=find_word(ask.query, "state", MessageState),
             before=before,
             limit=limit + 1,
         )
@@ -413,7 +149,7 @@ class MessageResource:
         message_id = ask.path["message_id"]
         shown = await self._worker.run(lambda: self._messages.show(ask.principal, message_id))
         # A program sees its own alone, not all of its enterprise's.
-        if _own_app_id(ask, shown.message.app_id) != shown.message.app_id:
+        if own_app_id(ask, shown.message.app_id) != shown.message.app_id:
             raise Refused(NOT_FOUND)
         return ShownMessageView(
             message=_render_message(shown.message),
@@ -449,13 +185,13 @@ class MessageResource:
                 summary="List messages",
                 about="Messages after calls, the newest first. An application sees its own.",
                 handle=self.list_all,
-                roles=_READING,
+                roles=READING_ROLES,
                 answer=MessagePage,
                 answer_example=MessagePage(messages=[_MESSAGE_EXAMPLE], next=None),
                 query=(
                     *PAGE_PARAMETERS,
-                    Parameter("app_id", "Of this application alone.", _IDENTIFIER_SCHEMA),
-                    Parameter("call_id", "Of this call alone.", _IDENTIFIER_SCHEMA),
+                    Parameter("app_id", "Of this application alone.", IDENTIFIER_SCHEMA),
+                    Parameter("call_id", "Of this call alone.", IDENTIFIER_SCHEMA),
                     Parameter(
                         "state",
                         "In this state alone.",
@@ -472,7 +208,7 @@ class MessageResource:
                 summary="Show a message",
                 about="With its parts and what was reported of it.",
                 handle=self.show,
-                roles=_READING,
+                roles=READING_ROLES,
                 answer=ShownMessageView,
                 answer_example=ShownMessageView(
                     message=_MESSAGE_EXAMPLE, parts=[_PART_EXAMPLE], reports=[_REPORT_EXAMPLE]
@@ -511,15 +247,7 @@ class MessageResource:
         ]
 
 
-def _app_id(ask: Ask) -> str:
-    """The application of the path; a program's own alone. Raises Refused."""
-    app_id = ask.path["app_id"]
-    if _own_app_id(ask, app_id) != app_id:
-        raise Refused(NOT_FOUND)
-    return app_id
-
-
-def _own_app_id(ask: Ask, asked: str | None) -> str | None:
+def own_app_id(ask: Ask, asked: str | None) -> str | None:
     """What may be asked for: of a program, itself. Raises Refused."""
     application = ask.identity.application
     if application is None:
@@ -527,38 +255,6 @@ def _own_app_id(ask: Ask, asked: str | None) -> str | None:
     if asked not in (None, application.app_id):
         raise Refused(NOT_FOUND)
     return application.app_id
-
-
-def _parse_state(text: str | None) -> MessageState | None:
-    if text is None:
-        return None
-    try:
-        return MessageState(text)
-    except ValueError as error:
-        raise Refused(INVALID_PARAMETER, "state is none of a message") from error
-
-
-def _render_template(template: TemplateDetail) -> TemplateView:
-    return TemplateView(
-        template_id=template.template_id,
-        app_id=template.app_id,
-        recipient=template.recipient,
-        version=template.version,
-        state=template.state,
-        channel=template.content.channel,
-        subject=template.content.subject,
-        text=template.content.text,
-        values=dict(template.content.values),
-        only_connected=template.only_connected,
-        pictures=list(template.pictures),
-        picture_bytes=template.picture_bytes,
-        created_at=template.created_at,
-        created_by=template.created_by,
-        work_order_id=template.work_order_id,
-        decided_at=template.decided_at,
-        decided_by=template.decided_by,
-        reason=template.reason,
-    )
 
 
 def _render_message(message: MessageDetail) -> MessageView:
@@ -617,50 +313,28 @@ def _render_arrival(arrived: MailboxMessage) -> ArrivedMessageView:
 
 
 _STATE_SCHEMA: dict[str, Any] = {"type": "string", "enum": [each.value for each in MessageState]}
-_IDENTIFIER_SCHEMA: dict[str, Any] = {"type": "string", "maxLength": 64}
-_EXAMPLE_ID = "0198a7c2f3d47e61a1b2c3d4e5f60718"
-_EXAMPLE_AT = datetime.fromisoformat("2026-03-01T12:00:00Z")
-_APP_ID = Parameter("app_id", "The application.", _IDENTIFIER_SCHEMA, example="12345678")
-_TEMPLATE_ID = Parameter("template_id", "The version.", _IDENTIFIER_SCHEMA, example=_EXAMPLE_ID)
-_MESSAGE_ID = Parameter("message_id", "The message.", _IDENTIFIER_SCHEMA, example=_EXAMPLE_ID)
-_TEMPLATE_EXAMPLE = TemplateView(
-    template_id=_EXAMPLE_ID,
-    app_id="12345678",
-    recipient=TemplateRecipient.CALLEE,
-    version=2,
-    state=TemplateState.APPROVED,
-    channel=Channel.SMS,
-    subject="",
-    text="{enterprise} called you by {sponsor}. {greeting}",
-    values={"greeting": "Thank you!"},
-    only_connected=True,
-    pictures=[],
-    picture_bytes=0,
-    created_at=_EXAMPLE_AT,
-    created_by="developer",
-    work_order_id=_EXAMPLE_ID,
-    decided_at=_EXAMPLE_AT,
-    decided_by="reviewer",
-    reason=None,
-)
+IDENTIFIER_SCHEMA: dict[str, Any] = {"type": "string", "maxLength": 64}
+EXAMPLE_ID = "0198a7c2f3d47e61a1b2c3d4e5f60718"
+EXAMPLE_AT = datetime.fromisoformat("2026-03-01T12:00:00Z")
+_MESSAGE_ID = Parameter("message_id", "The message.", IDENTIFIER_SCHEMA, example=EXAMPLE_ID)
 _MESSAGE_EXAMPLE = MessageView(
-    message_id=_EXAMPLE_ID,
-    call_id=_EXAMPLE_ID,
+    message_id=EXAMPLE_ID,
+    call_id=EXAMPLE_ID,
     app_id="12345678",
     to=Side.CALLEE,
     number="+8613*******53",
-    template_id=_EXAMPLE_ID,
+    template_id=EXAMPLE_ID,
     channel=Channel.SMS,
     state=MessageState.DELIVERED,
     subject="",
     text="Acme called you by +861052680000. Thank you!",
     gateway="smpp",
     attempts=1,
-    created_at=_EXAMPLE_AT,
-    queued_at=_EXAMPLE_AT,
+    created_at=EXAMPLE_AT,
+    queued_at=EXAMPLE_AT,
     next_attempt_at=None,
-    sent_at=_EXAMPLE_AT,
-    settled_at=_EXAMPLE_AT,
+    sent_at=EXAMPLE_AT,
+    settled_at=EXAMPLE_AT,
     last_error=None,
 )
 _PART_EXAMPLE = MessagePartView(
@@ -668,14 +342,14 @@ _PART_EXAMPLE = MessagePartView(
     gateway="smpp",
     gateway_id="4711",
     state=MessageState.DELIVERED,
-    sent_at=_EXAMPLE_AT,
+    sent_at=EXAMPLE_AT,
 )
 _REPORT_EXAMPLE = MessageReportView(
-    gateway_id="4711", state=MessageState.DELIVERED, detail="DELIVRD", received_at=_EXAMPLE_AT
+    gateway_id="4711", state=MessageState.DELIVERED, detail="DELIVRD", received_at=EXAMPLE_AT
 )
 _ARRIVAL_EXAMPLE = ArrivedMessageView(
-    message_id=_EXAMPLE_ID,
-    arrived_at=_EXAMPLE_AT,
+    message_id=EXAMPLE_ID,
+    arrived_at=EXAMPLE_AT,
     sender="+861052680000",
     recipient="+8613*******53",
     channel=Channel.SMS,

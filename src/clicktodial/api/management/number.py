@@ -1,6 +1,5 @@
-"""`/numbers` and `/number-orders`: the operator's inventory, and how enterprises get of it."""
+"""`/numbers`, `/free-numbers`: the operator's inventory of sponsor numbers, and whose they are."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
@@ -12,14 +11,8 @@ from clicktodial.accounts.number import (
     NumberInventory,
 )
 from clicktodial.accounts.number_import import FILE_BYTES_MAX, ROWS_MAX, import_numbers
-from clicktodial.accounts.number_order import (
-    NUMBERS_PER_ORDER_MAX,
-    NumberOrder,
-    NumberOrders,
-    OrderChannel,
-    OrderState,
-)
-from clicktodial.api.management.application import ENTERPRISE_QUERY, own_or_named_enterprise
+from clicktodial.api.management.application import ENTERPRISE_QUERY
+from clicktodial.api.management.body import find_word
 from clicktodial.api.management.name_paging import (
     NAME_PAGE_PARAMETERS,
     cut_page,
@@ -54,9 +47,9 @@ _OPERATOR = frozenset({Role.OPERATOR})
 # It tells of all enterprises; account managers, who are bound to some, read free numbers and those
 # of an enterprise.
 _INVENTORY_READERS = frozenset({Role.OPERATOR, Role.REVIEWER, Role.SUPPORT})
-_ORDERING = frozenset({Role.OWNER, Role.DEVELOPER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
+ORDERING_ROLES = frozenset({Role.OWNER, Role.DEVELOPER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 _RELEASING = frozenset({Role.OWNER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
-_READING = _ORDERING | {Role.READER, Role.REVIEWER, Role.SUPPORT}
+READING_ROLES = ORDERING_ROLES | {Role.READER, Role.REVIEWER, Role.SUPPORT}
 # Its rows are held in memory; who has more of them waits.
 IMPORTS_MAX = 1
 
@@ -139,57 +132,20 @@ class NumberImport(Strict, frozen=True):
     refused: list[RefusedRow]
 
 
-class NewOrder(Strict, frozen=True):
-    """Numbers that are wished, all of them or none."""
-
-    numbers: Annotated[list[WrittenNumber], Meta(min_length=1, max_length=NUMBERS_PER_ORDER_MAX)]
-    enterprise_id: (
-        Annotated[
-            Identifier,
-            Meta(description="For whom; required of the operator's people."),
-        ]
-        | UnsetType
-    ) = UNSET
-
-
-class OrderView(Strict, frozen=True):
-    """An order. What is decided of it, by whom and why, its work order tells."""
-
-    order_id: str
-    enterprise_id: str
-    work_order_id: str
-    channel: OrderChannel
-    state: OrderState
-    placed_by: str
-    placed_at: Instant
-    reserved_until: Instant
-    numbers: list[str]
-
-
-class OrderPage(Strict, frozen=True):
-    """A page of orders, and where the next one begins."""
-
-    orders: list[OrderView]
-    next: str | None
-
-
 class NumberResource:
-    """The inventory and the orders."""
+    """The inventory."""
 
-    def __init__(self, inventory: NumberInventory, orders: NumberOrders, worker: Worker) -> None:
+    def __init__(self, inventory: NumberInventory, worker: Worker) -> None:
         self._inventory = inventory
-        self._orders = orders
         self._worker = worker
         self._imports = 0
-
-    # The inventory
 
     async def list_all(self, ask: Ask) -> NumberPage:
         """GET of all"""
         limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
         which = NumberFilter(
-            state=_choice(ask.query, "state", NumberState),
-            kind=_choice(ask.query, "kind", NumberKind),
+            state=find_word(ask.query, "state", NumberState),
+            kind=find_word(ask.query, "kind", NumberKind),
             city=ask.query.get("city"),
             trunk=ask.query.get("trunk"),
             enterprise_id=ask.query.get("enterprise_id"),
@@ -269,7 +225,7 @@ class NumberResource:
     async def list_free(self, ask: Ask) -> FreeNumberPage:
         """GET of those that may be ordered"""
         limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
-        kind = _choice(ask.query, "kind", NumberKind)
+        kind = find_word(ask.query, "kind", NumberKind)
         found = await self._worker.run(
             lambda: self._inventory.list_free(
                 ask.now, kind=kind, city=ask.query.get("city"), after=after, limit=limit + 1
@@ -300,57 +256,12 @@ class NumberResource:
         )
         return _render_page(found, limit)
 
-    # Orders
-
-    async def place(self, ask: Ask) -> Created:
-        """POST of an order"""
-        body = await ask.read(NewOrder)
-        enterprise_id = own_or_named_enterprise(ask, body.enterprise_id)
-        order = await self._worker.run(
-            lambda: self._orders.place(ask.principal, enterprise_id, body.numbers, ask.now)
-        )
-        ask.notes.enterprise_id = enterprise_id
-        return Created(_render_order(order), f"/number-orders/{order.order_id}")
-
-    async def list_orders(self, ask: Ask) -> OrderPage:
-        """GET of orders"""
-        limit, after = parse_limit(ask.query), parse_name_cursor(ask.query)
-        state = _choice(ask.query, "state", OrderState)
-        found = await self._worker.run(
-            lambda: self._orders.list_orders(
-                ask.principal,
-                enterprise_id=ask.query.get("enterprise_id"),
-                state=state,
-                after=after,
-                limit=limit + 1,
-            )
-        )
-        page, following = cut_page(found, limit, lambda order: order.order_id)
-        return OrderPage(orders=[_render_order(order) for order in page], next=following)
-
-    async def show_order(self, ask: Ask) -> OrderView:
-        """GET of an order"""
-        order_id = ask.path["order_id"]
-        order = await self._worker.run(lambda: self._orders.show(ask.principal, order_id))
-        ask.notes.enterprise_id = order.enterprise_id
-        return _render_order(order)
-
-    async def withdraw(self, ask: Ask) -> OrderView:
-        """POST .../withdraw"""
-        order_id = ask.path["order_id"]
-        order = await self._worker.run(
-            lambda: self._orders.withdraw(ask.principal, order_id, ask.now)
-        )
-        ask.notes.enterprise_id = order.enterprise_id
-        return _render_order(order)
-
     def routes(self) -> list[Route]:
         """The rows of this resource."""
         return [
             *self._inventory_routes(),
             *self._number_routes(),
             *self._choice_routes(),
-            *self._order_routes(),
         ]
 
     def _inventory_routes(self) -> list[Route]:
@@ -367,7 +278,7 @@ class NumberResource:
                 answer_example={"numbers": [_NUMBER], "next": None},
                 query=(*NAME_PAGE_PARAMETERS, _STATE, _KIND, _CITY, _TRUNK, ENTERPRISE_QUERY),
                 problems=(INVALID_PARAMETER,),
-                tag=_TAG,
+                tag=TAG,
             ),
             Route(
                 name="addNumber",
@@ -383,7 +294,7 @@ class NumberResource:
                 answer_example=_NUMBER,
                 status=201,
                 problems=(INVALID_VALUE, NOT_FOUND, ALREADY_EXISTS),
-                tag=_TAG,
+                tag=TAG,
             ),
             Route(
                 name="importNumbers",
@@ -404,7 +315,7 @@ class NumberResource:
                     "refused": [{"line": 7, "why": "it is in the inventory already"}],
                 },
                 problems=(INVALID_VALUE, BODY_TOO_LONG),
-                tag=_TAG,
+                tag=TAG,
             ),
         ]
 
@@ -482,13 +393,13 @@ class NumberResource:
                 path="/free-numbers",
                 summary="List the numbers that may be ordered",
                 about="By number; of a city and kind, perhaps.",
-                roles=_READING,
+                roles=READING_ROLES,
                 handle=self.list_free,
                 answer=FreeNumberPage,
                 answer_example={"numbers": [_FREE], "next": None},
                 query=(*NAME_PAGE_PARAMETERS, _KIND, _CITY),
                 problems=(INVALID_PARAMETER,),
-                tag=_TAG,
+                tag=TAG,
             ),
             Route(
                 name="listEnterpriseNumbers",
@@ -496,7 +407,7 @@ class NumberResource:
                 path="/enterprises/{enterprise_id}/numbers",
                 summary="List the numbers of an enterprise",
                 about="Those that are assigned to it, and the applications that may show each.",
-                roles=_READING,
+                roles=READING_ROLES,
                 handle=self.list_of_enterprise,
                 answer=NumberPage,
                 answer_example={"numbers": [_NUMBER], "next": None},
@@ -507,84 +418,9 @@ class NumberResource:
                 ),
                 query=NAME_PAGE_PARAMETERS,
                 problems=(INVALID_PARAMETER, NOT_FOUND),
-                tag=_TAG,
+                tag=TAG,
             ),
         ]
-
-    def _order_routes(self) -> list[Route]:
-        return [
-            Route(
-                name="placeNumberOrder",
-                method="POST",
-                path="/number-orders",
-                summary="Order numbers",
-                about="All of them, or none where one is taken already. They are reserved until "
-                "`reserved_until`, and a work order of the kind `number-order` is opened for their "
-                "review; when it is approved they are the enterprise's.",
-                roles=_ORDERING,
-                handle=self.place,
-                body=NewOrder,
-                body_example={"numbers": ["01052680000"]},
-                answer=OrderView,
-                answer_example=_ORDER,
-                status=201,
-                problems=(INVALID_VALUE, NOT_FOUND, CONFLICT),
-                tag=_TAG,
-            ),
-            Route(
-                name="listNumberOrders",
-                method="GET",
-                path="/number-orders",
-                summary="List orders of numbers",
-                about="Those that whoever asks may see, the oldest first.",
-                roles=_READING,
-                handle=self.list_orders,
-                answer=OrderPage,
-                answer_example={"orders": [_ORDER], "next": None},
-                query=(*NAME_PAGE_PARAMETERS, _ORDER_STATE, ENTERPRISE_QUERY),
-                problems=(INVALID_PARAMETER, NOT_FOUND),
-                tag=_TAG,
-            ),
-            Route(
-                name="showNumberOrder",
-                method="GET",
-                path="/number-orders/{order_id}",
-                summary="Read an order of numbers",
-                about="With its numbers, and the work order that reviews it.",
-                roles=_READING,
-                handle=self.show_order,
-                answer=OrderView,
-                answer_example=_ORDER,
-                parameters=(_ORDER_ID,),
-                problems=(NOT_FOUND,),
-                tag=_TAG,
-            ),
-            Route(
-                name="withdrawNumberOrder",
-                method="POST",
-                path="/number-orders/{order_id}/withdraw",
-                summary="Withdraw an order of numbers",
-                about="While it is open; its numbers are free again.",
-                roles=_ORDERING,
-                handle=self.withdraw,
-                answer=OrderView,
-                answer_example=_ORDER | {"state": "withdrawn"},
-                parameters=(_ORDER_ID,),
-                problems=(NOT_FOUND, CONFLICT),
-                tag=_TAG,
-            ),
-        ]
-
-
-def _choice(query: dict[str, str], name: str, kind: Any) -> Any:
-    """The value of an enumeration, or None. Raises Refused."""
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise Refused(INVALID_PARAMETER, f"{name} is one of {', '.join(kind)}") from error
 
 
 def _name(detail: NumberDetail) -> str:
@@ -612,38 +448,20 @@ def _render(detail: NumberDetail) -> NumberView:
     )
 
 
-def _render_order(order: NumberOrder) -> OrderView:
-    return OrderView(
-        order_id=order.order_id,
-        enterprise_id=order.enterprise_id,
-        work_order_id=order.work_order_id,
-        channel=order.channel,
-        state=order.state,
-        placed_by=order.placed_by,
-        placed_at=order.placed_at,
-        reserved_until=order.reserved_until,
-        numbers=list(order.numbers),
-    )
-
-
-def _enumeration(kind: Any) -> dict[str, Any]:
+def enumeration(kind: Any) -> dict[str, Any]:
     return {"type": "string", "enum": [each.value for each in kind]}
 
 
-_TAG = "Numbers"
-_STATE = Parameter("state", "In that state by now.", _enumeration(NumberState))
-_KIND = Parameter("kind", "Of that kind.", _enumeration(NumberKind))
-_ORDER_STATE = Parameter("state", "In that state.", _enumeration(OrderState))
+TAG = "Numbers"
+_STATE = Parameter("state", "In that state by now.", enumeration(NumberState))
+_KIND = Parameter("kind", "Of that kind.", enumeration(NumberKind))
 _CITY = Parameter("city", "Of that city.", {"type": "string", "maxLength": CITY_CHARACTERS_MAX})
 _TRUNK = Parameter("trunk", "Of that trunk.", {"type": "string", "maxLength": 64})
 NUMBER = Parameter(
     "number", "A number, as people write it.", {"type": "string"}, "01052680000", is_number=True
 )
-_ORDER_ID = Parameter(
-    "order_id", "The order.", {"type": "string"}, "019a3f6e8b5c7d2e9f00112233445566"
-)
 _OF_NUMBER: dict[str, Any] = {
-    "tag": _TAG,
+    "tag": TAG,
     "parameters": (NUMBER,),
     "problems": (NOT_FOUND, INVALID_VALUE),
 }
@@ -658,15 +476,4 @@ _NUMBER: dict[str, Any] = _FREE | {
     "order_id": None,
     "until": None,
     "applications": [],
-}
-_ORDER: dict[str, Any] = {
-    "order_id": "019a3f6e8b5c7d2e9f00112233445566",
-    "enterprise_id": "acme",
-    "work_order_id": "019a3f6e8b5c7d2e9f00112233445567",
-    "channel": "online",
-    "state": "open",
-    "placed_by": "019a3f6e8b5c7d2e9f00112233445568",
-    "placed_at": datetime.fromisoformat("2026-03-04T05:06:07+00:00"),
-    "reserved_until": datetime.fromisoformat("2026-03-09T05:06:07+00:00"),
-    "numbers": ["+861052680000"],
 }

@@ -13,6 +13,7 @@ from clicktodial.accounts.ticket import (
     TicketView,
 )
 from clicktodial.accounts.ticket_store import TicketContact, TicketFile
+from clicktodial.api.management.body import find_word
 from clicktodial.api.management.paging import (
     PAGE_PARAMETERS,
     parse_identifier_cursor,
@@ -447,28 +448,18 @@ _FILTERS = (
 
 
 def _parse_filter(query: dict[str, str]) -> TicketFilter:
-    values: dict[str, Any] = {}
-    for name, kind in _ENUMS.items():
-        if name in query:
-            values[name] = _parse_enum(kind, name, query[name])
-    state = values.pop("state", None)
+    state = find_word(query, "state", TicketState)
     is_late = query.get("is_late")
     if is_late not in (None, "true", "false"):
         raise Refused(INVALID_PARAMETER, "is_late is true or false")
     return TicketFilter(
-        **values,
         states=frozenset() if state is None else frozenset({state}),
+        priority=find_word(query, "priority", TicketPriority),
+        queue=find_word(query, "queue", TicketQueue),
         assignee=query.get("assignee"),
         enterprise_id=query.get("enterprise_id"),
         is_late=None if is_late is None else is_late == "true",
     )
-
-
-def _parse_enum(kind: Any, name: str, text: str) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise Refused(INVALID_PARAMETER, f"{name} is one of {', '.join(kind)}") from error
 
 
 def _create_ticket(ask: Ask, body: NewTicketBody) -> NewTicket:
