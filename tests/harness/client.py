@@ -18,6 +18,8 @@ CALLER = "8613912345673"
 CALLEE = "8613810268653"
 # Answers come at once, unless the machine is very busy.
 _REQUEST_TIMEOUT_S = 30.0
+# Less than the platform keeps an idle connection, which else it may close just as it is used.
+_KEPT_S = 1.0
 _BEGIN = "clicktodialbegin"
 _CALL_HAS_ENDED = "1001003"
 
@@ -73,7 +75,8 @@ class Application:
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
-            self._http = aiohttp.ClientSession(timeout=timeout)
+            connector = aiohttp.TCPConnector(keepalive_timeout=_KEPT_S)
+            self._http = aiohttp.ClientSession(timeout=timeout, connector=connector)
         return self._http
 
     async def post(

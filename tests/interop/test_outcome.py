@@ -7,8 +7,9 @@ from tests.harness.switch import Direction
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# A caller who hangs up only after the callee was dialled, and answered, on a busy machine.
+# A caller who hangs up only after the callee was dialled, or has answered, on a busy machine.
 TALK_MS = 1500
+LONG_TALK_MS = 4000
 RING_TIMEOUT_S = 3
 # DESIGN: 486/600 busy; 408/480 no answer; a decline is told as busy; all else is failure.
 REFUSALS = [
@@ -39,7 +40,7 @@ async def test_callee_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
 
 
 async def test_caller_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
-    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=TALK_MS)
+    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=LONG_TALK_MS)
     await stage.sipp("answer.xml", CALLEE)
     call = await stage.begin()
     end = await call.wait_for_end()
