@@ -157,7 +157,7 @@ def tls(tmp_path: Path) -> Tls:
 
 def tls_listeners(tls: Tls) -> Listeners:
     with socket.socket() as probe:
-        probe.bind((allocate_host(), 0))
+        probe.bind((HOST, 0))
         return Listeners(tls=replace(tls.listener, port=probe.getsockname()[1]))
 
 
