@@ -51,7 +51,7 @@ lint: setup ## check style, types and the direction of imports
 .PHONY: test
 test: setup-test lint ## all checks and all tests
 	@echo "==> pytest"
-	@$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+	@$(BIN)/pytest -q --tb=short -n $(JOBS) $(TESTS)
 
 .PHONY: format
 format: setup ## write the code as ruff would

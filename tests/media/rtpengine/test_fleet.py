@@ -99,7 +99,7 @@ class TestRtpengineFleet(RelayConversationContract):
 
     async def wait_until_judged(self, stage: Stage) -> CallQuality:
         """rtpengine reads the reports in its own time."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 quality = await stage.session.quality()
                 if quality.caller.mos is not None and quality.callee.mos is not None:
