@@ -31,6 +31,7 @@ from tests.api.support import (
     FakeService,
     create_application,
 )
+from tests.harness.database import place_database
 
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.number import has_number
@@ -64,7 +65,6 @@ from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
@@ -75,10 +75,8 @@ CreateManagement: TypeAlias = Callable[..., Management]
 @pytest.fixture(scope="session")
 def managed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one application, to be copied."""
-    path = tmp_path_factory.mktemp("managed") / "clicktodial.db"
-    url = f"sqlite:///{path}"
-    migrate(url)
-    engine = open_engine(url)
+    path = place_database(tmp_path_factory.mktemp("managed") / "clicktodial.db")
+    engine = open_engine(f"sqlite:///{path}", "normal")
     administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for app_id in (APP_ID, OTHER_APP_ID):
         administration.create_application(
