@@ -1,10 +1,12 @@
-"""What holds for all tests: how Hypothesis draws, and that none configures another's log.
+"""What holds for all tests: how Hypothesis draws, what is collected as garbage, and that none
+configures another's log.
 
 In a run of the suite each property gets the same examples every time: a run fails for what was
 changed, not for what was drawn, and no example is too slow because the machine is busy. To look
 further, `pytest --hypothesis-profile=explore` draws anew, and much more.
 """
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +20,12 @@ _EXPLORED_EXAMPLES = 5_000
 settings.register_profile("suite", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("explore", _PATIENT, max_examples=_EXPLORED_EXAMPLES)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """All that is loaded by now stays, and is not walked again by every collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
