@@ -76,7 +76,8 @@ class SqlCallStore:
         """Change the call and append the events. Fails only with StoreConflict, when another
         process has ended the call: it told the terminal event, and these must not be told.
 
-        Of a call whose terminal event was appended before, only what is kept of its legs changes.
+        Of a call whose terminal event was appended before, only what is kept of its legs changes,
+        within the writer's GATHER_S; that fails with nothing.
         """
         extending = self._extending.get(call.plan.call_id)
         if extending is not None and call.state is CallState.ENDED:
@@ -125,8 +126,8 @@ class SqlCallStore:
     def _update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         if call.state is CallState.ENDED and not events:
             legs = encode_legs(call.legs) if call.legs else None
-            writes = [(self._update_legs, (legs, call.plan.call_id, self._node_id))]
-            return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
+            # Nobody waits for it: it shares a commit with the marks of what was delivered.
+            return self._writer.gather(self._update_legs, (legs, call.plan.call_id, self._node_id))
         parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
@@ -166,7 +167,9 @@ def _compile_legs_update(dialect: Dialect) -> Statement:
         .where(table.call.c.id == bindparam("call_id"), table.call.c.node_id == bindparam("node"))
         .values(legs=bindparam("new_legs"))
     )
-    return compile_statement(statement, dialect, ["new_legs", "call_id", "node"], rank=2)
+    names = ["new_legs", "call_id", "node"]
+    # Gathered with others' writes, which must not fail with it.
+    return compile_statement(statement, dialect, names, rank=2, counted=False)
 
 
 def _compile_update(dialect: Dialect) -> Statement:
