@@ -353,15 +353,16 @@ class SipEndpoint:
 
     def _dispatch(self) -> None:
         """Hand every event to its handler, those too that handlers cause meanwhile."""
+        user_agent = self.user_agent
         self._dispatching = True
         try:
-            while self.user_agent.has_events:
-                events = self.user_agent.take_events()
+            while user_agent.has_events:
+                events = user_agent.take_events()
                 for session, event in events:
                     if not self._is_open:
                         return  # an earlier handler closed the endpoint
                     self._deliver(session, event)
-                for outcome in self.user_agent.take_outcomes():
+                for outcome in user_agent.take_outcomes():
                     self._deliver_outcome(*outcome)
         finally:
             self._dispatching = False
