@@ -159,9 +159,12 @@ def read_trunks(connection: Connection, vault: SecretVault) -> tuple[Trunk, ...]
     return tuple(trunks)
 
 
+_VERSION = select(table.administration.c.version)  # made once: it is asked all the time
+
+
 def read_version(connection: Connection) -> int:
     """How many administrative changes there were."""
-    version: int = connection.execute(select(table.administration.c.version)).scalar_one()
+    version: int = connection.execute(_VERSION).scalar_one()
     return version
 
 
