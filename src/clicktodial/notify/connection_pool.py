@@ -4,9 +4,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType, start_connection
@@ -31,8 +30,7 @@ class CannotConnect(OSError):
     """No connection to the server could be made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """Where requests go. `authority` is what their Host header says (RFC 9110 7.2)."""
 
     host: str

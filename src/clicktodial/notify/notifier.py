@@ -77,11 +77,8 @@ class NotifyTiming:
 
 
 class _MachineClock:
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def utc(self) -> datetime:
-        return datetime.now(UTC)
+    monotonic_s = staticmethod(time.monotonic)
+    utc = staticmethod(partial(datetime.now, UTC))
 
 
 class _Route:

@@ -35,6 +35,7 @@ from clicktodial.storage.writer import Write
 # The longest that a change waits for others to share its commit. A commit costs several times
 # what it writes; nobody who is told of a ringing phone notices so short a time.
 UPDATE_WAIT_S = 0.002
+_ENDED = CallState.ENDED.value
 
 
 class SqlCallStore:
@@ -128,7 +129,7 @@ class SqlCallStore:
             legs = encode_legs(call.legs) if call.legs else None
             # Nobody waits for it: it shares a commit with the marks of what was delivered.
             return self._writer.gather(self._update_legs, (legs, call.plan.call_id, self._node_id))
-        parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
+        parameters = (*progress_parameters(call), call.plan.call_id, _ENDED)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
             writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
