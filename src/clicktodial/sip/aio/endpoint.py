@@ -418,7 +418,7 @@ class SipEndpoint:
                 self._streams.send(data, destination)
             else:
                 self._send(data, destination)
-        if user_agent.has_events and not self._dispatching and not self._dispatch_pending:
+        if not self._dispatching and not self._dispatch_pending and user_agent.has_events:
             self._dispatch_pending = True
             self._running_loop().call_soon(self._dispatch_later)
         self._arm(user_agent.next_deadline())
@@ -454,7 +454,8 @@ class SipEndpoint:
         return self._loop
 
     def _now(self) -> float:
-        return self._running_loop().time()
+        assert self._loop is not None  # nothing happens to an endpoint that is not started
+        return self._loop.time()
 
 
 def _discard(_event: SessionEvent) -> None:
