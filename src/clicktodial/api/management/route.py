@@ -196,9 +196,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What every request passes. `client_address` tells where it comes from, in words."""
+    """What every request passes. `client_address` tells where it comes from, in words;
+    `take_up_changes` makes what was changed hold on this node before the answer goes out."""
 
     authenticator: Authenticator
+    take_up_changes: Callable[[], Awaitable[None]]
     auditor: Auditor
     utc: Callable[[], datetime]
     client_address: Callable[[HTTPScope], str]
@@ -239,6 +241,8 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
                 entry = _audit_entry(visit, None, INTERNAL_ERROR.code)
                 await gate.auditor.note(entry, is_bounded=visit.is_anonymous)
             raise
+        if row.is_change and not row.is_recorded:
+            await gate.take_up_changes()
         _log_done(visit)
         if _is_audited(visit):
             # Whoever is not known is anybody, as often as they like.
