@@ -182,7 +182,7 @@ def test_app_set_max_duration_changes_and_clears_it(command: Command) -> None:
         ("app", "rotate-secret", "nobody"),
         ("app", "add-number", "nobody", "01052680000"),
         ("app", "set-notify-url", "nobody"),
-        ("enterprise", "suspend", "nobody"),
+        ("enterprise", "suspend", "nobody", "--reason", "unpaid"),
         ("trunk", "remove", "nobody"),
         ("trunk", "disable", "nobody"),
         ("calls", "show", "nobody"),

@@ -59,7 +59,7 @@ def test_cancelled_enterprise_gives_its_numbers_back(command: Command) -> None:
         has_it = {"state": NumberState.ASSIGNED.value, "enterprise_id": "acme"}
         connection.execute(update(sponsor_number).values(has_it))
     engine.dispose()
-    command.run("enterprise", "cancel", "acme")
+    command.run("enterprise", "cancel", "acme", "--reason", "moved")
     left = command.run_json("number", "show", NUMBER)
     assert (left["state"], left["enterprise_id"]) == ("cooling-off", None)
 
