@@ -123,6 +123,7 @@ def open_business(config: Path | None) -> Generator[BusinessCases]:
         from clicktodial.accounts.business import create_business
         from clicktodial.accounts.number import NumberInventory, has_number
         from clicktodial.accounts.number_order import NumberOrders, NumbersGivenBack
+        from clicktodial.billing.pool import end_packages
         from clicktodial.domain.enterprise import CallPolicy
         from clicktodial.domain.work_order import WorkOrderKind
         from clicktodial.messaging.driver import message_limits
@@ -151,7 +152,7 @@ def open_business(config: Path | None) -> Generator[BusinessCases]:
                     WorkOrderKind.NUMBER_ORDER: orders,
                     WorkOrderKind.TEMPLATE_REVIEW: templates,
                 },
-                on_cancelled=[NumbersGivenBack(inventory, orders)],
+                on_cancelled=[NumbersGivenBack(inventory, orders), end_packages],
             )
             yield BusinessCases(business, AuditLog(transactions))
         finally:

@@ -4,6 +4,7 @@ the end of the service, with a recorded call between two real phones on the way.
 import asyncio
 import csv
 import io
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -245,8 +246,11 @@ class Story:
         )
         [message] = found["messages"]
         assert (message["to"], message["text"]) == ("callee", said)
-        [arrived] = (await self.operator.ask("GET", "/mailbox"))["messages"]
-        assert (arrived["sender"], arrived["text"]) == (NUMBER, said)
+        arrived = {
+            each["message_id"]: (each["sender"], each["text"])
+            for each in (await self.operator.ask("GET", "/mailbox"))["messages"]
+        }
+        assert arrived[message["message_id"]] == (NUMBER, said)
 
     async def books_agree(self, calls: list[tuple[PlacedCall, dict[str, Any]]]) -> None:
         """CDRs, the pool, the bill and the ledger tell of these calls and no others."""
@@ -329,10 +333,19 @@ class Story:
         assert (await self.manager.ask("POST", path, body, status=201))["state"] == "done"
 
     async def customer_calls_again(self) -> PlacedCall:
-        """The call goes on for a while."""
+        """By hand this time, over the management API; the call goes on for a while."""
         await self.stage.phone(CALLER)
         callee = await self.stage.phone(CALLEE)
-        call = await self.stage.begin()
+        body = {
+            "app_id": self.program.app_id,
+            "sponsor": WRITTEN_NUMBER,
+            "caller": CALLER,
+            "callee": CALLEE,
+            "send_direction": "MT",
+        }
+        began_at = time.monotonic()
+        begun = await self.customer.ask("POST", "/calls", body, status=201)
+        call = PlacedCall(self.program, begun["call_id"], began_at)
         await call.wait_for("Connected")
         await callee.wait_for(PhoneState.TALKING)
         return call
@@ -356,6 +369,7 @@ class Story:
         assert (refused.status, refused.body["code"]) == (403, "0001003")
         end = await call.wait_for_end()
         assert (call.statuses, end["reason"]) == (ANSWERED, "Other")
+        await self.message_follows(call, end["callDuration"])
         return end
 
     async def what_the_customer_had_is_given_back(self) -> None:
@@ -367,6 +381,8 @@ class Story:
         record = await self.manager.ask("GET", self.customer.own)
         assert record["enterprise"]["state"] == "cancelled"
         assert (record["products"], record["service_codes"]) == ([], [])
+        sold = await self.manager.ask("GET", f"{self.customer.own}/packages")
+        assert all(package["ended_at"] for package in sold["packages"])
         orders = (await self.manager.ask("GET", "/work-orders", **self.of_customer))["work_orders"]
         assert {order["state"] for order in orders} == {"archived"}
         assert [(order["kind"], order["outcome"]) for order in orders] == [
