@@ -62,7 +62,7 @@ class Customer(Person):
 
     async def bring(self, kind: DocumentKind, content: bytes) -> None:
         """A document, for the first time or in place of another."""
-        await self.ask("POST", f"{self.own}/documents", content, status=201, kind=kind)
+        await self.ask("POST", f"{self.own}/documents", content, status=201, query={"kind": kind})
 
     async def submit_for_review(self) -> None:
         """Ask for the review, for the first time or again."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import aiohttp
@@ -27,15 +27,26 @@ class Person:
         self._token: str | None = None
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, status: int = 200, **query: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        status: int = 200,
+        query: Mapping[str, str] | None = None,
     ) -> Any:
         """A request that must be answered so; returns its JSON, or its bytes where it is none."""
-        answered, content = await self.try_to(method, path, body, **query)
+        answered, content = await self.try_to(method, path, body, query=query)
         assert answered == status, f"{self.account}: {method} {path}: {answered} {content!r}"
         return content
 
     async def try_to(
-        self, method: str, path: str, body: Any = None, **query: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
         """A request, whatever it is answered."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -48,11 +59,17 @@ class Person:
                 return answer.status, await answer.json(content_type=None)
             return answer.status, await answer.read()
 
-    async def wait_until(self, path: str, is_so: Callable[[Any], bool], **query: str) -> Any:
+    async def wait_until(
+        self,
+        path: str,
+        is_so: Callable[[Any], bool],
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
         """Look there until it is as it will be; returns what is there then."""
         async with asyncio.timeout(EVENT_TIMEOUT_S):
             # Another process does it.
-            while not is_so(found := await self.ask("GET", path, **query)):  # noqa: ASYNC110
+            while not is_so(found := await self.ask("GET", path, query=query)):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
         return found
 
@@ -98,7 +115,7 @@ class Staff(Person):
     async def find_work_order(self, kind: str, enterprise_id: str) -> dict[str, Any]:
         """The one that waits for a decision."""
         query = {"kind": kind, "state": "open", "enterprise_id": enterprise_id}
-        [order] = (await self.ask("GET", "/work-orders", **query))["work_orders"]
+        [order] = (await self.ask("GET", "/work-orders", query=query))["work_orders"]
         return dict(order)
 
     async def decide(

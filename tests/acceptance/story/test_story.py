@@ -125,7 +125,7 @@ class Story:
 
     async def customer_gets_numbers(self) -> None:
         """One is found, ordered online, reviewed."""
-        free = await self.customer.ask("GET", "/free-numbers", city=REGION)
+        free = await self.customer.ask("GET", "/free-numbers", query={"city": REGION})
         assert NUMBER in [each["number"] for each in free["numbers"]]
         await self.customer.order_numbers(WRITTEN_NUMBER)
         await self.reviewer.decide("number-order", self.customer.enterprise_id)
@@ -242,7 +242,7 @@ class Story:
         found = await self.customer.wait_until(
             "/messages",
             lambda page: [each["state"] for each in page["messages"]] == ["delivered"],
-            call_id=call.call_id,
+            query={"call_id": call.call_id},
         )
         [message] = found["messages"]
         assert (message["to"], message["text"]) == ("callee", said)
@@ -259,7 +259,8 @@ class Story:
             (call.call_id, end["callDuration"], TARIFF.rate(end["callDuration"]))
             for call, end in calls
         ]
-        lasted_s, taken_s = (sum(each[place] for each in expected) for place in (1, 2))
+        lasted_s = sum(duration_s for _, duration_s, _ in expected)
+        taken_s = sum(billed_s for _, _, billed_s in expected)
         cdrs = (await self.customer.ask("GET", f"{own}/cdrs"))["cdrs"]
         told = [(cdr["call_id"], cdr["duration_s"], cdr["billed_s"]) for cdr in cdrs]
         assert told == expected
@@ -383,7 +384,9 @@ class Story:
         assert (record["products"], record["service_codes"]) == ([], [])
         sold = await self.manager.ask("GET", f"{self.customer.own}/packages")
         assert all(package["ended_at"] for package in sold["packages"])
-        orders = (await self.manager.ask("GET", "/work-orders", **self.of_customer))["work_orders"]
+        orders = (await self.manager.ask("GET", "/work-orders", query=self.of_customer))[
+            "work_orders"
+        ]
         assert {order["state"] for order in orders} == {"archived"}
         assert [(order["kind"], order["outcome"]) for order in orders] == [
             ("qualification", "rejected"),
