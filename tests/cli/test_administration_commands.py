@@ -207,7 +207,7 @@ def test_enterprise_goes_through_its_states(command: Command) -> None:
     command.run("enterprise", "create", "acme", "--name", "Acme Ltd")
     create(command, "--enterprise", "acme")
     for verb, status in (("suspend", "suspended"), ("resume", "active"), ("cancel", "cancelled")):
-        command.run("enterprise", verb, "acme")
+        command.run("enterprise", verb, "acme", "--reason", "because")
         assert command.run_json("enterprise", "list") == [
             {
                 "enterprise_id": "acme",

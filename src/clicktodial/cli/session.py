@@ -152,7 +152,11 @@ def open_business(config: Path | None) -> Generator[BusinessCases]:
                     WorkOrderKind.NUMBER_ORDER: orders,
                     WorkOrderKind.TEMPLATE_REVIEW: templates,
                 },
-                on_cancelled=[NumbersGivenBack(inventory, orders), end_packages],
+                on_cancelled=[
+                    NumbersGivenBack(inventory, orders),
+                    end_packages,
+                    templates.end_enterprise,
+                ],
             )
             yield BusinessCases(business, AuditLog(transactions))
         finally:

@@ -48,7 +48,7 @@ def open_enterprises(base: Foundation) -> Enterprises:
             WorkOrderKind.NUMBER_ORDER: numbers.orders,
             WorkOrderKind.TEMPLATE_REVIEW: templates,
         },
-        on_cancelled=[numbers.giving_back, end_packages],
+        on_cancelled=[numbers.giving_back, end_packages, templates.end_enterprise],
     )
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(base.transactions, business.store, retention=retention)

@@ -194,13 +194,20 @@ class Story:
 
     async def customer_gets_a_message_template(self) -> None:
         """Reviewed before it is used."""
-        path = f"/applications/{self.program.app_id}/templates"
-        body = {"text": "{enterprise} called for {duration} by {sponsor}", "recipient": "callee"}
-        template = await self.customer.ask("POST", path, body, status=201)
-        await self.customer.ask("POST", f"{path}/{template['template_id']}/review")
+        path = await self.customer_submits_a_template(
+            "{enterprise} called for {duration} by {sponsor}"
+        )
         await self.reviewer.decide("template-review", self.customer.enterprise_id)
         listed = await self.customer.ask("GET", path)
         assert [each["state"] for each in listed["templates"]] == ["approved"]
+
+    async def customer_submits_a_template(self, text: str) -> str:
+        """For the callee; returns where the application's templates are."""
+        path = f"/applications/{self.program.app_id}/templates"
+        body = {"text": text, "recipient": "callee"}
+        template = await self.customer.ask("POST", path, body, status=201)
+        await self.customer.ask("POST", f"{path}/{template['template_id']}/review")
+        return path
 
     # The call
 
@@ -360,7 +367,8 @@ class Story:
         await self.customer.ask("POST", f"{path}/enable", status=204)
 
     async def customer_cancels(self, call: PlacedCall) -> dict[str, Any]:
-        """And the call that runs ends with it."""
+        """And the call that runs ends with it, and so does what nobody has reviewed yet."""
+        await self.customer_submits_a_template("{enterprise} says goodbye")
         assert call.statuses == ANSWERED[:-1]
         path = f"{self.customer.own}/status-changes"
         body = {"kind": "cancellation", "reason": "We have bicycles now", "calls": "at-once"}
@@ -396,6 +404,7 @@ class Story:
             ("template-review", "approved"),
             ("suspension", "approved"),
             ("resumption", "approved"),
+            ("template-review", "rejected"),
             ("cancellation", "approved"),
         ]
 
