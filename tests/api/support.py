@@ -174,6 +174,7 @@ class FakeApplications:
         self.by_id = {application.app_id: application for application in applications}
         self.asked: list[AppId] = []
         self.error: Exception | None = None
+        self.times_refreshed = 0
 
     async def find(self, app_id: AppId) -> Application | None:
         if self.error is not None:

@@ -356,6 +356,23 @@ async def test_cap_of_each_department_counts_one_of_a_long_name(
     assert pools.cap_used_s(each.cap_id, name, NOW) == 120
 
 
+async def test_cdr_tells_the_department_where_no_cap_asks_for_it(
+    database: Database, store: SqlCallStore
+) -> None:
+    top_up(create_pool(database.engine), 6000)
+    departments = {(ENTERPRISE, CALLER.e164): "Sales"}
+    minutes = SqlMinutes(
+        database, department_of=lambda _, enterprise_id, e164: departments[enterprise_id, e164]
+    )
+    charge = await minutes.plan(read_application(database.engine), CALLER.e164, NOW)
+    phone = Phone(charge)
+    await phone.begin(store)
+    await phone.hang_up(store, 5)
+    with database.engine.connect() as connection:
+        told = connection.execute(select(cdr.c.member, cdr.c.department)).one()
+    assert tuple(told) == (CALLER.e164, "Sales")
+
+
 async def test_cap_is_not_passed_by_calls_at_once(database: Database, store: SqlCallStore) -> None:
     pools = create_pool(database.engine)
     top_up(pools, 6000)

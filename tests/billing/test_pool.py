@@ -27,11 +27,19 @@ from clicktodial.billing.package import (
     check_package,
     lots_due,
 )
-from clicktodial.billing.pool import PoolSettings, create_tariff, runs_dry_at, used_percent
+from clicktodial.billing.pool import (
+    PoolSettings,
+    create_tariff,
+    end_packages,
+    runs_dry_at,
+    used_percent,
+)
 from clicktodial.billing.sweep import PoolSweep
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.storage.billing_table import FOREVER
-from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.enterprise_row import move_enterprise
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.people_table import mail
 from clicktodial.storage.transaction import Transactions
 
@@ -104,6 +112,22 @@ def test_monthly_package_that_ended_grants_no_more(engine: Engine) -> None:
     assert pools.show(OPERATOR, ENTERPRISE, NOW).available_s == 600
     with pytest.raises(NotFound):
         pools.end_package(OPERATOR, ENTERPRISE, package_id, NOW)
+
+
+def test_cancelled_enterprise_is_granted_and_sold_nothing_more(engine: Engine) -> None:
+    pools, other = create_pool(engine), create_pool(engine, enterprise_id="brave")
+    top_up(pools, 600, kind=PackageKind.MONTHLY, price_micros=5_000_000)
+    top_up(other, 600, kind=PackageKind.MONTHLY, enterprise_id="brave")
+    with Transactions(engine).change() as connection:
+        move_enterprise(connection, ENTERPRISE, EnterpriseMove.CANCEL, now=NOW)
+        end_packages(connection, ENTERPRISE, NOW)
+    april = datetime(2026, 4, 2, tzinfo=UTC)
+    assert PoolSweep(Transactions(engine)).grant(april) == 1  # the other's
+    assert pools.show(OPERATOR, ENTERPRISE, april).owed_micros == 5_000_000
+    assert [each.ended_at for each in pools.list_packages(OPERATOR, ENTERPRISE)] == [NOW]
+    with pytest.raises(Conflict, match="is cancelled"):
+        top_up(pools, 600)
+    assert verify_ledger(engine).is_sound
 
 
 def test_overage_that_ended_is_taken_back(engine: Engine) -> None:

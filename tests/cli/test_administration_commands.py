@@ -182,7 +182,7 @@ def test_app_set_max_duration_changes_and_clears_it(command: Command) -> None:
         ("app", "rotate-secret", "nobody"),
         ("app", "add-number", "nobody", "01052680000"),
         ("app", "set-notify-url", "nobody"),
-        ("enterprise", "suspend", "nobody"),
+        ("enterprise", "suspend", "nobody", "--reason", "unpaid"),
         ("trunk", "remove", "nobody"),
         ("trunk", "disable", "nobody"),
         ("calls", "show", "nobody"),
@@ -207,7 +207,7 @@ def test_enterprise_goes_through_its_states(command: Command) -> None:
     command.run("enterprise", "create", "acme", "--name", "Acme Ltd")
     create(command, "--enterprise", "acme")
     for verb, status in (("suspend", "suspended"), ("resume", "active"), ("cancel", "cancelled")):
-        command.run("enterprise", verb, "acme")
+        command.run("enterprise", verb, "acme", "--reason", "because")
         assert command.run_json("enterprise", "list") == [
             {
                 "enterprise_id": "acme",

@@ -17,6 +17,7 @@ from clicktodial.billing.package import (
     lots_due,
 )
 from clicktodial.domain.email import EmailError, parse_email
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.rating import Tariff, TariffInvalid
@@ -34,7 +35,8 @@ from clicktodial.storage.billing_table import (
     tariff,
 )
 from clicktodial.storage.charge_writes import tariff_of_row
-from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.enterprise_row import read_state
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.minutes import EVERY
 from clicktodial.storage.transaction import Transactions
 
@@ -232,6 +234,8 @@ class Pools:
         package_id = create_identifier()
         with self._transactions.change(concerns_calls=False) as connection:
             require_pool(connection, principal, enterprise_id)
+            if read_state(connection, enterprise_id) is EnterpriseState.CANCELLED:
+                raise Conflict("the enterprise is cancelled")
             count = select(func.count()).where(package.c.enterprise_id == enterprise_id)
             if (connection.scalar(count) or 0) >= PACKAGES_MAX:
                 raise ValueInvalid(f"an enterprise has {PACKAGES_MAX} packages at most")
@@ -395,6 +399,14 @@ def find_pool(connection: Connection, enterprise_id: str) -> Row[Any] | None:
     """The row of the pool, locked where the transaction writes."""
     where = pool.c.enterprise_id == enterprise_id
     return connection.execute(select(pool).where(where)).first()
+
+
+def end_packages(connection: Connection, enterprise_id: str, now: datetime) -> None:
+    """Grant nothing more of any package of an enterprise that has come to its end, and let nothing
+    more be owed: an accounts.enterprise_change.OnCancelled. What was granted is left, overage too,
+    for calls that still run."""
+    where = (package.c.enterprise_id == enterprise_id) & package.c.ended_at.is_(None)
+    connection.execute(update(package).where(where).values(ended_at=now))
 
 
 def grant_due(connection: Connection, row: Row[Any], now: datetime, zone: tzinfo) -> int:

@@ -23,7 +23,7 @@ from clicktodial.messaging.driver import create_dispatcher, message_limits
 from clicktodial.notify.notifier import HttpNotifier
 from clicktodial.observe.metrics import MeteredCallStore
 from clicktodial.recordings.recorder import FileRecorder
-from clicktodial.storage.call_facts import SqlFactsReader, department_of
+from clicktodial.storage.call_facts import MemberDepartments, SqlFactsReader
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
@@ -130,7 +130,7 @@ def _create_service(
                 base.database,
                 reserve_s=settings.billing.reserve_s,
                 zone=settings.billing.zone,
-                department_of=department_of,
+                department_of=MemberDepartments(base.database.engine.dialect),
             ),
         ),
         settings.calls,

@@ -140,6 +140,7 @@ async def create_management(
 
         async def take_up_changes() -> None:
             """The fake applications know no database."""
+            applications.times_refreshed += 1
 
         needs = ManagementNeeds(
             gate=gate or RequestGate(),
@@ -169,7 +170,6 @@ async def create_management(
                     },
                 ),
                 worker=worker,
-                take_up_changes=take_up_changes,
             ),
             people=people,
             support=create_support_needs(
@@ -184,6 +184,7 @@ async def create_management(
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
             ),
+            take_up_changes=take_up_changes,
             utc=clock.utc,
         )
 

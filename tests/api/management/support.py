@@ -78,13 +78,20 @@ class FakeSessions:
         """As the real ones do."""
         return self.by_token.get(token) or self._real.find(token, now)
 
-    def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
+    def log_in(
+        self,
+        *roles: Role,
+        enterprise_id: str | None = None,
+        is_former: bool = False,
+        **more: Any,
+    ) -> bytes:
         """Somebody who may that; returns the Authorization header."""
         name = f"person-{len(self.by_token) + 1}"
         token = f"{TOKEN_PREFIX}token-of-{name}"
         self.by_token[token] = LiveSession(
             f"session-of-{name}",
             Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
+            is_former,
         )
         return b"Bearer " + token.encode()
 

@@ -246,7 +246,12 @@ async def test_number_in_a_path_is_masked_in_every_log(
         parameters=(Parameter("number", "Whose.", {"type": "string"}, is_number=True),),
     )
     worker = Worker()
+
+    async def take_up_changes() -> None:
+        """There is nothing that would hold."""
+
     gate = Gate(
+        take_up_changes=take_up_changes,
         authenticator=Authenticator(management.applications, management.sessions, worker, TOKEN),
         auditor=Auditor(management.audit_log, worker, lambda: 0.0),
         utc=management.utc,
