@@ -100,7 +100,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
         calls = await open_calls(base)
         enterprises = open_enterprises(base)
         people, support = open_people(base)
-        billing = open_billing(base)
+        billing = open_billing(base, on_alert=calls.notifier.request_rescan)
         membership = await open_membership(base)
         server = await open_http(
             base,

@@ -131,7 +131,7 @@ class Endpoint:
         else:
             log.info(
                 "notification.failed",
-                call_id=event.call_id,
+                line=event.line,
                 seq=event.seq,
                 attempts=pending.attempts + 1,
                 error=error,

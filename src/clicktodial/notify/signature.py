@@ -3,13 +3,16 @@
 import base64
 import hmac
 
-from clicktodial.domain.event import StatusEvent
+from clicktodial.control.delivery import Notice
+from clicktodial.domain.pool_alert import PoolAlert
 
 _VERSION = "v1"
 
 
-def message_id(event: StatusEvent) -> str:
+def message_id(event: Notice) -> str:
     """The same for every delivery of the event, so that a receiver can drop repetitions."""
+    if isinstance(event, PoolAlert):
+        return f"pool-{event.app_id}-{event.seq}"
     return f"{event.call_id}-{event.seq}"
 
 

@@ -69,6 +69,8 @@ application = Table(
     Column("capabilities", Text, nullable=False, server_default=CAPABILITIES),
     Column("allow_list", Text, nullable=False, server_default="[]"),
     Column("limits", Text, nullable=False, server_default="{}"),
+    # Whether it is told when the pool passes a threshold.
+    Column("pool_alerts", Boolean, nullable=False, server_default=false()),
     Index("application_by_enterprise", "enterprise_id", "app_id"),
 )
 
