@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from tests.billing.support import (
     ENTERPRISE,
     OPERATOR,
     PER_MINUTE,
+    add_application,
     balances,
     create_enterprise,
     create_pool,
@@ -33,7 +34,6 @@ from clicktodial.billing.package import (
 from clicktodial.billing.pool import PoolSettings, create_tariff, runs_dry_at, used_percent
 from clicktodial.billing.sweep import PoolSweep
 from clicktodial.domain.minutes import CapPeriod, CapScope
-from clicktodial.storage import table
 from clicktodial.storage.billing_table import FOREVER, pool_notice
 from clicktodial.storage.error import DatabaseUnavailable, NotFound, ValueInvalid
 from clicktodial.storage.people_table import mail
@@ -197,31 +197,6 @@ def test_alert_that_could_not_be_written_whole_stands_not(engine: Engine) -> Non
         connection.exec_driver_sql("ALTER TABLE away RENAME TO pool_notice")
     assert sweep.alert(NOW) == 1
     assert read_notices(engine) == [("told", 80, 85)]
-
-
-def add_application(
-    engine: Engine,
-    app_id: str,
-    *,
-    pool_alerts: bool,
-    notify_url: str | None = "http://app.example",
-    enterprise_id: str = ENTERPRISE,
-) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            insert(table.application).values(
-                app_id=app_id,
-                enterprise_id=enterprise_id,
-                name=app_id,
-                status="active",
-                secret_encrypted=b"",
-                signing_secret_encrypted=b"",
-                notify_url=notify_url,
-                allow_private_addresses=False,
-                created_at=NOW,
-                pool_alerts=pool_alerts,
-            )
-        )
 
 
 def read_notices(engine: Engine) -> list[tuple[str, int, int]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from clicktodial.api.management.billing import BillingNeeds
+from clicktodial.api.management.worker import Worker
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import ExportKind, Exports
 from clicktodial.billing.pool import Pools
@@ -30,10 +31,13 @@ def open_billing(base: Foundation, *, on_alert: Callable[[], None]) -> BillingNe
         on_alert=on_alert,
     )
     base.background.run("billing_upkeep", upkeep.run())
+    file_worker = Worker()
+    base.stack.push_async_callback(file_worker.close)
     return BillingNeeds(
         pools=Pools(transactions, zone=settings.zone),
         cdrs=CdrReader(transactions),
         statements=Statements(transactions, zone=settings.zone),
         exports=exports,
+        file_worker=file_worker,
         pdf_font=settings.pdf_font,
     )

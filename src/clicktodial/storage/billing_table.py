@@ -64,7 +64,7 @@ tariff = Table(
     Column("created_at", UtcMillis, nullable=False),
 )
 
-# An enterprise without a row here pays nothing, and nothing is written for its calls.
+# An enterprise without a row here pays nothing, and its calls add to their CDRs alone.
 pool = Table(
     "pool",
     metadata,
@@ -261,6 +261,8 @@ cdr = Table(
     Column("overage_s", BigInteger, nullable=False),
     Column("price_micros", BigInteger, nullable=False),
     Column("lots", Text, nullable=False),
+    # domain.minutes.Charging. What is not charged has no tariff: its identifier is empty.
+    Column("charging", String(WORD_CHARACTERS_MAX), nullable=False, server_default="rated"),
     Index("cdr_by_enterprise", "enterprise_id", "ended_at", "call_id"),
     sqlite_with_rowid=False,
 )

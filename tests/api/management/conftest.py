@@ -173,6 +173,7 @@ async def create_management(
                 cdrs=CdrReader(Transactions(engine)),
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+                file_worker=worker,
             ),
             utc=clock.utc,
         )

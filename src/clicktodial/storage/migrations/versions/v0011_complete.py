@@ -1,4 +1,4 @@
-"""Alerts of pools to applications."""
+"""Alerts of pools to applications, CDRs of all calls."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,6 +19,7 @@ _PENDING = sa.text("delivery_state = 'pending'")
 def upgrade() -> None:
     """Change and make the tables."""
     _create_notices()
+    _complete_cdrs()
 
 
 def _create_notices() -> None:
@@ -47,3 +48,26 @@ def _create_notices() -> None:
         sqlite_where=_PENDING,
         postgresql_where=_PENDING,
     )
+
+
+# Ended calls of enterprises without a pool, of which no CDR was written. The oldest versions kept
+# no reason, nor when a call that was never rung ended.
+_INSERT_CDRS = """
+INSERT INTO cdr (call_id, enterprise_id, node_id, app_id, sponsor_e164, caller_e164, callee_e164,
+    recording_id, recording_result, send_direction, begun_at, connected_at, ended_at, duration_s,
+    reason, ended_by, stage, leg_outcome, sip_status, q850, legs, member, tariff_id, legs_counted,
+    rated_s, billed_s, overage_s, price_micros, lots, charging)
+SELECT call.id, coalesce(application.enterprise_id, ''), call.node_id, call.app_id,
+    call.sponsor_e164, call.caller_e164, call.callee_e164, call.recording_id,
+    call.recording_result, call.send_direction, call.begun_at, call.connected_at,
+    coalesce(call.ended_at, call.begun_at), call.duration_s, coalesce(call.reason, 'Other'),
+    call.ended_by, call.stage, call.leg_outcome, call.sip_status, call.q850, call.legs,
+    call.caller_e164, '', 0, 0, 0, 0, 0, '[]', 'not-charged'
+FROM call LEFT JOIN application ON application.app_id = call.app_id
+WHERE call.state = 'ended' AND NOT EXISTS (SELECT 1 FROM cdr WHERE cdr.call_id = call.id)
+"""
+
+
+def _complete_cdrs() -> None:
+    op.add_column("cdr", sa.Column("charging", _WORD, nullable=False, server_default="rated"))
+    op.execute(_INSERT_CDRS)
