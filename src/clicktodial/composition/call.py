@@ -9,6 +9,7 @@ from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.reading import (
+    add_message_readings,
     add_readings,
     add_relay_readings,
     add_trunk_readings,
@@ -67,6 +68,7 @@ async def open_calls(base: Foundation) -> Calls:
     dispatcher = create_dispatcher(
         settings.messages, base.transactions, base.clock, node_id=base.node_id
     )
+    add_message_readings(base.metrics, dispatcher.tally)
     await dispatcher.start()
     stack.push_async_callback(dispatcher.close)
     telephony = await open_telephony(base)

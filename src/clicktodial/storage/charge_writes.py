@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Dialect,
     Integer,
     Row,
@@ -339,7 +340,7 @@ def _compile_free_cdr(dialect: Dialect) -> Statement:
         "lots": literal_column("'[]'"),
         "charging": literal_column(f"'{Charging.NOT_CHARGED}'"),
     }
-    nothing = literal_column("0")
+    nothing: ColumnElement[Any] = literal_column("0")
     values = select(
         calls.id,
         *(calls[name] for name in CALL_COLUMNS),

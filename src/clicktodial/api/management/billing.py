@@ -501,7 +501,7 @@ class BillingResource:
                 path=f"{path}/exports/{{export_id}}/file",
                 tag=_TAG,
                 summary="Download an exported file",
-                about="CSV or Parquet, as it was written.",
+                about="CSV or Parquet, from any node: one that has it not writes it anew.",
                 roles=_BOOK_KEEPERS,
                 handle=self.download_export,
                 answer_media=FILE_MEDIA_TYPE,
