@@ -180,6 +180,14 @@ recording = Table(
     Column("created_at", UtcMillis, nullable=False),
 )
 
+# How far what is forgotten of rows that stay has come, by their keys.
+retention_mark = Table(
+    "retention_mark",
+    metadata,
+    Column("name", String(WORD_CHARACTERS_MAX), primary_key=True),
+    Column("upto", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+)
+
 # One row. Its version grows with every administrative change, in the change's transaction.
 administration = Table(
     "administration",

@@ -1,4 +1,4 @@
-"""Alerts of pools to applications, CDRs of all calls."""
+"""Alerts of pools to applications, CDRs of all calls, retention."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,11 @@ def upgrade() -> None:
     """Change and make the tables."""
     _create_notices()
     _complete_cdrs()
+    op.create_table(
+        "retention_mark",
+        sa.Column("name", _WORD, primary_key=True),
+        sa.Column("upto", _ID, nullable=False),
+    )
 
 
 def _create_notices() -> None:
