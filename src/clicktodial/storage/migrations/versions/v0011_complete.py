@@ -1,4 +1,4 @@
-"""Alerts of pools to applications, CDRs of all calls, retention."""
+"""Alerts of pools to applications, CDRs of all calls, retention, changes of addresses."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,6 +20,7 @@ def upgrade() -> None:
     """Change and make the tables."""
     _create_notices()
     _complete_cdrs()
+    _create_email_changes()
     op.create_table(
         "retention_mark",
         sa.Column("name", _WORD, primary_key=True),
@@ -76,3 +77,15 @@ WHERE call.state = 'ended' AND NOT EXISTS (SELECT 1 FROM cdr WHERE cdr.call_id =
 def _complete_cdrs() -> None:
     op.add_column("cdr", sa.Column("charging", _WORD, nullable=False, server_default="rated"))
     op.execute(_INSERT_CDRS)
+
+
+def _create_email_changes() -> None:
+    op.create_table(
+        "email_change",
+        sa.Column("token_hash", sa.String(64), primary_key=True),
+        sa.Column("person_id", _ID, sa.ForeignKey("person.id"), nullable=False),
+        sa.Column("email", sa.String(254), nullable=False),
+        sa.Column("expires_at", _TIME, nullable=False),
+    )
+    op.create_index("email_change_by_person", "email_change", ["person_id"])
+    op.create_index("email_change_by_expiry", "email_change", ["expires_at"])
