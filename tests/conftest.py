@@ -1,5 +1,5 @@
-"""What holds for all tests: how Hypothesis draws, what is collected as garbage, that none configures
-another's log, and how much a failure tells.
+"""What holds for all tests: how Hypothesis draws, what is collected as garbage, that none
+configures another's log, and how much a failure tells.
 
 In a run of the suite each property gets the same examples every time: a run fails for what was
 changed, not for what was drawn, and no example is too slow because the machine is busy. To look

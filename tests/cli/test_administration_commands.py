@@ -74,6 +74,7 @@ def test_app_create_with_all_options_answers_what_was_made(command: Command) -> 
         "sponsors": ["+861052680000", "+8613912345673"],
         "notify_url": "http://127.0.0.1:9000",
         "allow_private_addresses": True,
+        "pool_alerts": False,
         "max_duration_s": 600,
         "options": DEFAULT_OPTIONS,
         "capabilities": ["click-to-dial", "messages", "recording"],
@@ -159,6 +160,12 @@ def test_app_numbers_are_added_and_removed_in_e164(command: Command) -> None:
     assert command.run_json("app", "show", APP_ID)["sponsors"] == ["+861052680000"]
     command.run("app", "remove-number", APP_ID, "+861052680000")
     assert command.run_json("app", "show", APP_ID)["sponsors"] == []
+
+
+def test_app_set_pool_alerts_turns_them_on_and_off(command: Command) -> None:
+    create(command)
+    assert command.run_json("app", "set-pool-alerts", APP_ID)["pool_alerts"] is True
+    assert command.run_json("app", "set-pool-alerts", APP_ID, "--off")["pool_alerts"] is False
 
 
 def test_app_set_notify_url_changes_and_clears_it(command: Command) -> None:

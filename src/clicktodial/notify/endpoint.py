@@ -135,7 +135,7 @@ class Endpoint:
         else:
             log.info(
                 "notification.failed",
-                call_id=pending.event.call_id,
+                line=pending.event.line,
                 seq=pending.event.seq,
                 attempts=pending.attempts + 1,
                 error=error,

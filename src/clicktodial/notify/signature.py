@@ -4,15 +4,18 @@ import base64
 import hmac
 from functools import lru_cache
 
-from clicktodial.domain.event import StatusEvent
+from clicktodial.control.delivery import Notice
+from clicktodial.domain.pool_alert import PoolAlert
 
 # Applications whose keys are kept ready; beyond it only time is lost.
 SECRETS_MAX = 1_024
 _VERSION = "v1"
 
 
-def message_id(event: StatusEvent) -> str:
+def message_id(event: Notice) -> str:
     """The same for every delivery of the event, so that a receiver can drop repetitions."""
+    if isinstance(event, PoolAlert):
+        return f"pool-{event.app_id}-{event.seq}"
     return f"{event.call_id}-{event.seq}"
 
 

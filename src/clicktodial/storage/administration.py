@@ -106,6 +106,7 @@ class ApplicationDetail:
     allow_list: tuple[Network, ...] = ()
     limits: ApplicationLimits = NO_APPLICATION_LIMITS
     old_secret_until: datetime | None = None
+    pool_alerts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +263,10 @@ class Administration:
         self._update_application(
             app_id, {"notify_url": url, "allow_private_addresses": allow_private_addresses}
         )
+
+    def set_pool_alerts(self, app_id: str, *, wanted: bool) -> None:
+        """Whether its server is told when the enterprise's pool passes a threshold."""
+        self._update_application(app_id, {"pool_alerts": wanted})
 
     def set_max_duration(self, app_id: str, max_duration_s: int | None) -> None:
         """Its own cut-off of calls, in seconds; None for the platform's alone."""
@@ -587,6 +592,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         allow_list=decode_allow_list(row.allow_list),
         limits=decode_application_limits(row.limits),
         old_secret_until=row.old_secret_until,
+        pool_alerts=row.pool_alerts,
     )
 
 

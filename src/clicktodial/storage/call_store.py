@@ -133,13 +133,16 @@ class SqlCallStore:
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
             writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
-        charge = call.charge
-        if charge is not None and call.state is CallState.ENDED:
-            settled = settle(charge, call.duration_s, connected=call.connected_at is not None)
-            writes += self._charging.settle(
-                call.plan.call_id, charge, settled, events[-1].occurred_at
-            )
+        if call.state is CallState.ENDED:
+            writes += self._ending_writes(call, events[-1].occurred_at)
         return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
+
+    def _ending_writes(self, call: Call, at: datetime) -> list[Write]:
+        call_id, charge = call.plan.call_id, call.charge
+        if charge is None:
+            return [self._charging.note_free(call_id)]
+        settled = settle(charge, call.duration_s, connected=call.connected_at is not None)
+        return self._charging.settle(call_id, charge, settled, at)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call. Raises StoreError."""

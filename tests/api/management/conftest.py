@@ -183,6 +183,7 @@ async def create_management(
                 cdrs=CdrReader(Transactions(engine)),
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+                file_worker=worker,
             ),
             take_up_changes=take_up_changes,
             utc=clock.utc,

@@ -18,7 +18,14 @@ from clicktodial.domain.principal import CUSTOMER_ROLES, PERSON_ROLES, STAFF_ROL
 from clicktodial.storage import people_table, schema
 
 # Whoever opens another one to anybody, adds it here, and says why in its `about`.
-OPEN = {"register", "activate", "logIn", "askForPasswordReset", "completePasswordReset"}
+OPEN = {
+    "register",
+    "activate",
+    "logIn",
+    "askForPasswordReset",
+    "completePasswordReset",
+    "completeEmailChange",
+}
 # What is not one enterprise's, and may be named by all who may ask.
 SHARED = {"option", "name", "step", "month"}
 # Asking for help changes nothing of the enterprise's: all of its people may.
