@@ -3,7 +3,6 @@
 from litestar import Litestar
 
 from clicktodial.api.app import create_http_app
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
@@ -23,6 +22,7 @@ from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.history import CallHistory
+from clicktodial.web.client_address import ClientAddresses
 
 
 async def open_http(
