@@ -51,6 +51,7 @@ class LiveSession:
 
     session_id: str
     principal: Principal
+    account: str = ""
 
 
 class SessionFinder(Protocol):
@@ -150,7 +151,7 @@ class Sessions:
             return None
         if now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
             self._note_seen(row.session_id, row.id, now)
-        return LiveSession(row.session_id, person_of(row).principal)
+        return LiveSession(row.session_id, person_of(row).principal, row.account)
 
     def list_sessions(self, person_id: str, now: datetime) -> list[SessionDetail]:
         """Somebody's that hold, the oldest first."""
