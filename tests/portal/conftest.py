@@ -7,7 +7,8 @@ from playwright.sync_api import sync_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.portal.browser import Browsing
-from tests.portal.world import World, seed
+from tests.portal.seed.all import seed
+from tests.portal.world import World
 
 from clicktodial.config import load_settings
 

@@ -134,7 +134,14 @@ class Sessions:
         raise CodeRequired
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
-        """The session of that token, where it holds."""
+        """The session of that token, where it holds. It is used by that."""
+        return self._look(token, now, is_use=True)
+
+    def watch(self, token: str, now: datetime) -> LiveSession | None:
+        """The same for what nobody did: a page that follows what it shows keeps no session."""
+        return self._look(token, now, is_use=False)
+
+    def _look(self, token: str, now: datetime, *, is_use: bool) -> LiveSession | None:
         query = (
             select(table.person, _columns.id.label("session_id"), _columns.seen_at.label("used_at"))
             .join(table.person, table.person.c.id == _columns.person_id)
@@ -149,7 +156,7 @@ class Sessions:
             row = connection.execute(query).first()
         if row is None:
             return None
-        if now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
+        if is_use and now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
             self._note_seen(row.session_id, row.id, now)
         return LiveSession(row.session_id, person_of(row).principal, row.account)
 

@@ -72,6 +72,8 @@ async def open_http(
     server = HttpServer(_create_app(base, calls, management, addresses, console))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
+    # Before the server, which waits for streams to end.
+    base.stack.push_async_callback(console.broadcaster.close)
     return server
 
 

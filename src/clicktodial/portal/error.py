@@ -7,6 +7,8 @@ PortalError
 
 from dataclasses import dataclass
 
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
 from clicktodial.accounts.error import (
     CodeRequired,
     CredentialsWrong,
@@ -125,6 +127,7 @@ _TROUBLE_BY_ERROR: dict[type[Exception], Trouble] = {
     PageNotOpen: NOT_PERMITTED,
     FormUnreadable: UNREADABLE,
     BodyTooLong: TOO_LONG,
+    RequestEntityTooLarge: TOO_LONG,
     NotFound: NOT_FOUND,
     NotPermitted: NOT_PERMITTED,
     Conflict: CONFLICT,

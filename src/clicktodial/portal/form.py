@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
 from urllib.parse import parse_qsl
 
 from clicktodial.portal.text import Words, mark
@@ -34,7 +34,7 @@ class Upload:
     name: str
     media_type: str
     size: int
-    file: BinaryIO
+    file: IO[bytes]
 
 
 class Form:

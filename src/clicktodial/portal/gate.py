@@ -6,15 +6,19 @@ audit log, headers that keep a browser to the page, and what a refusal looks lik
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
+from os import SEEK_END
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from litestar import Request, Response, route
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, UploadFile
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from markupsafe import Markup
@@ -22,6 +26,7 @@ from markupsafe import Markup
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession
 from clicktodial.accounts.token import TOKEN_CHARACTERS_MAX
+from clicktodial.control.error import Overloaded
 from clicktodial.portal import session_cookie as jar
 from clicktodial.portal.console import Console
 from clicktodial.portal.error import (
@@ -33,8 +38,9 @@ from clicktodial.portal.error import (
     Trouble,
     trouble_of,
 )
-from clicktodial.portal.form import Form, FormUnreadable, gather, parse_fields
+from clicktodial.portal.form import Form, FormUnreadable, Upload, gather, parse_fields
 from clicktodial.portal.label import label_of
+from clicktodial.portal.live import Broadcaster
 from clicktodial.portal.local import Local, masked
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import (
@@ -61,7 +67,12 @@ log = structlog.get_logger()
 
 TOKEN_FIELD = "form_token"
 TOKEN_HEADER = b"x-form-token"
+LIVE_HEADER = b"x-live"
 QUERY_FIELDS_MAX = 50
+# Files that come at once; each is on the disk as it comes, beyond a megabyte.
+UPLOADS_MAX = 4
+# Names, boundaries and the other fields of a form that has a file.
+_FORM_BYTES_MAX = 65_536
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _TARGET = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 # Of what a browser says about where a request comes from, these are our own pages, or a person
@@ -93,6 +104,12 @@ class _Arrival:
     cookies: dict[str, str]
     is_partial: bool
     visit: Visit
+    uploads: dict[str, Upload] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Let go of the files that came."""
+        for upload in self.uploads.values():
+            upload.file.close()
 
 
 class Gate:
@@ -105,18 +122,23 @@ class Gate:
         auditor: Auditor,
         renderer: Renderer,
         static: Callable[[str], str],
+        broadcaster: Broadcaster,
     ) -> None:
         """`static` tells the address of a file of static/."""
+        self._broadcaster = broadcaster
         self._console = console
         self._needs = needs
         self._auditor = auditor
         self._renderer = renderer
         self._static = static
+        self._uploading = 0
         self._jar = jar.Jar(is_secure=needs.is_secure)
 
     def create_handlers(self) -> list[HTTPRouteHandler]:
-        """A handler for each page and each action."""
+        """A handler for each page, for the changes of a page that follows them, and for each
+        action."""
         return [
+            *(self._create_live_handler(page) for page in self._console.pages if page.watch),
             *(self._create_handler(page, "GET", page.show) for page in self._console.pages),
             *(self._create_handler(each, "POST", each.handle) for each in self._console.actions),
         ]
@@ -168,11 +190,17 @@ class Gate:
     ) -> HTTPRouteHandler:
         path = BASE_PATH + _PARAMETER.sub(r"{\1:str}", row.path)
 
-        @route(path, http_method=method, name=f"console:{method}:{row.path}", status_code=200)
+        @route(
+            path,
+            http_method=method,
+            name=f"console:{method}:{row.path}",
+            status_code=200,
+            request_max_body_size=_body_bytes_max(row),
+        )
         async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
             arrival = await self._arrive(request, row)
             try:
-                answer = await self._ask(arrival, row, handle)
+                answer = await self._admit(arrival, row, handle)
             except ClientDisconnected:
                 # Nobody is there to read it.
                 return Response(b"", status_code=400, media_type="text/plain")
@@ -183,7 +211,36 @@ class Gate:
 
         return handler
 
-    async def _arrive(self, request: Request[Any, Any, Any], row: Page | Action) -> _Arrival:
+    def _create_live_handler(self, page: Page) -> HTTPRouteHandler:
+        path = f"{BASE_PATH}/live" + _PARAMETER.sub(r"{\1:str}", page.path)
+        assert page.watch is not None
+        watch = page.watch
+
+        @route(path, http_method="GET", name=f"console:live:{page.path}", status_code=200)
+        async def handler(request: Request[Any, Any, Any]) -> Response[Any]:
+            arrival = await self._arrive(request, page, is_use=False)
+            visit = arrival.visit
+            # 204 tells a browser to stop asking.
+            if visit.session is None or not visit.principal.has_any(page.roles):
+                return Response(b"", status_code=204, media_type="text/plain", headers=HEADERS)
+            token = arrival.cookies[jar.SESSION]
+
+            async def holds() -> bool:
+                return await self._find_session(token, self._needs.utc(), is_use=False) is not None
+
+            try:
+                pieces = self._broadcaster.stream(visit.principal.name, await watch(visit), holds)
+            except Exception as error:
+                if trouble_of(error) is FAULT:
+                    raise
+                return Response(b"", status_code=204, media_type="text/plain", headers=HEADERS)
+            return Stream(pieces, media_type="text/event-stream", headers=HEADERS)
+
+        return handler
+
+    async def _arrive(
+        self, request: Request[Any, Any, Any], row: Page | Action, *, is_use: bool = True
+    ) -> _Arrival:
         headers = request.scope["headers"]
         cookies = jar.read_cookies(headers)
         now = self._needs.utc()
@@ -194,6 +251,8 @@ class Gate:
         zone = _zone(cookies.get(jar.ZONE)) or self._needs.zone
         raw_query = request.scope["query_string"].decode("latin-1")
         is_partial = find_header(headers, b"hx-request") == b"true"
+        # What a page fetches of itself is no use of the session.
+        is_use = is_use and find_header(headers, LIVE_HEADER) is None
         target = _text(find_header(headers, b"hx-target")) or ""
         arrival = _Arrival(
             request,
@@ -206,7 +265,7 @@ class Gate:
                 full_path=request.scope["path"] + (f"?{raw_query}" if raw_query else ""),
                 now=now,
                 client=self._needs.client_address(request.scope),
-                session=await self._find_session(cookies.get(jar.SESSION, ""), now),
+                session=await self._find_session(cookies.get(jar.SESSION, ""), now, is_use=is_use),
                 words=words,
                 local=Local(language.locale, zone),
                 theme=_theme(cookies),
@@ -217,11 +276,25 @@ class Gate:
         )
         return arrival
 
-    async def _find_session(self, token: str, now: Any) -> LiveSession | None:
+    async def _find_session(self, token: str, now: datetime, *, is_use: bool) -> LiveSession | None:
         is_one = token.startswith(TOKEN_PREFIX) and token.isascii()
         if not is_one or len(token) > TOKEN_CHARACTERS_MAX:
             return None
-        return await self._needs.worker.run(lambda: self._needs.sessions.find(token, now))
+        sessions = self._needs.sessions
+        look = sessions.find if is_use else sessions.watch
+        return await self._needs.worker.run(lambda: look(token, now))
+
+    async def _admit(self, arrival: _Arrival, row: Page | Action, handle: Show) -> Answer:
+        if not isinstance(row, Action) or not row.file_bytes_max:
+            return await self._ask(arrival, row, handle)
+        if self._uploading >= UPLOADS_MAX:
+            raise Overloaded
+        self._uploading += 1
+        try:
+            return await self._ask(arrival, row, handle)
+        finally:
+            self._uploading -= 1
+            arrival.close()
 
     async def _ask(self, arrival: _Arrival, row: Page | Action, handle: Show) -> Answer:
         visit = arrival.visit
@@ -247,13 +320,38 @@ class Gate:
         """The form of the request. Raises FormUnreadable, FormForged, BodyTooLong."""
         row, visit = arrival.visit.page, arrival.visit
         assert isinstance(row, Action)
-        body = await read_body(arrival.request.receive, self._needs.body_bytes_max)
-        fields = parse_fields(body)
+        if row.file_bytes_max:
+            fields = await self._read_parts(arrival)
+        else:
+            body = await read_body(arrival.request.receive, self._needs.body_bytes_max)
+            fields = parse_fields(body)
         given = find_header(arrival.request.scope["headers"], TOKEN_HEADER)
         token = _text(given) or next(iter(fields.pop(TOKEN_FIELD, [])), "")
         if not jar.is_form_token(arrival.cookies, token):
             raise FormForged
-        return Form(visit.words, fields)
+        return Form(visit.words, fields, arrival.uploads)
+
+    async def _read_parts(self, arrival: _Arrival) -> dict[str, list[str]]:
+        """The fields of a form with files; the files go to `uploads`. Raises FormUnreadable, and
+        RequestEntityTooLarge where it is larger than the action takes."""
+        try:
+            parts = await arrival.request.form()
+        except RequestEntityTooLarge:
+            raise
+        except ClientException as error:
+            raise FormUnreadable from error
+        pairs = []
+        for name, value in parts.multi_items():
+            if not isinstance(value, UploadFile):
+                pairs.append((name, str(value)))
+                continue
+            size = value.file.seek(0, SEEK_END)
+            value.file.seek(0)
+            if value.filename:
+                arrival.uploads[name] = Upload(
+                    value.filename, value.content_type or "", size, value.file
+                )
+        return gather(pairs)
 
     # Answering
 
@@ -375,6 +473,10 @@ class Gate:
             outcome=outcome,
         )
         await self._auditor.note(entry, is_bounded=principal is None)
+
+
+def _body_bytes_max(row: Page | Action) -> int:
+    return _FORM_BYTES_MAX + (row.file_bytes_max if isinstance(row, Action) else 0)
 
 
 def _send(answer: Download) -> Response[Any]:

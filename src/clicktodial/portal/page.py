@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType, TypeAlias
+from typing import Any, TypeAlias
 
 from clicktodial.accounts.session import LiveSession
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.portal.form import Form
+from clicktodial.portal.live import Watch
 from clicktodial.portal.local import Local
 from clicktodial.portal.text import Words
 from clicktodial.storage.error import NotFound
@@ -26,9 +27,6 @@ _OWN_PATH = re.compile(rf"{BASE_PATH}/(?!/)[A-Za-z0-9_.~%/-]*(\?[A-Za-z0-9_.~%=&
 
 # Nobody: what is open to whoever has no session has no roles.
 ANYBODY: frozenset[Role] = frozenset()
-
-# The name of a topic that changes of something are told under; see live.py.
-Topic = NewType("Topic", str)
 
 
 def own_path(text: str | None) -> str | None:
@@ -192,6 +190,7 @@ class Page:
     `roles` are those that may open it; ANYBODY where no session is needed. `operations` are those
     of the management API that do the same: no role may here what it may not there, which a test
     holds. What is another enterprise's is `show`'s to refuse, by `visit.require_sight`.
+    A page that follows what it shows tells by `watch` what to ask (live.py).
     `example_query` is for the tests, which open every page.
     """
 
@@ -204,6 +203,7 @@ class Page:
     nav: Nav | None = None
     parent: str = ""
     is_access: bool = False
+    watch: Callable[[Visit], Awaitable[Watch]] | None = None
     example_query: str = ""
 
 

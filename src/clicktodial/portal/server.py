@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from clicktodial.portal.asset import load_assets
 from clicktodial.portal.console import create_console
 from clicktodial.portal.gate import Gate
+from clicktodial.portal.live import Broadcaster
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import BASE_PATH
 from clicktodial.portal.renderer import Renderer
@@ -29,6 +30,7 @@ class ConsoleHandlers:
     """What is served, and what answers below BASE_PATH where nothing is."""
 
     handlers: list[HTTPRouteHandler]
+    broadcaster: Broadcaster
     answer_trouble: Callable[[Request[Any, Any, Any], int, Exception], Response[bytes]]
 
 
@@ -37,15 +39,18 @@ def create_console_handlers(needs: ConsoleNeeds) -> ConsoleHandlers:
     load_words()
     renderer = Renderer()
     renderer.compile_all()
+    broadcaster = Broadcaster(needs.worker)
     gate = Gate(
         create_console(needs),
         needs,
         Auditor(needs.audit_log, needs.worker, time.monotonic),
         renderer,
         link_to_asset,
+        broadcaster,
     )
     return ConsoleHandlers(
         [*gate.create_handlers(), _create_static_handler(), *_create_redirects()],
+        broadcaster,
         gate.answer_trouble,
     )
 

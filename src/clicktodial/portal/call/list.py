@@ -9,6 +9,7 @@ from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import Role
 from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
+from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Answer, Nav, Page, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_place, render_place
@@ -70,7 +71,7 @@ class CallListPages:
 
     async def show(self, visit: Visit) -> Answer:
         """The page, and the block `results` of it for htmx."""
-        form = Form(visit.words, {name: [value] for name, value in visit.query.items()})
+        form = self._form(visit)
         wanted = self._parse(visit, form)
         search, principal = self._needs.call_search, visit.principal
         before = parse_place(visit.query.get("before"))
@@ -104,6 +105,23 @@ class CallListPages:
 
     def _page_href(self, visit: Visit, before: CallPlace | None) -> str:
         return visit.link("calls", **{**visit.query, "before": render_place(before)})
+
+    async def watch(self, visit: Visit) -> Watch:
+        """The states of the calls that the page shows."""
+        wanted = self._parse(visit, self._form(visit))
+        search, principal = self._needs.call_search, visit.principal
+        before = parse_place(visit.query.get("before"))
+
+        def ask() -> object:
+            found = search.find(principal, wanted, limit=PAGE_SIZE, before=before)
+            return [(call.call_id, call.state) for call in found.calls]
+
+        whose = (principal.enterprise_id, principal.roles, principal.regions)
+        return Watch(("calls", whose, wanted, before), ask)
+
+    def _form(self, visit: Visit) -> Form:
+        """The filter, which is in the address."""
+        return Form(visit.words, {name: [value] for name, value in visit.query.items()})
 
     def _parse(self, visit: Visit, form: Form) -> CallFilter:
         """The filter of the address; what does not fit is noted in the form."""
@@ -144,6 +162,7 @@ class CallListPages:
                 show=self.show,
                 operations=("listCalls",),
                 nav=Nav(Section.CALLING, 10, "call"),
+                watch=self.watch,
                 example_query="period=month",
             )
         ]
