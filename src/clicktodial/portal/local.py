@@ -71,6 +71,8 @@ class Local:
 
     def zone_name(self) -> str:
         """The time zone in words."""
+        if str(self.zone) == "UTC":
+            return "UTC"
         return str(get_timezone_name(self.zone, locale=self.locale))
 
 

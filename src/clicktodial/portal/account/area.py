@@ -13,5 +13,10 @@ def create_account_area(needs: ConsoleNeeds) -> Area:
     login, enrolment, profile = LoginPages(needs), EnrolmentPages(needs), ProfilePages(needs)
     return Area(
         [*login.pages(), *enrolment.pages(), *profile.pages()],
-        [*login.actions(), *enrolment.actions(), *PreferencePages(needs).actions()],
+        [
+            *login.actions(),
+            *enrolment.actions(),
+            *profile.actions(),
+            *PreferencePages(needs).actions(),
+        ],
     )

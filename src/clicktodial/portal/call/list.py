@@ -161,7 +161,7 @@ class CallListPages:
                 roles=READERS,
                 show=self.show,
                 operations=("listCalls",),
-                nav=Nav(Section.CALLING, 10, "call"),
+                nav=Nav(Section.CALLING, 10, "phone"),
                 watch=self.watch,
                 example_query="period=month",
             )

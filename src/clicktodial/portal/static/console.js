@@ -58,6 +58,13 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// A choice that needs no button where there are scripts.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest?.("[data-sends-on-change]");
+  if (form) form.requestSubmit();
+});
+for (const button of document.querySelectorAll("[data-sends-on-change] button")) button.hidden = true;
+
 // What a mail's link has behind the # never reaches a server; it goes into the form.
 function takeToken() {
   const field = document.querySelector("[data-takes-fragment]");
