@@ -3,6 +3,7 @@
 from litestar import Litestar
 
 from clicktodial.accounts.call_search import CallSearch
+from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
@@ -135,6 +136,7 @@ def _console_needs(
         applications=base.applications,
         history=management.history,
         call_search=CallSearch(base.transactions),
+        call_statistics=CallStatistics(base.transactions),
         recordings=calls.catalog,
         library=calls.library,
         monitor=management.monitor,

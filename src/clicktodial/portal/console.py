@@ -16,7 +16,6 @@ from clicktodial.portal.team.area import create_team_area
 AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_account_area,
     create_call_area,
-    create_home_area,
     create_team_area,
 )
 
@@ -92,7 +91,9 @@ class Console:
 
 def create_console(needs: ConsoleNeeds) -> Console:
     """The console with all its areas."""
-    return Console([create(needs) for create in AREAS])
+    areas = [create(needs) for create in AREAS]
+    cards = [card for area in areas for card in area.cards]
+    return Console([create_home_area(cards), *areas])
 
 
 def _order(page: Page) -> tuple[int, str]:

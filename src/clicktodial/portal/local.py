@@ -69,6 +69,10 @@ class Local:
         minutes, last = divmod(rest, 60)
         return f"{hours}:{minutes:02}:{last:02}" if hours else f"{minutes}:{last:02}"
 
+    def minutes(self, seconds: int | None) -> str:
+        """Whole minutes, rounded up as they are charged, without their name."""
+        return NOTHING if seconds is None else self.number(-(-seconds // 60))
+
     def zone_name(self) -> str:
         """The time zone in words."""
         if str(self.zone) == "UTC":

@@ -11,6 +11,7 @@ from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import Business
 from clicktodial.accounts.call_search import CallSearch
+from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
@@ -74,6 +75,7 @@ class ConsoleNeeds:
     applications: Applications
     history: CallHistory
     call_search: CallSearch
+    call_statistics: CallStatistics
     recordings: RecordingCatalog
     library: AudioLibrary
     monitor: TrunkMonitor

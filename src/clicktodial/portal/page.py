@@ -224,9 +224,23 @@ class Action:
     is_audited: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What an area has for the overview, of whoever has one of these roles: a template, which is
+    given what `load` returns as `card`. The lower the `order`, the higher it stands."""
+
+    name: str
+    order: int
+    roles: frozenset[Role]
+    template: str
+    load: Callable[[Visit], Awaitable[Mapping[str, Any]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
-    """The pages of one part of the console, and what is done on them."""
+    """The pages of one part of the console, what is done on them, and what of it the overview
+    has."""
 
     pages: Sequence[Page]
     actions: Sequence[Action] = ()
+    cards: Sequence[Card] = ()
