@@ -262,7 +262,7 @@ class Gate:
                 page=row,
                 path=dict(request.path_params),
                 query=_parse_query(raw_query),
-                full_path=request.scope["path"] + (f"?{raw_query}" if raw_query else ""),
+                full_path=_full_path(request.scope["path"], raw_query),
                 now=now,
                 client=self._needs.client_address(request.scope),
                 session=await self._find_session(cookies.get(jar.SESSION, ""), now, is_use=is_use),
@@ -507,6 +507,12 @@ def _parse_query(raw: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: values[0] for name, values in gather(pairs).items()}
+
+
+def _full_path(path: str, raw_query: str) -> str:
+    # The framework takes the last slash away.
+    whole = f"{BASE_PATH}/" if path == BASE_PATH else path
+    return f"{whole}?{raw_query}" if raw_query else whole
 
 
 def _theme(cookies: Mapping[str, str]) -> str:

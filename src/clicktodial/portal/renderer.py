@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 # In this order: each may use those before it.
-COMPONENTS = ("icon", "ui", "field", "table", "chart")
+COMPONENTS = ("icon", "field", "ui", "table", "chart")
 
 
 class Renderer:

@@ -2,7 +2,7 @@
 
 from tests.portal.world import ACME, World
 
-from clicktodial.domain.principal import CUSTOMER_ROLES, STAFF_ROLES
+from clicktodial.domain.principal import CUSTOMER_ROLES, OPERATOR_PRINCIPAL, STAFF_ROLES, Role
 
 
 def seed_people(world: World, enterprise_id: str) -> dict[str, str]:
@@ -17,4 +17,11 @@ def seed_people(world: World, enterprise_id: str) -> dict[str, str]:
         for role in sorted(STAFF_ROLES):
             world.add_person(f"{role}.staff", role, None)
             world.tokens[role] = world.log_in(f"{role}.staff")
-    return ids
+    invited = world.enrolments.invite(
+        OPERATOR_PRINCIPAL,
+        email=f"invited@{enterprise_id}.example",
+        roles=[Role.DEVELOPER],
+        enterprise_id=enterprise_id,
+        now=world.now,
+    )
+    return ids | {"invitation_id": invited.invitation.invitation_id}
