@@ -30,7 +30,7 @@ setup-test: setup
 	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
-		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm
+		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
@@ -74,6 +74,14 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 .PHONY: docs
 docs: setup ## check that every setting and every command is documented
 	@$(BIN)/pytest -q tests/test_documentation.py
+
+.PHONY: words
+words: setup ## take the console's new messages into its catalogues
+	@$(BIN)/python scripts/words.py
+
+.PHONY: vendor
+vendor: ## bring the console's front-end files as scripts/vendor.json locks them (needs npm)
+	@python3 scripts/vendor.py
 
 .PHONY: lock
 lock: setup ## lock the newest versions that pyproject.toml allows

@@ -26,7 +26,6 @@ from tests.api.support import call_app
 from tests.harness.address import allocate_host
 from tests.messaging.support import NOW
 
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.domain.message import Channel, MessageState
 from clicktodial.messaging.error import GatewayUnavailable, MessageRefused
@@ -41,6 +40,7 @@ from clicktodial.messaging.mm7 import (
     read_submit_answer,
 )
 from clicktodial.storage.error import DatabaseUnavailable
+from clicktodial.web.client_address import ClientAddresses
 
 SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("mm7_submit.xsd")))
 # Bytes that a mail program would turn into line ends.

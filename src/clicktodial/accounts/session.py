@@ -52,6 +52,7 @@ class LiveSession:
 
     session_id: str
     principal: Principal
+    account: str = ""
     is_former: bool = False
 
 
@@ -135,7 +136,14 @@ class Sessions:
         raise CodeRequired
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
-        """The session of that token, where it holds."""
+        """The session of that token, where it holds. It is used by that."""
+        return self._look(token, now, is_use=True)
+
+    def watch(self, token: str, now: datetime) -> LiveSession | None:
+        """The same for what nobody did: a page that follows what it shows keeps no session."""
+        return self._look(token, now, is_use=False)
+
+    def _look(self, token: str, now: datetime, *, is_use: bool) -> LiveSession | None:
         query = (
             select(
                 table.person,
@@ -156,10 +164,10 @@ class Sessions:
             row = connection.execute(query).first()
         if row is None:
             return None
-        if now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
+        if is_use and now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
             self._note_seen(row.session_id, row.id, now)
         is_former = row.enterprise_state == EnterpriseState.CANCELLED.value
-        return LiveSession(row.session_id, person_of(row).principal, is_former)
+        return LiveSession(row.session_id, person_of(row).principal, row.account, is_former)
 
     def list_sessions(self, person_id: str, now: datetime) -> list[SessionDetail]:
         """Somebody's that hold, the oldest first."""

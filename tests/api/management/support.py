@@ -91,7 +91,7 @@ class FakeSessions:
         self.by_token[token] = LiveSession(
             f"session-of-{name}",
             Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
-            is_former,
+            is_former=is_former,
         )
         return b"Bearer " + token.encode()
 

@@ -16,17 +16,17 @@ from tests.api.management.support import (
 from tests.api.support import APP_ID, call_app, create_application
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
-from clicktodial.api.management import auditor
-from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.problem import BASE_PATH
 from clicktodial.api.management.route import Ask, Gate, Parameter, Route, create_route_handlers
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import peer_address
 from clicktodial.domain.application import ApplicationStatus
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import Role
 from clicktodial.storage.error import DatabaseUnavailable
+from clicktodial.web import auditor
+from clicktodial.web.auditor import Auditor
+from clicktodial.web.request import peer_address
 
 ENTERPRISE = "enterprise-1"
 

@@ -13,13 +13,13 @@ from tests.api.support import Answer
 from clicktodial.accounts.number_import import FILE_BYTES_MAX
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.work_order import WorkOrders
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.error import ApplicationLimitReached, CapabilityMissing
 from clicktodial.domain.application import ApplicationLimits
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.client_address import ClientAddresses
 
 NUMBER, E164 = "01052680001", "+861052680001"
 

@@ -15,10 +15,10 @@ from tests.api.support import Answer
 
 from clicktodial.accounts import password as password_module
 from clicktodial.accounts.error import CredentialsWrong
-from clicktodial.api.management import worker as worker_module
 from clicktodial.domain.principal import Role
 from clicktodial.domain.totp import create_code, step_at
 from clicktodial.messaging.mail import Mail
+from clicktodial.web import worker as worker_module
 
 PASSWORD = "correct horse battery staple"
 OTHER_PASSWORD = "a hundred blue umbrellas"

@@ -16,7 +16,6 @@ from clicktodial import __version__
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
-from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.business import BusinessNeeds
@@ -57,7 +56,6 @@ from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
-from clicktodial.api.request import peer_address
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
@@ -67,6 +65,8 @@ from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.auditor import Auditor
+from clicktodial.web.request import peer_address
 
 log = structlog.get_logger()
 

@@ -12,11 +12,11 @@ from clicktodial.accounts.session import TOKEN_PREFIX, SessionFinder
 from clicktodial.api.authentication import HEADER_BYTES_MAX, authenticate
 from clicktodial.api.management.problem import LIMIT_REACHED, NOT_AUTHENTICATED, Refused
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import find_header
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.web.request import find_header
 
 log = structlog.get_logger()
 

@@ -18,7 +18,6 @@ from litestar.response import Stream
 from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
-from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
 from clicktodial.api.management.body import NUL, decode_body, parse_query
 from clicktodial.api.management.problem import (
@@ -34,7 +33,6 @@ from clicktodial.api.management.problem import (
     Refused,
     refused_by,
 )
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
@@ -42,6 +40,8 @@ from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.storage.error import StorageError, ValueInvalid
 from clicktodial.storage.value import check_identifier
+from clicktodial.web.auditor import Auditor
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 T = TypeVar("T")
 
