@@ -1,13 +1,13 @@
 """A real browser that looks at the console, and fails on what a person would be annoyed by."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright
 
 from clicktodial.domain.principal import Role
 from clicktodial.portal import session_cookie as cookie
@@ -75,67 +75,74 @@ class Tab:
         if status >= 400 and not any(part in url for part in self.expected):
             self.faults.append(f"{url}: HTTP {status}")
 
-    def open(self, path: str) -> Page:
+    async def open(self, path: str) -> Page:
         """The page at a path below BASE_PATH, all loaded."""
-        self.page.goto(self.origin + BASE_PATH + path, wait_until="load")
+        await self.page.goto(self.origin + BASE_PATH + path, wait_until="load")
         return self.page
 
-    def check(self, *, axe: bool = True) -> None:
+    async def check(self, *, axe: bool = True) -> None:
         """That nothing went wrong, nothing stands out at the side, and everybody can use it."""
-        wide = self.page.evaluate(
+        wide = await self.page.evaluate(
             "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         )
         if wide[0] > wide[1]:
             self.faults.append(f"it is {wide[0]} pixels wide, on {wide[1]}")
         if axe:
-            self.faults += [f"{each}" for each in self._run_axe()]
+            self.faults += [f"{each}" for each in await self._run_axe()]
         if self.faults:
             raise PageFaulty("\n".join([self.page.url, *self.faults]))
 
-    def _run_axe(self) -> list[Any]:
+    async def _run_axe(self) -> list[Any]:
         # Not as a script of the page: its policy allows none.
-        if not self.page.evaluate("() => 'axe' in window"):
-            self.page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
-        return [each for each in self.page.evaluate(_FIND) if each[1] in _SERIOUS]
+        if not await self.page.evaluate("() => 'axe' in window"):
+            await self.page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
+        found = await self.page.evaluate(_FIND)
+        return [each for each in found if each[1] in _SERIOUS]
 
 
 class Browsing:
     """Opens tabs of people in a browser that is started once."""
 
-    def __init__(self, playwright: Playwright, origin: str, tokens: dict[Role, str]) -> None:
+    def __init__(self, browser: Browser, origin: str, tokens: dict[Role, str]) -> None:
+        self.browser = browser
         self.origin = origin
         self._tokens = tokens
-        self.browser: Browser = playwright.chromium.launch(
+
+    @classmethod
+    async def start(cls, playwright: Playwright, origin: str, tokens: dict[Role, str]) -> Self:
+        """Start a browser; `tokens` are of people's sessions."""
+        browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=list(ARGUMENTS), headless=True
         )
+        return cls(browser, origin, tokens)
 
-    @contextmanager
-    def tab(
+    @asynccontextmanager
+    async def tab(
         self,
         role: Role | None = None,
         *,
         language: str = "en",
         theme: str = "light",
         width: int = WIDE,
-    ) -> Iterator[Tab]:
+    ) -> AsyncIterator[Tab]:
         """A tab of somebody with that role; None: of nobody who is logged in."""
-        context = self.browser.new_context(
+        context = await self.browser.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
             locale=language,
             timezone_id="Asia/Shanghai",
             reduced_motion="reduce",
         )
-        self._keep(context, cookie.LANGUAGE, language)
-        self._keep(context, cookie.THEME, theme)
+        await self._keep(context, cookie.LANGUAGE, language)
+        await self._keep(context, cookie.THEME, theme)
         if role is not None:
-            self._keep(context, cookie.SESSION, self._tokens[role])
+            await self._keep(context, cookie.SESSION, self._tokens[role])
         try:
-            yield Tab(context.new_page(), self.origin)
+            yield Tab(await context.new_page(), self.origin)
         finally:
-            context.close()
+            await context.close()
 
-    def _keep(self, context: BrowserContext, name: str, value: str) -> None:
-        context.add_cookies(
+    async def _keep(self, context: BrowserContext, name: str, value: str) -> None:
+        await context.add_cookies(
             [
                 {
                     "name": name,
@@ -148,6 +155,6 @@ class Browsing:
             ]
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the browser."""
-        self.browser.close()
+        await self.browser.close()

@@ -1,9 +1,10 @@
 """A console that runs, for all tests of a worker: its enterprises, its people, a browser."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.sync_api import sync_playwright
+import pytest_asyncio
+from playwright.async_api import async_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.portal.browser import Browsing
@@ -36,10 +37,10 @@ def origin(platform_of_console: Platform) -> str:
     return f"http://{format_address(platform_of_console.http)}"
 
 
-@pytest.fixture(scope="session")
-def browsing(origin: str, world: World) -> Iterator[Browsing]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browsing(origin: str, world: World) -> AsyncIterator[Browsing]:
     """A browser, started once."""
-    with sync_playwright() as playwright:
-        browsing = Browsing(playwright, origin, world.tokens)
+    async with async_playwright() as playwright:
+        browsing = await Browsing.start(playwright, origin, world.tokens)
         yield browsing
-        browsing.close()
+        await browsing.close()

@@ -4,12 +4,13 @@ Without arguments those that the documentation shows; `--all FOLDER [NAME...]` m
 those that are named, wide and narrow, light and dark, in both languages.
 """
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.async_api import async_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.portal.browser import NARROW, WIDE, Browsing
@@ -32,37 +33,37 @@ SHOWN = (
 )
 
 
-def main(arguments: Sequence[str]) -> int:
+async def main(arguments: Sequence[str]) -> int:
     """Start a console with the tests' data, and take pictures of it."""
     with tempfile.TemporaryDirectory() as folder:
         platform = Platform(Path(folder))
         platform.start()
         try:
             world = seed(World(load_settings(platform.config_path)))
-            with sync_playwright() as playwright:
+            async with async_playwright() as playwright:
                 origin = f"http://{format_address(platform.http)}"
-                browsing = Browsing(playwright, origin, world.tokens)
+                browsing = await Browsing.start(playwright, origin, world.tokens)
                 if arguments[:1] == ["--all"]:
-                    _take_all(browsing, world, Path(arguments[1]), arguments[2:])
+                    await _take_all(browsing, world, Path(arguments[1]), arguments[2:])
                 else:
-                    _take_shown(browsing, world)
-                browsing.close()
+                    await _take_shown(browsing, world)
+                await browsing.close()
             world.engine.dispose()
         finally:
             platform.close()
     return 0
 
 
-def _take_shown(browsing: Browsing, world: World) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
+async def _take_shown(browsing: Browsing, world: World) -> None:
+    await asyncio.to_thread(IMAGES.mkdir, parents=True, exist_ok=True)
     by_name = {page.name: page for page in CONSOLE.pages}
     for name, language, theme, width, picture in SHOWN:
         page = by_name[name]
-        _take(browsing, world, page, language, theme, width, IMAGES / f"{picture}.png")
+        await _take(browsing, world, page, language, theme, width, IMAGES / f"{picture}.png")
 
 
-def _take_all(browsing: Browsing, world: World, folder: Path, names: Sequence[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+async def _take_all(browsing: Browsing, world: World, folder: Path, names: Sequence[str]) -> None:
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     looks = (
         ("en", "light", WIDE),
         ("zh-CN", "dark", WIDE),
@@ -72,10 +73,10 @@ def _take_all(browsing: Browsing, world: World, folder: Path, names: Sequence[st
     for page in CONSOLE.pages:
         for language, theme, width in looks if not names or page.name in names else ():
             name = f"{page.name}-{width}-{theme}.png"
-            _take(browsing, world, page, language, theme, width, folder / name)
+            await _take(browsing, world, page, language, theme, width, folder / name)
 
 
-def _take(
+async def _take(
     browsing: Browsing,
     world: World,
     page: Page,
@@ -84,9 +85,10 @@ def _take(
     width: int,
     file: Path,
 ) -> None:
-    with browsing.tab(opener_of(page), language=language, theme=theme, width=width) as tab:
-        tab.open(path_of(page, world.ids[ACME])).screenshot(path=file, full_page=True)
+    async with browsing.tab(opener_of(page), language=language, theme=theme, width=width) as tab:
+        opened = await tab.open(path_of(page, world.ids[ACME]))
+        await opened.screenshot(path=file, full_page=True)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(asyncio.run(main(sys.argv[1:])))

@@ -44,19 +44,20 @@ def pages_by_opener() -> Iterator[tuple[Role | None, list[Page]]]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", [language.code for language in LANGUAGES])
-def test_every_page_is_without_fault(
+async def test_every_page_is_without_fault(
     browsing: Browsing, world: World, language: str, theme: str, width: int
 ) -> None:
     for role, pages in pages_by_opener():
-        with browsing.tab(role, language=language, theme=theme, width=width) as tab:
+        async with browsing.tab(role, language=language, theme=theme, width=width) as tab:
             for page in pages:
-                tab.open(path_of(page, world.ids[ACME]))
+                await tab.open(path_of(page, world.ids[ACME]))
                 expected = BASE_PATH + page.path.format(**world.ids[ACME])
                 assert expected in tab.page.url, f"{page.name} led to {tab.page.url}"
-                tab.check()
+                await tab.check()
 
 
 def test_every_page_has_an_opener() -> None:
