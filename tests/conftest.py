@@ -1,11 +1,12 @@
-"""What holds for all tests: how Hypothesis draws, that none configures another's log, and how much
-a failure tells.
+"""What holds for all tests: how Hypothesis draws, what is collected as garbage, that none
+configures another's log, and how much a failure tells.
 
 In a run of the suite each property gets the same examples every time: a run fails for what was
 changed, not for what was drawn, and no example is too slow because the machine is busy. To look
 further, `pytest --hypothesis-profile=explore` draws anew, and much more.
 """
 
+import gc
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -22,6 +23,12 @@ _CAPTURED_SHOWN = 4_000
 settings.register_profile("suite", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("explore", _PATIENT, max_examples=_EXPLORED_EXAMPLES)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """All that is loaded by now stays, and is not walked again by every collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -303,7 +303,7 @@ async def test_suspension_holds_from_the_next_request_on_and_ends_running_calls(
         assert (call.statuses, end["reason"]) == (ANSWERED, "Other")
     finally:
         # By the shell this time, which another process notices.
-        await stage.platform.command("enterprise", "resume", "default")
+        await stage.platform.command("enterprise", "resume", "default", "--reason", "paid")
 
     async def is_served() -> bool:
         return (await management.ask("POST", "/calls/forecast", BODY))[0] == 200

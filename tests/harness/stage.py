@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.harness.address import Address, format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
+from tests.harness.database import FILE_NAME, place_database
 from tests.harness.phone import Phone
 from tests.harness.platform import MEDIA_PORTS, Platform, Tables
 from tests.harness.sink import Behaviour, Sink
@@ -178,12 +179,14 @@ async def open_stage(
     tables: Tables | None = None,
     *,
     is_set_up: bool = True,
+    is_first_start: bool = False,
     backup_after_s: int | None = None,
     trunk: Address | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage of one's own: its platform runs, with an application, and a trunk to the switch.
 
-    Where not `is_set_up`, the platform runs without either. With `backup_after_s` there is a
+    Where not `is_set_up`, the platform runs without either. One of an `is_first_start` finds
+    nothing, not even a directory; others a database that is empty. With `backup_after_s` there is a
     second trunk, for which the first is left after so long without any response. `trunk` stands
     in for the switch.
     """
@@ -193,7 +196,10 @@ async def open_stage(
     sink = await Sink().start()
     switch = await Switch().start()
     backup = await Switch().start()
-    stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
+    platform = Platform(directory, merged)
+    if not is_first_start:
+        place_database(platform.data_dir / FILE_NAME)
+    stage = Stage(directory, platform, sink, switch, backup)
     try:
         if is_set_up:
             await asyncio.to_thread(_set_up, stage, trunk or switch.address, backup_after_s)

@@ -22,6 +22,8 @@ from clicktodial.storage.value import check_identifier
 TEAM_MAX = 200
 REGIONS_MAX = 6
 LISTED_MAX = 1_000
+# What goes with somebody.
+_OF_A_PERSON = (table.session, table.password_reset, table.email_change, table.recovery_code)
 _columns = table.person.c
 
 
@@ -249,7 +251,7 @@ class People:
         with self._transactions.change(concerns_calls=False) as connection:
             person = _find_within(connection, person_id, within)
             _require_another_owner(connection, person)
-            for other in (table.session, table.password_reset, table.recovery_code):
+            for other in _OF_A_PERSON:
                 connection.execute(delete(other).where(other.c.person_id == person_id))
             connection.execute(delete(table.person).where(_columns.id == person_id))
 

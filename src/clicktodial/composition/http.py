@@ -53,9 +53,7 @@ async def open_http(
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,
         numbers=enterprises.numbers,
-        business=BusinessNeeds(
-            business=enterprises.business, worker=worker, take_up_changes=base.take_up_changes
-        ),
+        business=BusinessNeeds(business=enterprises.business, worker=worker),
         transactions=base.transactions,
         sessions=people.sessions,
         people=people,
@@ -64,6 +62,7 @@ async def open_http(
         messages=Messages(base.transactions),
         membership=membership,
         billing=billing,
+        take_up_changes=base.take_up_changes,
     )
     server = HttpServer(_create_app(base, calls, management, addresses))
     await server.start(base.settings.http.host, base.settings.http.port)

@@ -1,6 +1,7 @@
 """Events on their way to applications: what waits, and what became of each.
 
-The outbox is the table of events itself; this is what its keeper and the deliverer share.
+The outbox is the table of events itself, and beside it that of alerts; this is what its keeper and
+the deliverer share.
 """
 
 import asyncio
@@ -11,8 +12,11 @@ from typing import Protocol, TypeAlias
 
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.pool_alert import PoolAlert
 
-EventKey: TypeAlias = tuple[CallId, int]
+# What an application is told, and how it is named: by its line and its place there.
+Notice: TypeAlias = StatusEvent | PoolAlert
+EventKey: TypeAlias = tuple[str, int]
 
 
 class DeliveryState(StrEnum):
@@ -28,13 +32,13 @@ class DeliveryState(StrEnum):
 class PendingEvent:
     """An event to deliver. `attempts` were made; the next is not due before `next_attempt_at`."""
 
-    event: StatusEvent
+    event: Notice
     attempts: int = 0
     next_attempt_at: datetime | None = None
 
     @property
     def key(self) -> EventKey:
-        return self.event.call_id, self.event.seq
+        return self.event.line, self.event.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class DeliveryOutbox(Protocol):
         self, app_id: AppId, *, limit: int, known: frozenset[EventKey]
     ) -> list[PendingEvent]:
         """The oldest `limit` events of the application that wait and are not `known`, in order:
-        calls as they began, each call's events by sequence number."""
+        alerts of its pool, then calls as they began, each call's events by sequence number."""
 
     async def revive(self, call_id: CallId) -> list[StatusEvent]:
         """Make the call's events that were given up wait again, as if never tried; returns them

@@ -48,5 +48,10 @@ class StatusEvent:
     recording_result: RecordingResult | None = None
 
     @property
+    def line(self) -> str:
+        """Events of one call are told one after the other."""
+        return self.call_id
+
+    @property
     def is_terminal(self) -> bool:
         return self.status is CallStatus.DISCONNECTED

@@ -122,6 +122,9 @@ async def test_what_is_given_changes_and_no_more(people: People) -> None:
     assert (refused.status, refused.json["code"]) == (403, "not-permitted")
     answer = await people.operate("PATCH", path, {"allow_private_addresses": True})
     assert (answer.json["allow_private_addresses"], answer.json["name"]) == (True, "Clinic")
+    assert answer.json["pool_alerts"] is False
+    answer = await people.ask(people.owner, "PATCH", path, {"pool_alerts": True})
+    assert (answer.json["pool_alerts"], answer.json["name"]) == (True, "Clinic")
 
 
 async def test_application_is_disabled_and_enabled(people: People) -> None:

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -73,7 +73,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementNeeds:
-    """What the API works with. `token` is the operator's; None: nobody bears one."""
+    """What the API works with. `token` is the operator's; None: nobody bears one.
+    `take_up_changes` makes an administrative change hold on this node at once."""
 
     service: CallService
     applications: Applications
@@ -95,6 +96,7 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    take_up_changes: Callable[[], Awaitable[None]]
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -108,6 +110,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         authenticator=Authenticator(
             needs.applications, needs.sessions, needs.worker, needs.token, needs.gate
         ),
+        take_up_changes=needs.take_up_changes,
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
         client_address=needs.client_address,

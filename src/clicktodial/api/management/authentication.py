@@ -23,11 +23,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who was proved to ask: a program has an application, a person a session."""
+    """Who was proved to ask: a program has an application, a person a session. Of one who
+    `is_former` the enterprise has come to its end."""
 
     principal: Principal
     application: Application | None = None
     session_id: str | None = None
+    is_former: bool = False
 
 
 ANONYMOUS = Identity(Principal(name="", roles=frozenset()))
@@ -106,4 +108,6 @@ class Authenticator:
         session = await self._worker.run(lambda: self._sessions.find(token, now))
         if session is None:
             return None
-        return Identity(session.principal, session_id=session.session_id)
+        return Identity(
+            session.principal, session_id=session.session_id, is_former=session.is_former
+        )
