@@ -41,7 +41,7 @@ _GC_THRESHOLDS = (20_000, 20, 100)
 
 def run(settings: Settings) -> int:
     """Run a node until SIGTERM or SIGINT; returns the exit status of the process."""
-    configure_logging(settings.log)
+    configure_logging(settings.log, is_final=True)
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from jsonschema import Draft202012Validator
 from litestar import Litestar
-from litestar.types import HTTPScope, Message
+from litestar.types import ASGIApp, HTTPScope, Message
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -333,7 +333,7 @@ class Platform:
 
 
 async def call_app(
-    app: Litestar,
+    app: ASGIApp,
     method: str,
     path: str,
     headers: HeaderList,

@@ -27,8 +27,9 @@ from clicktodial.config import NotifySettings
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus
 from clicktodial.notify import notifier as notifier_module
+from clicktodial.notify.http_connection import ANSWER_BYTES_MAX
 from clicktodial.notify.schedule import FAILURES_MAX
-from clicktodial.notify.sender import ANSWER_BYTES_MAX, USER_AGENT
+from clicktodial.notify.sender import USER_AGENT
 
 DELIVERED, PENDING = DeliveryState.DELIVERED, DeliveryState.PENDING
 GIVEN_UP, NONE = DeliveryState.GIVEN_UP, DeliveryState.NONE

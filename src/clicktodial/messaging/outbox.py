@@ -15,7 +15,18 @@ from typing import Any
 
 import msgspec
 import uuid_utils
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import (
@@ -94,18 +105,12 @@ class MessageOutbox:
 
     def claim(self, now: datetime, *, limit: int) -> list[ClaimedMessage]:
         """Take up to `limit` messages that are due, oldest first. What is too old expires."""
-        due = (
-            select(_columns.id)
-            .where(_is_free(now), _columns.next_attempt_at <= now)
-            .order_by(_columns.next_attempt_at)
-            .limit(limit)
-        )
         # Mostly there is none, and a look does not take the write lock.
         with self._transactions.read() as connection:
-            if connection.execute(due.limit(1)).first() is None:
+            if connection.execute(_DUE, {"now": now, "limit": 1}).first() is None:
                 return []
         with self._transactions.change(concerns_calls=False) as connection:
-            ids = list(connection.scalars(due))
+            ids = list(connection.scalars(_DUE, {"now": now, "limit": limit}))
             claimed = [self._claim_one(connection, message_id, now) for message_id in ids]
         return [each for each in claimed if each is not None]
 
@@ -263,11 +268,20 @@ def _clean_identifier(text: str) -> str:
     return clean_detail(text)[:NAME_CHARACTERS_MAX]
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
+def _is_free(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         _columns.state == MessageState.QUEUED.value,
         or_(_columns.claimed_until.is_(None), _columns.claimed_until <= now),
     )
+
+
+# Made once: it is asked every second.
+_DUE = (
+    select(_columns.id)
+    .where(_is_free(bindparam("now")), _columns.next_attempt_at <= bindparam("now"))
+    .order_by(_columns.next_attempt_at)
+    .limit(bindparam("limit"))
+)
 
 
 def _claim_query() -> Any:

@@ -102,7 +102,8 @@ class EndpointQueue:
     def take(self, now: Moment) -> PendingEvent | None:
         """The next event to deliver, of which `delivered`, `failed` or `release` must be told;
         None when nothing may be tried now."""
-        self._promote_due(now)
+        if self._waiting:
+            self._promote_due(now)
         if self._in_flight >= self._concurrency:
             return None
         if self.breaker.is_open:

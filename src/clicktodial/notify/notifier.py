@@ -77,11 +77,8 @@ class NotifyTiming:
 
 
 class _MachineClock:
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def utc(self) -> datetime:
-        return datetime.now(UTC)
+    monotonic_s = staticmethod(time.monotonic)
+    utc = staticmethod(partial(datetime.now, UTC))
 
 
 class _Route:
@@ -120,10 +117,7 @@ class HttpNotifier:
         self._schedule = RetrySchedule(
             self._timing.retry_after_s or settings.retry_after_s, random.random
         )
-        self._sender = Sender(
-            timeout_s=settings.timeout_s,
-            connections_per_host=settings.concurrency_per_endpoint,
-        )
+        self._sender = Sender(timeout_s=settings.timeout_s)
         self._routes: dict[AppId, _Route] = {}
         self._endpoints: dict[str, Endpoint] = {}
         # Settled, but perhaps not yet marked so in the table.
@@ -135,7 +129,6 @@ class HttpNotifier:
 
     async def start(self) -> None:
         """Take up what waits in the table. Raises StoreError."""
-        self._sender.start()
         await self.rescan()
         self._own(self._sweep())
 
@@ -188,7 +181,7 @@ class HttpNotifier:
         await asyncio.gather(*tasks, return_exceptions=True)
         timeout_s = self._timing.close_timeout_s
         await asyncio.gather(*(endpoint.close(timeout_s) for endpoint in self._endpoints.values()))
-        await self._sender.close()
+        self._sender.close()
 
     # Routes
 

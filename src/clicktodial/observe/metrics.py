@@ -142,7 +142,7 @@ class Metrics:
         end = call.end
         if end is None:
             return
-        key = (end.reason.value, end.stage.value, end.by.value)
+        key = (str(end.reason), str(end.stage), str(end.by))
         ended = self._ended_series.get(key)
         if ended is None:
             ended = self._ended_series[key] = self._ended.labels(*key)

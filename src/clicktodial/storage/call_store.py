@@ -35,6 +35,7 @@ from clicktodial.storage.writer import Write
 # The longest that a change waits for others to share its commit. A commit costs several times
 # what it writes; nobody who is told of a ringing phone notices so short a time.
 UPDATE_WAIT_S = 0.002
+_ENDED = CallState.ENDED.value
 
 
 class SqlCallStore:
@@ -76,7 +77,8 @@ class SqlCallStore:
         """Change the call and append the events. Fails only with StoreConflict, when another
         process has ended the call: it told the terminal event, and these must not be told.
 
-        Of a call whose terminal event was appended before, only what is kept of its legs changes.
+        Of a call whose terminal event was appended before, only what is kept of its legs changes,
+        within the writer's GATHER_S; that fails with nothing.
         """
         extending = self._extending.get(call.plan.call_id)
         if extending is not None and call.state is CallState.ENDED:
@@ -125,9 +127,9 @@ class SqlCallStore:
     def _update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         if call.state is CallState.ENDED and not events:
             legs = encode_legs(call.legs) if call.legs else None
-            writes = [(self._update_legs, (legs, call.plan.call_id, self._node_id))]
-            return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
-        parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
+            # Nobody waits for it: it shares a commit with the marks of what was delivered.
+            return self._writer.gather(self._update_legs, (legs, call.plan.call_id, self._node_id))
+        parameters = (*progress_parameters(call), call.plan.call_id, _ENDED)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
             writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
@@ -166,7 +168,9 @@ def _compile_legs_update(dialect: Dialect) -> Statement:
         .where(table.call.c.id == bindparam("call_id"), table.call.c.node_id == bindparam("node"))
         .values(legs=bindparam("new_legs"))
     )
-    return compile_statement(statement, dialect, ["new_legs", "call_id", "node"], rank=2)
+    names = ["new_legs", "call_id", "node"]
+    # Gathered with others' writes, which must not fail with it.
+    return compile_statement(statement, dialect, names, rank=2, counted=False)
 
 
 def _compile_update(dialect: Dialect) -> Statement:

@@ -44,7 +44,7 @@ class Outbox:
         return self._writer.gather(
             self._mark,
             (
-                mark.state.value,
+                str(mark.state),
                 mark.attempts,
                 to_millis_or_none(mark.next_attempt_at),
                 to_millis_or_none(mark.delivered_at),

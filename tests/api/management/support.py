@@ -8,7 +8,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from jsonschema import Draft202012Validator, FormatChecker
-from litestar import Litestar
+from litestar.types import ASGIApp
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from sqlalchemy import Engine, insert
@@ -209,7 +209,7 @@ class Clock:
 class Management:
     """The application and what stands behind it."""
 
-    app: Litestar
+    app: ASGIApp
     service: FakeService
     applications: FakeApplications
     administration: Administration

@@ -30,7 +30,7 @@ from clicktodial.sip.timer import Timers
 from clicktodial.sip.trunk_health import FAILURES_MAX
 
 POLL_S = 0.005
-WAIT_S = 15.0
+WAIT_S = 30.0
 
 
 class AtOnce(random.Random):
