@@ -68,11 +68,9 @@ class Story:
     async def operator_opens_for_business(self) -> None:
         """People, a trunk, and numbers to sell."""
         await self.operator.join("operator")
-        await asyncio.gather(
-            self.manager.join("account-manager", regions=(REGION,)),
-            self.reviewer.join("reviewer"),
-            self.support.join("support"),
-        )
+        await self.manager.join("account-manager", regions=(REGION,))
+        await self.reviewer.join("reviewer")
+        await self.support.join("support")
         host, port = self.stage.switch.address
         trunk = {"name": "main", "host": host, "port": port}
         await self.operator.ask("POST", "/trunks", trunk, status=201)
