@@ -6,7 +6,9 @@ says what is missing.
 """
 
 import io
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,12 +62,13 @@ def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
 
 def merge(area: str, fresh: Catalog) -> Catalog:
     """What the sources have, with what the catalogue says of it in Chinese."""
-    known = read(area)
+    known, others = read(area), read_others(area)
     merged = Catalog(locale=_CHINESE, project="Click to Dial", fuzzy=False)
     for message in fresh:
         if message.id:
             old = known.get(message.id)
-            merged.add(message.id, "" if old is None else old.string)
+            string = old.string if old is not None and old.string else others.get(message.id, "")
+            merged.add(message.id, string)
     return merged
 
 
@@ -75,6 +78,17 @@ def read(area: str) -> Catalog:
     if not file.exists():
         return Catalog(locale=_CHINESE)
     return read_po(io.BytesIO(file.read_bytes()), locale=_CHINESE, abort_invalid=True)
+
+
+def read_others(area: str) -> dict[object, object]:
+    """What is said in Chinese elsewhere, so that nobody translates it twice."""
+    return {
+        message.id: message.string
+        for file in sorted(LOCALE.glob("*.po"))
+        if file.stem != area
+        for message in read(file.stem)
+        if message.id and message.string
+    }
 
 
 def missing(catalogue: Catalog) -> list[str]:
@@ -88,6 +102,9 @@ def missing(catalogue: Catalog) -> list[str]:
 
 def main() -> int:
     """Write all catalogues; the number of messages without Chinese is told."""
+    # Of refusals with values in them, which have no catalogue, Babel warns at each.
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
     lacking = 0
     for area, fresh in extract().items():
         if not len(fresh):

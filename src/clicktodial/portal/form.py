@@ -94,7 +94,7 @@ class Form:
 
     def refuse_as(self, error: Exception) -> None:
         """The use case said no, in its own words."""
-        self.problem = self._words.look_up(str(error))
+        self.problem = self._words.sentence(str(error))
 
     def text(
         self, name: str, *, is_required: bool = True, characters_max: int = TEXT_CHARACTERS_MAX

@@ -436,7 +436,9 @@ class Gate:
         return await self._refuse(arrival, trouble, text)
 
     async def _refuse(self, arrival: _Arrival, trouble: Trouble, text: str) -> Response[Any]:
-        context = {"trouble": trouble, "detail": text or trouble.text}
+        words = arrival.visit.words
+        detail = words.sentence(text) if text else words.look_up(trouble.text)
+        context = {"trouble": trouble, "detail": detail}
         template = "layout/toast.html" if arrival.is_partial else "layout/trouble.html"
         arrival.visit.target = ""
         view = View(template, context, trouble.status)

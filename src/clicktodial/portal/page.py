@@ -23,7 +23,7 @@ BASE_PATH = "/console"
 # An address that a filter makes has some hundred characters.
 QUERY_CHARACTERS_MAX = 4_000
 # A page of the console, and nothing that a browser could take for another host.
-_OWN_PATH = re.compile(rf"{BASE_PATH}/(?!/)[A-Za-z0-9_.~%/-]*(\?[A-Za-z0-9_.~%=&+:-]*)?")
+_OWN_PATH = re.compile(rf"(?!\S*/\.){BASE_PATH}/(?!/)[A-Za-z0-9_.~%/-]*(\?[A-Za-z0-9_.~%=&+:-]*)?")
 
 # Nobody: what is open to whoever has no session has no roles.
 ANYBODY: frozenset[Role] = frozenset()
