@@ -2,6 +2,8 @@
 
 from litestar import Litestar
 
+from clicktodial import __version__
+from clicktodial.accounts.application_activity import ApplicationActivity
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
@@ -14,15 +16,20 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.api.v1.schema import create_error_table
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.trial import TRIAL_TIMEOUT_S, ServerTrial
 from clicktodial.observe.metrics import CONTENT_TYPE
-from clicktodial.portal.needs import ConsoleNeeds
+from clicktodial.portal.needs import ApiReference, CallDefaults, ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.history import CallHistory
@@ -43,6 +50,8 @@ async def open_http(
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
+    sender = Sender(timeout_s=TRIAL_TIMEOUT_S)
+    base.stack.callback(sender.close)
     management = ManagementNeeds(
         gate=RequestGate(addresses),
         client_address=addresses.describe,
@@ -66,6 +75,7 @@ async def open_http(
         messages=Messages(base.transactions),
         membership=membership,
         billing=billing,
+        trial=ServerTrial(base.applications, sender, V1NotificationFormat()),
         take_up_changes=base.take_up_changes,
     )
     console = create_console_handlers(_console_needs(base, calls, enterprises, management))
@@ -145,6 +155,8 @@ def _console_needs(
         administration=base.administration,
         business=enterprises.business,
         application_desk=enterprises.numbers.applications,
+        application_activity=ApplicationActivity(base.transactions),
+        trial=management.trial,
         inventory=enterprises.numbers.inventory,
         orders=enterprises.numbers.orders,
         number_pools=enterprises.numbers.pools,
@@ -162,6 +174,16 @@ def _console_needs(
         tickets=management.support.tickets,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
+        reference=ApiReference(
+            create_document(body_bytes_max=base.settings.http.body_bytes_max, version=__version__),
+            create_error_table(),
+        ),
+        call_defaults=CallDefaults(
+            caller_ring_timeout_s=base.settings.calls.caller_ring_timeout_s,
+            callee_ring_timeout_s=base.settings.calls.callee_ring_timeout_s,
+            max_duration_s=base.settings.calls.max_duration_s,
+            recording_format=base.settings.recording.format,
+        ),
         client_address=management.client_address,
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,

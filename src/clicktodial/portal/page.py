@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from clicktodial.accounts.session import LiveSession
 from clicktodial.domain.principal import Principal, Role
@@ -191,7 +191,8 @@ class Page:
     of the management API that do the same: no role may here what it may not there, which a test
     holds. What is another enterprise's is `show`'s to refuse, by `visit.require_sight`.
     A page that follows what it shows tells by `watch` what to ask (live.py).
-    `example_query` is for the tests, which open every page.
+    `example_query` is for the tests, which open every page. With `is_file` it answers with a
+    Download, which a browser saves or plays and does not open.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Page:
     nav: Nav | None = None
     parent: str = ""
     is_access: bool = False
+    is_file: bool = False
     watch: Callable[[Visit], Awaitable[Watch]] | None = None
     example_query: str = ""
 
@@ -244,3 +246,19 @@ class Area:
     pages: Sequence[Page]
     actions: Sequence[Action] = ()
     cards: Sequence[Card] = ()
+
+
+class AreaPart(Protocol):
+    """A class of an area: a page or a few that belong together."""
+
+    def pages(self) -> list[Page]: ...
+
+    def actions(self) -> list[Action]: ...
+
+
+def gather_area(*parts: AreaPart) -> Area:
+    """The area of these."""
+    return Area(
+        [page for part in parts for page in part.pages()],
+        [action for part in parts for action in part.actions()],
+    )

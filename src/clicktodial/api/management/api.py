@@ -62,6 +62,7 @@ from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
@@ -96,6 +97,7 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    trial: ServerTrial
     take_up_changes: Callable[[], Awaitable[None]]
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
@@ -141,7 +143,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             administration, needs.transactions, library, worker, region=region
         ).routes(),
         *LimitResource(administration, worker).routes(),
-        *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *ApplicationResource(needs.numbers.applications, needs.trial, worker).routes(),
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),
