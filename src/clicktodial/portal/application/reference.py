@@ -22,6 +22,7 @@ from clicktodial.storage.administration import ApplicationDetail
 # Where a program finds the platform whose operator says nothing else.
 _LOCAL = "http://localhost:8080"
 _EXAMPLE_APP_ID = "12345678"
+_EXAMPLE_SERVER = "https://app.example"
 _APPLICATIONS_MAX = 100
 _V1 = "/clicktodial/v1/"
 
@@ -150,6 +151,7 @@ class ReferencePages(ApplicationDeskPages):
         word, document = visit.words.look_up, self._needs.reference.document
         base_url = (self._needs.base_url or _LOCAL).rstrip("/")
         app_id = application.app_id if application else _EXAMPLE_APP_ID
+        server = (application and application.notify_url) or _EXAMPLE_SERVER
         sponsors = application.sponsors if application else ()
         own = {"APPID": app_id} | ({"sponsor": sponsors[0].lstrip("+")} if sponsors else {})
         notification = document["webhooks"]["clicktodialstatusnotify"]["post"]
@@ -170,7 +172,7 @@ class ReferencePages(ApplicationDeskPages):
                 (name, _pretty(_own(each["value"], own)))
                 for name, each in content["examples"].items()
             ],
-            "server": (application and application.notify_url) or "https://app.example",
+            "notification_target": f"POST {server}{_V1}clicktodialstatusnotify/{{callidentifier}}",
             "verify": VERIFY,
             "errors": self._needs.reference.errors,
             "body_bytes_max": self._needs.body_bytes_max,
@@ -247,9 +249,10 @@ def _properties(document: Mapping[str, Any], schema: Mapping[str, Any]) -> list[
 
 
 def _about(schema: Mapping[str, Any]) -> str:
-    """What a property means, whichever of its alternatives says so."""
+    """What a property means, whichever of its alternatives says so; else its values."""
     parts = [schema, *schema.get("anyOf", [])]
-    return next((str(part["description"]) for part in parts if "description" in part), "")
+    described = (str(part["description"]) for part in parts if "description" in part)
+    return next(described, ", ".join(str(value) for value in schema.get("enum", ())))
 
 
 def _own(body: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:

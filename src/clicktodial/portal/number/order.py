@@ -29,7 +29,7 @@ from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 
 # What one sitting looks through; the page has a box for each.
-FREE_PAGE = 50
+FREE_PAGE = 30
 _NUMBER_CHARACTERS_MAX = 32
 
 
