@@ -298,6 +298,12 @@ class LogSettings(_Table, frozen=True):
     format: Literal["console", "json"] = "json"
 
 
+class ConsoleSettings(_Table, frozen=True):
+    """The web console."""
+
+    style_guide: bool = False  # whether /console/style shows engineers what pages are built of
+
+
 class Settings(_Table, frozen=True):
     """All settings of a platform."""
 
@@ -321,6 +327,7 @@ class Settings(_Table, frozen=True):
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
     support: SupportSettings = SupportSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @property
     def data_dir(self) -> Path:

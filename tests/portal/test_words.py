@@ -110,5 +110,8 @@ def test_language_is_the_chosen_one_or_the_browsers(
 def test_messages_are_filled_in() -> None:
     chinese = load_words()["zh-CN"]
     assert chinese.gettext("Calls") == "通话"
-    assert chinese.ngettext("%(num)s person has an account.", "%(num)s people have accounts.", 3)
+    one, many = "%(num)s person has an account.", "%(num)s people have accounts."
+    assert chinese.ngettext(one, many, 1) == "共有 1 个账号。"
+    assert chinese.ngettext(one, many, 3) == "共有 3 个账号。"
+    assert load_words()["en"].ngettext(one, many, 3) == "3 people have accounts."
     assert chinese.look_up("") == ""
