@@ -24,7 +24,10 @@ _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
 # Those of which an answer's words are shown to people.
-_REFUSALS = {name: None for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted")}
+_REFUSALS = {
+    name: None
+    for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted", "PasswordError")
+}
 _REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
 
 

@@ -51,7 +51,10 @@ def test_translations_have_the_same_places() -> None:
             ids = message.id if isinstance(message.id, tuple) else (message.id,)
             strings = message.string if isinstance(message.string, tuple) else (message.string,)
             for string in strings:
-                assert _places(string) <= set().union(*map(_places, ids)), (area, message.id)
+                assert _places(str(string)) <= set().union(*(_places(str(each)) for each in ids)), (
+                    area,
+                    message.id,
+                )
 
 
 def _places(text: str) -> set[str]:

@@ -10,7 +10,8 @@ from clicktodial.sandbox.demo.child import run_command
 from clicktodial.sandbox.demo.error import ChildError, PlatformError
 from clicktodial.sandbox.demo.output import Output
 
-_PASSWORD_BYTES = 9
+# 16 characters, of which 15 are the least.
+_PASSWORD_BYTES = 12
 _TIMEOUT_S = 15.0
 
 
