@@ -1,4 +1,4 @@
-"""A console that runs, for all tests of a worker: its enterprises, its people, a browser."""
+"""A console that runs, for all tests of a worker: its enterprises, its people, a browser for each module."""
 
 from collections.abc import Iterator
 
@@ -38,9 +38,11 @@ def origin(platform_of_console: Platform) -> str:
     return f"http://{format_address(platform_of_console.http)}"
 
 
-@pytest.fixture(scope="session")
+# While it is there its loop runs in this thread, where no other may: so it goes with the module, in
+# which no test may be asynchronous.
+@pytest.fixture(scope="module")
 def browsing(origin: str, world: World) -> Iterator[Browsing]:
-    """A browser, started once."""
+    """A browser, started once for a module's tests."""
     with sync_playwright() as playwright:
         browsing = Browsing(playwright, origin, world.tokens)
         yield browsing
