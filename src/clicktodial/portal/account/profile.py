@@ -169,7 +169,13 @@ class ProfilePages:
             ("turnTotpOff", "/profile/second-factor/off", self.turn_factor_off),
         )
         return [
-            Action(operation=operation, path=path, roles=PERSON_ROLES, handle=handle)
+            Action(
+                operation=operation,
+                path=path,
+                roles=PERSON_ROLES,
+                handle=handle,
+                outlives_enterprise=True,
+            )
             for operation, path, handle in rows
         ]
 
