@@ -134,7 +134,10 @@ def test_event_that_is_there_already_is_added_once() -> None:
     for seq in (1, 2, 1, 2):
         queue.add(pending(call, seq), at(0))
     assert queue.event_count == 2
-    assert queue.keys(DeliveryRoute(call.plan.app_id)) == {(call.plan.call_id, 1), (call.plan.call_id, 2)}
+    assert queue.keys(DeliveryRoute(call.plan.app_id)) == {
+        (call.plan.call_id, 1),
+        (call.plan.call_id, 2),
+    }
 
 
 def test_replayed_event_comes_before_later_ones_but_not_before_one_under_way() -> None:

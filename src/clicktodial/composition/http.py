@@ -1,8 +1,15 @@
 """What answers HTTP: the API of calls, that of management, and the metrics page."""
 
+from collections.abc import Sequence
+
 from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.bearer import AccessTokens
+from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.operation import CamaraNeeds
+from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
@@ -22,6 +29,7 @@ from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.history import CallHistory
 
 
@@ -34,8 +42,10 @@ async def open_http(
     support: SupportNeeds,
     billing: BillingNeeds,
     membership: MembershipNeeds,
+    tokens: AccessTokens | None = None,
 ) -> HttpServer:
-    """Requests are taken from now on. Raises OSError."""
+    """Requests are taken from now on; those of the CAMARA API where `tokens` says who asks.
+    Raises OSError."""
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
@@ -65,14 +75,39 @@ async def open_http(
         membership=membership,
         billing=billing,
     )
-    server = HttpServer(_create_app(base, calls, management, addresses))
+    further = [] if tokens is None else _open_camara(base, calls, management, tokens)
+    server = HttpServer(_create_app(base, calls, management, addresses, further))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     return server
 
 
+def _open_camara(
+    base: Foundation, calls: Calls, management: ManagementNeeds, tokens: AccessTokens
+) -> list[ASGIRouteHandler]:
+    recordings = Recordings(calls.catalog, calls.recordings_root)
+    base.stack.push_async_callback(recordings.close)
+    return create_camara_handlers(
+        CamaraNeeds(
+            service=calls.service,
+            applications=base.applications,
+            tokens=tokens,
+            calls=SqlCallViews(base.database),
+            recordings=recordings,
+            chooser=management.numbers.chooser,
+            gate=management.gate,
+            body_bytes_max=base.settings.http.body_bytes_max,
+            utc=base.clock.utc,
+        )
+    )
+
+
 def _create_app(
-    base: Foundation, calls: Calls, management: ManagementNeeds, addresses: ClientAddresses
+    base: Foundation,
+    calls: Calls,
+    management: ManagementNeeds,
+    addresses: ClientAddresses,
+    camara: Sequence[ASGIRouteHandler],
 ) -> Litestar:
     settings = base.settings
 
@@ -96,6 +131,7 @@ def _create_app(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
+            *camara,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
         ],
     )

@@ -24,7 +24,6 @@ ControlError
 └── Overloaded
 """
 
-
 from clicktodial.domain.cause import Side
 
 

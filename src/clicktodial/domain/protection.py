@@ -452,9 +452,7 @@ def _find_blacklisted(facts: CallFacts) -> Iterator[Obstacle]:
 
 def _find_foreign_caller(rules: RulesInForce, facts: CallFacts) -> Iterator[Obstacle]:
     if rules.own.enterprise.members_only and facts.member is None:
-        yield Obstacle(
-            Rule.MEMBERS_ONLY, "The caller is no member of the enterprise", Side.CALLER
-        )
+        yield Obstacle(Rule.MEMBERS_ONLY, "The caller is no member of the enterprise", Side.CALLER)
 
 
 def _find_listed(facts: CallFacts) -> Iterator[Obstacle]:

@@ -125,9 +125,9 @@ class Endpoint:
             self.queue.release(pending)
             self._on_rerouted(pending.route)
             return
-        except Undeliverable as error:
+        except Undeliverable as reason:
             is_told = True
-            self.queue.give_up(pending, str(error), self._now())
+            self.queue.give_up(pending, str(reason), self._now())
             self._tell()
             return
         finally:

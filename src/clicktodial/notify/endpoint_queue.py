@@ -147,9 +147,7 @@ class EndpointQueue:
             self._probe = None
             self.breaker.on_probe_lost()
         self._marks.append(
-            DeliveryMark(
-                pending.key, DeliveryState.GIVEN_UP, pending.attempts, last_error=error
-            )
+            DeliveryMark(pending.key, DeliveryState.GIVEN_UP, pending.attempts, last_error=error)
         )
         self._advance(line, now)
 
