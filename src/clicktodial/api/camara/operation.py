@@ -46,7 +46,7 @@ from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import Headers, send_json, start_response
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import Applications, StoreError
-from clicktodial.control.service import BeginCall, CallService
+from clicktodial.control.service import BeginCall, CallProgress, CallService
 from clicktodial.control.sponsor_choice import DEFAULT_POOL, SponsorChooser
 from clicktodial.domain.application import (
     Application,
@@ -56,7 +56,7 @@ from clicktodial.domain.application import (
 )
 from clicktodial.domain.call import CallState
 from clicktodial.domain.event import CallApi
-from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.number_pool import NumberPool, PoolNumber
 from clicktodial.storage.call_view import CallView, SqlCallViews
@@ -68,7 +68,6 @@ SCOPE_RECORDING = "click-to-dial:recordings:read"
 SCOPES = (SCOPE_CREATE, SCOPE_READ, SCOPE_DELETE, SCOPE_RECORDING)
 # The document's CallId. Ours are 32 hexadecimal digits.
 _CALL_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,256}")
-_OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 log = structlog.get_logger()
 
@@ -196,13 +195,11 @@ class Operations:
             sink=sink,
         )
         call_id = await self._needs.service.begin(application, request)
-        call = await self._find(application, call_id)
-        await self._send_call(exchange, application, call, 201)
+        await self._send_call(exchange, application, call_id, 201)
 
     async def show(self, exchange: Exchange, application: Application) -> None:
         """getCall"""
-        call = await self._find(application, _call_id(exchange))
-        await self._send_call(exchange, application, call, 200)
+        await self._send_call(exchange, application, _call_id(exchange), 200)
 
     async def terminate(self, exchange: Exchange, application: Application) -> None:
         """terminateCall"""
@@ -215,8 +212,9 @@ class Operations:
 
     async def download(self, exchange: Exchange, application: Application) -> None:
         """getRecording"""
-        call = await self._find(application, _call_id(exchange))
-        if call.state not in _OVER:
+        call, progress = await self._find(application, _call_id(exchange))
+        state = call.state if progress is None else progress.state
+        if state is not CallState.ENDED:
             raise Refused(NOT_FOUND, "The call has no recording, or not yet.")
         # A client that goes away while its recording is made small is noticed by reading on.
         await read_body(exchange.receive, self._needs.body_bytes_max)
@@ -236,16 +234,26 @@ class Operations:
             raise Refused(SERVICE_NOT_APPLICABLE, "The application has no number to show.")
         return chosen
 
-    async def _find(self, application: Application, call_id: CallId) -> CallView:
-        call = await self._needs.calls.find(call_id, AppId(application.app_id))
+    async def _find(
+        self, application: Application, call_id: CallId
+    ) -> tuple[CallView, CallProgress | None]:
+        """The call, and where it stands that lives here."""
+        needs = self._needs
+        call = await needs.calls.find(call_id, application.app_id)
         if call is None:
             raise Refused(NOT_FOUND)
-        return call
+        progress = needs.service.find_progress(application, call_id)
+        if progress is None and call.is_here and call.state is not CallState.ENDED:
+            # It ended just now, and the database is about to learn how.
+            call = await needs.calls.find_as_told(call_id, application.app_id)
+            if call is None:
+                raise Refused(NOT_FOUND)
+        return call, progress
 
     async def _send_call(
-        self, exchange: Exchange, application: Application, call: CallView, status: int
+        self, exchange: Exchange, application: Application, call_id: CallId, status: int
     ) -> None:
-        progress = self._needs.service.find_progress(application, call.call_id)
+        call, progress = await self._find(application, call_id)
         body = render_call(call, progress)
         await send_json(exchange.send, status, body, exchange.headers)
 
