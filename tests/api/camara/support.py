@@ -49,6 +49,8 @@ RING_S = 3
 OPERATOR_TOKEN = "operator-token-of-a-test"
 # Of Britain, where no trunk leads.
 UNREACHABLE = "+447700900123"
+# Its trunk is there, but no leg can be placed on it.
+UNPLACEABLE = "+85251234567"
 
 
 class GivenTokens:
@@ -350,6 +352,10 @@ async def open_camara_node(directory: Path) -> AsyncIterator[CamaraNode]:
         )
     host, port = switch.address
     administration.add_trunk(Trunk(name="main", host=host, port=port, prefixes=("+86",)))
+    # It may be offered nothing that the relay has.
+    administration.add_trunk(
+        Trunk(name="mute", host=host, port=port, prefixes=(UNPLACEABLE[:4],), codecs=("OPUS",))
+    )
     try:
         async with open_node(settings, tokens=tokens) as node, aiohttp.ClientSession() as http:
             stage = CamaraNode(
