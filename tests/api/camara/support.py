@@ -281,10 +281,12 @@ class CamaraNode:
                 pass
         return answer
 
-    async def wait_refused(self, outcome: str, **parties: str) -> None:
+    async def wait_refused(
+        self, outcome: str, *, caller: str = CALLER, callee: str = CALLEE
+    ) -> None:
         """Ask until the node has taken up a rule that was changed just now."""
         async with asyncio.timeout(PATIENCE_S):
-            while (answer := await self.create(**parties)).outcome != outcome:
+            while (answer := await self.create(caller=caller, callee=callee)).outcome != outcome:
                 if answer.status == 201:
                     await self.request("DELETE", f"/calls/{answer.json['callId']}")
 
