@@ -5,10 +5,9 @@ with is in refusal.po. What is translated stays; what is in no source any more g
 says what is missing.
 """
 
+import contextlib
 import io
-import logging
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,10 @@ _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
 # Those of which an answer's words are shown to people.
-_REFUSALS = {name: None for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted")}
+_REFUSALS = {
+    name: None
+    for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted", "PasswordError")
+}
 _REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
 
 
@@ -43,9 +45,12 @@ def extract() -> dict[str, Catalog]:
     for area, file, method, keywords in _sources():
         options = _TEMPLATE_OPTIONS if method == "jinja2" else {}
         catalogue = found.setdefault(area, Catalog(locale=_CHINESE, fuzzy=False))
-        for _, message, _, _ in extract_from_file(
-            method, str(file), keywords=keywords, options=options
-        ):
+        # Of refusals with values in them, which have no catalogue, Babel tells one by one.
+        with contextlib.redirect_stderr(io.StringIO()):
+            messages = list(
+                extract_from_file(method, str(file), keywords=keywords, options=options)
+            )
+        for _, message, _, _ in messages:
             catalogue.add(message, locations=[(str(file.relative_to(SOURCE)), 0)])
     return found
 
@@ -102,9 +107,6 @@ def missing(catalogue: Catalog) -> list[str]:
 
 def main() -> int:
     """Write all catalogues; the number of messages without Chinese is told."""
-    # Of refusals with values in them, which have no catalogue, Babel warns at each.
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
     lacking = 0
     for area, fresh in extract().items():
         if not len(fresh):

@@ -311,6 +311,12 @@ class LogSettings(_Table, frozen=True):
     format: Literal["console", "json"] = "json"
 
 
+class ConsoleSettings(_Table, frozen=True):
+    """The web console."""
+
+    style_guide: bool = False  # whether /console/style shows engineers what pages are built of
+
+
 class Settings(_Table, frozen=True):
     """All settings of a platform."""
 
@@ -335,6 +341,7 @@ class Settings(_Table, frozen=True):
     accounts: AccountsSettings = AccountsSettings()
     support: SupportSettings = SupportSettings()
     retention: RetentionSettings = RetentionSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @property
     def data_dir(self) -> Path:

@@ -47,6 +47,7 @@ async def holds() -> bool:
 async def begin(stream: AsyncIterator[bytes]) -> asyncio.Task[bytes]:
     """A stream that has begun; the task is its next event."""
     assert await anext(stream) == b"retry: 5000\n\n"
+    assert await anext(stream) == b"event: changed\ndata: 1\n\n"
     return asyncio.create_task(anext(stream))  # type: ignore[arg-type] # it is a coroutine
 
 
@@ -103,6 +104,7 @@ async def test_stream_ends_with_the_session(
     stream = broadcaster.stream("one", Watch("calls", question.ask), holds_for_a_while)
     assert [event async for event in stream] == [
         b"retry: 5000\n\n",
+        b"event: changed\ndata: 1\n\n",
         b": still here\n\n",
         b"event: ended\ndata: 1\n\n",
     ]

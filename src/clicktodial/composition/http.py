@@ -200,4 +200,5 @@ def _console_needs(
         default_region=base.region,
         zone=base.settings.billing.zone,
         base_url=base.settings.accounts.base_url,
+        shows_style_guide=base.settings.console.style_guide,
     )

@@ -107,6 +107,8 @@ class Broadcaster:
         self._join(person, watch, event)
         try:
             yield _RETRY
+            # What changed since the page was made, or while the stream was cut, nobody was told.
+            yield _CHANGED
             while not self._is_closed:
                 try:
                     await asyncio.wait_for(event.wait(), HEARTBEAT_S)
