@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 import structlog
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from clicktodial import __version__
+from clicktodial.api.camara.api import answer_http_error as answer_camara_error
+from clicktodial.api.camara.api import is_camara
 from clicktodial.api.health import IsReady, create_health_handlers
 from clicktodial.api.management.api import answer_http_error
 from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
@@ -50,7 +52,7 @@ def create_http_app(
     default_region: str,
     is_ready: IsReady,
     gate: RequestGate | None = None,
-    further_handlers: Sequence[HTTPRouteHandler] = (),
+    further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
     console: ConsoleAnswer | None = None,
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
@@ -111,6 +113,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
     headers = getattr(error, "headers", None) or {}
     if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(status, headers, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(status, headers, error, request.scope["headers"])
     refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
     if refusal is INTERNAL_SERVICE_ERROR:
         log.error("api.internal_error", status=status, exc_info=error)
@@ -120,6 +124,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(500, {}, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(500, {}, error, request.scope["headers"])
     log.error("api.internal_error", exc_info=error)
     return _render(INTERNAL_SERVICE_ERROR, {})
 

@@ -1,10 +1,17 @@
 """What answers HTTP: the API of calls, that of management, and the metrics page."""
 
+from collections.abc import Sequence
+
 from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler
 
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
+from clicktodial.api.bearer import AccessTokens
+from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.operation import CamaraNeeds
+from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
@@ -25,6 +32,7 @@ from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.history import CallHistory
 from clicktodial.web.client_address import ClientAddresses
 
@@ -38,8 +46,10 @@ async def open_http(
     support: SupportNeeds,
     billing: BillingNeeds,
     membership: MembershipNeeds,
+    tokens: AccessTokens | None = None,
 ) -> HttpServer:
-    """Requests are taken from now on. Raises OSError."""
+    """Requests are taken from now on; those of the CAMARA API where `tokens` says who asks.
+    Raises OSError."""
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
@@ -68,8 +78,9 @@ async def open_http(
         billing=billing,
         take_up_changes=base.take_up_changes,
     )
+    camara = [] if tokens is None else _open_camara(base, calls, management, tokens)
     console = create_console_handlers(_console_needs(base, calls, enterprises, management))
-    server = HttpServer(_create_app(base, calls, management, addresses, console))
+    server = HttpServer(_create_app(base, calls, management, addresses, camara, console))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     # Before the server, which waits for streams to end.
@@ -77,11 +88,32 @@ async def open_http(
     return server
 
 
+def _open_camara(
+    base: Foundation, calls: Calls, management: ManagementNeeds, tokens: AccessTokens
+) -> list[ASGIRouteHandler]:
+    recordings = Recordings(calls.catalog, calls.recordings_root)
+    base.stack.push_async_callback(recordings.close)
+    return create_camara_handlers(
+        CamaraNeeds(
+            service=calls.service,
+            applications=base.applications,
+            tokens=tokens,
+            calls=SqlCallViews(base.database, node_id=base.node_id),
+            recordings=recordings,
+            chooser=management.numbers.chooser,
+            gate=management.gate,
+            body_bytes_max=base.settings.http.body_bytes_max,
+            utc=base.clock.utc,
+        )
+    )
+
+
 def _create_app(
     base: Foundation,
     calls: Calls,
     management: ManagementNeeds,
     addresses: ClientAddresses,
+    camara: Sequence[ASGIRouteHandler],
     console: ConsoleHandlers,
 ) -> Litestar:
     settings = base.settings
@@ -106,6 +138,7 @@ def _create_app(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
+            *camara,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
             *console.handlers,
         ],
