@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
 from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.application import (
     ALL_CAPABILITIES,
     NO_APPLICATION_LIMITS,
@@ -38,9 +39,11 @@ from clicktodial.storage.application_codec import (
     decode_allow_list,
     decode_application_limits,
     decode_capabilities,
+    decode_scopes,
     encode_allow_list,
     encode_application_limits,
     encode_capabilities,
+    encode_scopes,
 )
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
@@ -111,6 +114,7 @@ class ApplicationDetail:
     allow_list: tuple[Network, ...] = ()
     limits: ApplicationLimits = NO_APPLICATION_LIMITS
     old_secret_until: datetime | None = None
+    scopes: frozenset[AccessScope] = ALL_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,10 @@ class Administration:
     def set_capabilities(self, app_id: str, capabilities: frozenset[Capability]) -> None:
         """What it may use from now on."""
         self._update_application(app_id, {"capabilities": encode_capabilities(capabilities)})
+
+    def set_scopes(self, app_id: str, scopes: frozenset[AccessScope]) -> None:
+        """What its access tokens allow at most, those that were given out included."""
+        self._update_application(app_id, {"scopes": encode_scopes(scopes)})
 
     def set_allow_list(self, app_id: str, networks: tuple[Network, ...]) -> None:
         """From where alone it may ask from now on; none for everywhere."""
@@ -601,6 +609,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         allow_list=decode_allow_list(row.allow_list),
         limits=decode_application_limits(row.limits),
         old_secret_until=row.old_secret_until,
+        scopes=decode_scopes(row.scopes),
     )
 
 

@@ -6,6 +6,7 @@ from clicktodial.storage import (
     member_table,
     message_table,
     number_table,
+    oauth_table,
     people_table,
     ticket_table,
 )
@@ -21,4 +22,5 @@ MODULES = (
     billing_table,
     message_table,
     ticket_table,
+    oauth_table,
 )

@@ -69,6 +69,7 @@ application = Table(
     Column("capabilities", Text, nullable=False, server_default=CAPABILITIES),
     Column("allow_list", Text, nullable=False, server_default="[]"),
     Column("limits", Text, nullable=False, server_default="{}"),
+    Column("scopes", Text),  # of its access tokens at most; null: all that there are
     Index("application_by_enterprise", "enterprise_id", "app_id"),
 )
 
