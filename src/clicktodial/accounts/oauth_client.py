@@ -127,6 +127,10 @@ class OauthClientDesk:
         self._clients = clients
         self._desk = desk
 
+    def enterprise_of(self, principal: Principal, app_id: str) -> str:
+        """Whose the application is."""
+        return self._desk.enterprise_of(principal, app_id)
+
     def show(self, principal: Principal, app_id: str) -> ClientDetail:
         """One application."""
         self._desk.enterprise_of(principal, app_id)

@@ -22,6 +22,7 @@ from clicktodial.cli import (
     membership,
     message,
     number,
+    oauth,
     recording,
     roster,
     sandbox,
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
+app.add_typer(oauth.app, name="oauth")
 app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(number.app, name="number")
 app.add_typer(work_order.app, name="work-order")

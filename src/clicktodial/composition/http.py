@@ -1,6 +1,9 @@
 """What answers HTTP: the API of calls, that of management, and the metrics page."""
 
+from collections.abc import Sequence
+
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 
 from clicktodial.api.app import create_http_app
 from clicktodial.api.client_address import ClientAddresses
@@ -18,6 +21,7 @@ from clicktodial.api.server import HttpServer
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
+from clicktodial.composition.oauth import open_oauth
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
@@ -65,14 +69,19 @@ async def open_http(
         membership=membership,
         billing=billing,
     )
-    server = HttpServer(_create_app(base, calls, management, addresses))
+    _, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
+    server = HttpServer(_create_app(base, calls, management, addresses, oauth_handlers))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     return server
 
 
 def _create_app(
-    base: Foundation, calls: Calls, management: ManagementNeeds, addresses: ClientAddresses
+    base: Foundation,
+    calls: Calls,
+    management: ManagementNeeds,
+    addresses: ClientAddresses,
+    oauth_handlers: Sequence[HTTPRouteHandler],
 ) -> Litestar:
     settings = base.settings
 
@@ -97,5 +106,6 @@ def _create_app(
             ),
             *create_management_handlers(management),
             *create_report_handlers(report, calls.dispatcher.report, addresses),
+            *oauth_handlers,
         ],
     )

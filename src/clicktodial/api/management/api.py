@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
 from clicktodial import __version__
+from clicktodial.accounts.oauth_client import OauthClientDesk, OauthClients
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
@@ -32,6 +33,7 @@ from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.number_order import OrderResource
+from clicktodial.api.management.oauth_client import OauthClientResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
@@ -139,6 +141,12 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         ).routes(),
         *LimitResource(administration, worker).routes(),
         *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *OauthClientResource(
+            OauthClientDesk(
+                OauthClients(needs.transactions, administration), needs.numbers.applications
+            ),
+            worker,
+        ).routes(),
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),
