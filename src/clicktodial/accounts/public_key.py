@@ -1,5 +1,7 @@
 """Public keys of others, as they come: JWK sets (RFC 7517), checked before they are used."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,14 +90,26 @@ def _parse_key(member: Mapping[str, Any]) -> Key:
         raise ValueInvalid("a key of the JWK set is not one for signatures")
     if member.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
         raise ValueInvalid(f"algorithms are {', '.join(ALGORITHMS)}")
+    if member.get("kty") == "RSA" and not _RSA_BITS_MIN <= _bits(member.get("n")) <= _RSA_BITS_MAX:
+        raise ValueInvalid(f"RSA keys have {_RSA_BITS_MIN} to {_RSA_BITS_MAX} bits")
     try:
         key = import_key(dict(member))
-        public = key.public_key
+        _ = key.public_key  # whether its numbers are those of a key
     except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm) as error:
         raise ValueInvalid("a key of the JWK set cannot be read") from error
-    if isinstance(key, RSAKey):
-        if not _RSA_BITS_MIN <= public.key_size <= _RSA_BITS_MAX:  # type: ignore[union-attr]
-            raise ValueInvalid(f"RSA keys have {_RSA_BITS_MIN} to {_RSA_BITS_MAX} bits")
-    elif not isinstance(key, ECKey | OKPKey) or key.curve_name not in _CURVES:
+    if not isinstance(key, RSAKey | ECKey | OKPKey) or (
+        not isinstance(key, RSAKey) and key.curve_name not in _CURVES
+    ):
         raise ValueInvalid("keys are of RSA, P-256 or Ed25519")
     return key
+
+
+def _bits(number: object) -> int:
+    """How long a number of RFC 7518 2 is; nothing where it is none."""
+    if not isinstance(number, str):
+        return 0
+    try:
+        decoded = base64.urlsafe_b64decode(number + "==")
+    except (ValueError, binascii.Error):
+        return 0
+    return int.from_bytes(decoded).bit_length()
