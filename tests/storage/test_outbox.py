@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryState
+from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, DeliveryState
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.recording import Recording
@@ -32,9 +32,12 @@ async def test_pending_events_come_by_call_and_sequence(outbox: Outbox, database
     first = await store_events(database, 3)
     second = await store_events(database, 2)
     await store_events(database, 1, AppId("another"))
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [entry.event for entry in pending] == first + second
-    assert set(await outbox.applications_with_pending()) == {APP_ID, "another"}
+    assert set(await outbox.routes_with_pending()) == {
+        DeliveryRoute(APP_ID),
+        DeliveryRoute(AppId("another")),
+    }
 
 
 async def test_pending_skips_the_known_and_fills_the_limit(
@@ -42,7 +45,7 @@ async def test_pending_skips_the_known_and_fills_the_limit(
 ) -> None:
     events = await store_events(database, 5)
     known = frozenset((event.call_id, event.seq) for event in events[:2])
-    pending = await outbox.pending(APP_ID, limit=2, known=known)
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=2, known=known)
     assert [entry.event.seq for entry in pending] == [3, 4]
 
 
@@ -53,7 +56,7 @@ async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) 
     outbox.mark(DeliveryMark(keys[0], DeliveryState.DELIVERED, 1, delivered_at=NOW))
     outbox.mark(DeliveryMark(keys[1], DeliveryState.PENDING, 2, due, last_error="HTTP 500\0"))
     await outbox.mark(DeliveryMark(keys[2], DeliveryState.GIVEN_UP, 13, last_error="timeout"))
-    (pending,) = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    (pending,) = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert (pending.event.seq, pending.attempts, pending.next_attempt_at) == (2, 2, due)
     _, records = CallHistory(database.engine).call(events[0].call_id)
     assert [record.delivery_state for record in records] == [
@@ -71,7 +74,7 @@ async def test_revived_events_wait_as_if_never_tried(outbox: Outbox, database: D
         mark = DeliveryMark((event.call_id, event.seq), DeliveryState.GIVEN_UP, 13)
         await outbox.mark(mark)
     assert await outbox.revive(events[0].call_id) == events[:2]
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [(entry.event.seq, entry.attempts) for entry in pending] == [(1, 0), (2, 0), (3, 0)]
     assert await outbox.revive(CallId("none")) == []
 
@@ -82,7 +85,7 @@ async def test_unreadable_event_does_not_hold_up_the_others(
     await store_events(database, 2)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE call_event SET payload = '{}' WHERE seq = 1")
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [entry.event.seq for entry in pending] == [2]
     assert pending[0].event.status is CallStatus.CALLING_CALLER
 

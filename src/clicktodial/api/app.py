@@ -7,10 +7,12 @@ from typing import Any
 import structlog
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.response import Redirect
 
 from clicktodial import __version__
+from clicktodial.api.camara.api import answer_http_error as answer_camara_error
+from clicktodial.api.camara.api import is_camara
 from clicktodial.api.health import IsReady, create_health_handlers
 from clicktodial.api.management.api import answer_http_error
 from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
@@ -44,7 +46,7 @@ def create_http_app(
     default_region: str,
     is_ready: IsReady,
     gate: RequestGate | None = None,
-    further_handlers: Sequence[HTTPRouteHandler] = (),
+    further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
@@ -92,6 +94,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
     headers = getattr(error, "headers", None) or {}
     if _is_management(request):
         return answer_http_error(status, headers, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(status, headers, error, request.scope["headers"])
     refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
     if refusal is INTERNAL_SERVICE_ERROR:
         log.error("api.internal_error", status=status, exc_info=error)
@@ -101,6 +105,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     if _is_management(request):
         return answer_http_error(500, {}, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(500, {}, error, request.scope["headers"])
     log.error("api.internal_error", exc_info=error)
     return _render(INTERNAL_SERVICE_ERROR, {})
 

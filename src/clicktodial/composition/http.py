@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 
 from litestar import Litestar
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 
 from clicktodial.api.app import create_http_app
+from clicktodial.api.bearer import AccessTokens
+from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.operation import CamaraNeeds
+from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
@@ -26,6 +30,7 @@ from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.history import CallHistory
 
 
@@ -38,8 +43,10 @@ async def open_http(
     support: SupportNeeds,
     billing: BillingNeeds,
     membership: MembershipNeeds,
+    tokens: AccessTokens | None = None,
 ) -> HttpServer:
-    """Requests are taken from now on. Raises OSError."""
+    """Requests are taken from now on. `tokens` says who asks by the APIs that want access tokens;
+    None: those that the platform gives out, and its settings name. Raises OSError."""
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
@@ -69,11 +76,33 @@ async def open_http(
         membership=membership,
         billing=billing,
     )
-    _, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
-    server = HttpServer(_create_app(base, calls, management, addresses, oauth_handlers))
+    oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
+    known: AccessTokens = oauth.verifier if tokens is None else tokens
+    further = [*oauth_handlers, *_open_camara(base, calls, management, known)]
+    server = HttpServer(_create_app(base, calls, management, addresses, further))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     return server
+
+
+def _open_camara(
+    base: Foundation, calls: Calls, management: ManagementNeeds, tokens: AccessTokens
+) -> list[ASGIRouteHandler]:
+    recordings = Recordings(calls.catalog, calls.recordings_root)
+    base.stack.push_async_callback(recordings.close)
+    return create_camara_handlers(
+        CamaraNeeds(
+            service=calls.service,
+            applications=base.applications,
+            tokens=tokens,
+            calls=SqlCallViews(base.database),
+            recordings=recordings,
+            chooser=management.numbers.chooser,
+            gate=management.gate,
+            body_bytes_max=base.settings.http.body_bytes_max,
+            utc=base.clock.utc,
+        )
+    )
 
 
 def _create_app(
@@ -81,7 +110,7 @@ def _create_app(
     calls: Calls,
     management: ManagementNeeds,
     addresses: ClientAddresses,
-    oauth_handlers: Sequence[HTTPRouteHandler],
+    further: Sequence[ASGIRouteHandler | HTTPRouteHandler],
 ) -> Litestar:
     settings = base.settings
 
@@ -105,7 +134,7 @@ def _create_app(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
+            *further,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
-            *oauth_handlers,
         ],
     )

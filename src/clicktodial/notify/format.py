@@ -5,6 +5,7 @@ from typing import Protocol
 
 from clicktodial.domain.application import Application
 from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.sink import EventSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,10 @@ class NotificationFormat(Protocol):
 
     def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
         """The application has a `notify_url`. Pure: the same event renders the same bytes."""
+
+
+class SinkFormat(Protocol):
+    """Renders an event for the sink of its call."""
+
+    def render(self, event: StatusEvent, sink: EventSink) -> NotificationRequest:
+        """The sink's token, if any, is good. Pure, as above."""

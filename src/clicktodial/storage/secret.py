@@ -84,6 +84,11 @@ def trunk_password_place(name: str) -> str:
     return f"trunk.password:{name}"
 
 
+def sink_token_place(call_id: str) -> str:
+    """Where the access token for the sink of a call stands."""
+    return f"call_sink/token/{call_id}"
+
+
 def signing_secret_place(app_id: str) -> str:
     """Where an application's signing secret stands."""
     return f"application/signing_secret/{app_id}"
