@@ -29,6 +29,7 @@ from clicktodial.api.v1.error import (
 )
 from clicktodial.api.v1.operation import Operations, create_operation_handlers
 from clicktodial.config import HttpSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, RecordingCatalog
 from clicktodial.control.service import CallService
 
@@ -46,13 +47,14 @@ def create_http_app(
     default_region: str,
     is_ready: IsReady,
     gate: RequestGate | None = None,
+    once: OnceBegins | None = None,
     further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
     `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
     the process is not stopping; it may take a while, and is not asked for longer than bearable.
-    `gate` counts requests of both APIs; None trusts no proxy.
+    `gate` counts requests of both APIs; None trusts no proxy. `once` keeps begins of a key.
     """
     operations = Operations(
         service=service,
@@ -63,6 +65,7 @@ def create_http_app(
         body_bytes_max=settings.body_bytes_max,
         default_region=default_region,
         gate=gate,
+        once=once,
     )
     document = create_document(body_bytes_max=settings.body_bytes_max, version=__version__)
     return Litestar(

@@ -26,12 +26,14 @@ from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
+from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.once import SqlKeptRequests
 
 
 async def open_http(
@@ -78,15 +80,20 @@ async def open_http(
     )
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
     known: AccessTokens = oauth.verifier if tokens is None else tokens
-    further = [*oauth_handlers, *_open_camara(base, calls, management, known)]
-    server = HttpServer(_create_app(base, calls, management, addresses, further))
+    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
+    further = [*oauth_handlers, *_open_camara(base, calls, management, known, once)]
+    server = HttpServer(_create_app(base, calls, management, addresses, further, once=once))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     return server
 
 
 def _open_camara(
-    base: Foundation, calls: Calls, management: ManagementNeeds, tokens: AccessTokens
+    base: Foundation,
+    calls: Calls,
+    management: ManagementNeeds,
+    tokens: AccessTokens,
+    once: OnceBegins,
 ) -> list[ASGIRouteHandler]:
     recordings = Recordings(calls.catalog, calls.recordings_root)
     base.stack.push_async_callback(recordings.close)
@@ -100,6 +107,7 @@ def _open_camara(
             chooser=management.numbers.chooser,
             gate=management.gate,
             body_bytes_max=base.settings.http.body_bytes_max,
+            once=once,
             utc=base.clock.utc,
         )
     )
@@ -111,6 +119,8 @@ def _create_app(
     management: ManagementNeeds,
     addresses: ClientAddresses,
     further: Sequence[ASGIRouteHandler | HTTPRouteHandler],
+    *,
+    once: OnceBegins,
 ) -> Litestar:
     settings = base.settings
 
@@ -129,6 +139,7 @@ def _create_app(
         default_region=base.region,
         is_ready=is_ready,
         gate=management.gate,
+        once=once,
         further_handlers=[
             create_metrics_handler(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token

@@ -7,6 +7,7 @@ from clicktodial.storage import (
     message_table,
     number_table,
     oauth_table,
+    once_table,
     people_table,
     ticket_table,
 )
@@ -23,4 +24,5 @@ MODULES = (
     message_table,
     ticket_table,
     oauth_table,
+    once_table,
 )

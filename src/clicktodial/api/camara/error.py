@@ -18,6 +18,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     CapReached,
     ControlError,
+    KeyReused,
     LimitReached,
     NumberNotAuthorized,
     Overloaded,
@@ -200,6 +201,12 @@ CALLEE_NOT_AVAILABLE = Refusal(
     "It is blacklisted or on a do-not-call list, in quiet hours, was called as often as it may "
     "be, or no trunk can be asked for it now.",
 )
+IDEMPOTENCY_KEY_REUSED = Refusal(
+    422,
+    "IDEMPOTENCY_KEY_REUSED",
+    "The Idempotency-Key was used with another body.",
+    "The application began a call by that key in the last 24 hours, with another body.",
+)
 QUOTA_EXCEEDED = Refusal(
     429,
     "QUOTA_EXCEEDED",
@@ -243,6 +250,7 @@ REFUSALS = (
     RECORDING_NOT_SUPPORTED,
     CALLER_NOT_AVAILABLE,
     CALLEE_NOT_AVAILABLE,
+    IDEMPOTENCY_KEY_REUSED,
     QUOTA_EXCEEDED,
     TOO_MANY_REQUESTS,
     INTERNAL,
@@ -260,6 +268,7 @@ _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CallNotFound: NOT_FOUND,
     CallHasEnded: ALREADY_EXISTS,
     PairHasCall: ALREADY_EXISTS,
+    KeyReused: IDEMPOTENCY_KEY_REUSED,
     CallerNotMember: CALLER_NOT_AVAILABLE,
     CapReached: CALLER_NOT_AVAILABLE,
     CalleeNotToBeCalled: CALLEE_NOT_AVAILABLE,

@@ -41,10 +41,12 @@ from clicktodial.api.camara.header import (
 )
 from clicktodial.api.camara.mapping import render_call
 from clicktodial.api.camara.recording import Recordings
+from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import Headers, send_json, start_response
 from clicktodial.control.error import ControlError
+from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.service import BeginCall, CallService
 from clicktodial.control.sponsor_choice import DEFAULT_POOL, SponsorChooser
@@ -110,6 +112,7 @@ class CamaraNeeds:
     chooser: SponsorChooser
     gate: RequestGate
     body_bytes_max: int
+    once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -195,9 +198,31 @@ class Operations:
             api=CallApi.CAMARA,
             sink=sink,
         )
-        call_id = await self._needs.service.begin(application, request)
-        call = await self._find(application, call_id)
-        await self._send_call(exchange, application, call, 201)
+        await self._begin(exchange, application, request, raw)
+
+    async def _begin(
+        self, exchange: Exchange, application: Application, request: BeginCall, raw: bytes
+    ) -> None:
+        async def render(call_id: CallId) -> bytes:
+            return self._render(application, await self._find(application, call_id))
+
+        key_hash = _find_key(exchange)
+        headers = exchange.headers
+        if key_hash is None or self._needs.once is None:
+            body = await render(await self._needs.service.begin(application, request))
+        else:
+            how = OnceBegin(
+                lambda claim: self._needs.service.begin(application, replace(request, once=claim)),
+                render,
+                # What it says of the call's status is as it was then.
+                keeps_answer=True,
+            )
+            request_hash = hash_request("createCall", raw)
+            answer = await self._needs.once.answer(application.app_id, key_hash, request_hash, how)
+            body = answer.body
+            if answer.is_replayed:
+                headers += REPLAYED
+        await send_json(exchange.send, 201, body, headers)
 
     async def show(self, exchange: Exchange, application: Application) -> None:
         """getCall"""
@@ -245,9 +270,18 @@ class Operations:
     async def _send_call(
         self, exchange: Exchange, application: Application, call: CallView, status: int
     ) -> None:
-        progress = self._needs.service.find_progress(application, call.call_id)
-        body = render_call(call, progress)
+        body = self._render(application, call)
         await send_json(exchange.send, status, body, exchange.headers)
+
+    def _render(self, application: Application, call: CallView) -> bytes:
+        return render_call(call, self._needs.service.find_progress(application, call.call_id))
+
+
+def _find_key(exchange: Exchange) -> str | None:
+    try:
+        return find_key_hash(exchange.scope["headers"])
+    except KeyMalformed as error:
+        raise Refused(INVALID_ARGUMENT, str(error)) from error
 
 
 def _call_id(exchange: Exchange) -> CallId:
