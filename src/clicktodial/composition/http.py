@@ -81,7 +81,10 @@ async def open_http(
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
     known: AccessTokens = oauth.verifier if tokens is None else tokens
     once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
-    further = [*oauth_handlers, *_open_camara(base, calls, management, known, once)]
+    further: list[ASGIRouteHandler | HTTPRouteHandler] = [
+        *oauth_handlers,
+        *_open_camara(base, calls, management, known, once),
+    ]
     server = HttpServer(_create_app(base, calls, management, addresses, further, once=once))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from joserfc import jwt
@@ -70,7 +70,7 @@ class Rig:
     http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        transport = httpx.ASGITransport(app=self.app, client=("192.0.2.1", 1))
+        transport = httpx.ASGITransport(app=cast(Any, self.app), client=("192.0.2.1", 1))
         self.http = httpx.AsyncClient(transport=transport, base_url=ISSUER)
 
     def read_database(self) -> bytes:

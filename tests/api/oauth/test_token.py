@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import Key, KeySet, OKPKey
 from tests.api.oauth.conftest import LIFETIME_S, CreateRig
 from tests.api.oauth.support import (
     APP_ID,
@@ -145,7 +145,8 @@ TIMES = [
 
 async def test_times_of_an_assertion_are_bounded(rig: Rig) -> None:
     for claim, seconds, is_taken in TIMES:
-        assertion = rig.assertion(**{claim: int(rig.clock.now) + seconds})
+        times: dict[str, Any] = {claim: int(rig.clock.now) + seconds}
+        assertion = rig.assertion(**times)
         answer = await rig.ask_with(assertion)
         assert answer.status_code == (200 if is_taken else 401), (claim, seconds)
 
@@ -202,7 +203,7 @@ async def test_each_algorithm_that_is_told_of_is_taken(rig: Rig) -> None:
     okp = OKPKey.generate_key("Ed25519", {"kid": "okp"})
     rig.register(CLIENT_KEY, RSA_KEY, okp)
     told = (await rig.http.get("/.well-known/oauth-authorization-server")).json()
-    keys = {"RS256": RSA_KEY, "PS256": RSA_KEY, "ES256": CLIENT_KEY, "Ed25519": okp}
+    keys: dict[str, Key] = {"RS256": RSA_KEY, "PS256": RSA_KEY, "ES256": CLIENT_KEY, "Ed25519": okp}
     algorithms = told["token_endpoint_auth_signing_alg_values_supported"]
     assert sorted(algorithms) == sorted(keys)
     for algorithm in algorithms:
