@@ -192,7 +192,6 @@ async def test_start_again_during_first_run_is_refused(own_stage: Stage) -> None
 # Messages after calls
 
 TEXT = "{enterprise}: your call by {sponsor} with {other} lasted {duration}."
-APP_ID = "12345678"
 DELIVERY_TIMEOUT_S = 30
 
 

@@ -28,6 +28,7 @@ class Client:
 
     def __init__(self, base: str, metadata: AuthorizationServerMetadata, key: RSAKey) -> None:
         self.base = base
+        self.is_replayed = False
         self._metadata = metadata
         self._session = OAuth2Session(
             APP_ID,
@@ -56,9 +57,12 @@ class Client:
         answer = self._session.revoke_token(self.reach("revocation_endpoint"), token)
         return int(answer.status_code)
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+    def ask(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, object]:
         """A request with the token that was fetched last."""
-        answer = self._session.request(method, self.base + path, json=body)
+        answer = self._session.request(method, self.base + path, json=body, headers=headers)
+        self.is_replayed = answer.headers.get("Idempotent-Replayed") == "true"
         return answer.status_code, answer.json() if answer.content else None
 
 
@@ -86,9 +90,17 @@ async def test_authlib_gets_a_token_and_makes_a_call(stage: Stage) -> None:
     assert await do(client.is_active, token)
 
     body = {"caller": {"number": f"+{CALLER}"}, "callee": {"number": f"+{CALLEE}"}}
-    status, call = await do(client.ask, "POST", CALLS, body)
+    once = {"Idempotency-Key": "a-call"}
+    status, call = await do(client.ask, "POST", CALLS, body, once)
     assert status == 201, call
     assert isinstance(call, dict)
+    assert not client.is_replayed
+    # However far the call is by now.
+    assert await do(client.ask, "POST", CALLS, body, once) == (201, call)
+    assert client.is_replayed
+    other = body | {"recordingEnabled": True}
+    assert (await do(client.ask, "POST", CALLS, other, once))[0] == 422
+    assert (await do(client.ask, "POST", CALLS, body))[0] == 409
     path = f"{CALLS}/{call['callId']}"
     assert (await do(client.ask, "GET", path))[0] == 200
 

@@ -105,7 +105,7 @@ def _open_camara(
             service=calls.service,
             applications=base.applications,
             tokens=tokens,
-            calls=SqlCallViews(base.database),
+            calls=SqlCallViews(base.database, node_id=base.node_id),
             recordings=recordings,
             chooser=management.numbers.chooser,
             gate=management.gate,

@@ -18,7 +18,7 @@ from clicktodial.storage.leg_codec import decode_legs
 @dataclass(frozen=True, slots=True)
 class CallView:
     """What is stored of a call. Numbers are E.164 with plus; a call that `was_not_set_up` is
-    over (see domain.call_plan)."""
+    over (see domain.call_plan). It `is_here` where this node placed it."""
 
     call_id: CallId
     caller: str
@@ -27,13 +27,16 @@ class CallView:
     begun_at: datetime
     recording_id: RecordingId | None
     was_not_set_up: bool
+    is_here: bool
 
 
 class SqlCallViews:
     """Reads calls of applications."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, node_id: str) -> None:
         self._reader = database.reader
+        self._writer = database.writer
+        self._node_id = node_id
 
     async def find(self, call_id: CallId, app_id: AppId) -> CallView | None:
         """The call, where it is that application's. Raises StoreError."""
@@ -42,12 +45,19 @@ class SqlCallViews:
 
         def read(connection: Connection) -> CallView | None:
             row = connection.execute(query).first()
-            return None if row is None else _view(row)
+            return None if row is None else _view(row, self._node_id)
 
         return await self._reader.run(read)
 
+    async def find_as_told(self, call_id: CallId, app_id: AppId) -> CallView | None:
+        """The same, with all that this node has told the database of it by now. Raises
+        StoreError."""
+        # Units are written in order: when this one is, that holds nothing, the others are.
+        await self._writer.submit([], droppable=True)
+        return await self.find(call_id, app_id)
 
-def _view(row: Row[Any]) -> CallView:
+
+def _view(row: Row[Any], node_id: str) -> CallView:
     return CallView(
         call_id=CallId(row.id),
         caller=row.caller_e164,
@@ -56,6 +66,7 @@ def _view(row: Row[Any]) -> CallView:
         begun_at=row.begun_at,
         recording_id=None if row.recording_id is None else RecordingId(row.recording_id),
         was_not_set_up=_was_not_set_up(row),
+        is_here=row.node_id == node_id,
     )
 
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from tests.harness.address import allocate_host, format_address
 from tests.harness.phone import Phone
 from tests.harness.platform import MEDIA_PORTS
+from tests.harness.sink import basic_credential
 from tests.harness.switch import Switch
 
 from clicktodial.api.bearer import AccessGrant, TokenInvalid
@@ -23,6 +24,7 @@ from clicktodial.api.camara.operation import SCOPES
 from clicktodial.config import (
     CallsSettings,
     HttpSettings,
+    ManagementSettings,
     MediaSettings,
     NotifySettings,
     Settings,
@@ -37,13 +39,16 @@ from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.database import Database
 from clicktodial.storage.secret import SecretVault, load_master_key
 
-APP, OTHER_APP, MUTE_APP = "courier", "clinic", "silent"
+APP, OTHER_APP, MUTE_APP, BARE_APP = "courier", "clinic", "silent", "bare"
 SECRET = "S3cret"
 SPONSOR = "+861052680000"
 CALLER, CALLEE = "+8613912345673", "+8613810268653"
 PATIENCE_S = 20.0
 BODY_BYTES_MAX = 8_192
-READY_S = 3
+RING_S = 3
+OPERATOR_TOKEN = "operator-token-of-a-test"
+# Of Britain, where no trunk leads.
+UNREACHABLE = "+447700900123"
 
 
 class GivenTokens:
@@ -239,18 +244,47 @@ class CamaraNode:
         sent = {"Content-Type": "application/json"} | (headers or {})
         return await self.request("POST", "/calls", token=token, headers=sent, data=raw)
 
+    async def v1(self, operation: str, body: dict[str, Any]) -> Any:
+        """A request of the application's by v1, which must succeed."""
+        url = f"http://{format_address(self.node.http_address)}/clicktodial/v1/{operation}"
+        headers = {"Authorization": basic_credential(APP, SECRET)}
+        async with self.http.post(url, json={"APPID": APP} | body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    async def manage(self, method: str, path: str, body: Any = None) -> Any:
+        """A request of the operator's, which must succeed."""
+        url = f"http://{format_address(self.node.http_address)}/management/v1{path}"
+        headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
+        async with self.http.request(method, url, json=body, headers=headers) as response:
+            assert response.status < 300, await response.text()
+            return await response.json() if response.content_type == "application/json" else None
+
     async def status(self, call_id: str) -> str:
         """What getCall says of the call now."""
         answer = await self.request("GET", f"/calls/{call_id}")
         assert answer.status == 200
         return str(answer.json["status"])
 
-    async def wait_status(self, call_id: str, *wanted: str) -> str:
-        """Ask until the call has one of these."""
+    async def wait_status(self, call_id: str, wanted: str) -> None:
+        """Ask until the call has that status: of a call without a sink nobody tells."""
         async with asyncio.timeout(PATIENCE_S):
-            while (status := await self.status(call_id)) not in wanted:
-                await asyncio.sleep(0.01)  # nobody tells us: there may be no sink
-        return status
+            while await self.status(call_id) != wanted:
+                pass
+
+    async def ask_until(self, outcome: str, path: str) -> Answer:
+        """GET until the node has taken up what was changed just now."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (answer := await self.request("GET", path)).outcome != outcome:
+                pass
+        return answer
+
+    async def wait_refused(self, outcome: str, **parties: str) -> None:
+        """Ask until the node has taken up a rule that was changed just now."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (answer := await self.create(**parties)).outcome != outcome:
+                if answer.status == 201:
+                    await self.request("DELETE", f"/calls/{answer.json['callId']}")
 
     async def phone(self, number: str, **behaviour: Any) -> Phone:
         """A phone for one call."""
@@ -279,17 +313,18 @@ def create_settings(directory: Path) -> Settings:
         http=HttpSettings(host=host, port=0, body_bytes_max=BODY_BYTES_MAX),
         sip=SipSettings(host=host, port=0),
         media=MediaSettings(host=host, port_min=MEDIA_PORTS.start, port_max=MEDIA_PORTS.stop - 1),
-        calls=CallsSettings(caller_ring_timeout_s=READY_S, callee_ring_timeout_s=READY_S),
+        calls=CallsSettings(caller_ring_timeout_s=RING_S, callee_ring_timeout_s=RING_S),
         notify=NotifySettings(retry_after_s=(1,) * 5, timeout_s=2),
         storage=StorageSettings(data_dir=str(directory)),
+        management=ManagementSettings(token=OPERATOR_TOKEN),
     )
 
 
 @asynccontextmanager
 async def open_camara_node(directory: Path) -> AsyncIterator[CamaraNode]:
-    """A node with three applications: one that may do everything, another's, and one that may
-    neither record nor be told at private addresses. Its trunk takes China's numbers alone."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """A node with four applications: one that may do everything, another's, one that may neither
+    record nor be told at private addresses, and one without a number. Its trunk takes China's
+    numbers alone."""
     settings = create_settings(directory)
     switch, sink, tokens = await Switch().start(), await EventServer().start(), GivenTokens()
     database = Database.from_settings(settings)
@@ -297,23 +332,24 @@ async def open_camara_node(directory: Path) -> AsyncIterator[CamaraNode]:
     administration = Administration(
         database.engine, SecretVault(load_master_key(settings)), region="CN"
     )
-    for app_id, sponsor, capabilities in (
-        (APP, SPONSOR, ALL_CAPABILITIES),
-        (OTHER_APP, "+861052680001", ALL_CAPABILITIES),
-        (MUTE_APP, "+861052680002", frozenset({Capability.CLICK_TO_DIAL})),
+    for app_id, sponsors, capabilities in (
+        (APP, (SPONSOR,), ALL_CAPABILITIES),
+        (OTHER_APP, ("+861052680001",), ALL_CAPABILITIES),
+        (MUTE_APP, ("+861052680002",), frozenset({Capability.CLICK_TO_DIAL})),
+        (BARE_APP, (), ALL_CAPABILITIES),
     ):
         administration.create_application(
             NewApplication(
                 app_id=app_id,
                 secret=SECRET,
-                sponsors=(sponsor,),
+                sponsors=sponsors,
                 capabilities=capabilities,
                 allow_private_addresses=app_id != MUTE_APP,
                 notify_url=sink.url if app_id == APP else None,
             )
         )
     host, port = switch.address
-    administration.add_trunk(Trunk(name="main", host=host, port=port, priority=1))
+    administration.add_trunk(Trunk(name="main", host=host, port=port, prefixes=("+86",)))
     try:
         async with open_node(settings, tokens=tokens) as node, aiohttp.ClientSession() as http:
             stage = CamaraNode(

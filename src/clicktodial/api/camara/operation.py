@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -48,7 +49,7 @@ from clicktodial.api.response import Headers, send_json, start_response
 from clicktodial.control.error import ControlError
 from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications, StoreError
-from clicktodial.control.service import BeginCall, CallService
+from clicktodial.control.service import BeginCall, CallProgress, CallService
 from clicktodial.control.sponsor_choice import DEFAULT_POOL, SponsorChooser
 from clicktodial.domain.application import (
     Application,
@@ -58,7 +59,7 @@ from clicktodial.domain.application import (
 )
 from clicktodial.domain.call import CallState
 from clicktodial.domain.event import CallApi
-from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.number_pool import NumberPool, PoolNumber
 from clicktodial.storage.call_view import CallView, SqlCallViews
@@ -70,7 +71,6 @@ SCOPE_RECORDING = "click-to-dial:recordings:read"
 SCOPES = (SCOPE_CREATE, SCOPE_READ, SCOPE_DELETE, SCOPE_RECORDING)
 # The document's CallId. Ours are 32 hexadecimal digits.
 _CALL_ID = re.compile(rb"[A-Za-z0-9._~:-]{1,256}")
-_OVER = frozenset({CallState.FINISHING, CallState.ENDED})
 
 log = structlog.get_logger()
 
@@ -203,17 +203,15 @@ class Operations:
     async def _begin(
         self, exchange: Exchange, application: Application, request: BeginCall, raw: bytes
     ) -> None:
-        async def render(call_id: CallId) -> bytes:
-            return self._render(application, await self._find(application, call_id))
-
         key_hash = _find_key(exchange)
         headers = exchange.headers
         if key_hash is None or self._needs.once is None:
-            body = await render(await self._needs.service.begin(application, request))
+            call_id = await self._needs.service.begin(application, request)
+            body = await self._render(application, call_id)
         else:
             how = OnceBegin(
                 lambda claim: self._needs.service.begin(application, replace(request, once=claim)),
-                render,
+                partial(self._render, application),
                 # What it says of the call's status is as it was then.
                 keeps_answer=True,
             )
@@ -226,8 +224,7 @@ class Operations:
 
     async def show(self, exchange: Exchange, application: Application) -> None:
         """getCall"""
-        call = await self._find(application, _call_id(exchange))
-        await self._send_call(exchange, application, call, 200)
+        await self._send_call(exchange, application, _call_id(exchange), 200)
 
     async def terminate(self, exchange: Exchange, application: Application) -> None:
         """terminateCall"""
@@ -240,8 +237,9 @@ class Operations:
 
     async def download(self, exchange: Exchange, application: Application) -> None:
         """getRecording"""
-        call = await self._find(application, _call_id(exchange))
-        if call.state not in _OVER:
+        call, progress = await self._find(application, _call_id(exchange))
+        state = call.state if progress is None else progress.state
+        if state is not CallState.ENDED:
             raise Refused(NOT_FOUND, "The call has no recording, or not yet.")
         # A client that goes away while its recording is made small is noticed by reading on.
         await read_body(exchange.receive, self._needs.body_bytes_max)
@@ -261,20 +259,30 @@ class Operations:
             raise Refused(SERVICE_NOT_APPLICABLE, "The application has no number to show.")
         return chosen
 
-    async def _find(self, application: Application, call_id: CallId) -> CallView:
-        call = await self._needs.calls.find(call_id, AppId(application.app_id))
+    async def _find(
+        self, application: Application, call_id: CallId
+    ) -> tuple[CallView, CallProgress | None]:
+        """The call, and where it stands that lives here."""
+        needs = self._needs
+        call = await needs.calls.find(call_id, application.app_id)
         if call is None:
             raise Refused(NOT_FOUND)
-        return call
+        progress = needs.service.find_progress(application, call_id)
+        if progress is None and call.is_here and call.state is not CallState.ENDED:
+            # It ended just now, and the database is about to learn how.
+            call = await needs.calls.find_as_told(call_id, application.app_id)
+            if call is None:
+                raise Refused(NOT_FOUND)
+        return call, progress
 
     async def _send_call(
-        self, exchange: Exchange, application: Application, call: CallView, status: int
+        self, exchange: Exchange, application: Application, call_id: CallId, status: int
     ) -> None:
-        body = self._render(application, call)
+        body = await self._render(application, call_id)
         await send_json(exchange.send, status, body, exchange.headers)
 
-    def _render(self, application: Application, call: CallView) -> bytes:
-        return render_call(call, self._needs.service.find_progress(application, call.call_id))
+    async def _render(self, application: Application, call_id: CallId) -> bytes:
+        return render_call(*await self._find(application, call_id))
 
 
 def _find_key(exchange: Exchange) -> str | None:
