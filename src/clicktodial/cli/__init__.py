@@ -18,6 +18,7 @@ from clicktodial.cli import (
     call,
     config,
     enterprise,
+    event,
     mail,
     membership,
     message,
@@ -70,19 +71,13 @@ app.add_typer(membership.do_not_call_app, name="do-not-call")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
-app.add_typer(call.events_app, name="events")
+app.add_typer(event.app, name="events")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(roster.app, name="roster")
 app.add_typer(message.template_app, name="template")
 app.add_typer(message.messages_app, name="messages")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
-
-
-# Without it the only command would take the place of its group.
-@call.events_app.callback()
-def events_group() -> None:
-    """Status notifications."""
 
 
 @app.command("serve")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clicktodial.accounts.token_key import TokenKeys
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
+    from clicktodial.storage.event_replay import EventReplays
     from clicktodial.storage.history import CallHistory
 
 
@@ -164,6 +165,25 @@ def open_history(settings: "Settings") -> "Generator[CallHistory]":
         try:
             migrate_engine(engine)
             yield CallHistory(engine)
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def open_replays(config: Path | None) -> "Generator[EventReplays]":
+    """Events to be delivered once more, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.event_replay import EventReplays
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield EventReplays(Transactions(engine))
         finally:
             engine.dispose()
 

@@ -11,6 +11,9 @@ from clicktodial.api.camara.api import create_camara_handlers
 from clicktodial.api.camara.operation import CamaraNeeds
 from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.client_address import ClientAddresses
+from clicktodial.api.events.admission import Admission
+from clicktodial.api.events.handler import EventNeeds, create_event_handlers
+from clicktodial.api.events.stream import EventStreams
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
@@ -32,6 +35,8 @@ from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.call_view import SqlCallViews
+from clicktodial.storage.event_history import EventHistory
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.once import SqlKeptRequests
 
@@ -81,13 +86,28 @@ async def open_http(
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
     known: AccessTokens = oauth.verifier if tokens is None else tokens
     once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
+    admission = Admission(base.applications, known, management.gate)
+    history = EventHistory(base.database)
+    streams = EventStreams(history, admission, base.clock.utc)
+    events = EventNeeds(
+        history=history,
+        replays=EventReplays(base.transactions),
+        admission=admission,
+        streams=streams,
+        worker=worker,
+        body_bytes_max=base.settings.http.body_bytes_max,
+        utc=base.clock.utc,
+    )
     further: list[ASGIRouteHandler | HTTPRouteHandler] = [
         *oauth_handlers,
         *_open_camara(base, calls, management, known, once),
+        *create_event_handlers(events),
     ]
     server = HttpServer(_create_app(base, calls, management, addresses, further, once=once))
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
+    # Before the server, which would wait for them.
+    base.stack.push_async_callback(streams.close)
     return server
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
-from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.application import (
     ALL_CAPABILITIES,
@@ -461,28 +460,6 @@ class Administration:
         with self._transactions.read() as connection:
             rows = connection.execute(query)
             return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
-
-    # Notifications
-
-    def replay_notifications(self, call_id: str) -> int:
-        """Make those of the call that were given up wait again, as if never tried; returns how
-        many. A running server takes them up as it does any administrative change."""
-        columns = table.call_event.c
-        revived = {
-            "delivery_state": DeliveryState.PENDING.value,
-            "attempts": 0,
-            "next_attempt_at": None,
-            "delivered_at": None,
-            "last_error": None,
-        }
-        change = (
-            update(table.call_event)
-            .where(columns.call_id == call_id)
-            .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
-            .values(revived)
-        )
-        with self._transactions.change() as connection:
-            return connection.execute(change).rowcount
 
     # What all of them share
 

@@ -183,6 +183,7 @@ call_event = Table(
         sqlite_where=PENDING_EVENT,
         postgresql_where=PENDING_EVENT,
     ),
+    Index("call_event_by_application", "app_id", "occurred_at", "call_id", "seq"),
     sqlite_with_rowid=False,
 )
 
