@@ -28,7 +28,7 @@ class Client:
 
     def __init__(self, base: str, metadata: AuthorizationServerMetadata, key: RSAKey) -> None:
         self.base = base
-        self.is_replayed = False
+        self._is_replayed = False
         self._metadata = metadata
         self._session = OAuth2Session(
             APP_ID,
@@ -62,8 +62,12 @@ class Client:
     ) -> tuple[int, object]:
         """A request with the token that was fetched last."""
         answer = self._session.request(method, self.base + path, json=body, headers=headers)
-        self.is_replayed = answer.headers.get("Idempotent-Replayed") == "true"
+        self._is_replayed = answer.headers.get("Idempotent-Replayed") == "true"
         return answer.status_code, answer.json() if answer.content else None
+
+    def was_replayed(self) -> bool:
+        """Whether the last answer said so."""
+        return self._is_replayed
 
 
 async def open_client(stage: Stage) -> Client:
@@ -94,10 +98,10 @@ async def test_authlib_gets_a_token_and_makes_a_call(stage: Stage) -> None:
     status, call = await do(client.ask, "POST", CALLS, body, once)
     assert status == 201, call
     assert isinstance(call, dict)
-    assert not client.is_replayed
+    assert not client.was_replayed()
     # However far the call is by now.
     assert await do(client.ask, "POST", CALLS, body, once) == (201, call)
-    assert client.is_replayed
+    assert client.was_replayed()
     other = body | {"recordingEnabled": True}
     assert (await do(client.ask, "POST", CALLS, other, once))[0] == 422
     assert (await do(client.ask, "POST", CALLS, body))[0] == 409
