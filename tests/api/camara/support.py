@@ -49,6 +49,8 @@ RING_S = 3
 OPERATOR_TOKEN = "operator-token-of-a-test"
 # Of Britain, where no trunk leads.
 UNREACHABLE = "+447700900123"
+# Its trunk is there, but no leg can be placed on it.
+UNPLACEABLE = "+85251234567"
 
 
 class GivenTokens:
@@ -145,7 +147,7 @@ class EventServer:
         await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
-        event = await request.json(content_type=None)
+        event = json.loads(await request.read())
         status = self.status_of(event)
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.told.append(Told(request.path_qs, headers, event, 200 <= status < 300))
@@ -279,10 +281,12 @@ class CamaraNode:
                 pass
         return answer
 
-    async def wait_refused(self, outcome: str, **parties: str) -> None:
+    async def wait_refused(
+        self, outcome: str, *, caller: str = CALLER, callee: str = CALLEE
+    ) -> None:
         """Ask until the node has taken up a rule that was changed just now."""
         async with asyncio.timeout(PATIENCE_S):
-            while (answer := await self.create(**parties)).outcome != outcome:
+            while (answer := await self.create(caller=caller, callee=callee)).outcome != outcome:
                 if answer.status == 201:
                     await self.request("DELETE", f"/calls/{answer.json['callId']}")
 
@@ -350,6 +354,10 @@ async def open_camara_node(directory: Path) -> AsyncIterator[CamaraNode]:
         )
     host, port = switch.address
     administration.add_trunk(Trunk(name="main", host=host, port=port, prefixes=("+86",)))
+    # It may be offered nothing that the relay has.
+    administration.add_trunk(
+        Trunk(name="mute", host=host, port=port, prefixes=(UNPLACEABLE[:4],), codecs=("OPUS",))
+    )
     try:
         async with open_node(settings, tokens=tokens) as node, aiohttp.ClientSession() as http:
             stage = CamaraNode(

@@ -98,7 +98,8 @@ INVALID: list[dict[str, Any]] = [
 
 
 async def test_unauthenticated_request_is_refused_first(node: CamaraNode) -> None:
-    """The document: "Request not authenticated due to missing, invalid, or expired credentials."."""
+    """The document: "Request not authenticated due to missing, invalid, or expired
+    credentials."."""
     expired = node.tokens.give(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     nobodys = node.tokens.give("nobody")
     for token in ("", "unknown", expired, nobodys):

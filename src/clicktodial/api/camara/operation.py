@@ -131,7 +131,7 @@ class Operations:
     async def answer(self, exchange: Exchange) -> None:
         """Do what is asked for. Raises Refused, ControlError, StoreError, ClientDisconnected."""
         rows = self._find_rows(exchange.segments)
-        row = rows.get(exchange.scope.get("method"))
+        row = rows.get(str(exchange.scope.get("method")))
         if row is None:
             raise Refused(METHOD_NOT_ALLOWED, allow=", ".join(rows))
         application = await self._admit(exchange.scope, row.scope)
