@@ -11,14 +11,17 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
 import msgspec
+import structlog
 from joserfc.jwk import ECKey, Key, RSAKey, import_key
 from sqlalchemy import Connection, delete, insert, select, update
 
 from clicktodial.accounts.oauth_client import REMOVED_AT_ONCE_MAX
-from clicktodial.storage.error import AlreadyExists, OptionsUnreadable
+from clicktodial.storage.error import AlreadyExists, SecretUnreadable
 from clicktodial.storage.oauth_table import oauth_key, oauth_revocation, oauth_state
 from clicktodial.storage.secret import SecretVault, token_key_place
 from clicktodial.storage.transaction import Transactions
+
+log = structlog.get_logger()
 
 Algorithm: TypeAlias = Literal["RS256", "ES256"]
 # RFC 7518 3.3 wants 2048 at least; more would cost every request.
@@ -55,8 +58,7 @@ class TokenState:
 
 
 class TokenKeys:
-    """All methods raise AdministrationError and DatabaseUnavailable, and SecretUnreadable where the
-    master key is another."""
+    """All methods raise AdministrationError and DatabaseUnavailable."""
 
     def __init__(
         self,
@@ -174,17 +176,18 @@ def read_token_version(connection: Connection) -> int:
 def read_token_state(
     connection: Connection, vault: SecretVault, *, since: int | None
 ) -> TokenState:
-    """What verifies, and what was revoked since that version. Raises SecretUnreadable and
-    OptionsUnreadable."""
+    """What verifies, and what was revoked since that version. A key that cannot be read, as after a
+    change of the master key, is left out: the rest of the node has nothing to do with it."""
     version = read_token_version(connection)
     query = select(oauth_key).order_by(_columns.created_at.desc(), _columns.kid)
     keys = []
     for row in connection.execute(query):
-        private = vault.open(row.private_encrypted, token_key_place(row.kid))
         try:
+            private = vault.open(row.private_encrypted, token_key_place(row.kid))
             key = import_key(msgspec.json.decode(private))
-        except ValueError as error:
-            raise OptionsUnreadable("a key of access tokens cannot be read") from error
+        except (SecretUnreadable, ValueError) as error:
+            log.error("oauth.key_unreadable", kid=row.kid, error=str(error))
+            continue
         keys.append(TokenKey(row.kid, row.algorithm, key, row.created_at, row.verifies_until))
     revoked = select(oauth_revocation.c.jti, oauth_revocation.c.expires_at)
     if since is not None:

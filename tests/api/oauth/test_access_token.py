@@ -20,12 +20,17 @@ from tests.api.oauth.support import (
 from tests.api.oauth.test_token import assert_refused
 
 from clicktodial.accounts.public_key import parse_jwks
+from clicktodial.accounts.token_key import TokenKeys
 from clicktodial.api.bearer import TokenInvalid
 from clicktodial.api.oauth.access_token import EXTERNAL_CHECKED_FOR_S
 from clicktodial.api.oauth.endpoint import describe_key
 from clicktodial.api.oauth.external_provider import ExternalProvider
 from clicktodial.api.oauth.jwks_fetcher import JwksFetcher
+from clicktodial.api.oauth.token_directory import TokenDirectory
 from clicktodial.domain.access import ALL_SCOPES, AccessScope
+from clicktodial.storage.database import Database
+from clicktodial.storage.secret import SecretVault
+from clicktodial.storage.transaction import Transactions
 
 PROVIDER = "https://provider.example"
 
@@ -250,6 +255,24 @@ async def test_private_keys_are_sealed_in_the_database(rig: Rig) -> None:
     assert private.encode() not in written
     assert "d" not in describe_key(key)
     assert private not in repr(key)
+
+
+async def test_node_with_another_master_key_runs_and_signs_with_a_new_key(rig: Rig) -> None:
+    token = await rig.token()
+    database = Database(f"sqlite:///{rig.database_path}")
+    database.open()
+    vault = SecretVault(b"2" * 32)
+    directory = TokenDirectory(database, vault)
+    await directory.start()
+    assert (directory.keys, directory.signing_key) == ([], None)
+    TokenKeys(
+        Transactions(database.engine), vault, algorithm="ES256", token_lifetime_s=LIFETIME_S
+    ).rotate(rig.clock.utc())
+    await directory.refresh()
+    assert len(directory.keys) == 1
+    await directory.close()
+    await database.close()
+    assert await is_good(rig, token)
 
 
 # Another provider

@@ -99,7 +99,9 @@ class JwksFetcher:
                 text = await self._get(uri, self._session(allows_private_addresses))
             fetched = _Fetched(parse_jwks(text, skips_unusable=True), self._now())
         except _FETCH_ERRORS as error:
-            log.warning("oauth.jwks_unavailable", uri=uri, error=describe_error(error))
+            # Not the whole of it: some put a key into a URI.
+            host = URL(uri, encoded=True).host
+            log.warning("oauth.jwks_unavailable", host=host, error=describe_error(error))
             fetched = _Fetched(None, self._now())
         self._fetched.pop(place, None)
         self._fetched[place] = fetched

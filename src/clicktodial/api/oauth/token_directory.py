@@ -9,7 +9,6 @@ import structlog
 from clicktodial.accounts.token_key import TokenKey, read_token_state, read_token_version
 from clicktodial.control.port import StoreError
 from clicktodial.storage.database import Database
-from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.secret import SecretVault
 
 log = structlog.get_logger()
@@ -84,12 +83,9 @@ class TokenDirectory:
         if version == self._version:
             return
         since = self._version
-        try:
-            state = await self._reader.run(
-                lambda connection: read_token_state(connection, self._vault, since=since)
-            )
-        except (SecretUnreadable, OptionsUnreadable) as error:
-            raise StoreError(str(error)) from error
+        state = await self._reader.run(
+            lambda connection: read_token_state(connection, self._vault, since=since)
+        )
         self._version = state.version
         self._keys = {key.kid: key for key in state.keys}
         self._revoked |= state.revoked
