@@ -29,6 +29,7 @@ from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
     CallForecast,
+    CallProgress,
     LiveCall,
     ReleaseCondition,
 )
@@ -103,6 +104,13 @@ class FakeService:
             raise self.error
         self.forecasted.append(request)
         return self.answer
+
+    def find_progress(self, application: Application, call_id: CallId) -> CallProgress | None:
+        if self.calls.get(call_id) != application.app_id or call_id in self.ended:
+            return None
+        is_joined = call_id not in self.unconnected
+        state = CallState.CONNECTED if is_joined else CallState.CALLING_CALLEE
+        return CallProgress(state, was_not_set_up=False)
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         self._check(application, call_id)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.api.camara.document import create_validator
+from tests.api.camara.document import create_validator, load_document
 from tests.api.camara.support import APP, CALLEE, CALLER, CamaraNode
 from tests.api.support import FakeCatalog
 from tests.harness.phone import PhoneState
@@ -132,9 +132,8 @@ async def fetch(recordings: Recordings, view: CallView, peer: Peer | None = None
 
 
 async def test_bound_is_that_of_the_document() -> None:
-    content = create_validator("RecordingResource").schema["components"]["schemas"][
-        "RecordingResource"
-    ]["properties"]["content"]
+    schema = load_document()["components"]["schemas"]["RecordingResource"]
+    content = schema["properties"]["content"]
     assert content["maxLength"] == CONTENT_CHARACTERS_MAX
 
 

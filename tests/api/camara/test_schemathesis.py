@@ -13,7 +13,7 @@ import requests
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import Case, GenerationMode
+from schemathesis import Case, CheckFunction, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.api.camara.support import CALLEE, CALLER, CamaraNode
 
@@ -38,7 +38,7 @@ COMMON = {
 }
 # What the schema allows may be refused all the same, as the document has it for 422: it "is
 # syntactically correct but semantically invalid", such as a number that no country has.
-NOT_HELD = [positive_data_acceptance]
+NOT_HELD: list[CheckFunction] = [positive_data_acceptance]
 RUN = settings(
     derandomize=True,
     database=None,
@@ -97,7 +97,7 @@ def ask(
 
     @settings(RUN, max_examples=EXAMPLES[node.version])
     @given(case=strategy)
-    def run(case: Case) -> None:
+    def run(case: Case[Any]) -> None:
         response = case.call(
             base_url=node.base_url,
             session=session,

@@ -35,7 +35,9 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PairHasCall,
     PartyBlacklisted,
+    PartyUnreachable,
 )
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
@@ -317,7 +319,7 @@ def test_every_row_of_the_table_has_a_test() -> None:
 
 
 # What v1's three operations cannot meet.
-ELSEWHERE = {NotConnected, NotRecorded, ConditionNotMet}
+ELSEWHERE = {NotConnected, NotRecorded, ConditionNotMet, PairHasCall, PartyUnreachable}
 
 
 def test_every_error_of_the_use_cases_has_a_row() -> None:
