@@ -143,6 +143,7 @@ async def create_rig(
             directory=directory,
             verifier=verifier,
             database_path=tmp_path / "clicktodial.db",
+            transactions=transactions,
         )
 
     yield create

@@ -12,14 +12,18 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 from litestar import Litestar
+from sqlalchemy import update
 
 from clicktodial.accounts.oauth_client import ClientKeys, OauthClients
 from clicktodial.accounts.token_key import TokenKeys
 from clicktodial.api.oauth.access_token import TokenVerifier
 from clicktodial.api.oauth.client_authentication import ASSERTION_TYPE
 from clicktodial.api.oauth.token_directory import TokenDirectory
+from clicktodial.domain.application import EnterpriseStatus
+from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
+from clicktodial.storage.transaction import Transactions
 
 ISSUER = "https://platform.example"
 TOKEN_URL = f"{ISSUER}/oauth/token"
@@ -67,6 +71,7 @@ class Rig:
     directory: TokenDirectory
     verifier: TokenVerifier
     database_path: Path
+    transactions: Transactions
     http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +82,11 @@ class Rig:
         """All that is written, to look for what must not be."""
         log = self.database_path.with_name(self.database_path.name + "-wal")
         return self.database_path.read_bytes() + log.read_bytes()
+
+    def set_enterprise_status(self, status: EnterpriseStatus) -> None:
+        """As a work order does in the end."""
+        with self.transactions.change() as connection:
+            connection.execute(update(table.enterprise).values(status=status.value))
 
     def register(self, *keys: Key, app_id: str = APP_ID) -> None:
         """Let the application prove itself by these."""

@@ -289,7 +289,7 @@ async def test_disabled_application_gets_no_token(rig: Rig) -> None:
 
 
 async def test_suspended_enterprise_gets_no_token(rig: Rig) -> None:
-    rig.administration.set_enterprise_status("default", EnterpriseStatus.SUSPENDED)
+    rig.set_enterprise_status(EnterpriseStatus.SUSPENDED)
     await rig.applications.refresh()
     assert_refused(await rig.ask(), 400, "unauthorized_client")
 
