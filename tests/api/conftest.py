@@ -1,6 +1,7 @@
 """Fixtures of the API's tests."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from tests.api.support import (
     FakeApplications,
     FakeCatalog,
     FakeService,
+    KeptBegins,
     Platform,
     create_application,
 )
@@ -32,7 +34,6 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
         *,
         default_region: str = "CN",
         gate: RequestGate | None = None,
-        once: OnceBegins | None = None,
         **changes: object,
     ) -> Platform:
         service, catalog, ready = FakeService(), FakeCatalog(), [True]
@@ -54,7 +55,7 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
             default_region=default_region,
             is_ready=is_ready,
             gate=gate,
-            once=once,
+            once=OnceBegins(KeptBegins(service), lambda: datetime.now(UTC)),
         )
         made = Platform(app, service, applications, catalog, tmp_path, ready)
         return made

@@ -1,10 +1,7 @@
 """The Idempotency-Key header, and v1's begin with it."""
 
-from datetime import UTC, datetime
-
 import pytest
-from tests.api.conftest import CreatePlatform
-from tests.api.support import APP_ID, BEGIN, SECRET, begin_body
+from tests.api.support import APP_ID, BEGIN, SECRET, Platform, begin_body
 
 from clicktodial.api.idempotency import (
     KEY_CHARACTERS_MAX,
@@ -12,23 +9,8 @@ from clicktodial.api.idempotency import (
     find_key_hash,
     hash_request,
 )
-from clicktodial.control.once import KeptRequest, OnceBegins
-from clicktodial.domain.identifier import AppId
 
 HEADER = b"idempotency-key"
-
-
-class Memory:
-    """Keeps nothing: what comes at once waits for its turn all the same."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], KeptRequest] = {}
-
-    async def find(self, app_id: AppId, key_hash: str, now: datetime) -> KeptRequest | None:
-        return self.kept.get((app_id, key_hash))
-
-    async def keep_answer(self, app_id: AppId, key_hash: str, answer: bytes) -> None:
-        raise AssertionError("v1's answer follows from the call")
 
 
 def hash_of(*values: bytes) -> str | None:
@@ -69,9 +51,7 @@ def test_operation_is_part_of_the_request() -> None:
     assert hash_request("a", b"{}") != hash_request("a", b"{ }")
 
 
-async def test_begin_with_a_key_claims_it_and_is_replayed(create_platform: CreatePlatform) -> None:
-    memory = Memory()
-    platform = create_platform(once=OnceBegins(memory, lambda: datetime.now(UTC)))
+async def test_begin_with_a_key_claims_it_and_is_replayed(platform: Platform) -> None:
     headers = [(HEADER, b"first")]
     answer = await platform.post(BEGIN, begin_body(), headers=headers)
     assert answer.status == 200
@@ -79,10 +59,6 @@ async def test_begin_with_a_key_claims_it_and_is_replayed(create_platform: Creat
     [(_, request)] = platform.service.begun
     assert request.once is not None
     assert request.once.key_hash == hash_of(b"first")
-    # As the store would have it from now on.
-    call_id = answer.json["result"]["callidentifier"]
-    kept = KeptRequest(request.once.request_hash, call_id, None)
-    memory.kept[APP_ID, request.once.key_hash] = kept
     again = await platform.post(BEGIN, begin_body(), headers=headers)
     assert (again.status, again.json) == (200, answer.json)
     assert again.headers["idempotent-replayed"] == "true"
@@ -91,10 +67,7 @@ async def test_begin_with_a_key_claims_it_and_is_replayed(create_platform: Creat
     assert len(platform.service.begun) == 1
 
 
-async def test_begin_with_a_key_that_is_none_begins_nothing(
-    create_platform: CreatePlatform,
-) -> None:
-    platform = create_platform(once=OnceBegins(Memory(), lambda: datetime.now(UTC)))
+async def test_begin_with_a_key_that_is_none_begins_nothing(platform: Platform) -> None:
     answer = await platform.post(BEGIN, begin_body(), headers=[(HEADER, b"")])
     assert (answer.status, answer.json["code"]) == (400, "1001006")
     # Who asks comes first.

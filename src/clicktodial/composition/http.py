@@ -57,7 +57,9 @@ async def open_http(
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
+    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
     management = ManagementNeeds(
+        once=once,
         gate=RequestGate(addresses),
         client_address=addresses.describe,
         service=calls.service,
@@ -85,7 +87,6 @@ async def open_http(
     )
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
     known: AccessTokens = oauth.verifier if tokens is None else tokens
-    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
     admission = Admission(base.applications, known, management.gate)
     history = EventHistory(base.database)
     streams = EventStreams(history, admission, base.clock.utc)

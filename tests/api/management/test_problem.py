@@ -11,7 +11,6 @@ from clicktodial.control.error import ControlError, PairHasCall, PartyUnreachabl
 from clicktodial.control.port import StoreError
 from clicktodial.storage.error import AdministrationError, StoreConflict
 
-
 # What calls that are begun here cannot meet: the CAMARA API's alone.
 ELSEWHERE = {PairHasCall, PartyUnreachable}
 

@@ -61,6 +61,7 @@ from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request import peer_address
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
@@ -97,6 +98,7 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -134,6 +136,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             worker,
             needs.numbers.chooser,
             region=region,
+            once=needs.once,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(
