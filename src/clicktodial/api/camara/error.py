@@ -168,7 +168,8 @@ SERVICE_NOT_APPLICABLE = Refusal(
     422,
     "SERVICE_NOT_APPLICABLE",
     "The service is not available for the provided identifier.",
-    "The application has no number that it may show.",
+    "The application has no number that it may show, or began a call by that Idempotency-Key with "
+    "another body.",
 )
 INVALID_PHONE_NUMBER = Refusal(
     422,
@@ -200,12 +201,6 @@ CALLEE_NOT_AVAILABLE = Refusal(
     "Callee number is currently not reachable or not allowed to receive a call.",
     "It is blacklisted or on a do-not-call list, in quiet hours, was called as often as it may "
     "be, or no trunk can be asked for it now.",
-)
-IDEMPOTENCY_KEY_REUSED = Refusal(
-    422,
-    "IDEMPOTENCY_KEY_REUSED",
-    "The Idempotency-Key was used with another body.",
-    "The application began a call by that key in the last 24 hours, with another body.",
 )
 QUOTA_EXCEEDED = Refusal(
     429,
@@ -250,7 +245,6 @@ REFUSALS = (
     RECORDING_NOT_SUPPORTED,
     CALLER_NOT_AVAILABLE,
     CALLEE_NOT_AVAILABLE,
-    IDEMPOTENCY_KEY_REUSED,
     QUOTA_EXCEEDED,
     TOO_MANY_REQUESTS,
     INTERNAL,
@@ -262,13 +256,13 @@ REFUSAL_BY_STATUS = {
 }
 
 _CALL_HAS_ENDED = "The call has already ended."
+_KEY_REUSED = "The Idempotency-Key was used with another body."
 _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CapabilityMissing: PERMISSION_DENIED,
     NumberNotAuthorized: SERVICE_NOT_APPLICABLE,
     CallNotFound: NOT_FOUND,
     CallHasEnded: ALREADY_EXISTS,
     PairHasCall: ALREADY_EXISTS,
-    KeyReused: IDEMPOTENCY_KEY_REUSED,
     CallerNotMember: CALLER_NOT_AVAILABLE,
     CapReached: CALLER_NOT_AVAILABLE,
     CalleeNotToBeCalled: CALLEE_NOT_AVAILABLE,
@@ -289,6 +283,9 @@ def refused_by(error: ControlError | StoreError) -> Refused:
     """
     if isinstance(error, PartyBlacklisted | PartyUnreachable):
         return Refused(_not_available(error.side))
+    if isinstance(error, KeyReused):
+        # The document has no better code for 422.
+        return Refused(SERVICE_NOT_APPLICABLE, _KEY_REUSED)
     if isinstance(error, CallHasEnded):
         return Refused(ALREADY_EXISTS, _CALL_HAS_ENDED)
     refusal = _REFUSAL_BY_ERROR.get(StoreError if isinstance(error, StoreError) else type(error))
