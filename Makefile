@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 # Workers of pytest. Tests bind free ports only, so they may run side by side; more than the cores
-# that there are, since most of them wait for time to pass.
+# that there are, since most of them wait for time to pass. Each worker begins with a share of the
+# folders in a row, so that what a folder or a module shares is made once, and who is done takes
+# over from who is not.
 JOBS ?= 3
 # Arguments for pytest: make test TESTS=tests/domain
 TESTS ?= tests
@@ -13,7 +15,7 @@ CONFIG ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv with all that the platform and its tests need
@@ -28,7 +30,7 @@ setup-test: setup
 	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
-		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm
+		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
@@ -48,10 +50,16 @@ lint: setup ## check style, types and the direction of imports
 	@echo "==> import-linter"
 	@$(BIN)/lint-imports
 
+# The checks take one core for as long as they last: they run beside the tests, behind them, and
+# tell at the end. Either may fail; both are told.
 .PHONY: test
-test: setup-test lint ## all checks and all tests
-	@echo "==> pytest"
-	@$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+test: setup-test ## all checks and all tests
+	@echo "==> pytest, and the checks beside it"
+	@told=$$(mktemp); trap 'rm -f "$$told"' EXIT; \
+	nice -n 10 $(MAKE) --no-print-directory lint >"$$told" 2>&1 & checks=$$!; \
+	$(BIN)/pytest -q --tb=short -n $(JOBS) --dist worksteal $(TESTS); tests=$$?; \
+	wait $$checks; checked=$$?; cat "$$told"; \
+	exit $$(( tests != 0 ? tests : checked ))
 
 .PHONY: format
 format: setup ## write the code as ruff would
@@ -66,6 +74,19 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 .PHONY: docs
 docs: setup ## check that every setting and every command is documented
 	@$(BIN)/pytest -q tests/test_documentation.py
+
+.PHONY: words
+words: setup ## take the console's new messages into its catalogues
+	@$(BIN)/python scripts/words.py
+
+.PHONY: vendor
+vendor: ## bring the console's front-end files as scripts/vendor.json locks them (needs npm)
+	@python3 scripts/vendor.py
+
+.PHONY: screenshots
+screenshots: setup-test ## make the pictures of the console in docs/images
+	@scripts/require-debian.sh 'fonts-wqy-microhei:/usr/share/fonts/truetype/wqy/*'
+	@$(BIN)/python -m tests.portal.screenshots
 
 .PHONY: lock
 lock: setup ## lock the newest versions that pyproject.toml allows

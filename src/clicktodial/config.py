@@ -311,11 +311,30 @@ class BillingSettings(_Table, frozen=True):
             ) from error
 
 
+KeptDays = Annotated[int, Meta(ge=0, le=36_500)]
+
+
+class RetentionSettings(_Table, frozen=True):
+    """For how many days what is kept; 0: for ever. CDRs and the ledger are kept in any case."""
+
+    audit_days: KeptDays = 730  # who did what
+    mail_days: KeptDays = 30  # mails that were sent, or given up
+    notification_days: KeptDays = 90  # events of calls, and alerts, that were delivered or given up
+    message_days: KeptDays = 90  # messages after calls, and reports on them
+    call_number_days: KeptDays = 0  # the parties' numbers in the rows of calls
+
+
 class LogSettings(_Table, frozen=True):
     """What is logged, to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "json"
+
+
+class ConsoleSettings(_Table, frozen=True):
+    """The web console."""
+
+    style_guide: bool = False  # whether /console/style shows engineers what pages are built of
 
 
 class Settings(_Table, frozen=True):
@@ -342,6 +361,8 @@ class Settings(_Table, frozen=True):
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
     support: SupportSettings = SupportSettings()
+    retention: RetentionSettings = RetentionSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @property
     def data_dir(self) -> Path:

@@ -21,7 +21,7 @@ from clicktodial.composition.business import open_enterprises
 from clicktodial.composition.call import open_calls
 from clicktodial.composition.foundation import open_foundation
 from clicktodial.composition.http import open_http
-from clicktodial.composition.people import open_membership, open_people
+from clicktodial.composition.people import open_membership, open_people, open_retention
 from clicktodial.config import ConfigError, Settings
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import RelayError, StoreError
@@ -42,7 +42,7 @@ _GC_THRESHOLDS = (20_000, 20, 100)
 
 def run(settings: Settings) -> int:
     """Run a node until SIGTERM or SIGINT; returns the exit status of the process."""
-    configure_logging(settings.log)
+    configure_logging(settings.log, is_final=True)
     _raise_file_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
@@ -104,8 +104,9 @@ async def open_node(
         calls = await open_calls(base)
         enterprises = open_enterprises(base)
         people, support = open_people(base)
-        billing = open_billing(base)
+        billing = open_billing(base, on_alert=calls.notifier.request_rescan)
         membership = await open_membership(base)
+        open_retention(base)
         server = await open_http(
             base,
             calls,

@@ -15,6 +15,7 @@ from tests.harness.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+RING_TIMEOUT_S = 3
 # The shortest piece of a number that is still the number: its subscriber part.
 _TAIL_DIGITS = 8
 _SEPARATORS = re.compile(rb"(?<=\d)[ .()-]+(?=\d)")
@@ -127,7 +128,7 @@ async def test_cancel_after_abandon_leaks_nothing_to_callee(stage: Stage) -> Non
 async def test_ring_timeout_leaks_nothing(stage: Stage) -> None:
     caller = await stage.phone(CALLER)
     callee = await stage.phone(CALLEE, answers=False)
-    call = await stage.begin()
+    call = await stage.application.begin_with_options({"callee_ring_timeout_s": RING_TIMEOUT_S})
     await call.wait_for_end()
     await caller.wait_for(PhoneState.OVER)
     await callee.wait_for(PhoneState.OVER)

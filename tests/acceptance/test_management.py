@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,7 @@ from tests.harness.address import format_address
 from tests.harness.client import CALLEE, CALLER, SPONSOR, PlacedCall
 from tests.harness.phone import Phone, PhoneState
 from tests.harness.sink import EVENT_TIMEOUT_S, basic_credential
-from tests.harness.stage import ANSWERED, Stage, open_stage
+from tests.harness.stage import ANSWERED, Stage, lend, open_stage
 from tests.harness.tone import decode_alaw, dominant_frequency_hz
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,7 +65,7 @@ class Management:
         began_at = time.monotonic()
         status, answer = await self.ask("POST", "/calls", body)
         assert status == 201, answer
-        return PlacedCall(self._stage.application, answer["call_id"], began_at)
+        return self._stage.application.note_call(answer["call_id"], began_at)
 
     async def read(self, call: PlacedCall) -> dict[str, Any]:
         """All of a call."""
@@ -74,10 +75,16 @@ class Management:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def managed_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     tables = {"management": {"token": TOKEN}}
     async with open_stage(tmp_path_factory.mktemp("platform"), tables) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(managed_stage: Stage, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with lend(managed_stage, tmp_path) as lent:
+        yield lent
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -296,7 +303,7 @@ async def test_suspension_holds_from_the_next_request_on_and_ends_running_calls(
         assert (call.statuses, end["reason"]) == (ANSWERED, "Other")
     finally:
         # By the shell this time, which another process notices.
-        await stage.platform.command("enterprise", "resume", "default")
+        await stage.platform.command("enterprise", "resume", "default", "--reason", "paid")
 
     async def is_served() -> bool:
         return (await management.ask("POST", "/calls/forecast", BODY))[0] == 200

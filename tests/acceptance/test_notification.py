@@ -11,14 +11,23 @@ from standardwebhooks.webhooks import Webhook
 from tests.harness.client import CALLEE, CALLER, SECRET, SPONSOR, Application, PlacedCall
 from tests.harness.phone import PhoneState
 from tests.harness.sink import Behaviour, FailFirst, Hang, RefuseAll, Sink, basic_credential
-from tests.harness.stage import ANSWERED, NOT_ANSWERED, Stage, sequence_numbers
+from tests.harness.stage import ANSWERED, NOT_ANSWERED, Stage, open_stage, sequence_numbers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 COMMON_FIELDS = {"APPID", "sponsor", "caller", "callee", "status", "timeStamp"}
 END_FIELDS = COMMON_FIELDS | {"reason", "callDuration"}
 RECORDED_END_FIELDS = END_FIELDS | {"recordingResult", "recordingId"}
+SHORT_TIMEOUT_S = 2
 TIME_STAMP = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def module_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A platform that soon takes an endpoint which does not answer for one that will not."""
+    tables = {"notify": {"timeout_s": SHORT_TIMEOUT_S}}
+    async with open_stage(tmp_path_factory.mktemp("platform"), tables) as stage:
+        yield stage
 
 
 async def _answered_call(stage: Stage) -> PlacedCall:
@@ -99,13 +108,14 @@ async def test_endpoint_failing_at_first_gets_all_in_order(stage: Stage) -> None
     assert tries[:3] == first
 
 
-async def test_endpoint_hanging_at_first_gets_all_in_order(stage: Stage) -> None:
+async def test_endpoint_hanging_at_first_gets_all_in_order(own_stage: Stage) -> None:
     hang = Hang()
-    stage.sink.behaviour = hang
-    call = await _answered_call(stage)
-    await stage.sink.wait_until(lambda _: len(stage.sink.requested(call.call_id)) >= 2)
-    assert set(stage.sink.requested(call.call_id)) == {"CallingCaller"}
-    stage.sink.behaviour = Behaviour()
+    sink = own_stage.sink
+    sink.behaviour = hang
+    call = await _answered_call(own_stage)
+    await sink.wait_until(lambda _: len(sink.requested(call.call_id)) >= 2)
+    assert set(sink.requested(call.call_id)) == {"CallingCaller"}
+    sink.behaviour = Behaviour()
     hang.released.set()
     await call.wait_for_end()
     assert list(dict.fromkeys(call.statuses)) == ANSWERED

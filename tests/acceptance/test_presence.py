@@ -1,15 +1,13 @@
 """Nobody is rung for a caller who is not there: real phones, with keys and without."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 import pytest_asyncio
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.phone import PhoneState
-from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage, open_stage
+from tests.harness.stage import ANSWERED, CALLER_NOT_ANSWERED, Stage
 from tests.harness.tone import decode_alaw, dominant_frequency_hz
 from tests.media.speech import Pcm, sentence, silence, speak
 
@@ -23,17 +21,16 @@ TOLERANCE_HZ = 10.0
 # More than a busy machine takes for all that comes before the key; and hardly any.
 LONG_PROOF_S = 30
 SHORT_PROOF_S = 2
-TAKEN_UP_WITHIN_S = 5.0
+# The promise is a second; what a busy machine needs comes on top.
+TAKEN_UP_WITHIN_S = 20.0
 POLL_S = 0.05
 # Of the prompt: enough to be heard.
 LISTENED_PACKETS = 20
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    directory: Path = tmp_path_factory.mktemp("platform")
-    async with open_stage(directory) as opened:
-        yield opened
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(own_stage: Stage) -> Stage:
+    return own_stage
 
 
 async def want_proof(stage: Stage, presence: str, *, within_s: int) -> None:

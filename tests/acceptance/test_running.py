@@ -86,11 +86,11 @@ async def test_disabled_then_enabled_application_is_refused_then_taken(stage: St
 
 
 async def test_suspended_then_resumed_enterprise_is_refused_then_taken(stage: Stage) -> None:
-    await stage.platform.command("enterprise", "suspend", "default")
+    await stage.platform.command("enterprise", "suspend", "default", "--reason", "unpaid")
     try:
         await _answers(stage, "0001003")
     finally:
-        await stage.platform.command("enterprise", "resume", "default")
+        await stage.platform.command("enterprise", "resume", "default", "--reason", "paid")
     await _begins_again(stage)
 
 

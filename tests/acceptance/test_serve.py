@@ -34,9 +34,10 @@ async def _serve(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def talkative_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A platform that logs all it can, after a call."""
+    """A platform that made all its files, logs all it can, and had a call."""
     directory = tmp_path_factory.mktemp("platform")
-    async with open_stage(directory, {"log": {"level": "debug"}}) as stage:
+    tables = {"log": {"level": "debug"}}
+    async with open_stage(directory, tables, is_first_start=True) as stage:
         await stage.phone(CALLER)
         await stage.phone(CALLEE, refuses_with=486)
         call = await stage.begin(record=1)

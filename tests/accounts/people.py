@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.letter import Letters
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People, Person
 from clicktodial.accounts.second_factor import SecondFactors
@@ -25,7 +26,7 @@ OTHER_PASSWORD = "a hundred blue umbrellas"
 ADDRESS = "192.0.2.7"
 # As strong as a test needs: the real parameters are for tests about them.
 CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-_TOKEN = re.compile(r"#([ar]_[\w-]{43})\n")
+_TOKEN = re.compile(r"#([are]_[\w-]{43})\n")
 
 
 @dataclass
@@ -43,6 +44,7 @@ class World:
         self.enrolments = Enrolments(transactions, vault, letters, region="CN")
         self.sessions = Sessions(transactions, vault, idle=IDLE, life=LIFE)
         self.passwords = Passwords(transactions, letters)
+        self.emails = OwnEmails(transactions, letters)
         self.factors = SecondFactors(transactions, vault, letters)
         self.outbox = MailOutbox(transactions)
 

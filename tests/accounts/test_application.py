@@ -16,8 +16,8 @@ from clicktodial.domain.application import (
     ApplicationLimits,
     ApplicationStatus,
     Capability,
-    EnterpriseStatus,
 )
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.storage.administration import Administration
@@ -28,6 +28,7 @@ from clicktodial.storage.application_codec import (
     parse_networks,
 )
 from clicktodial.storage.application_row import read_application
+from clicktodial.storage.enterprise_row import move_enterprise
 from clicktodial.storage.error import (
     Conflict,
     NotFound,
@@ -74,12 +75,16 @@ def test_application_is_created_with_what_it_may_and_its_key(
     assert application.sponsors == frozenset()
 
 
-@pytest.mark.parametrize("status", [EnterpriseStatus.SUSPENDED, EnterpriseStatus.CANCELLED])
+@pytest.mark.parametrize(
+    ("move", "state"),
+    [(EnterpriseMove.SUSPEND, "suspended"), (EnterpriseMove.CANCEL, "cancelled")],
+)
 def test_application_is_created_in_an_active_enterprise_alone(
-    desk: ApplicationDesk, administration: Administration, status: EnterpriseStatus
+    desk: ApplicationDesk, engine: Engine, move: EnterpriseMove, state: str
 ) -> None:
-    administration.set_enterprise_status("acme", status)
-    with pytest.raises(Conflict, match=f"the enterprise is {status}"):
+    with Transactions(engine).change() as connection:
+        move_enterprise(connection, "acme", move, now=datetime.now(UTC))
+    with pytest.raises(Conflict, match=f"the enterprise is {state}"):
         desk.create(OLGA, "acme", WISH)
     assert [each.app_id for each in desk.list_applications(OLGA)] == ["acme-app"]
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.accounts.business import MANAGER, NOW, REVIEWER, Business, owner_of
+from tests.harness.database import place_database
 
 from clicktodial.accounts.enterprise_change import CHANGE_KINDS, Modification, NewChange
 from clicktodial.accounts.work_order import WorkOrderFilter, read_steps
@@ -141,11 +142,10 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def filled(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a prospect whose papers are complete, to be copied."""
     directory = tmp_path_factory.mktemp("filled")
-    path = directory / "clicktodial.db"
-    shutil.copy(migrated_file, path)
+    path = place_database(directory / "clicktodial.db")
     engine = open_engine(f"sqlite:///{path}", "normal")
     business = Business(Transactions(engine), directory / "documents")
     business.fill(business.enter().enterprise_id)

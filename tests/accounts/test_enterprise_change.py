@@ -30,13 +30,13 @@ from clicktodial.accounts.enterprise_change import (
     OnCancelled,
 )
 from clicktodial.domain.application import EnterpriseStatus
-from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
+from clicktodial.domain.enterprise import CallPolicy, EnterpriseMove, EnterpriseState
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.work_order import WorkOrderKind, WorkOrderState
 from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.business_table import enterprise_change
-from clicktodial.storage.enterprise_row import read_state
+from clicktodial.storage.enterprise_row import move_enterprise, read_state
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.people_table import mail
 from clicktodial.storage.secret import SecretVault
@@ -182,9 +182,8 @@ def test_cancellation_is_announced_until_its_day_and_may_be_revoked(
 def test_what_cannot_be_done_on_its_day_is_void(business: Business, active: str) -> None:
     change = ask(business, active, SUSPENSION, effective_at=LATER)
     decide(business, change)
-    Administration(
-        business.transactions._engine, SecretVault(bytes(32)), region="CN"
-    ).set_enterprise_status(active, EnterpriseStatus.SUSPENDED)
+    with business.transactions.change() as connection:
+        move_enterprise(connection, active, EnterpriseMove.SUSPEND, now=NOW)
     assert business.changes.carry_out_due(LATER) == 1
     assert change_state(business, change) is ChangeState.VOID
     order, steps = business.work_orders.show(MANAGER, change.work_order_id)

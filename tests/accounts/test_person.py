@@ -5,7 +5,9 @@ from tests.accounts.people import CHEAP_HASHER, PASSWORD, World
 
 from clicktodial.accounts import password as password_module
 from clicktodial.accounts.person import PersonState, active_people_with
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.principal import Role
+from clicktodial.storage.enterprise_row import move_enterprise
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.transaction import Transactions
 
@@ -14,6 +16,19 @@ from clicktodial.storage.transaction import Transactions
 def world(transactions: Transactions, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(password_module, "_hasher", CHEAP_HASHER)
     return World(transactions)
+
+
+def test_owner_of_an_ended_enterprise_is_removed_and_comes_back(world: World) -> None:
+    owner = world.add_owner()
+    assert owner.enterprise_id is not None
+    with pytest.raises(Conflict, match="without an owner"):
+        world.people.remove(owner.person_id)
+    with world.transactions.change() as connection:
+        move_enterprise(connection, owner.enterprise_id, EnterpriseMove.CANCEL, now=world.now)
+    world.people.remove(owner.person_id)
+    again = world.add_owner()
+    assert again.email == owner.email
+    assert again.enterprise_id != owner.enterprise_id
 
 
 def test_roles_are_changed_and_whoever_loses_one_is_logged_out(world: World) -> None:

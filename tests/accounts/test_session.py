@@ -14,9 +14,11 @@ from clicktodial.accounts.error import CredentialsWrong, TooManyAttempts
 from clicktodial.accounts.password import needs_rehash
 from clicktodial.accounts.person import PersonState
 from clicktodial.accounts.session import SESSIONS_PER_PERSON_MAX, TOKEN_PREFIX
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.principal import Role
 from clicktodial.domain.throttle import LOGIN_FROM_ADDRESS, LOGIN_TO_ACCOUNT
 from clicktodial.storage import people_table as table
+from clicktodial.storage.enterprise_row import move_enterprise
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.transaction import Transactions
 
@@ -43,6 +45,20 @@ def test_login_by_account_or_email_begins_a_session(world: World, name: str) -> 
     with world.transactions.read() as connection:
         [row] = connection.execute(select(table.session)).all()
     assert new.token not in str(row)
+
+
+def test_session_tells_whether_the_enterprise_has_ended(world: World) -> None:
+    owner, token = world.add_owner(), world.log_in("zhang.wei").token
+    staff = world.add("olga", Role.OPERATOR, enterprise_id=None)
+    assert owner.enterprise_id is not None
+    for move, is_former in ((None, False), (EnterpriseMove.CANCEL, True)):
+        if move is not None:
+            with world.transactions.change() as connection:
+                move_enterprise(connection, owner.enterprise_id, move, now=world.now)
+        found = world.sessions.find(token, world.now)
+        assert found is not None and found.is_former is is_former
+    found = world.sessions.find(world.log_in(staff.account).token, world.now)
+    assert found is not None and not found.is_former
 
 
 def test_wrong_password_and_unknown_account_are_the_same(world: World) -> None:

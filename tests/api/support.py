@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from jsonschema import Draft202012Validator
 from litestar import Litestar
-from litestar.types import HTTPScope, Message
+from litestar.types import ASGIApp, HTTPScope, Message
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -200,6 +200,7 @@ class FakeApplications:
         self.by_id = {application.app_id: application for application in applications}
         self.asked: list[AppId] = []
         self.error: Exception | None = None
+        self.times_refreshed = 0
 
     async def find(self, app_id: AppId) -> Application | None:
         if self.error is not None:
@@ -358,7 +359,7 @@ class Platform:
 
 
 async def call_app(
-    app: Litestar,
+    app: ASGIApp,
     method: str,
     path: str,
     headers: HeaderList,

@@ -18,8 +18,8 @@ from tests.api.support import (
 )
 
 from clicktodial.api.protocol import HEAD_BYTES_MAX, BoundedHttpProtocol
-from clicktodial.api.request import DISCARDED_BYTES_MAX
 from clicktodial.api.server import HttpServer
+from clicktodial.web.request import DISCARDED_BYTES_MAX
 
 AUTHORIZATION = b"Authorization: " + basic(APP_ID, SECRET) + b"\r\n"
 BODY = json.dumps(begin_body()).encode()

@@ -5,7 +5,6 @@ from tests.storage.conftest import (
     database_url,
     empty_url,
     engine,
-    migrated_file,
 )
 
-__all__ = ["database", "database_url", "empty_url", "engine", "migrated_file"]
+__all__ = ["database", "database_url", "empty_url", "engine"]

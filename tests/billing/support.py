@@ -50,6 +50,31 @@ def create_enterprise(engine: Engine, enterprise_id: str = ENTERPRISE) -> None:
         connection.execute(insert(table.enterprise).values(row))
 
 
+def add_application(
+    engine: Engine,
+    app_id: str,
+    *,
+    pool_alerts: bool,
+    notify_url: str | None = "http://app.example",
+    enterprise_id: str = ENTERPRISE,
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            insert(table.application).values(
+                app_id=app_id,
+                enterprise_id=enterprise_id,
+                name=app_id,
+                status="active",
+                secret_encrypted=b"",
+                signing_secret_encrypted=b"",
+                notify_url=notify_url,
+                allow_private_addresses=False,
+                created_at=NOW,
+                pool_alerts=pool_alerts,
+            )
+        )
+
+
 def create_pool(
     engine: Engine, *, tariff: Tariff = PER_MINUTE, enterprise_id: str = ENTERPRISE
 ) -> Pools:

@@ -9,13 +9,15 @@ from tests.billing.support import (
     ENTERPRISE,
     OPERATOR,
     Phone,
+    add_application,
     balances,
     begin_call,
+    create_enterprise,
     create_pool,
     read_application,
     top_up,
 )
-from tests.storage.support import CALLER, NODE_ID, NOW, at, count_rows
+from tests.storage.support import APP_ID, CALLER, NODE_ID, NOW, at, count_rows
 
 from clicktodial.billing.ledger import verify_ledger
 from clicktodial.billing.package import PackageKind
@@ -79,19 +81,51 @@ async def test_call_that_was_never_joined_costs_nothing_and_has_a_cdr(
     assert count_rows(database.engine, "cdr") == 1
 
 
-async def test_call_of_an_enterprise_without_a_pool_writes_nothing_more(
+async def test_call_of_an_enterprise_without_a_pool_has_a_cdr_and_is_not_charged(
     database: Database, store: SqlCallStore
 ) -> None:
+    create_enterprise(database.engine)
+    add_application(database.engine, APP_ID, pool_alerts=False)
     phone = Phone(None)
     await phone.begin(store)
     await phone.answer(store)
     await phone.hang_up(store, 61)
-    assert count_rows(database.engine, "cdr") == 0
+    with database.engine.connect() as connection:
+        row = connection.execute(select(cdr)).one()
+    assert (row.enterprise_id, row.app_id, row.call_id) == (ENTERPRISE, APP_ID, phone.plan.call_id)
+    assert (row.charging, row.tariff_id, row.lots) == ("not-charged", "", "[]")
+    assert (row.duration_s, row.rated_s, row.billed_s, row.price_micros) == (61, 0, 0, 0)
+    assert (row.member, row.department, row.reason) == (CALLER.e164, None, "HangUp")
+    assert row.ended_at == at(61).utc
     assert count_rows(database.engine, "ledger_entry") == 0
-    assert count_rows(database.engine, "call") == 1
+    assert verify_ledger(database.engine).discrepancies == []
 
 
-async def test_statements_of_a_charged_call_are_one_more_at_begin_and_two_at_the_end(
+async def test_call_of_an_application_that_is_gone_ends_all_the_same(
+    database: Database, store: SqlCallStore
+) -> None:
+    phone = Phone(None)
+    await phone.begin(store)
+    await phone.hang_up(store, 61)
+    with database.engine.connect() as connection:
+        assert connection.scalar(select(cdr.c.enterprise_id)) == ""
+
+
+async def test_call_that_a_dead_process_left_open_has_a_cdr_without_a_pool_too(
+    database: Database, store: SqlCallStore
+) -> None:
+    phone = Phone(None)
+    await phone.begin(store)
+    registry = NodeRegistry(database, node_id=NODE_ID)
+    (told,) = await registry.reap(at(30).utc, no_recording, own=True)
+    assert await registry.reap(at(60).utc, no_recording, own=True) == []
+    with database.engine.connect() as connection:
+        row = connection.execute(select(cdr)).one()
+    assert (row.call_id, row.reason, row.charging) == (told.call_id, "Other", "not-charged")
+    assert verify_ledger(database.engine).is_sound
+
+
+async def test_statements_of_a_charged_call_are_one_more_at_begin_and_one_at_the_end(
     database: Database, store: SqlCallStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     top_up(create_pool(database.engine), 600)
@@ -108,7 +142,7 @@ async def test_statements_of_a_charged_call_are_one_more_at_begin_and_two_at_the
         if not charged:
             await phone.begin(store)
         await phone.hang_up(store, 30)
-    assert counts == [2, 2, 3, 4]
+    assert counts == [2, 3, 3, 4]
 
 
 async def test_lots_that_expire_first_are_drawn_on_first_and_overage_last(
@@ -354,6 +388,23 @@ async def test_cap_of_each_department_counts_one_of_a_long_name(
     charge = await minutes.plan(read_application(database.engine), CALLER.e164, NOW)
     await Phone(charge).begin(store)
     assert pools.cap_used_s(each.cap_id, name, NOW) == 120
+
+
+async def test_cdr_tells_the_department_where_no_cap_asks_for_it(
+    database: Database, store: SqlCallStore
+) -> None:
+    top_up(create_pool(database.engine), 6000)
+    departments = {(ENTERPRISE, CALLER.e164): "Sales"}
+    minutes = SqlMinutes(
+        database, department_of=lambda _, enterprise_id, e164: departments[enterprise_id, e164]
+    )
+    charge = await minutes.plan(read_application(database.engine), CALLER.e164, NOW)
+    phone = Phone(charge)
+    await phone.begin(store)
+    await phone.hang_up(store, 5)
+    with database.engine.connect() as connection:
+        told = connection.execute(select(cdr.c.member, cdr.c.department)).one()
+    assert tuple(told) == (CALLER.e164, "Sales")
 
 
 async def test_cap_is_not_passed_by_calls_at_once(database: Database, store: SqlCallStore) -> None:

@@ -18,6 +18,7 @@ from tests.billing.support import (
     read_application,
     top_up,
 )
+from tests.harness.database import place_database
 from tests.storage.support import CALLER, NODE_ID, NOW, at
 
 from clicktodial.billing.ledger import verify_ledger
@@ -32,7 +33,6 @@ from clicktodial.domain.minutes import CapPeriod, CapScope, Charge
 from clicktodial.domain.rating import Tariff
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.transaction import Transactions
@@ -47,16 +47,10 @@ async def no_recording(_: object) -> RecordingResult:
 class PoolUnderFire(RuleBasedStateMachine):
     """Two nodes on one database, each with a writer of its own."""
 
-    migrated: Path | None = None
-
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp())
-        path = self.directory / "pool.db"
-        if PoolUnderFire.migrated is None:
-            PoolUnderFire.migrated = Path(tempfile.mkdtemp()) / "migrated.db"
-            migrate(f"sqlite:///{PoolUnderFire.migrated}")
-        shutil.copy(PoolUnderFire.migrated, path)
+        path = place_database(self.directory / "pool.db")
         self.loop = asyncio.new_event_loop()
         url = f"sqlite:///{path}"
         self.databases = [Database(url, durability="normal") for _ in NODES]

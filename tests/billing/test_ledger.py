@@ -91,6 +91,36 @@ async def test_planted_error_is_found(database: Database, statement: str, detail
     assert any(detail in each.detail for each in found.discrepancies), found.discrepancies
 
 
+@pytest.mark.parametrize(
+    ("statement", "detail"),
+    [
+        ("UPDATE cdr SET rated_s = 1", "is not charged, and its CDR says that it cost"),
+        ("UPDATE cdr SET lots = '[[\"lot\",1]]'", "is not charged, and its CDR says that it cost"),
+        ("UPDATE cdr SET duration_s = 60", "its row says another duration"),
+        ("UPDATE cdr SET charging = 'rated'", "has a CDR, and nothing in the ledger"),
+        ("DELETE FROM cdr", "has ended, and has no CDR"),
+    ],
+)
+async def test_planted_error_of_a_call_that_is_not_charged_is_found(
+    database: Database, statement: str, detail: str
+) -> None:
+    store = SqlCallStore(database, node_id=NODE_ID)
+    phone = Phone(None)
+    await phone.begin(store)
+    await phone.answer(store)
+    await phone.hang_up(store, 61)
+    found = verify_ledger(database.engine)
+    assert (found.calls, found.billed_s, found.count) == (1, 0, 0)
+    found = plant(database.engine, statement)
+    assert [each.detail for each in found.discrepancies] == [detail]
+
+
+async def test_charged_call_whose_cdr_says_that_it_is_not_is_found(database: Database) -> None:
+    await settled_call(database)
+    found = plant(database.engine, "UPDATE cdr SET charging = 'not-charged'")
+    assert [each.detail for each in found.discrepancies] == ["is not charged, and is in the ledger"]
+
+
 async def test_second_that_was_not_sold_is_found(database: Database) -> None:
     await settled_call(database)
     # By the front door: balanced, and moved by the database itself.
@@ -119,7 +149,10 @@ async def test_overage_that_a_cdr_hides_is_found(database: Database) -> None:
 async def test_call_that_holds_and_does_not_live_is_found(database: Database) -> None:
     await settled_call(database)
     found = plant(database.engine, "UPDATE call SET state = 'ended'")
-    assert [each.detail for each in found.discrepancies] == ["holds seconds, and does not live"]
+    assert [each.detail for each in found.discrepancies] == [
+        "holds seconds, and does not live",
+        "has ended, and has no CDR",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 """What is sold, granted, expires and is told, and who may see it."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from tests.billing.support import (
     ENTERPRISE,
     OPERATOR,
     PER_MINUTE,
+    add_application,
     balances,
     create_enterprise,
     create_pool,
@@ -27,11 +31,19 @@ from clicktodial.billing.package import (
     check_package,
     lots_due,
 )
-from clicktodial.billing.pool import PoolSettings, create_tariff, runs_dry_at, used_percent
+from clicktodial.billing.pool import (
+    PoolSettings,
+    create_tariff,
+    end_packages,
+    runs_dry_at,
+    used_percent,
+)
 from clicktodial.billing.sweep import PoolSweep
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.minutes import CapPeriod, CapScope
-from clicktodial.storage.billing_table import FOREVER
-from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.billing_table import FOREVER, pool_notice
+from clicktodial.storage.enterprise_row import move_enterprise
+from clicktodial.storage.error import Conflict, DatabaseUnavailable, NotFound, ValueInvalid
 from clicktodial.storage.people_table import mail
 from clicktodial.storage.transaction import Transactions
 
@@ -106,6 +118,22 @@ def test_monthly_package_that_ended_grants_no_more(engine: Engine) -> None:
         pools.end_package(OPERATOR, ENTERPRISE, package_id, NOW)
 
 
+def test_cancelled_enterprise_is_granted_and_sold_nothing_more(engine: Engine) -> None:
+    pools, other = create_pool(engine), create_pool(engine, enterprise_id="brave")
+    top_up(pools, 600, kind=PackageKind.MONTHLY, price_micros=5_000_000)
+    top_up(other, 600, kind=PackageKind.MONTHLY, enterprise_id="brave")
+    with Transactions(engine).change() as connection:
+        move_enterprise(connection, ENTERPRISE, EnterpriseMove.CANCEL, now=NOW)
+        end_packages(connection, ENTERPRISE, NOW)
+    april = datetime(2026, 4, 2, tzinfo=UTC)
+    assert PoolSweep(Transactions(engine)).grant(april) == 1  # the other's
+    assert pools.show(OPERATOR, ENTERPRISE, april).owed_micros == 5_000_000
+    assert [each.ended_at for each in pools.list_packages(OPERATOR, ENTERPRISE)] == [NOW]
+    with pytest.raises(Conflict, match="is cancelled"):
+        top_up(pools, 600)
+    assert verify_ledger(engine).is_sound
+
+
 def test_overage_that_ended_is_taken_back(engine: Engine) -> None:
     pools = create_pool(engine)
     package_id = top_up(pools, 600, kind=PackageKind.OVERAGE, micros_per_minute=1)
@@ -135,6 +163,74 @@ def test_alert_is_mailed_once_until_the_share_falls(engine: Engine) -> None:
     assert subjects == [
         "50 % of the minutes of acme are used",
         "90 % of the minutes of acme are used",
+    ]
+
+
+def test_application_that_wants_it_is_told_of_each_threshold_once(engine: Engine) -> None:
+    pools = create_pool(engine)
+    add_application(engine, "told", pool_alerts=True)
+    add_application(engine, "unwilling", pool_alerts=False)
+    add_application(engine, "nowhere", pool_alerts=True, notify_url=None)
+    create_enterprise(engine, "other")
+    add_application(engine, "another", pool_alerts=True, enterprise_id="other")
+    package_id = top_up(pools, 100)
+    sweep = PoolSweep(Transactions(engine))
+    use(engine, package_id, 95)
+    assert [sweep.alert(NOW), sweep.alert(NOW)] == [2, 0]
+    assert read_notices(engine) == [("told", 80, 95), ("told", 90, 95)]
+    use(engine, package_id, 5)
+    assert sweep.alert(NOW) == 1
+    assert read_notices(engine)[2:] == [("told", 100, 100)]
+
+
+def test_minutes_bought_and_used_up_between_two_looks_are_told_again(engine: Engine) -> None:
+    pools = create_pool(engine)
+    add_application(engine, "told", pool_alerts=True)
+    pools.set_alerts(OPERATOR, ENTERPRISE, percents=(80,), emails=())
+    first = top_up(pools, 100)
+    sweep = PoolSweep(Transactions(engine))
+    use(engine, first, 90)
+    assert sweep.alert(NOW) == 1
+    second = top_up(pools, 100)
+    use(engine, second, 90)
+    assert sweep.alert(NOW) == 1
+    assert read_notices(engine) == [("told", 80, 90), ("told", 80, 90)]
+
+
+def test_sweeps_at_once_tell_a_threshold_once(engine: Engine) -> None:
+    pools = create_pool(engine)
+    add_application(engine, "told", pool_alerts=True)
+    use(engine, top_up(pools, 100), 85)
+    sweep = PoolSweep(Transactions(engine))
+    with ThreadPoolExecutor(4) as executor:
+        told = list(executor.map(lambda _: sweep.alert(NOW), range(4)))
+    assert sum(told) == 1
+    assert read_notices(engine) == [("told", 80, 85)]
+
+
+def test_alert_that_could_not_be_written_whole_stands_not(engine: Engine) -> None:
+    pools = create_pool(engine)
+    add_application(engine, "told", pool_alerts=True)
+    use(engine, top_up(pools, 100), 85)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE pool_notice RENAME TO away")
+    sweep = PoolSweep(Transactions(engine))
+    with pytest.raises(SQLAlchemyError if engine.name == "postgresql" else DatabaseUnavailable):
+        sweep.alert(NOW)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO pool_notice")
+    assert sweep.alert(NOW) == 1
+    assert read_notices(engine) == [("told", 80, 85)]
+
+
+def read_notices(engine: Engine) -> list[tuple[str, int, int]]:
+    """Whom of which threshold, and how much was used then, in the order of being told."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(pool_notice).order_by(pool_notice.c.id)).all()
+    payloads = [json.loads(row.payload) for row in rows]
+    return [
+        (row.app_id, payload["percent"], payload["used_percent"])
+        for row, payload in zip(rows, payloads, strict=True)
     ]
 
 

@@ -10,7 +10,14 @@ import pyarrow.parquet
 import pytest
 from pypdf import PdfReader
 from sqlalchemy import Engine, insert
-from tests.billing.support import ENTERPRISE, OPERATOR, create_pool, execute, top_up
+from tests.billing.support import (
+    ENTERPRISE,
+    OPERATOR,
+    create_enterprise,
+    create_pool,
+    execute,
+    top_up,
+)
 from tests.storage.support import NOW
 
 from clicktodial.billing import cdr as cdr_module
@@ -240,6 +247,66 @@ def test_files_that_another_node_dropped_from_the_catalog_go(
     assert broken_off.exists()
     own.drop_old(now + timedelta(days=41))
     assert not list((tmp_path / "own" / ENTERPRISE).iterdir())
+
+
+@pytest.mark.parametrize("kind", list(ExportKind))
+def test_file_that_another_node_wrote_is_written_again_byte_for_byte(
+    engine: Engine, tmp_path: Path, kind: ExportKind
+) -> None:
+    create_pool(engine)
+    for number in range(3):
+        add_cdr(engine, number, NOW + timedelta(seconds=number))
+    own, other = create_two(engine, tmp_path)
+    assert own.run((kind,), NOW + timedelta(days=1)) == 1
+    (listed,) = other.list(OPERATOR, ENTERPRISE)
+    with own.open(listed) as first, other.open(listed) as second:
+        written = first.read()
+        assert second.read() == written
+    assert other.list(OPERATOR, ENTERPRISE) == [listed]
+    # Somebody cut it off: what is handed out is what the catalog knows.
+    (tmp_path / "other" / listed.path).write_bytes(written[:-1])
+    with other.open(listed) as again:
+        assert again.read() == written
+
+
+def test_file_with_a_cdr_that_came_late_is_the_same_on_every_node(
+    engine: Engine, tmp_path: Path
+) -> None:
+    create_pool(engine)
+    add_cdr(engine, 1, NOW)
+    own, other = create_two(engine, tmp_path)
+    assert own.run((ExportKind.CSV,), NOW + timedelta(days=1)) == 1
+    (before,) = own.list(OPERATOR, ENTERPRISE)
+    add_cdr(engine, 2, NOW)
+    with other.open(before) as file:
+        complete = file.read()
+    (after,) = own.list(OPERATOR, ENTERPRISE)
+    assert (before.row_count, after.row_count, after.export_id) == (1, 2, before.export_id)
+    with own.open(after) as file:
+        assert file.read() == complete
+    assert after.size_bytes == len(complete)
+
+
+def create_two(engine: Engine, tmp_path: Path) -> tuple[Exports, Exports]:
+    """The exports of two nodes that share a database."""
+    transactions = Transactions(engine)
+    own, other = (
+        Exports(transactions, tmp_path / node, zone=UTC, keep_days=30) for node in ("own", "other")
+    )
+    return own, other
+
+
+def test_enterprise_without_a_pool_has_a_file_of_each_day_with_calls(
+    engine: Engine, tmp_path: Path
+) -> None:
+    create_enterprise(engine)
+    add_cdr(engine, 1, NOW, charging="not-charged", tariff_id="", lots="[]")
+    exports, _ = create_two(engine, tmp_path)
+    assert exports.run((ExportKind.CSV,), NOW + timedelta(days=3)) == 1
+    (listed,) = exports.list(OPERATOR, ENTERPRISE)
+    with exports.open(listed) as file:
+        (row,) = csv.DictReader(io.StringIO(file.read().decode(), newline=""))
+    assert (listed.period, row["charging"], row["lots"]) == ("2026-03-04", "not-charged", "")
 
 
 def test_day_waits_for_the_cdrs_that_are_written_late(engine: Engine, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.harness.database import FILE_NAME, place_database
 from typer.testing import CliRunner
 
 from clicktodial.cli import app
@@ -40,11 +41,19 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def empty_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Commands for a platform that has nothing yet, not even a directory for its data."""
     monkeypatch.delenv("CLICKTODIAL_CONFIG", raising=False)
     config_path = tmp_path / "clicktodial.toml"
     config_path.write_text(f'[storage]\ndata_dir = "{tmp_path / "data"}"\n', encoding="utf-8")
     return Command(config_path)
+
+
+@pytest.fixture
+def command(empty_command: Command, tmp_path: Path) -> Command:
+    """Commands for a platform that has an empty database: migrating is no subject here."""
+    place_database(tmp_path / "data" / FILE_NAME)
+    return empty_command
 
 
 @pytest.fixture(autouse=True)

@@ -74,6 +74,7 @@ def test_app_create_with_all_options_answers_what_was_made(command: Command) -> 
         "sponsors": ["+861052680000", "+8613912345673"],
         "notify_url": "http://127.0.0.1:9000",
         "allow_private_addresses": True,
+        "pool_alerts": False,
         "max_duration_s": 600,
         "options": DEFAULT_OPTIONS,
         "capabilities": ["click-to-dial", "messages", "recording"],
@@ -161,6 +162,12 @@ def test_app_numbers_are_added_and_removed_in_e164(command: Command) -> None:
     assert command.run_json("app", "show", APP_ID)["sponsors"] == []
 
 
+def test_app_set_pool_alerts_turns_them_on_and_off(command: Command) -> None:
+    create(command)
+    assert command.run_json("app", "set-pool-alerts", APP_ID)["pool_alerts"] is True
+    assert command.run_json("app", "set-pool-alerts", APP_ID, "--off")["pool_alerts"] is False
+
+
 def test_app_set_notify_url_changes_and_clears_it(command: Command) -> None:
     create(command)
     answer = command.run_json("app", "set-notify-url", APP_ID, "https://example.org/hooks")
@@ -182,7 +189,7 @@ def test_app_set_max_duration_changes_and_clears_it(command: Command) -> None:
         ("app", "rotate-secret", "nobody"),
         ("app", "add-number", "nobody", "01052680000"),
         ("app", "set-notify-url", "nobody"),
-        ("enterprise", "suspend", "nobody"),
+        ("enterprise", "suspend", "nobody", "--reason", "unpaid"),
         ("trunk", "remove", "nobody"),
         ("trunk", "disable", "nobody"),
         ("calls", "show", "nobody"),
@@ -207,7 +214,7 @@ def test_enterprise_goes_through_its_states(command: Command) -> None:
     command.run("enterprise", "create", "acme", "--name", "Acme Ltd")
     create(command, "--enterprise", "acme")
     for verb, status in (("suspend", "suspended"), ("resume", "active"), ("cancel", "cancelled")):
-        command.run("enterprise", verb, "acme")
+        command.run("enterprise", verb, "acme", "--reason", "because")
         assert command.run_json("enterprise", "list") == [
             {
                 "enterprise_id": "acme",

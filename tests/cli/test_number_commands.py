@@ -59,7 +59,12 @@ def test_cancelled_enterprise_gives_its_numbers_back(command: Command) -> None:
         has_it = {"state": NumberState.ASSIGNED.value, "enterprise_id": "acme"}
         connection.execute(update(sponsor_number).values(has_it))
     engine.dispose()
-    command.run("enterprise", "cancel", "acme")
+    command.run("pool", "set-up", "acme")
+    monthly = ("--name", "Monthly", "--minutes", "10", "--kind", "monthly")
+    command.run("package", "add", "acme", *monthly)
+    command.run("enterprise", "cancel", "acme", "--reason", "moved")
+    [package] = command.run_json("package", "list", "acme")
+    assert package["ended_at"] is not None
     left = command.run_json("number", "show", NUMBER)
     assert (left["state"], left["enterprise_id"]) == ("cooling-off", None)
 

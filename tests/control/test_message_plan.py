@@ -102,6 +102,22 @@ async def test_refused_call_uses_nothing_up_and_rings_nobody(platform: Any) -> N
     assert platform.service.live_count == 0
 
 
+async def test_dry_run_tells_what_keeps_a_message_from_following(platform: Any) -> None:
+    asked = request(SendDirection.MT)
+    for known, wanted in (
+        (None, "The application has no approved message for that direction."),
+        (messages(*Side), None),
+        (messages(*Side, text="x" * 10_000), "The message would be too long: it takes 66 short"),
+    ):
+        application = replace(platform.application, messages=known)
+        told = [
+            each
+            for each in (await platform.service.forecast(application, asked)).obstacles
+            if "message" in each
+        ]
+        assert (wanted is None and not told) or (len(told) == 1 and wanted in told[0]), told
+
+
 async def test_call_carries_what_is_planned(platform: Any) -> None:
     application = replace(platform.application, messages=messages(*Side))
     call_id = await platform.service.begin(application, request(SendDirection.MT))

@@ -24,7 +24,7 @@ PACKAGE = "baresip-core"
 SPOKEN_S = 60
 AMPLITUDE = 0.4
 _MODULES = "/usr/lib/baresip/modules"
-_START_TIMEOUT_S = 15.0
+_START_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 # RTP and RTCP of its one call, and of one before that is not quite gone.
 _MEDIA_PORTS = 20
@@ -80,7 +80,7 @@ class Baresip:
         self._writer.write(b"%d:%b," % (len(text), text))
         await self._writer.drain()
 
-    async def wait_for(self, kind: str, count: int = 1, timeout_s: float = 15.0) -> None:
+    async def wait_for(self, kind: str, count: int = 1, timeout_s: float = 30.0) -> None:
         """Until there were so many events of that kind, e.g. CALL_ESTABLISHED."""
         async with asyncio.timeout(timeout_s):
             while [event.get("type") for event in self.events].count(kind) < count:

@@ -1,5 +1,6 @@
 """An application that uses the v1 API, and the calls that it began."""
 
+import asyncio
 import base64
 import time
 from dataclasses import dataclass
@@ -15,7 +16,12 @@ SECRET = "correct-horse-battery-staple"
 SPONSOR = "01052680000"
 CALLER = "8613912345673"
 CALLEE = "8613810268653"
-_REQUEST_TIMEOUT_S = 10.0
+# Answers come at once, unless the machine is very busy.
+_REQUEST_TIMEOUT_S = 30.0
+# Less than the platform keeps an idle connection, which else it may close just as it is used.
+_KEPT_S = 1.0
+_BEGIN = "clicktodialbegin"
+_CALL_HAS_ENDED = "1001003"
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,10 @@ class Answer:
 
 
 class Application:
-    """A registered application: its credential, its sink, its HTTP connections."""
+    """A registered application: its credential, its sink, its HTTP connections.
+
+    `calls` are all that it began, by whatever request.
+    """
 
     def __init__(
         self, platform: Platform, sink: Sink, *, app_id: str = APP_ID, secret: str = SECRET
@@ -38,6 +47,7 @@ class Application:
         self.app_id = app_id
         self.secret = secret
         self.registration: dict[str, Any] = {}
+        self.calls: dict[str, PlacedCall] = {}
         self._http: aiohttp.ClientSession | None = None
 
     def register(self) -> Self:
@@ -62,6 +72,13 @@ class Application:
             await self._http.close()
             self._http = None
 
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+            connector = aiohttp.TCPConnector(keepalive_timeout=_KEPT_S)
+            self._http = aiohttp.ClientSession(timeout=timeout, connector=connector)
+        return self._http
+
     async def post(
         self,
         operation: str,
@@ -71,9 +88,6 @@ class Application:
         address: Address | None = None,
     ) -> Answer:
         """POST to `/clicktodial/v1/<operation>`; `authorization` "" sends none."""
-        if self._http is None:
-            timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
-            self._http = aiohttp.ClientSession(timeout=timeout)
         if authorization is None:
             authorization = basic_credential(self.app_id, self.secret)
         headers = {"Content-Type": "application/json"}
@@ -82,23 +96,47 @@ class Application:
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
         host = format_address(address or self.platform.http)
         url = f"http://{host}/clicktodial/v1/{operation}"
-        async with self._http.post(url, headers=headers, **content) as response:
-            return Answer(
+        began_at = time.monotonic()
+        async with self._session().post(url, headers=headers, **content) as response:
+            answer = Answer(
                 response.status,
                 {name.lower(): value for name, value in response.headers.items()},
                 await response.json(content_type=None),
             )
+        if operation == _BEGIN and answer.status == 200:
+            self.note_call(answer.body["result"]["callidentifier"], began_at)
+        return answer
+
+    def note_call(self, call_id: str, began_at: float) -> "PlacedCall":
+        """A call that was begun, which `end_calls` will see to. `began_at` is monotonic seconds."""
+        call = self.calls[call_id] = PlacedCall(self, call_id, began_at)
+        return call
+
+    async def end_calls(self) -> None:
+        """Release what lives of all that it began, and wait until it is told that each is over."""
+        calls, self.calls = self.calls, {}
+        await asyncio.gather(*(call.end() for call in calls.values() if not call.is_over))
 
     async def begin(
         self, *, caller: str = CALLER, callee: str = CALLEE, **optional: Any
     ) -> "PlacedCall":
         """The request of click-to-dial-v1 4.6, which must succeed."""
         body = {"APPID": self.app_id, "sponsor": SPONSOR, "caller": caller, "callee": callee}
-        began_at = time.monotonic()
-        answer = await self.post("clicktodialbegin", body | optional)
+        answer = await self.post(_BEGIN, body | optional)
         assert answer.status == 200, answer
         assert answer.body["code"] == "0000000", answer
-        return PlacedCall(self, answer.body["result"]["callidentifier"], began_at)
+        return self.calls[answer.body["result"]["callidentifier"]]
+
+    async def begin_with_options(self, options: dict[str, Any]) -> "PlacedCall":
+        """The same by the management API, with options of this call only."""
+        body = {"sponsor": SPONSOR, "caller": CALLER, "callee": CALLEE, "options": options}
+        url = f"http://{format_address(self.platform.http)}/management/v1/calls"
+        headers = {"Authorization": basic_credential(self.app_id, self.secret)}
+        began_at = time.monotonic()
+        async with self._session().post(url, headers=headers, json=body) as response:
+            answer = await response.json()
+            assert response.status == 201, answer
+        return self.note_call(answer["call_id"], began_at)
 
 
 class PlacedCall:
@@ -114,6 +152,12 @@ class PlacedCall:
         body = {"APPID": self.application.app_id, "operation": operation}
         return await self.application.post(f"clicktodialrelease/{self.call_id}", body)
 
+    async def end(self) -> None:
+        """Release it, unless it has ended by itself, and wait until that is told."""
+        answer = await self.release()
+        assert answer.status == 200 or answer.body["code"] == _CALL_HAS_ENDED, answer
+        await self.wait_for_end()
+
     async def download(self, recording_id: str) -> bytes:
         """The recording's file, which must be there."""
         body = {"APPID": self.application.app_id, "recordingId": recording_id}
@@ -128,6 +172,11 @@ class PlacedCall:
     @property
     def statuses(self) -> list[str]:
         return [delivery.status for delivery in self.deliveries]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether that was told."""
+        return "Disconnected" in self.statuses
 
     @property
     def took_s(self) -> float:

@@ -19,7 +19,7 @@ from tests.harness.process import OwnedProcess
 PACKAGE = "kamailio"
 # Debian keeps it where a plain user's PATH does not lead.
 _SEARCH_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin"
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 30.0
 _POLL_S = 0.02
 _REALM = "carrier.example"
 _TAIL_DIGITS = 8

@@ -4,13 +4,13 @@ import asyncio
 import json
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.harness.address import Address, allocate_host, format_address, parse_address
+from tests.harness.command import run_forked
 from tests.harness.process import OwnedProcess
 
 COMMAND = Path(sys.executable).with_name("clicktodial")
@@ -113,13 +113,10 @@ class Platform:
 
     def run_command(self, *arguments: str) -> Any:
         """An administrative command with --config and --json; returns what it answered."""
-        done = subprocess.run(
-            [str(COMMAND), *arguments, "--config", str(self.config_path), "--json"],
-            capture_output=True,
-            text=True,
-            timeout=_CLI_TIMEOUT_S,
-            check=False,
-            cwd=self.directory,
+        done = run_forked(
+            [*arguments, "--config", str(self.config_path), "--json"],
+            directory=self.directory,
+            timeout_s=_CLI_TIMEOUT_S,
         )
         if done.returncode != 0:
             raise CommandFailed(f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_STOP_TIMEOUT_S = 5.0
+# Long enough for a program that ends in order on a busy machine: a killed one tells no status.
+_STOP_TIMEOUT_S = 20.0
 # What was killed is gone at once, unless the machine is very busy.
 _REAP_TIMEOUT_S = 30.0
 
@@ -70,7 +71,7 @@ class OwnedProcess:
             ready, _, _ = select.select([output], [], [], timeout_s)
             piece = os.read(output, 4096) if ready else b""
             if not piece:
-                raise ProcessTimeout(f"{self.arguments}: no line came\n{self.errors[-4000:]}")
+                raise ProcessTimeout(f"{self.arguments}: no line came\n{self.errors[-2000:]}")
             self._line_rest += piece
         line, _, self._line_rest = self._line_rest.partition(b"\n")
         return line.decode()
@@ -83,8 +84,8 @@ class OwnedProcess:
             loop.add_reader(self._pidfd, ended.set)
             try:
                 await asyncio.wait_for(ended.wait(), timeout_s)
-            except TimeoutError as error:
-                raise ProcessTimeout(f"{self.arguments}: still running") from error
+            except TimeoutError:
+                raise ProcessTimeout(f"{self.arguments}: still running") from None
             finally:
                 loop.remove_reader(self._pidfd)
         return self._process.wait(timeout=_REAP_TIMEOUT_S)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +13,10 @@ from tests.harness.address import Address, allocate_host, free_port
 
 EVENT_TIMEOUT_S = 30.0
 _PATH = "/clicktodial/v1/clicktodialstatusnotify/{call_id}"
+_ALERT_PATH = "/clicktodial/events/v1/poolalert"
+_LAST = "Disconnected"
+# So many notifications are named where one does not come; who reads that has little room.
+_TOLD_MAX = 20
 _OK = {"code": "0000000", "description": "Success"}
 _FAILED = {"code": "0000001", "description": "Internal Service Error"}
 
@@ -39,6 +43,10 @@ class Delivery:
     @property
     def webhook_id(self) -> str:
         return self.headers["webhook-id"]
+
+
+class CallEndedBefore(Exception):
+    """The call is over, and what was waited for was not told of it."""
 
 
 class Behaviour:
@@ -90,6 +98,8 @@ class Sink:
         self._changed = asyncio.Event()
         self.behaviour: Behaviour = Behaviour()
         self.deliveries: list[Delivery] = []
+        # What it is told of its pool of minutes: headers in small letters, and what they are of.
+        self.alerts: list[tuple[dict[str, str], bytes]] = []
         # Requests that arrived, answered or not.
         self.count = 0
         self._requests: list[tuple[str, str]] = []
@@ -115,6 +125,7 @@ class Sink:
         """Listen."""
         application = web.Application()
         application.router.add_post(_PATH, self._take)
+        application.router.add_post(_ALERT_PATH, self._take_alert)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
@@ -147,6 +158,19 @@ class Sink:
         self._changed.set()
         return web.json_response(_OK if status == 200 else _FAILED, status=status)
 
+    async def _take_alert(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.alerts.append((headers, await request.read()))
+        self._changed.set()
+        return web.Response(status=204)
+
+    async def wait_for_alerts(self, count: int) -> None:
+        """Wait until it was told so many."""
+        async with asyncio.timeout(EVENT_TIMEOUT_S):
+            while len(self.alerts) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
     def requested(self, call_id: str) -> list[str]:
         """The status of each notification of that call as its request came, answered or not."""
         return [status for one, status in self._requests if one == call_id]
@@ -158,34 +182,44 @@ class Sink:
     async def wait_until(
         self, is_enough: Callable[[list[Delivery]], bool], timeout_s: float = EVENT_TIMEOUT_S
     ) -> None:
-        """Wait until the deliveries satisfy the condition; raises TimeoutError telling them."""
+        """Wait until the deliveries satisfy the condition; raises TimeoutError telling the last."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not is_enough(self.deliveries):
                     self._changed.clear()
                     await self._changed.wait()
-        except TimeoutError as error:
-            told = [(one.call_id[-6:], one.status, one.accepted) for one in self.deliveries]
-            raise TimeoutError(f"the notifications so far: {told}") from error
+        except TimeoutError:
+            last = self.deliveries[-_TOLD_MAX:]
+            told = [(one.call_id[-6:], one.status, one.accepted) for one in last]
+            raise TimeoutError(f"the last notifications: {told}") from None
 
     async def wait_for(
         self, call_id: str, status: str, timeout_s: float = EVENT_TIMEOUT_S
     ) -> Delivery:
-        """The first accepted notification of that status of that call."""
+        """The first accepted notification of that status of that call. Raises CallEndedBefore as
+        soon as it cannot come any more: those of a call come in order."""
 
-        def matching(deliveries: Iterable[Delivery]) -> list[Delivery]:
-            return [
-                one
-                for one in deliveries
-                if one.call_id == call_id and one.accepted and one.status == status
-            ]
+        def told() -> dict[str, Delivery]:
+            return {one.status: one for one in reversed(self.of_call(call_id))}
 
-        await self.wait_until(lambda deliveries: bool(matching(deliveries)), timeout_s)
-        return matching(self.deliveries)[0]
+        try:
+            await self.wait_until(lambda _: bool(told().keys() & {status, _LAST}), timeout_s)
+        except TimeoutError:
+            message = f"no {status} within {timeout_s:g} s of {self._describe(call_id)}"
+            raise TimeoutError(message) from None
+        if status not in told():
+            raise CallEndedBefore(f"{status} was never told of {self._describe(call_id)}")
+        return told()[status]
+
+    def _describe(self, call_id: str) -> str:
+        """The call, how far it came, and why it ended."""
+        accepted = [one.status for one in self.of_call(call_id)]
+        ends = [one.fields["reason"] for one in self.of_call(call_id) if one.status == _LAST]
+        return f"{call_id}: asked {self.requested(call_id)}, accepted {accepted}, ended as {ends}"
 
     async def wait_for_end(self, call_id: str, timeout_s: float = EVENT_TIMEOUT_S) -> Delivery:
         """The Disconnected of that call."""
-        return await self.wait_for(call_id, "Disconnected", timeout_s)
+        return await self.wait_for(call_id, _LAST, timeout_s)
 
 
 def basic_credential(app_id: str, secret: str) -> str:

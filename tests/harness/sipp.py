@@ -13,8 +13,11 @@ SCENARIOS = Path(__file__).parent.parent / "interop" / "scenarios"
 PARTS = SCENARIOS / "part"
 _INCLUDE = re.compile(r"\[include ([a-z_.]+)\]")
 VERDICT_TIMEOUT_S = 30.0
-_BOUND_TIMEOUT_S = 10.0
+_BOUND_TIMEOUT_S = 30.0
 _POLL_S = 0.005
+# Of what a failure tells, the end: who reads it has room for a few thousand characters.
+_ERRORS_SHOWN = 1_500
+_MESSAGES_SHOWN = 2_000
 _MESSAGE_RULE = "-----------------------------------------------"
 # SIPp gives up by itself, should the test that started it be killed.
 _LIFETIME_S = 180
@@ -93,15 +96,15 @@ class Sipp:
                     if not self._process.is_running:
                         raise SippFailed(self._report("it ended before it listened"))
                     await asyncio.sleep(_POLL_S * self._speed)
-        except TimeoutError as error:
-            raise SippFailed(self._report("it does not listen")) from error
+        except TimeoutError:
+            raise SippFailed(self._report("it does not listen")) from None
 
     async def finish(self, timeout_s: float = VERDICT_TIMEOUT_S) -> int:
         """Wait until all calls were handled; returns the exit status, 1 where some went wrong."""
         try:
             return await self._process.wait(timeout_s * self._speed)
-        except ProcessTimeout as error:
-            raise SippFailed(self._report("its calls did not end")) from error
+        except ProcessTimeout:
+            raise SippFailed(self._report("its calls did not end")) from None
 
     async def verdict(self, timeout_s: float = VERDICT_TIMEOUT_S) -> None:
         """Wait until all calls were handled; raises SippFailed unless each went as written."""
@@ -118,14 +121,17 @@ class Sipp:
         await self._wait_message(text, times, "message sent")
 
     async def _wait_message(self, text: str, times: int, way: str) -> None:
-        async with asyncio.timeout(VERDICT_TIMEOUT_S * self._speed):
-            while True:
-                entries = self.messages.split(_MESSAGE_RULE)
-                if sum(way in entry and text in entry for entry in entries) >= times:
-                    return
-                if not self._process.is_running:
-                    raise SippFailed(self._report(f"it ended without {text!r}"))
-                await asyncio.sleep(_POLL_S * self._speed)
+        try:
+            async with asyncio.timeout(VERDICT_TIMEOUT_S * self._speed):
+                while True:
+                    entries = self.messages.split(_MESSAGE_RULE)
+                    if sum(way in entry and text in entry for entry in entries) >= times:
+                        return
+                    if not self._process.is_running:
+                        raise SippFailed(self._report(f"it ended without {text!r}"))
+                    await asyncio.sleep(_POLL_S * self._speed)
+        except TimeoutError:
+            raise SippFailed(self._report(f"no {way} with {text!r}, {times} times")) from None
 
     @property
     def messages(self) -> str:
@@ -140,7 +146,8 @@ class Sipp:
     def _report(self, what: str) -> str:
         errors = Path(f"{self._stem}.errors")
         text = errors.read_text(errors="replace") if errors.exists() else self._process.errors
-        return f"{self.scenario}: {what}\n{text[-6000:]}\n--- messages\n{self.messages[-12000:]}"
+        errors_shown, messages = text[-_ERRORS_SHOWN:], self.messages[-_MESSAGES_SHOWN:]
+        return f"{self.scenario}: {what}\n{errors_shown}\n--- messages\n{messages}"
 
 
 def _is_bound(address: Address) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.harness.address import Address, format_address
 from tests.harness.client import CALLEE, CALLER, Application, PlacedCall
+from tests.harness.database import FILE_NAME, place_database
 from tests.harness.phone import Phone
 from tests.harness.platform import MEDIA_PORTS, Platform, Tables
 from tests.harness.sink import Behaviour, Sink
@@ -20,13 +21,17 @@ log = logging.getLogger(__name__)
 
 # Set-up starts four programs in a row, each of which loads half the platform.
 TEST_TIMEOUT_S = 180
-_LOG_SHOWN = 8000
+# Of what a failure shows, the end: who reads it has room for a few thousand characters.
+_LOG_SHOWN = 2_000
+_LADDER_SHOWN = 2_000
 # A fifth of the standard's, so that retransmission and its limits show within seconds.
 FAST_T1_MS = 100
+# Nobody who answers is too late, however busy the machine is; tests of phones that nobody answers
+# say how long those ring.
 FAST_TABLES: Tables = {
     "sip": {"t1_ms": FAST_T1_MS},
-    "calls": {"caller_ring_timeout_s": 3, "callee_ring_timeout_s": 3},
-    "notify": {"retry_after_s": [1] * 30, "timeout_s": 2},
+    "calls": {"caller_ring_timeout_s": 25, "callee_ring_timeout_s": 25},
+    "notify": {"retry_after_s": [1] * 30},
 }
 # How long SIPp keeps a call after its end, to answer what is repeated.
 _LINGER_MS = 300
@@ -52,7 +57,7 @@ class Stage:
         self.application = Application(platform, sink)
         self._sipps: list[Sipp] = []
         self._phones: list[Phone] = []
-        self._calls: list[PlacedCall] = []
+        self._log_shown = 0
 
     async def sipp(
         self,
@@ -122,9 +127,7 @@ class Stage:
         self, *, caller: str = CALLER, callee: str = CALLEE, **optional: Any
     ) -> PlacedCall:
         """Begin a call."""
-        call = await self.application.begin(caller=caller, callee=callee, **optional)
-        self._calls.append(call)
-        return call
+        return await self.application.begin(caller=caller, callee=callee, **optional)
 
     async def phones_agree(self) -> None:
         """Every SIPp phone's calls went exactly as its scenario says."""
@@ -132,19 +135,31 @@ class Stage:
             await sipp.verdict()
 
     async def clear(self) -> None:
-        """End the phones and what calls a failed test left."""
-        for call in self._calls:
-            if "Disconnected" not in call.statuses and self.platform.is_running:
-                await call.release()
-        for sipp in self._sipps:
-            sipp.close()
-        for phone in self._phones:
-            await phone.close()
-        self._calls.clear()
-        self._sipps.clear()
-        self._phones.clear()
-        self.switch.reset()
-        self.backup.reset()
+        """End the calls that are left, then the phones: nothing of them meets the next test.
+
+        What passed and what the platform logged is told, which pytest shows of a test that failed.
+        """
+        log.warning("what passed the switch:\n%s", self.switch.ladder()[-_LADDER_SHOWN:])
+        self.sink.behaviour = Behaviour()
+        if not self.sink.is_running:
+            await self.sink.start()
+        try:
+            if self.platform.is_running:
+                await self.application.end_calls()
+            for switch in (self.switch, self.backup):
+                await switch.settle()
+        finally:
+            for sipp in self._sipps:
+                sipp.close()
+            for phone in self._phones:
+                await phone.close()
+            self._sipps.clear()
+            self._phones.clear()
+            self.switch.reset()
+            self.backup.reset()
+            logged = self.platform.log
+            log.warning("platform log:\n%s", logged[self._log_shown :][-_LOG_SHOWN:])
+            self._log_shown = len(logged)
 
     async def close(self) -> None:
         """End all of it."""
@@ -164,12 +179,14 @@ async def open_stage(
     tables: Tables | None = None,
     *,
     is_set_up: bool = True,
+    is_first_start: bool = False,
     backup_after_s: int | None = None,
     trunk: Address | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage of one's own: its platform runs, with an application, and a trunk to the switch.
 
-    Where not `is_set_up`, the platform runs without either. With `backup_after_s` there is a
+    Where not `is_set_up`, the platform runs without either. One of an `is_first_start` finds
+    nothing, not even a directory; others a database that is empty. With `backup_after_s` there is a
     second trunk, for which the first is left after so long without any response. `trunk` stands
     in for the switch.
     """
@@ -179,7 +196,10 @@ async def open_stage(
     sink = await Sink().start()
     switch = await Switch().start()
     backup = await Switch().start()
-    stage = Stage(directory, Platform(directory, merged), sink, switch, backup)
+    platform = Platform(directory, merged)
+    if not is_first_start:
+        place_database(platform.data_dir / FILE_NAME)
+    stage = Stage(directory, platform, sink, switch, backup)
     try:
         if is_set_up:
             await asyncio.to_thread(_set_up, stage, trunk or switch.address, backup_after_s)
@@ -199,23 +219,18 @@ def _set_up(stage: Stage, trunk: Address, backup_after_s: int | None) -> None:
 
 @contextlib.asynccontextmanager
 async def lend(stage: Stage, directory: Path) -> AsyncIterator[Stage]:
-    """The stage of many tests for one of them; what the platform logged is shown on failure.
+    """The stage of many tests for one of them.
 
-    Whatever the test before did to it, the platform runs and the sink takes all.
+    Whatever the test before did to it, the platform runs, the sink takes all, and no call lives.
     """
     stage.directory = directory
-    stage.sink.behaviour = Behaviour()
-    if not stage.sink.is_running:
-        await stage.sink.start()
     if not stage.platform.is_running:
         stage.platform.close()
         await stage.platform.restart()
-    log_start = len(stage.platform.log)
     try:
         yield stage
     finally:
         await stage.clear()
-        log.warning("platform log:\n%s", stage.platform.log[log_start:][-_LOG_SHOWN:])
 
 
 def allow_time(items: list[pytest.Item], directory: Path) -> None:

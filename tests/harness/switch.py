@@ -5,12 +5,16 @@ number is routed to; everything else follows its Call-ID. Phones name the switch
 Contact, so that every datagram of both legs passes here, where it can be recorded, lost or
 doubled. Nothing in a message is ever changed.
 
+A call belongs to the test in which its INVITE came first. The platform repeats an INVITE that
+nobody answered for 64*T1, also when the call is over: it must not ring the phones of the next test.
+
              +-- phone socket --- phone of the caller
     platform + front
              +-- phone socket --- phone of the callee
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import time
@@ -21,7 +25,11 @@ from typing import Self
 
 from tests.harness.address import Address, allocate_host
 
-_WAIT_TIMEOUT_S = 10.0
+# What is waited for comes at once, unless the machine is very busy.
+_WAIT_TIMEOUT_S = 30.0
+# The mark is lost only where the socket is full, and by then it is being read.
+_MARK_AGAIN_S = 0.2
+_MARK = b"read up to here"
 # A number is routed by its end, which is the same in every spelling of it.
 _TAIL_DIGITS = 8
 _CALL_ID = re.compile(rb"^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -147,6 +155,9 @@ class Switch:
         self._phones: dict[str, _Phone] = {}
         self._routes: dict[str, _Phone] = {}
         self._calls: dict[str, tuple[_Phone, Address]] = {}
+        self._invited: set[str] = set()
+        self._over: set[str] = set()
+        self._mark_read = asyncio.Event()
         self._to_drop: dict[tuple[str, Direction, str], int] = {}
         self._changed = asyncio.Event()
 
@@ -185,8 +196,23 @@ class Switch:
         """Lose the next so many datagrams of that label."""
         self._to_drop[phone, direction, label] = count
 
+    async def settle(self) -> None:
+        """Return when all that had reached the front is taken, of which `reset` must know."""
+        assert self._front is not None
+        self._mark_read.clear()
+        async with asyncio.timeout(_WAIT_TIMEOUT_S):
+            while not self._mark_read.is_set():
+                self._front.send(_MARK, self.address)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._mark_read.wait(), _MARK_AGAIN_S)
+
     def reset(self) -> None:
-        """Forget phones, calls, records and impairment; the front stays."""
+        """Forget phones, calls, records and impairment; the front stays.
+
+        What calls up to here still send goes nowhere from now on.
+        """
+        self._over |= self._invited
+        self._invited.clear()
         for phone in self._phones.values():
             if phone.socket.transport is not None:
                 phone.socket.transport.close()
@@ -204,6 +230,14 @@ class Switch:
         return [
             one.label for one in self.datagrams if one.phone == phone and one.direction is direction
         ]
+
+    def ladder(self) -> str:
+        """What passed, a line each: seconds since the first, phone, direction, label."""
+        return "\n".join(
+            f"{one.at - self.datagrams[0].at:7.3f} {one.phone[-4:]} {one.direction:10} {one.label}"
+            f" {one.sip_call_id[:6]}{' (lost)' if one.dropped else ''}"
+            for one in self.datagrams
+        )
 
     def received_by(self, phone: str) -> list[Datagram]:
         """What that phone received."""
@@ -236,14 +270,17 @@ class Switch:
                 while len(found()) < count:
                     self._changed.clear()
                     await self._changed.wait()
-        except TimeoutError as error:
-            passed = self.labels(phone, direction)
-            raise TimeoutError(f"no {label} {direction} of {phone}; passed: {passed}") from error
+        except TimeoutError:
+            message = f"no {label} {direction} of {phone}; passed:\n{self.ladder()}"
+            raise TimeoutError(message) from None
         return found()[count - 1]
 
     # Traffic
 
     def _from_platform(self, data: bytes, source: Address) -> None:
+        if source == self.address:
+            self._mark_read.set()
+            return
         if data.startswith(b"OPTIONS ") and b";tag=" not in _to_line(data):
             self._answer(data, source)
             return
@@ -251,8 +288,11 @@ class Switch:
         if found is None:
             return
         sip_call_id = found[1].decode()
+        if sip_call_id in self._over:
+            return
         invited = _INVITED_NUMBER.match(data)
         if invited is not None and sip_call_id not in self._calls:
+            self._invited.add(sip_call_id)
             phone = self._routes.get(invited[1].decode()[-_TAIL_DIGITS:])
             if phone is not None:
                 self._calls[sip_call_id] = (phone, source)

@@ -145,3 +145,24 @@ async def test_options_to_the_trunk_itself_is_answered(
     assert answer.startswith("SIP/2.0 200 OK\r\n")
     assert "\r\nTo: <sip:x>;tag=switch\r\n" in answer
     assert "\r\nVia: v\r\n" in answer
+
+
+async def test_call_of_before_the_reset_reaches_no_phone_of_after_it(
+    network: tuple[Switch, Peer, Peer],
+) -> None:
+    switch, platform, phone = network
+    unrouted = _message("INVITE sip:+8613900000000@x SIP/2.0", "unrouted")
+    platform.send(INVITE, switch.address)
+    await phone.next()
+    # The last of these lies unread in the switch's socket when it is told to settle.
+    platform.send(unrouted, switch.address)
+    await switch.settle()
+    switch.reset()
+    await switch.connect(NUMBER, phone.address)
+    await switch.connect("8613900000000", phone.address)
+    later = _message(f"INVITE sip:+{NUMBER}@x SIP/2.0", "later")
+    for message in (INVITE, unrouted, BYE, later):
+        platform.send(message, switch.address)
+    assert await phone.next() == later
+    await switch.settle()
+    assert [one.data for one in switch.datagrams] == [later]

@@ -73,7 +73,7 @@ async def open_conversation(
         await endpoint.start(allocate_host(), 0)
         only = dataclasses.replace(Trunk("sipp", *phone.address), **trunk)
         telephony = TrunkTelephony(endpoint, lambda: (only,))
-        events: Log[LegEvent] = Log(wait_s=2 * WAIT_S * speed)
+        events: Log[LegEvent] = Log(wait_s=WAIT_S * speed)
         conversation = Conversation(telephony.place(plan, events.add), events, phone)
         await conversation.wait_for(Answered)
         yield conversation

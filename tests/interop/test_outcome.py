@@ -7,8 +7,10 @@ from tests.harness.switch import Direction
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# A caller who hangs up only after the callee was dialled, and answered, on a busy machine.
+# A caller who hangs up only after the callee was dialled, or has answered, on a busy machine.
 TALK_MS = 1500
+LONG_TALK_MS = 4000
+RING_TIMEOUT_S = 3
 # DESIGN: 486/600 busy; 408/480 no answer; a decline is told as busy; all else is failure.
 REFUSALS = [
     ("486 Busy Here", "Busy"),
@@ -38,7 +40,7 @@ async def test_callee_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
 
 
 async def test_caller_bye_in_connected_ends_as_hang_up(stage: Stage) -> None:
-    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=TALK_MS)
+    await stage.sipp("answer_then_hang_up.xml", CALLER, pause_ms=LONG_TALK_MS)
     await stage.sipp("answer.xml", CALLEE)
     call = await stage.begin()
     end = await call.wait_for_end()
@@ -91,7 +93,7 @@ async def test_refusal_after_ringing_ends_as_callee_busy(stage: Stage) -> None:
 
 async def test_ring_timeout_of_caller_cancels_and_ends_as_no_answer(stage: Stage) -> None:
     await stage.sipp("ring_until_cancelled.xml", CALLER)
-    call = await stage.begin()
+    call = await stage.application.begin_with_options({"caller_ring_timeout_s": RING_TIMEOUT_S})
     end = await call.wait_for_end()
     assert (call.statuses, end["reason"]) == (CALLER_NOT_ANSWERED, "CallerNoAnswer")
     await stage.phones_agree()
@@ -100,7 +102,7 @@ async def test_ring_timeout_of_caller_cancels_and_ends_as_no_answer(stage: Stage
 async def test_ring_timeout_of_callee_cancels_and_ends_as_no_answer(stage: Stage) -> None:
     await stage.sipp("answer.xml", CALLER)
     await stage.sipp("ring_until_cancelled.xml", CALLEE)
-    call = await stage.begin()
+    call = await stage.application.begin_with_options({"callee_ring_timeout_s": RING_TIMEOUT_S})
     end = await call.wait_for_end()
     assert (call.statuses, end["reason"]) == (NOT_ANSWERED, "CalleeNoAnswer")
     await stage.phones_agree()

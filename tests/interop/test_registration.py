@@ -28,8 +28,8 @@ async def until(is_so: Callable[[], bool], told: Callable[[], str]) -> None:
         async with asyncio.timeout(WAIT_S):
             while not is_so():  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
-    except TimeoutError as error:
-        raise AssertionError(told()[-4000:]) from error
+    except TimeoutError:
+        raise AssertionError(told()[-2000:]) from None
 
 
 @asynccontextmanager

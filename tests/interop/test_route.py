@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.harness.client import CALLEE, CALLER
 from tests.harness.sipp import Sipp
-from tests.harness.stage import ANSWERED, Stage, open_stage
+from tests.harness.stage import ANSWERED, FAST_T1_MS, Stage, open_stage
 from tests.harness.switch import Direction
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -34,21 +34,18 @@ async def test_early_media_of_callee_then_answer_connects(stage: Stage) -> None:
     await stage.phones_agree()
 
 
-async def test_ringing_far_longer_than_timer_b_then_answer_connects(tmp_path: Path) -> None:
-    # Timer B is 64*T1 = 1.28 s here; the phone rings for 3 s.
-    tables = {
-        "sip": {"t1_ms": 20},
-        "calls": {"caller_ring_timeout_s": 10, "callee_ring_timeout_s": 10},
-    }
-    async with open_stage(tmp_path, tables) as stage:
-        await stage.sipp("answer.xml", CALLER)
-        await stage.sipp("ring_long.xml", CALLEE)
-        call = await stage.begin()
-        await call.wait_for("Connected")
-        await call.release()
-        await call.wait_for_end()
-        assert call.statuses == ANSWERED
-        await stage.phones_agree()
+async def test_ringing_longer_than_timer_b_then_answer_connects(stage: Stage) -> None:
+    # Timer B is 64*T1; the phone rings twelve times with as many pauses.
+    pause_ms = 6 * FAST_T1_MS
+    assert 12 * pause_ms > 64 * FAST_T1_MS
+    await stage.sipp("answer.xml", CALLER)
+    await stage.sipp("ring_long.xml", CALLEE, pause_ms=pause_ms)
+    call = await stage.begin()
+    await call.wait_for("Connected")
+    await call.release()
+    await call.wait_for_end()
+    assert call.statuses == ANSWERED
+    await stage.phones_agree()
 
 
 async def test_sipp_default_uas_as_trunk_of_both_legs_is_hung_up(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ CALLER_HZ = 700
 CALLEE_HZ = 1100
 TOLERANCE_HZ = 10.0
 TALK_S = 2.0
-# Disconnected is sent at most 5 s after hang-up, and then has to arrive.
-RESULT_WITHIN_S = 10.0
-TAKEN_UP_WITHIN_S = 5.0
+# Disconnected is sent at most 5 s after hang-up, and what is changed is taken up within a second;
+# what a busy machine needs comes on top.
+RESULT_WITHIN_S = 30.0
+TAKEN_UP_WITHIN_S = 20.0
 POLL_S = 0.05
 TOKEN = "a-token-for-this-test"
 
@@ -90,7 +91,8 @@ async def change(stage: Stage, *command: str) -> None:
 
 
 async def talk(stage: Stage, caller: Baresip, callee: Baresip) -> tuple[Samples, int]:
-    """A recorded call that the callee ends: each heard the other. Returns the recording."""
+    """A recorded call that the callee ends: each heard the other. Returns the recording, which is
+    no longer than the call was."""
     call = await stage.begin(record=1)
     await call.wait_for("Connected")
     await callee.wait_for("CALL_ESTABLISHED")
@@ -105,14 +107,15 @@ async def talk(stage: Stage, caller: Baresip, callee: Baresip) -> tuple[Samples,
         assert len(samples) > TALK_S * rate * 0.8
         assert abs(measure_hz(samples, rate) - other_hz) < TOLERANCE_HZ
     recording, rate = soundfile.read(io.BytesIO(await call.download(end["recordingId"])))
+    assert len(recording) / rate <= call.took_s
     return np.asarray(recording), rate
 
 
 def check_recording(recording: Samples, rate: int) -> None:
-    """The caller left, the callee right, for as long as they talked."""
+    """The caller left, the callee right, for as long as they talked at least."""
     for channel, spoken_hz in ((0, CALLER_HZ), (1, CALLEE_HZ)):
         assert abs(measure_hz(recording[:, [channel]], rate) - spoken_hz) < TOLERANCE_HZ
-    assert len(recording) / rate == pytest.approx(TALK_S, abs=0.7)
+    assert len(recording) / rate > TALK_S - 0.7
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ SECRET = b"\x77" * SAMPLES_PER_PACKET
 LAST_SECRET = b"\x66" * SAMPLES_PER_PACKET
 MARK = b"\x33" * SAMPLES_PER_PACKET
 SILENCE = encode_g711(np.zeros(SAMPLES_PER_PACKET, dtype=np.int16), "PCMA")
-HEARD_TIMEOUT_S = 10.0
+HEARD_TIMEOUT_S = 20.0
 # A key that is held for 100 ms, in samples.
 KEY_SAMPLES = 800
 KEY_PACKETS = 5

@@ -17,7 +17,7 @@ from clicktodial.media.channel import (
     CommandChannel,
 )
 
-EVENT_TIMEOUT_S = 5.0
+EVENT_TIMEOUT_S = 20.0
 
 
 class Peer:

@@ -22,7 +22,7 @@ from tests.media.relay_contract import (
     count_open_files,
     read_payloads,
 )
-from tests.media.relay_feature_contract import SECRET, RelayFeatureContract
+from tests.media.relay_feature_contract import HEARD_TIMEOUT_S, SECRET, RelayFeatureContract
 from tests.media.rtp_phone import ReportingPhone, RtpPhone
 
 from clicktodial.config import MediaSettings
@@ -227,7 +227,7 @@ class TestOneRelay:
         phone.send(MediaAddress(host, port), b"\x05\x8a\x03\x20", 101, timestamp=1)
         to = await session.local_address(Side.CALLER)
         phone.send(to, b"\x06\x8a\x03\x20", 101, timestamp=9)
-        assert await asyncio.wait_for(heard.get(), 5) == DigitHeard("6")
+        assert await asyncio.wait_for(heard.get(), HEARD_TIMEOUT_S) == DigitHeard("6")
         assert heard.empty()
         await relay.close()
         phone.close()
@@ -252,7 +252,7 @@ class TestOneRelay:
         await session.listen(Side.CALLER, heard.put_nowait, judges_answer=False)
         to = await session.local_address(Side.CALLER)
         phone.send(to, b"\x06\x8a\x03\x20", 101, timestamp=9)
-        assert await asyncio.wait_for(heard.get(), 5) == DigitHeard("6")
+        assert await asyncio.wait_for(heard.get(), HEARD_TIMEOUT_S) == DigitHeard("6")
         await relay.close()
         phone.close()
 
@@ -281,7 +281,7 @@ class TestOneRelay:
             key = bytes([6 + timestamp // 99]) + b"\x8a\x03\x20"
             phone.send(to[side], key, 101, timestamp=timestamp)
             await phone.hear_payload(key)
-        assert await asyncio.wait_for(heard.get(), 5) == DigitHeard("6")
+        assert await asyncio.wait_for(heard.get(), HEARD_TIMEOUT_S) == DigitHeard("6")
         await session.close()
         assert heard.empty()
         echoes = [stranger.heard.get_nowait().payload for _ in range(stranger.heard.qsize())]
@@ -301,7 +301,7 @@ class TestOneRelay:
         ends: asyncio.Queue[str] = asyncio.Queue()
         await session.play(Side.CALLER, Prompt("warning"), lambda: ends.put_nowait("caller"))
         await session.pause_recording()
-        assert await asyncio.wait_for(ends.get(), 5) == "caller"
+        assert await asyncio.wait_for(ends.get(), HEARD_TIMEOUT_S) == "caller"
         phone.send(await session.local_address(Side.CALLEE), CALLEE_AUDIO)
         await phone.hear_payload(CALLEE_AUDIO)
         await session.close()

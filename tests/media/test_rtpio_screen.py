@@ -15,7 +15,7 @@ from clicktodial.media.rtpio_screen import Screen
 
 HOST = "127.0.0.1"
 _RTP = struct.Struct(">BBHII")
-_WAIT_S = 5.0
+_WAIT_S = 20.0
 
 
 def create_packet(second: int, *, first: int = 0x80, payload: bytes = b"audio") -> bytes:

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tests.harness.database import place_database
 from tests.messaging.support import APP_ID, ENTERPRISE
 
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
 
 @pytest.fixture(scope="session")
 def furnished_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To be copied: migrating anew for every test is slow."""
-    path = tmp_path_factory.mktemp("furnished") / "clicktodial.db"
-    migrate(f"sqlite:///{path}")
+    """To be copied."""
+    path = place_database(tmp_path_factory.mktemp("furnished") / "clicktodial.db")
     engine = open_engine(f"sqlite:///{path}", "normal")
     administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for enterprise_id, app_id in ((ENTERPRISE, APP_ID), ("other", "87654321")):

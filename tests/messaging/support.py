@@ -11,7 +11,13 @@ from tests.storage.support import create_call, create_event
 
 from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.domain.call import Call, CallState
-from clicktodial.domain.call_plan import PlannedMessage, SendDirection
+from clicktodial.domain.call_plan import (
+    CallEnd,
+    EndedBy,
+    EndStage,
+    PlannedMessage,
+    SendDirection,
+)
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId
@@ -128,6 +134,7 @@ async def end_call(
         call.connected_at = NOW + timedelta(seconds=20)
         call.duration_s = 67
     call.state = CallState.ENDED
+    call.end = CallEnd(EndReason.HANG_UP, EndedBy.CALLER, EndStage.CONNECTED, None, NOW)
     end = create_event(call, 2, CallStatus.DISCONNECTED, EndReason.HANG_UP)
     await store.update(call, [end])
 

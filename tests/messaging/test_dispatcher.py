@@ -270,6 +270,7 @@ async def test_reports_on_all_parts_make_it_delivered(
     await dispatcher.close()
     whole = Messages(transactions).show(DEVELOPER, "message-caller")
     assert whole.message.state is MessageState.DELIVERED
+    assert dispatcher.tally.reached() == {("sms", "sent"): 1, ("sms", "delivered"): 1}
     assert sorted(report.state for report in whole.reports) == ["delivered", "delivered", "failed"]
 
 
@@ -291,6 +292,7 @@ async def test_report_of_a_lost_message_is_kept_and_it_can_be_sent_anew(
     await settle(transactions, "message-caller", MessageState.SENT)
     await dispatcher.close()
     assert len(gateway.sent) == 2
+    assert dispatcher.tally.reached() == {("sms", "sent"): 2, ("sms", state.value): 1}
 
 
 async def test_identifier_longer_than_its_column_is_cut_and_still_found(
@@ -328,6 +330,23 @@ async def test_message_that_is_too_old_expires_unsent(
     await settle(transactions, "message-caller", MessageState.EXPIRED)
     await dispatcher.close()
     assert gateway.sent == []
+
+
+async def test_messages_that_wait_are_counted_by_channel(
+    transactions: Transactions, database: Database
+) -> None:
+    outbox = create_outbox(transactions)
+    assert outbox.count_queued() == {"sms": 0, "mms": 0}
+    await queue_one(transactions, database)
+    assert outbox.count_queued() == {"sms": 1, "mms": 0}
+    assert outbox.tally.queued() == {"sms": 1, "mms": 0}
+    # Claimed, it waits still.
+    assert len(outbox.claim(NOW + timedelta(hours=1), limit=1)) == 1
+    assert outbox.count_queued()["sms"] == 1
+    outbox.give_up("message-caller", "no", now=NOW)
+    outbox.give_up("message-caller", "no", now=NOW)
+    assert outbox.count_queued() == {"sms": 0, "mms": 0}
+    assert outbox.tally.reached() == {("sms", "failed"): 1}
 
 
 async def test_message_of_another_node_is_left_until_its_lease_is_over(

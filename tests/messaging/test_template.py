@@ -8,6 +8,7 @@ from sqlalchemy import Engine, event
 from tests.messaging.support import (
     APP_ID,
     DEVELOPER,
+    ENTERPRISE,
     GIF,
     LIMITS,
     NOW,
@@ -17,8 +18,10 @@ from tests.messaging.support import (
     new_template,
 )
 
+from clicktodial.accounts.work_order import read_work_order
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import Channel, TemplateRecipient, TemplateState
+from clicktodial.domain.work_order import WorkOrderState
 from clicktodial.messaging.picture import PICTURE_BYTES_MAX, PICTURES_MAX
 from clicktodial.messaging.template import Templates
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
@@ -63,6 +66,22 @@ def test_rejected_template_has_the_reason_and_is_not_used(
     assert (rejected.state, rejected.reason) == (TemplateState.REJECTED, "no greeting")
     with transactions.read() as connection:
         assert read_application_messages(connection, APP_ID) is None
+
+
+def test_review_ends_with_the_enterprise(templates: Templates, transactions: Transactions) -> None:
+    made = [templates.create(DEVELOPER, APP_ID, new_template(), now=NOW) for _ in range(2)]
+    submitted = templates.submit(DEVELOPER, APP_ID, made[0].template_id, now=NOW)
+    assert submitted.work_order_id is not None
+    with transactions.change() as connection:
+        templates.end_enterprise(connection, "another", NOW)
+        assert read_work_order(connection, submitted.work_order_id).outcome is None
+        templates.end_enterprise(connection, ENTERPRISE, NOW)
+        order = read_work_order(connection, submitted.work_order_id)
+    assert (order.state, order.outcome) == (WorkOrderState.ARCHIVED, WorkOrderState.REJECTED)
+    told = {each.template_id: each for each in templates.list_templates(DEVELOPER, APP_ID)}
+    assert told[submitted.template_id].state is TemplateState.REJECTED
+    assert told[submitted.template_id].reason == "the enterprise is cancelled"
+    assert told[made[1].template_id].state is TemplateState.DRAFT
 
 
 def test_nobody_approves_what_they_wrote(templates: Templates, transactions: Transactions) -> None:

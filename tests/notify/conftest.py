@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.harness.database import place_database
 from tests.notify.support import ApplicationServer, Stack, create_application, open_server
 
 APP = "app"
@@ -18,7 +19,7 @@ async def server() -> AsyncIterator[ApplicationServer]:
 @pytest.fixture
 async def stack(tmp_path: Path, server: ApplicationServer) -> AsyncIterator[Stack]:
     """An open stack with one application, `app`, at the server."""
-    stack = Stack(tmp_path / "clicktodial.db")
+    stack = Stack(place_database(tmp_path / "clicktodial.db"))
     stack.applications.put(create_application(APP, server.url))
     await stack.open()
     yield stack

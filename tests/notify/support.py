@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.storage.support import NODE_ID, create_call, create_event
 
 from clicktodial.config import NotifySettings
-from clicktodial.control.delivery import DeliveryMark, DeliveryState
+from clicktodial.control.delivery import DeliveryMark, DeliveryState, Notice
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call
 from clicktodial.domain.event import StatusEvent
@@ -112,9 +112,9 @@ async def open_server() -> AsyncIterator[ApplicationServer]:
 class PlainFormat:
     """A small format of its own."""
 
-    def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
-        body = json.dumps({"call": event.call_id, "seq": event.seq}).encode()
-        url = f"{application.notify_url}/status/{event.call_id}"
+    def render(self, event: Notice, application: Application) -> NotificationRequest:
+        body = json.dumps({"call": event.line, "seq": event.seq}).encode()
+        url = f"{application.notify_url}/status/{event.line}"
         return NotificationRequest(url, (("Content-Type", "application/json"),), body)
 
 

@@ -1,19 +1,21 @@
 """Which addresses notifications may go to."""
 
+import asyncio
 import socket
+from functools import partial
 
-import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohappyeyeballs import AddrInfoType
 
 from clicktodial.notify.address_guard import (
     AddressForbidden,
-    GuardedResolver,
     create_guarded_socket,
     is_public,
+    resolve_guarded,
 )
+from clicktodial.notify.connection_pool import CannotConnect, ConnectionPool
 from clicktodial.notify.format import NotificationRequest
-from clicktodial.notify.sender import Sender
+from clicktodial.notify.sender import Sender, parse_url
 
 FORBIDDEN = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255",
@@ -57,61 +59,56 @@ def test_socket_to_public_address_is_made() -> None:
         assert made.family is socket.AF_INET
 
 
-class ScriptedResolver(AbstractResolver):
-    """Answers with the next list of addresses each time."""
+class ScriptedNames:
+    """Resolves a name to the next list of addresses each time."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int) -> list[AddrInfoType]:
         return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=0,
+            (
+                socket.AF_INET6 if ":" in address else socket.AF_INET,
+                socket.SOCK_STREAM,
+                socket.IPPROTO_TCP,
+                "",
+                (address, port),
             )
             for address in self.answers.pop(0)
         ]
 
-    async def close(self) -> None:
-        pass
-
 
 async def test_name_with_one_private_address_among_public_ones_is_refused() -> None:
-    guarded = GuardedResolver(ScriptedResolver(["8.8.8.8", "10.0.0.1"]))
+    names = ScriptedNames(["8.8.8.8", "10.0.0.1"])
     with pytest.raises(AddressForbidden):
-        await guarded.resolve("deceit.example")
+        await resolve_guarded("deceit.example", 80, names.resolve)
 
 
 async def test_name_that_turns_private_later_is_refused_when_it_does() -> None:
-    guarded = GuardedResolver(ScriptedResolver(["8.8.8.8"], ["127.0.0.1"]))
-    assert len(await guarded.resolve("rebind.example")) == 1
+    names = ScriptedNames(["8.8.8.8"], ["127.0.0.1"])
+    assert len(await resolve_guarded("rebind.example", 80, names.resolve)) == 1
     with pytest.raises(AddressForbidden):
-        await guarded.resolve("rebind.example")
+        await resolve_guarded("rebind.example", 80, names.resolve)
 
 
-async def test_connection_goes_to_the_address_that_was_checked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_connection_goes_to_the_address_that_was_checked() -> None:
     """DNS rebinding: public when checked, private when asked again."""
     connected: list[str] = []
 
-    def refuse(info: aiohttp.AddrInfoType) -> socket.socket:
+    def refuse(info: AddrInfoType) -> socket.socket:
         connected.append(str(info[4][0]))
         raise ConnectionRefusedError("no network in tests")
 
-    resolver = ScriptedResolver(["8.8.8.8"], ["127.0.0.1"])
-    connector = aiohttp.TCPConnector(resolver=GuardedResolver(resolver), socket_factory=refuse)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        with pytest.raises(aiohttp.ClientConnectorError):
-            await session.post("http://rebind.example/")
+    names = ScriptedNames(["8.8.8.8"], ["127.0.0.1"])
+    pool = ConnectionPool(
+        resolve=partial(resolve_guarded, resolve=names.resolve), create_socket=refuse
+    )
+    server, _ = parse_url("http://rebind.example/")
+    deadline_s = asyncio.get_running_loop().time() + 5
+    with pytest.raises(CannotConnect):
+        await pool.post(server, b"", deadline_s)
     assert connected == ["8.8.8.8"]
-    assert len(resolver.answers) == 1
+    assert len(names.answers) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,11 +122,10 @@ async def test_private_url_is_refused_without_connecting(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         listener.settimeout(0)
-        sender = Sender(timeout_s=5, connections_per_host=1)
-        sender.start()
+        sender = Sender(timeout_s=5)
         request = NotificationRequest(f"http://{host}:{port}/", (), b"{}")
         error = await sender.send(request, (), allow_private_addresses=False)
-        await sender.close()
+        sender.close()
         assert error is not None
         with pytest.raises(BlockingIOError):
             listener.accept()

@@ -11,7 +11,7 @@ from tests.storage.support import NOW, at, create_call, create_event
 
 from clicktodial.control.delivery import DeliveryRoute, DeliveryState, PendingEvent
 from clicktodial.domain.call import Call
-from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.identifier import AppId
 from clicktodial.notify.endpoint_queue import CIRCUIT_OPEN_ERROR, EndpointQueue
 from clicktodial.notify.schedule import FAILURES_MAX, CircuitBreaker, RetrySchedule
 
@@ -108,7 +108,7 @@ def test_one_failing_call_does_not_hold_up_another() -> None:
     queue.failed(taken, "HTTP 500", at(0))
     following = queue.take(at(0))
     assert following is not None
-    assert following.event.call_id == good.plan.call_id
+    assert following.event.line == good.plan.call_id
 
 
 def test_no_more_than_the_concurrency_is_under_way() -> None:
@@ -236,7 +236,7 @@ def test_forgotten_application_leaves_only_what_is_under_way() -> None:
     assert queue.event_count == 2
     following = queue.take(at(100))
     assert following is not None
-    assert following.event.call_id == other.plan.call_id
+    assert following.event.line == other.plan.call_id
     queue.delivered(flying, at(0))
     assert queue.keys(DeliveryRoute(mine.plan.app_id)) == set()
 
@@ -262,7 +262,7 @@ def test_random_sequence_keeps_order_count_and_progress(
         for seq in (1, 2, 3):
             queue.add(pending(call, seq), at(0))
     flying: list[PendingEvent] = []
-    settled: dict[CallId, list[int]] = defaultdict(list)
+    settled: dict[str, list[int]] = defaultdict(list)
     now = 0.0
 
     def note() -> None:
@@ -286,7 +286,7 @@ def test_random_sequence_keeps_order_count_and_progress(
                 queue.failed(landed, "HTTP 500", at(now))
         note()
         assert len(flying) <= concurrency
-        assert len({taken.event.call_id for taken in flying}) == len(flying)
+        assert len({taken.event.line for taken in flying}) == len(flying)
 
     for which, what in steps:
         step(which, what)

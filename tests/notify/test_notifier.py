@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import socket
 from collections import Counter
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from sqlalchemy import insert, select
 from standardwebhooks import Webhook
 from tests.harness.address import allocate_host
 from tests.notify.conftest import APP
@@ -22,13 +24,16 @@ from tests.notify.support import (
     create_application,
     open_server,
 )
+from tests.storage.support import NOW
 
 from clicktodial.config import NotifySettings
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.application import ApplicationStatus
 from clicktodial.notify import notifier as notifier_module
+from clicktodial.notify.http_connection import ANSWER_BYTES_MAX
 from clicktodial.notify.schedule import FAILURES_MAX
-from clicktodial.notify.sender import ANSWER_BYTES_MAX, USER_AGENT
+from clicktodial.notify.sender import USER_AGENT
+from clicktodial.storage.billing_table import pool_notice
 
 DELIVERED, PENDING = DeliveryState.DELIVERED, DeliveryState.PENDING
 GIVEN_UP, NONE = DeliveryState.GIVEN_UP, DeliveryState.NONE
@@ -105,6 +110,47 @@ async def test_given_up_event_does_not_stop_the_next_and_can_be_replayed(
     await stack.wait_states(call, [DELIVERED, DELIVERED])
     assert server.taken_of(call) == [2, 1]
     assert await stack.notifier.replay(call.plan.call_id) == 0
+
+
+async def test_alerts_of_a_pool_are_delivered_signed_and_one_after_the_other(
+    stack: Stack, server: ApplicationServer
+) -> None:
+    server.answer = lambda received: web.Response(status=500 if len(server.asked) < 3 else 200)
+    rows = [
+        {
+            "app_id": APP,
+            "payload": json.dumps(
+                {
+                    "enterprise_id": "acme",
+                    "percent": percent,
+                    "used_percent": 95,
+                    "granted_s": 100,
+                    "used_s": 95,
+                }
+            ),
+            "created_at": NOW,
+            "delivery_state": PENDING.value,
+            "attempts": 0,
+        }
+        for percent in (80, 90)
+    ]
+    with stack.database.engine.begin() as connection:
+        connection.execute(insert(pool_notice), rows)
+    stack.notifier.request_rescan()
+    await server.wait_taken(2)
+    assert [each.seq for each in server.asked] == [1, 1, 1, 2]
+    headers = {name.lower(): value for name, value in server.taken[0].headers.items()}
+    Webhook("whsec_" + base64.b64encode(SIGNING_SECRET).decode()).verify(
+        server.taken[0].body, headers
+    )
+    assert headers["webhook-id"] == f"pool-{APP}-1"
+
+    def states() -> list[str]:
+        with stack.database.engine.connect() as connection:
+            query = select(pool_notice.c.delivery_state).order_by(pool_notice.c.id)
+            return list(connection.scalars(query))
+
+    await stack.wait_until(lambda: states() == [DELIVERED.value, DELIVERED.value])
 
 
 async def test_event_that_was_swept_up_before_its_publication_is_delivered_once(

@@ -188,3 +188,16 @@ def test_configuring_twice_writes_each_event_once() -> None:
     stream = configure()
     logging.getLogger("some.library").warning("once")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_final_configuration_holds_for_loggers_that_were_used() -> None:
+    first, second = io.StringIO(), io.StringIO()
+    settings = LogSettings(level="info", format="json")
+    configure_logging(settings, first, is_final=True)
+    used = structlog.get_logger()
+    used.info("one")
+    configure_logging(settings, second)
+    used.info("two")
+    structlog.get_logger().info("three")
+    assert [json.loads(line)["event"] for line in first.getvalue().splitlines()] == ["one", "two"]
+    assert only_line(second)["event"] == "three"

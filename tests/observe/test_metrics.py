@@ -142,3 +142,13 @@ def test_labelled_readings_are_those_of_the_moment() -> None:
     values = read(metrics)
     assert values["clicktodial_levels right"] == 3
     assert "clicktodial_levels left" not in values
+
+
+def test_counters_with_labels_are_told_as_they_are_read() -> None:
+    metrics = Metrics()
+    read = {("sms", "sent"): 2, ("mms", "failed"): 1}
+    metrics.add_labelled_counter("messages", "About.", ("channel", "state"), lambda: read)
+    read["sms", "sent"] = 3
+    page = metrics.render().decode()
+    assert 'messages_total{channel="sms",state="sent"} 3.0' in page
+    assert 'messages_total{channel="mms",state="failed"} 1.0' in page

@@ -263,7 +263,10 @@ def test_parameters_of_many_numbers_cost_no_more_than_their_reading() -> None:
     lines.append("a=fmtp:0 x" + "\t" * 14_000 + "\x00")
     body = sdp("c=IN IP4 192.0.2.5", f"m=audio 4 RTP/AVP {' '.join(map(str, types))}", *lines)
     assert len(body) <= SDP_BYTES_MAX
-    started = time.process_time()
+    costs_s = []
     for _ in range(30):
+        started = time.process_time()
         assert len(parse_sdp(body).codecs) == len(types)
-    assert time.process_time() - started < 0.15
+        costs_s.append(time.process_time() - started)
+    # The least: what else the machine does falls on some of them.
+    assert min(costs_s) < 0.005

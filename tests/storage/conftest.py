@@ -1,12 +1,12 @@
 """Databases for the tests: an SQLite file always, a PostgreSQL server where one is named."""
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
+from tests.harness.database import place_database
 
 from clicktodial.storage.database import Database
 from clicktodial.storage.engine import open_engine
@@ -16,12 +16,10 @@ from clicktodial.storage.migration import migrate
 POSTGRESQL_URL = os.environ.get("CLICKTODIAL_TEST_POSTGRESQL_URL")
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied: migrating anew for every test is slow."""
-    path = tmp_path_factory.mktemp("migrated") / "clicktodial.db"
-    migrate(f"sqlite:///{path}")
-    return path
+@pytest.fixture
+def migrated_file(tmp_path: Path) -> Path:
+    """A migrated SQLite file of the test's own."""
+    return place_database(tmp_path / "clicktodial.db")
 
 
 @pytest.fixture(params=["sqlite"] + (["postgresql"] if POSTGRESQL_URL else []))
@@ -39,10 +37,10 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def database_url(empty_url: str, migrated_file: Path) -> str:
+def database_url(empty_url: str) -> str:
     """The URL of a database with tables."""
     if empty_url.startswith("sqlite"):
-        shutil.copy(migrated_file, empty_url.removeprefix("sqlite:///"))
+        place_database(Path(empty_url.removeprefix("sqlite:///")))
     else:
         migrate(empty_url)
     return empty_url

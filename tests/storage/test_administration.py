@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, select, text, update
@@ -16,6 +17,7 @@ from clicktodial.domain.application import (
     EnterpriseStatus,
 )
 from clicktodial.domain.cause import Side
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
 from clicktodial.domain.protection import FrequencyCaps, PlatformProtection
@@ -24,6 +26,7 @@ from clicktodial.storage import application_directory, table
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.database import Database
+from clicktodial.storage.enterprise_row import move_enterprise
 from clicktodial.storage.error import (
     AdministrationError,
     AlreadyExists,
@@ -40,7 +43,7 @@ from clicktodial.storage.protection_codec import encode_protection
 from clicktodial.storage.protection_row import PLATFORM_ROW
 from clicktodial.storage.secret import SecretVault, old_secret_place, secret_place
 from clicktodial.storage.statement import upsert
-from clicktodial.storage.transaction import note_change
+from clicktodial.storage.transaction import Transactions, note_change
 from clicktodial.storage.value import DURATION_S_MAX, parse_target
 
 VAULT = SecretVault(bytes(range(32)))
@@ -156,6 +159,12 @@ async def test_change_is_in_force_without_restart(
     assert application.status is ApplicationStatus.DISABLED
 
 
+def suspend(engine: Engine, enterprise_id: str) -> None:
+    """As whoever approves a suspension does."""
+    with Transactions(engine).change() as connection:
+        move_enterprise(connection, enterprise_id, EnterpriseMove.SUSPEND, now=datetime.now(UTC))
+
+
 async def test_every_change_counts_up_the_version(
     administration: Administration, database: Database
 ) -> None:
@@ -163,7 +172,7 @@ async def test_every_change_counts_up_the_version(
     trunk = Trunk("main", "192.0.2.1", 5060)
     steps: list[Callable[[], object]] = [
         lambda: administration.create_enterprise("acme", name="Acme Ltd"),
-        lambda: administration.set_enterprise_status("acme", EnterpriseStatus.SUSPENDED),
+        lambda: suspend(database.engine, "acme"),
         lambda: administration.set_application_status("12345678", ApplicationStatus.DISABLED),
         lambda: administration.rotate_secret("12345678"),
         lambda: administration.rotate_signing_secret("12345678"),
@@ -197,10 +206,7 @@ async def test_refused_change_changes_nothing(
         (NotFound, lambda: administration.remove_sponsor("12345678", "01052680009")),
         (NotFound, lambda: administration.remove_trunk("none")),
         (NotFound, lambda: administration.set_trunk_enabled("none", enabled=True)),
-        (
-            NotFound,
-            lambda: administration.set_enterprise_status("none", EnterpriseStatus.ACTIVE),
-        ),
+        (NotFound, lambda: suspend(database.engine, "none")),
         (
             NotFound,
             lambda: administration.create_application(NewApplication(enterprise_id="none")),
@@ -250,10 +256,10 @@ async def test_unusable_value_is_refused(
 
 
 async def test_suspended_enterprise_is_seen_in_its_applications(
-    administration: Administration, changes: Changes
+    administration: Administration, changes: Changes, database: Database
 ) -> None:
     administration.create_application(NEW)
-    administration.set_enterprise_status("default", EnterpriseStatus.SUSPENDED)
+    suspend(database.engine, "default")
     application = await changes.directory.find(AppId("12345678"))
     assert application is not None
     assert application.enterprise_status is EnterpriseStatus.SUSPENDED

@@ -36,7 +36,7 @@ from clicktodial.domain.protection import (
     member_subject,
 )
 from clicktodial.storage import member_table
-from clicktodial.storage.call_facts import SqlFactsReader, department_of
+from clicktodial.storage.call_facts import MemberDepartments, SqlFactsReader
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.number_key import NumberKeys
@@ -311,6 +311,7 @@ async def test_database_without_its_tables_lets_nobody_through(
 def test_department_of_a_member(engine: Engine) -> None:
     set_up(engine)
     add_member(engine)
+    department_of = MemberDepartments(engine.dialect)
     with engine.connect() as connection:
         assert department_of(connection, ACME, CALLER) is None
         assert department_of(connection, ACME, CALLEE) is None

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from clicktodial.billing.ledger import verify_ledger
 from clicktodial.domain.application import NO_LIMITS
 from clicktodial.storage import migration, schema
 from clicktodial.storage.administration import Administration
@@ -63,6 +64,16 @@ def test_rows_of_an_older_version_have_no_limits_and_no_legs(empty_url: str) -> 
     assert administration.show_enterprise("acme").limits == NO_LIMITS
     record, _ = CallHistory(engine).call("c")
     assert record.legs == {}
+    with engine.connect() as connection:
+        # What ended before all calls had CDRs has one too.
+        row = connection.execute(text("SELECT * FROM cdr")).one()
+    assert (row.call_id, row.caller_e164, row.member, row.charging) == (
+        "c",
+        "+2",
+        "+2",
+        "not-charged",
+    )
+    assert verify_ledger(engine).is_sound
     engine.dispose()
 
 

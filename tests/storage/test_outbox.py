@@ -3,16 +3,20 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine, insert
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
 
 from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, DeliveryState
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.domain.recording import Recording
+from clicktodial.storage import table
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.pool_notice import queue_notices
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 
 
@@ -68,6 +72,52 @@ async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) 
     assert records[1].last_error == "HTTP 500 "
 
 
+async def test_alerts_wait_beside_events_and_are_marked_for_themselves(
+    outbox: Outbox, database: Database
+) -> None:
+    (event,) = await store_events(database, 1)
+    add_willing_application(database.engine)
+    with database.engine.begin() as connection:
+        queued = queue_notices(
+            connection, "acme", [90, 80], used_percent=95, granted_s=100, used_s=95, now=NOW
+        )
+    assert queued == 2
+    assert await outbox.routes_with_pending() == [DeliveryRoute(APP_ID)]
+    first, second, third = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
+    assert isinstance(first.event, PoolAlert) and isinstance(second.event, PoolAlert)
+    assert (first.event.percent, second.event.percent, third.event) == (80, 90, event)
+    assert (first.event.enterprise_id, first.event.left_s) == ("acme", 5)
+    assert first.event.seq < second.event.seq
+    (only,) = await outbox.pending(DeliveryRoute(APP_ID), limit=1, known=frozenset({first.key}))
+    assert only == second
+    due = NOW + timedelta(seconds=9)
+    outbox.mark(DeliveryMark(first.key, DeliveryState.DELIVERED, 1, delivered_at=NOW))
+    await outbox.mark(DeliveryMark(second.key, DeliveryState.PENDING, 2, due, last_error="no"))
+    waiting, _ = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
+    assert (waiting.event, waiting.attempts, waiting.next_attempt_at) == (second.event, 2, due)
+
+
+def add_willing_application(engine: Engine) -> None:
+    """One at APP_ID, of the enterprise `acme`, that wants to be told of its pool."""
+    with engine.begin() as connection:
+        acme = {"id": "acme", "name": "Acme", "status": "active"}
+        connection.execute(insert(table.enterprise).values(acme))
+        connection.execute(
+            insert(table.application).values(
+                app_id=APP_ID,
+                enterprise_id="acme",
+                name="Acme",
+                status="active",
+                secret_encrypted=b"",
+                signing_secret_encrypted=b"",
+                notify_url="http://app.example",
+                allow_private_addresses=False,
+                created_at=NOW,
+                pool_alerts=True,
+            )
+        )
+
+
 async def test_revived_events_wait_as_if_never_tried(outbox: Outbox, database: Database) -> None:
     events = await store_events(database, 3)
     for event in events[:2]:
@@ -87,7 +137,8 @@ async def test_unreadable_event_does_not_hold_up_the_others(
         connection.exec_driver_sql("UPDATE call_event SET payload = '{}' WHERE seq = 1")
     pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [entry.event.seq for entry in pending] == [2]
-    assert pending[0].event.status is CallStatus.CALLING_CALLER
+    told = pending[0].event
+    assert isinstance(told, StatusEvent) and told.status is CallStatus.CALLING_CALLER
 
 
 async def test_recording_is_found_by_its_call_and_application_only(database: Database) -> None:

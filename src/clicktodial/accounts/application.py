@@ -138,6 +138,11 @@ class ApplicationDesk:
         url = self._administration.show_application(app_id).notify_url
         self._administration.set_notify_url(app_id, url, allow_private_addresses=allowed)
 
+    def set_pool_alerts(self, principal: Principal, app_id: str, *, wanted: bool) -> None:
+        """Whether its server is told when the pool passes a threshold."""
+        self._require(principal, app_id)
+        self._administration.set_pool_alerts(app_id, wanted=wanted)
+
     def set_allow_list(
         self, principal: Principal, app_id: str, networks: tuple[Network, ...]
     ) -> None:

@@ -424,7 +424,9 @@ class EnterpriseChanges:
                 for tell in self._on_cancelled:
                     tell(connection, row.enterprise_id, now)
         _set_state(connection, row, ChangeState.DONE, carried_out_at=now)
-        self._tell(connection, row, f"The {kind} of your service is in force.\n", now)
+        self._tell(
+            connection, row, f"The {kind} of your service is in force:\n\n{row.reason}\n", now
+        )
 
     def _tell(self, connection: Connection, row: Row[Any], text: str, now: datetime) -> None:
         tell_customer(

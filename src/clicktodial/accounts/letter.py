@@ -83,6 +83,43 @@ class Letters:
             now,
         )
 
+    def send_email_link(
+        self, connection: Connection, *, to: str, account: str, token: str, now: datetime
+    ) -> None:
+        """The link that proves a new address, to that address."""
+        self._send(
+            connection,
+            to,
+            "Confirm your new address",
+            f"With this link you make this the address of your account {account}, within 24 hours:"
+            f"\n\n{self.base_url}/change-email#{token}\n\n"
+            f"For programs, the token is\n\n{token}\n\n{_NOT_YOU}",
+            now,
+        )
+
+    def send_email_asked(self, connection: Connection, *, to: str, now: datetime) -> None:
+        """To the old address, that another was asked for."""
+        self._send(
+            connection,
+            to,
+            "Another address was asked for",
+            "Somebody who knows the password of your account asked for another email address of "
+            "it. It changes once the link is followed that was sent there.\n\n"
+            "If this was not you, change your password at once: then the link ends.\n",
+            now,
+        )
+
+    def send_email_changed(self, connection: Connection, *, to: str, now: datetime) -> None:
+        """To the old address, that it is the account's no longer."""
+        self._send(
+            connection,
+            to,
+            "Your email address was changed",
+            "Your account has another email address from now on, and no mail will come here any "
+            "more.\n\nIf this was not you, write to support at once.\n",
+            now,
+        )
+
     def send_second_factor_changed(
         self, connection: Connection, *, to: str, is_on: bool, now: datetime
     ) -> None:

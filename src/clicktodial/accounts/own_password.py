@@ -130,5 +130,7 @@ class Passwords:
             .values(password_hash=new_hash)
         )
         end_sessions(connection, person_id)
-        connection.execute(delete(table.password_reset).where(_columns.person_id == person_id))
+        # Whoever asked for another address knew the old password, and may have been somebody else.
+        for links in (table.password_reset, table.email_change):
+            connection.execute(delete(links).where(links.c.person_id == person_id))
         self._letters.send_password_changed(connection, to=email, now=now)

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, select, update
 
 from clicktodial.domain.email import EmailError, parse_email
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import CUSTOMER_ROLES, STAFF_ROLES, Principal, Role
 from clicktodial.storage import people_table as table
+from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.table import WORD_CHARACTERS_MAX
@@ -22,6 +24,8 @@ from clicktodial.storage.value import check_identifier
 TEAM_MAX = 200
 REGIONS_MAX = 6
 LISTED_MAX = 1_000
+# What goes with somebody.
+_OF_A_PERSON = (table.session, table.password_reset, table.email_change, table.recovery_code)
 _columns = table.person.c
 
 
@@ -249,7 +253,7 @@ class People:
         with self._transactions.change(concerns_calls=False) as connection:
             person = _find_within(connection, person_id, within)
             _require_another_owner(connection, person)
-            for other in (table.session, table.password_reset, table.recovery_code):
+            for other in _OF_A_PERSON:
                 connection.execute(delete(other).where(other.c.person_id == person_id))
             connection.execute(delete(table.person).where(_columns.id == person_id))
 
@@ -287,8 +291,10 @@ def _find_within(connection: Connection, person_id: str, enterprise_id: str | No
 
 
 def _require_another_owner(connection: Connection, person: Person) -> None:
-    """An enterprise that nobody could let anybody into were lost."""
+    """An enterprise that nobody could let anybody into were lost, but for one that has ended."""
     if person.enterprise_id is None or Role.OWNER not in person.roles:
+        return
+    if read_state(connection, person.enterprise_id) is EnterpriseState.CANCELLED:
         return
     # Two owners who remove each other at once must not both succeed.
     team = connection.execute(_team(person.enterprise_id).with_for_update())

@@ -25,6 +25,7 @@ from clicktodial.accounts.error import CodeRequired, CredentialsWrong
 from clicktodial.accounts.password import hash_password, needs_rehash, verify_password
 from clicktodial.accounts.person import Person, PersonState, is_named, person_of, totp_place
 from clicktodial.accounts.token import create_token, hash_token
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.password import normalize_password
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.throttle import LOGIN_FROM_ADDRESS, LOGIN_TO_ACCOUNT, network_of
@@ -32,7 +33,7 @@ from clicktodial.domain.totp import find_step
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.secret import SecretVault
-from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
+from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX, enterprise
 from clicktodial.storage.transaction import Transactions
 
 # Before every token of a session, so that it is told from a program's credential and from the
@@ -47,10 +48,12 @@ _columns = table.session.c
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that holds, and whose it is."""
+    """A session that holds, and whose it is. `is_former`: their enterprise has come to its end."""
 
     session_id: str
     principal: Principal
+    account: str = ""
+    is_former: bool = False
 
 
 class SessionFinder(Protocol):
@@ -133,10 +136,23 @@ class Sessions:
         raise CodeRequired
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
-        """The session of that token, where it holds."""
+        """The session of that token, where it holds. It is used by that."""
+        return self._look(token, now, is_use=True)
+
+    def watch(self, token: str, now: datetime) -> LiveSession | None:
+        """The same for what nobody did: a page that follows what it shows keeps no session."""
+        return self._look(token, now, is_use=False)
+
+    def _look(self, token: str, now: datetime, *, is_use: bool) -> LiveSession | None:
         query = (
-            select(table.person, _columns.id.label("session_id"), _columns.seen_at.label("used_at"))
+            select(
+                table.person,
+                _columns.id.label("session_id"),
+                _columns.seen_at.label("used_at"),
+                enterprise.c.state.label("enterprise_state"),
+            )
             .join(table.person, table.person.c.id == _columns.person_id)
+            .outerjoin(enterprise, enterprise.c.id == table.person.c.enterprise_id)
             .where(
                 _columns.token_hash == hash_token(token),
                 _columns.expires_at > now,
@@ -148,9 +164,10 @@ class Sessions:
             row = connection.execute(query).first()
         if row is None:
             return None
-        if now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
+        if is_use and now - row.used_at >= min(SEEN_EVERY, self._idle / 2):
             self._note_seen(row.session_id, row.id, now)
-        return LiveSession(row.session_id, person_of(row).principal)
+        is_former = row.enterprise_state == EnterpriseState.CANCELLED.value
+        return LiveSession(row.session_id, person_of(row).principal, row.account, is_former)
 
     def list_sessions(self, person_id: str, now: datetime) -> list[SessionDetail]:
         """Somebody's that hold, the oldest first."""

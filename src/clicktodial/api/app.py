@@ -1,14 +1,15 @@
 """The HTTP application: every route of the platform, and the answers where there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.response import Redirect
+from litestar.types import ExceptionHandlersMap
 
 from clicktodial import __version__
 from clicktodial.api.camara.api import answer_http_error as answer_camara_error
@@ -36,6 +37,11 @@ from clicktodial.control.service import CallService
 log = structlog.get_logger()
 
 
+# What answers below CONSOLE_PATH to what the framework refuses, by the status.
+ConsoleAnswer: TypeAlias = Callable[[Request[Any, Any, Any], int, Exception], Response[bytes]]
+CONSOLE_PATH = "/console"
+
+
 def create_http_app(
     *,
     service: CallService,
@@ -49,12 +55,14 @@ def create_http_app(
     gate: RequestGate | None = None,
     once: OnceBegins | None = None,
     further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
+    console: ConsoleAnswer | None = None,
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
     `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
     the process is not stopping; it may take a while, and is not asked for longer than bearable.
     `gate` counts requests of both APIs; None trusts no proxy. `once` keeps begins of a key.
+    `console` is the console's, where there is one.
     """
     operations = Operations(
         service=service,
@@ -76,7 +84,7 @@ def create_http_app(
             *create_document_handlers(document),
             _create_root_handler(),
         ],
-        exception_handlers={HTTPException: _answer_http_error, Exception: _answer_fault},
+        exception_handlers=_create_exception_handlers(console),
         # The document is written by hand: the framework cannot express the order of errors,
         # the notification, or one example per row of the error table.
         openapi_config=None,
@@ -92,10 +100,21 @@ def _create_root_handler() -> HTTPRouteHandler:
     return root
 
 
+def _create_exception_handlers(console: ConsoleAnswer | None) -> ExceptionHandlersMap:
+    def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        if console is not None and _is_below(CONSOLE_PATH, request):
+            return console(request, getattr(error, "status_code", 500), error)
+        if isinstance(error, HTTPException):
+            return _answer_http_error(request, error)
+        return _answer_fault(request, error)
+
+    return {HTTPException: answer, Exception: answer}
+
+
 def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = getattr(error, "headers", None) or {}
-    if _is_management(request):
+    if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(status, headers, error)
     if is_camara(request.scope["path"]):
         return answer_camara_error(status, headers, error, request.scope["headers"])
@@ -106,7 +125,7 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
 
 
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    if _is_management(request):
+    if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(500, {}, error)
     if is_camara(request.scope["path"]):
         return answer_camara_error(500, {}, error, request.scope["headers"])
@@ -114,9 +133,9 @@ def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response
     return _render(INTERNAL_SERVICE_ERROR, {})
 
 
-def _is_management(request: Request[Any, Any, Any]) -> bool:
+def _is_below(base: str, request: Request[Any, Any, Any]) -> bool:
     path = request.scope["path"]
-    return path == MANAGEMENT_PATH or path.startswith(f"{MANAGEMENT_PATH}/")
+    return path == base or path.startswith(f"{base}/")
 
 
 def _render(refusal: Refusal, headers: dict[str, str]) -> Response[bytes]:

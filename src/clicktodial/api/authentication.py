@@ -6,10 +6,10 @@ import hmac
 import time
 from collections.abc import Callable, Iterable
 
-from clicktodial.api.request import find_header
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
 from clicktodial.domain.identifier import AppId
+from clicktodial.web.request import find_header
 
 # An appId and a secret of a hundred characters each, in base64, with room to spare.
 HEADER_BYTES_MAX = 1024

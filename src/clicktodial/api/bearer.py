@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from clicktodial.api.request import find_header
 from clicktodial.domain.identifier import AppId
+from clicktodial.web.request import find_header
 
 # A signed token with some claims has about 1,000; ones of providers that add groups, four times
 # that. The head of a whole request is bounded besides.

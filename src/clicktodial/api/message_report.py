@@ -13,8 +13,6 @@ from litestar import Request, Response, post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
-from clicktodial.api.client_address import ClientAddresses
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.messaging.gateway import GatewayReport
 from clicktodial.messaging.mm7 import (
     DOCUMENT_BYTES_MAX,
@@ -25,6 +23,8 @@ from clicktodial.messaging.mm7 import (
     render_report_answer,
 )
 from clicktodial.storage.error import StorageError
+from clicktodial.web.client_address import ClientAddresses
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 log = structlog.get_logger()
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.control.rate import TokenBuckets
 from clicktodial.domain.application import Application
+from clicktodial.web.client_address import ClientAddresses
 
 
 class RequestGate:

@@ -29,6 +29,7 @@ COLUMNS = (
     "billed_s",
     "overage_s",
     "price_micros",
+    "charging",
 )
 
 

@@ -3,6 +3,11 @@
 A file is written beside its place and renamed when it is whole and on disk, so that whoever finds
 it finds all of it. The catalog knows each by enterprise, kind and period, with its length and
 hash. Parquet needs the package `pyarrow`, which the extra `clicktodial[parquet]` installs.
+
+CDRs never change, so any node can make any file of the catalog again: one that is asked of a node
+that has it not, or has another than the catalog knows, is written there anew. Another it is after
+a CDR came late, or where another version of the program writes another form; then the catalog
+takes over what was written last, and every node comes to have the same.
 """
 
 import csv
@@ -19,14 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, or_, select, update
 
 from clicktodial.accounts.scope import require_visible
 from clicktodial.accounts.table_row import neutralize
 from clicktodial.billing.cdr import COLUMNS, CdrDetail, CdrQuery, CdrReader
 from clicktodial.billing.package import create_identifier
 from clicktodial.domain.principal import Principal
-from clicktodial.storage.billing_table import export_file, pool
+from clicktodial.storage import table
+from clicktodial.storage.billing_table import cdr, export_file, pool
 from clicktodial.storage.error import AlreadyExists, NotFound, StorageError
 from clicktodial.storage.transaction import Transactions
 
@@ -44,6 +50,7 @@ DAYS_MADE_UP_MAX = 7
 # notice: so long after its end a day has all of its CDRs.
 WRITTEN_LATE = timedelta(minutes=10)
 _FILE_OF_DAY = re.compile(r"\.?([0-9]{4}-[0-9]{2}-[0-9]{2})\.")
+_PERIOD = "%Y-%m-%d"
 _FILE_MODE = 0o600
 _DIR_MODE = 0o700
 _HASH_PIECE_BYTES = 1_048_576
@@ -227,42 +234,54 @@ class Exports:
         self._keep = timedelta(days=keep_days)
 
     def run(self, kinds: Iterable[ExportKind], now: datetime) -> int:
-        """Write what of the last days is missing, for each enterprise with a pool, and drop what
-        is too old; returns how many files were written."""
+        """Write what of the last days is missing, for each enterprise with a pool or with calls
+        on that day, and drop what is too old; returns how many files were written."""
         self.drop_old(now)
+        kinds = tuple(kinds)
+        if not kinds:
+            return 0
         today = self._day_start(now - WRITTEN_LATE)
         written = 0
-        with self._transactions.read() as connection:
-            pools = connection.execute(select(pool.c.enterprise_id, pool.c.created_at)).all()
         for back in range(DAYS_MADE_UP_MAX, 0, -1):
             day = self._day_start(today - timedelta(days=back) + timedelta(hours=12))
             if self._day_end(day) < now - self._keep:
                 continue  # it would be dropped, and written again
-            for row in pools:
+            for enterprise_id in self._exported_on(day):
                 for kind in kinds:
-                    if self._day_start(row.created_at) <= day:
-                        written += self.write_day(row.enterprise_id, kind, day, now)
+                    written += self.write_day(enterprise_id, kind, day, now)
         return written
+
+    def _exported_on(self, day: datetime) -> list[str]:
+        """Whose files of that day are to be there: of who pays one each day, of others where
+        there is something in it."""
+        columns = table.enterprise.c
+        has_cdrs = exists().where(
+            cdr.c.enterprise_id == columns.id,
+            cdr.c.ended_at >= day,
+            cdr.c.ended_at < self._day_end(day),
+        )
+        had_pool = exists().where(
+            pool.c.enterprise_id == columns.id, pool.c.created_at < self._day_end(day)
+        )
+        query = select(columns.id).where(or_(had_pool, has_cdrs)).order_by(columns.id)
+        with self._transactions.read() as connection:
+            return list(connection.scalars(query))
 
     def write_day(self, enterprise_id: str, kind: ExportKind, day: datetime, now: datetime) -> bool:
         """Write the file of the day that begins then, unless there is one."""
-        period = day.strftime("%Y-%m-%d")
-        place = Path(enterprise_id) / f"{period}.{kind}"
+        period = day.strftime(_PERIOD)
+        place = str(Path(enterprise_id) / f"{period}.{kind}")
         if self._is_known(enterprise_id, kind, period):
             return False
-        query = CdrQuery(enterprise_id, day, self._day_end(day))
-        path = self._root / place
-        count = write_whole(kind, self._reader.stream(query), path)
+        count = self._write(place, enterprise_id, kind, day)
         row = {
             "id": create_identifier(),
             "enterprise_id": enterprise_id,
             "kind": kind.value,
             "period": period,
-            "path": str(place),
-            "row_count": count,
-            "size_bytes": path.stat().st_size,
-            "sha256": hash_file(path),
+            "path": place,
             "created_at": now,
+            **self._measure(place, count),
         }
         try:
             with self._transactions.change(concerns_calls=False) as connection:
@@ -271,6 +290,18 @@ class Exports:
             return False  # another node was quicker, and wrote the same
         log.info("export.written", enterprise_id=enterprise_id, period=period, rows=count)
         return True
+
+    def _write(self, place: str, enterprise_id: str, kind: ExportKind, day: datetime) -> int:
+        query = CdrQuery(enterprise_id, day, self._day_end(day))
+        return write_whole(kind, self._reader.stream(query), self._root / place)
+
+    def _measure(self, place: str, count: int) -> dict[str, Any]:
+        path = self._root / place
+        return {
+            "row_count": count,
+            "size_bytes": path.stat().st_size,
+            "sha256": hash_file(path),
+        }
 
     def drop_old(self, now: datetime) -> int:
         """Remove the files that were kept long enough; returns how many."""
@@ -322,11 +353,24 @@ class Exports:
         return _export_detail(row)
 
     def open(self, detail: ExportDetail) -> io.BufferedReader:
-        """The file. Raises NotFound where it is on another machine, or somebody removed it."""
-        try:
-            return (self._root / detail.path).open("rb")
-        except FileNotFoundError as error:
-            raise NotFound("the file is not on this node") from error
+        """The file that the catalog knows, written anew where this node has it not. Raises OSError
+        where there is no room for it, and ParquetMissing."""
+        path = self._root / detail.path
+        if not _is_same(path, detail):
+            self._write_again(detail)
+        return path.open("rb")
+
+    def _write_again(self, detail: ExportDetail) -> None:
+        day = datetime.strptime(detail.period, _PERIOD).replace(tzinfo=self._zone)
+        count = self._write(detail.path, detail.enterprise_id, detail.kind, day)
+        written = self._measure(detail.path, count)
+        log.info("export.written_again", export_id=detail.export_id, rows=count)
+        if written["sha256"] == detail.sha256:
+            return
+        log.warning("export.differs", export_id=detail.export_id, rows_before=detail.row_count)
+        with self._transactions.change(concerns_calls=False) as connection:
+            where = export_file.c.id == detail.export_id
+            connection.execute(update(export_file).where(where).values(written))
 
     def _is_known(self, enterprise_id: str, kind: ExportKind, period: str) -> bool:
         columns = export_file.c
@@ -344,6 +388,14 @@ class Exports:
 
     def _day_end(self, day: datetime) -> datetime:
         return self._day_start(day + timedelta(hours=36))
+
+
+def _is_same(path: Path, detail: ExportDetail) -> bool:
+    """Whether this is the file that the catalog knows."""
+    try:
+        return path.stat().st_size == detail.size_bytes and hash_file(path) == detail.sha256
+    except FileNotFoundError:
+        return False
 
 
 def _export_detail(row: Any) -> ExportDetail:

@@ -7,7 +7,9 @@ moved for each call, and its CDR. Of each call it is checked that
 - what it took of each lot is what its CDR says, and in all what the tariff says of its duration,
   bounded by what it held, of it so much overage as the CDR says, for the money that the CDR and
   the lots' prices say;
-- its CDR says the duration that its row says.
+- its CDR says the duration that its row says;
+- what is not charged cost nothing, and nothing of it is in the ledger;
+- it has a CDR, if it has ended.
 
 On the way the movements are summed up by lot and the calls by enterprise; in the end the sums are
 the balances of the lots, to the second and the micro, each lot was granted what its package says,
@@ -26,6 +28,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, fun
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.domain.call import CallState
+from clicktodial.domain.minutes import Charging
 from clicktodial.domain.rating import Tariff, price_micros
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import (
@@ -136,6 +139,7 @@ class _Verifier:
             lot_id, entries, *sums = _values(row)
             self._add(lot_id, entries, sums)
         self._check_calls()
+        self._check_ended()
         self._check_lots()
         return self._result
 
@@ -177,6 +181,8 @@ class _Verifier:
                 record = next(cdrs, None)
             movements = list(group)
             if record is not None and record.call_id == call_id:
+                if record.charging == Charging.NOT_CHARGED:
+                    self._result.tell(call_id, "is not charged, and is in the ledger")
                 self._check_settled(movements, record)
                 self._count(record)
                 record = next(cdrs, None)
@@ -187,7 +193,11 @@ class _Verifier:
             record = next(cdrs, None)
 
     def _count_without_movement(self, record: Row[Any]) -> None:
-        self._result.tell(record.call_id, "has a CDR, and nothing in the ledger")
+        if record.charging != Charging.NOT_CHARGED:
+            self._result.tell(record.call_id, "has a CDR, and nothing in the ledger")
+        elif _costs_something(record):
+            self._result.tell(record.call_id, "is not charged, and its CDR says that it cost")
+        self._check_duration(record)
         self._count(record)
 
     def _count(self, record: Row[Any]) -> None:
@@ -230,8 +240,15 @@ class _Verifier:
             tell(record.call_id, f"rated {rated_s} s, which the tariff does not say")
         if billed_s != min(rated_s, held_s):
             tell(record.call_id, f"billed {billed_s} s of {rated_s} s rated")
+        self._check_duration(record)
+
+    def _check_duration(self, record: Row[Any]) -> None:
         if record.row_duration_s not in (None, record.duration_s):
-            tell(record.call_id, "its row says another duration")
+            self._result.tell(record.call_id, "its row says another duration")
+
+    def _check_ended(self) -> None:
+        for row in self._stream(_ended_without_cdr()):
+            self._result.tell(row.id, "has ended, and has no CDR")
 
     def _check_open(self, call_id: str, movements: list[_Movement]) -> None:
         if any(each.settled for each in movements):
@@ -274,6 +291,21 @@ class _Verifier:
                 self._result.tell(
                     enterprise_id, f"its calls took {billed_s} s, its pool lost {consumed_s} s"
                 )
+
+
+def _costs_something(record: Row[Any]) -> bool:
+    amounts = (record.rated_s, record.billed_s, record.overage_s, record.price_micros)
+    return any(amounts) or bool(decode_lots(record.lots))
+
+
+def _ended_without_cdr() -> Select[Any]:
+    columns = table.call.c
+    return (
+        select(columns.id)
+        .outerjoin_from(table.call, cdr, cdr.c.call_id == columns.id)
+        .where(columns.state == CallState.ENDED.value, cdr.c.call_id.is_(None))
+        .order_by(columns.id)
+    )
 
 
 def _values(row: Row[Any]) -> list[Any]:
@@ -323,6 +355,7 @@ def _cdrs() -> Select[Any]:
             cdr.c.overage_s,
             cdr.c.price_micros,
             cdr.c.lots,
+            cdr.c.charging,
             cdr.c.connected_at.is_not(None).label("was_connected"),
             table.call.c.duration_s.label("row_duration_s"),
         )

@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from clicktodial.accounts.scope import require_visible
 from clicktodial.billing.package import (
@@ -17,6 +27,7 @@ from clicktodial.billing.package import (
     lots_due,
 )
 from clicktodial.domain.email import EmailError, parse_email
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.rating import Tariff, TariffInvalid
@@ -31,10 +42,12 @@ from clicktodial.storage.billing_table import (
     package,
     package_lot,
     pool,
+    pool_alert,
     tariff,
 )
 from clicktodial.storage.charge_writes import tariff_of_row
-from clicktodial.storage.error import NotFound, ValueInvalid
+from clicktodial.storage.enterprise_row import read_state
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.minutes import EVERY
 from clicktodial.storage.transaction import Transactions
 
@@ -232,6 +245,8 @@ class Pools:
         package_id = create_identifier()
         with self._transactions.change(concerns_calls=False) as connection:
             require_pool(connection, principal, enterprise_id)
+            if read_state(connection, enterprise_id) is EnterpriseState.CANCELLED:
+                raise Conflict("the enterprise is cancelled")
             count = select(func.count()).where(package.c.enterprise_id == enterprise_id)
             if (connection.scalar(count) or 0) >= PACKAGES_MAX:
                 raise ValueInvalid(f"an enterprise has {PACKAGES_MAX} packages at most")
@@ -397,6 +412,14 @@ def find_pool(connection: Connection, enterprise_id: str) -> Row[Any] | None:
     return connection.execute(select(pool).where(where)).first()
 
 
+def end_packages(connection: Connection, enterprise_id: str, now: datetime) -> None:
+    """Grant nothing more of any package of an enterprise that has come to its end, and let nothing
+    more be owed: an accounts.enterprise_change.OnCancelled. What was granted is left, overage too,
+    for calls that still run."""
+    where = (package.c.enterprise_id == enterprise_id) & package.c.ended_at.is_(None)
+    connection.execute(update(package).where(where).values(ended_at=now))
+
+
 def grant_due(connection: Connection, row: Row[Any], now: datetime, zone: tzinfo) -> int:
     """Grant the lots that the package of this row is to have granted by now, and has not; returns
     how many."""
@@ -437,7 +460,38 @@ def grant_due(connection: Connection, row: Row[Any], now: datetime, zone: tzinfo
                 package_micros=row.price_micros,
             )
         )
+    if due:
+        lock_pool(connection, row.enterprise_id)
+        rearm(connection, row.enterprise_id, now)
     return len(due)
+
+
+def lock_pool(connection: Connection, enterprise_id: str) -> None:
+    """Who judges what is used of the pool does so one after the other."""
+    where = pool.c.enterprise_id == enterprise_id
+    connection.execute(select(pool.c.enterprise_id).where(where).with_for_update())
+
+
+def counts_for_share(now: datetime) -> ColumnElement[bool]:
+    """The lots of which the share that is used is told: those that are valid, overage left out."""
+    columns = package_lot.c
+    return and_(columns.valid_until > now, columns.valid_from <= now, columns.is_overage.is_(False))
+
+
+def rearm(connection: Connection, enterprise_id: str, now: datetime) -> None:
+    """Let alerts stand no longer of which the share fell short: each is told again when it is
+    passed again. Of a grant, in its own transaction: or what was granted and used up between two
+    looks would not be told."""
+    columns = package_lot.c
+    query = select(func.sum(columns.granted_s), func.sum(columns.consumed_s)).where(
+        columns.enterprise_id == enterprise_id, counts_for_share(now)
+    )
+    granted_s, consumed_s = connection.execute(query).one()
+    used = used_percent(int(granted_s or 0), int(consumed_s or 0))
+    alerts = pool_alert.c
+    connection.execute(
+        delete(pool_alert).where(alerts.enterprise_id == enterprise_id, alerts.percent > used)
+    )
 
 
 def close_lot(connection: Connection, lot_id: str, now: datetime) -> int:

@@ -2,25 +2,31 @@
 
 Any node does it, as often as it likes: a lot is granted once a month (the database says so), what
 has expired is not there to expire again, and an alert stands until the share falls below it.
+Who is to be told of it is written down in the transaction in which it begins to stand, in which
+the share is read as well: so each passing is told once, whatever other nodes and calls do then.
 """
 
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, and_, func, insert, select
 
 from clicktodial.billing.package import LotSpan, PackageKind, lots_due
 from clicktodial.billing.pool import (
     close_lot,
+    counts_for_share,
     decode_emails,
     decode_percents,
     grant_due,
+    lock_pool,
+    rearm,
     used_percent,
 )
 from clicktodial.messaging.mail import queue_mail
 from clicktodial.storage.billing_table import package, package_lot, pool, pool_alert
 from clicktodial.storage.error import AlreadyExists
+from clicktodial.storage.pool_notice import queue_notices
 from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
@@ -33,11 +39,11 @@ class PoolSweep:
         self._transactions = transactions
         self._zone = zone
 
-    def run(self, now: datetime) -> None:
-        """All of it. Raises DatabaseUnavailable."""
+    def run(self, now: datetime) -> int:
+        """All of it; returns how many thresholds were passed. Raises DatabaseUnavailable."""
         self.grant(now)
         self.expire(now)
-        self.alert(now)
+        return self.alert(now)
 
     def grant(self, now: datetime) -> int:
         """Grant what monthly packages are to have granted; returns how many lots."""
@@ -87,74 +93,104 @@ class PoolSweep:
 
     def alert(self, now: datetime) -> int:
         """Tell who wants to know of each threshold that was passed; returns how many were."""
-        columns = package_lot.c
-        query: Select[Any] = (
-            select(
-                pool.c.enterprise_id,
-                pool.c.alert_percents,
-                pool.c.alert_emails,
-                func.sum(columns.granted_s).label("granted_s"),
-                func.sum(columns.consumed_s).label("consumed_s"),
-            )
-            .join(package_lot, columns.enterprise_id == pool.c.enterprise_id)
-            .where(
-                columns.valid_until > now,
-                columns.valid_from <= now,
-                columns.is_overage.is_(False),
-            )
-            .group_by(pool.c.enterprise_id, pool.c.alert_percents, pool.c.alert_emails)
-        )
         with self._transactions.read() as connection:
-            rows = connection.execute(query).all()
-            stand = select(pool_alert.c.enterprise_id, pool_alert.c.percent)
-            raised = {(each.enterprise_id, each.percent) for each in connection.execute(stand)}
-        told = 0
-        for row in rows:
-            told += self._alert_pool(row, raised, now)
-        return told
+            rows = connection.execute(_shares(now)).all()
+            stand = _standing(connection)
+        return sum(
+            self._alert_pool(row.enterprise_id, now)
+            for row in rows
+            # Else there is nothing to write, and no lock to take.
+            if _differs(row, stand.get(row.enterprise_id, set()))
+        )
 
-    def _alert_pool(self, row: Row[Any], raised: set[tuple[str, int]], now: datetime) -> int:
-        used = used_percent(int(row.granted_s), int(row.consumed_s))
-        stand = {percent for name, percent in raised if name == row.enterprise_id}
-        due = [each for each in decode_percents(row.alert_percents) if each <= used]
-        new = [each for each in due if each not in stand]
-        over = [each for each in stand if each > used]
-        if not new and not over:
-            return 0
-        try:
-            with self._transactions.change(concerns_calls=False) as connection:
-                for percent in over:
-                    connection.execute(delete(pool_alert).where(_is(row.enterprise_id, percent)))
-                for percent in new:
-                    connection.execute(
-                        insert(pool_alert).values(
-                            enterprise_id=row.enterprise_id, percent=percent, raised_at=now
-                        )
+    def _alert_pool(self, enterprise_id: str, now: datetime) -> int:
+        with self._transactions.change(concerns_calls=False) as connection:
+            # Nobody else judges this pool meanwhile.
+            lock_pool(connection, enterprise_id)
+            query = _shares(now).where(pool.c.enterprise_id == enterprise_id)
+            row = connection.execute(query).first()
+            if row is None:
+                return 0
+            rearm(connection, enterprise_id, now)
+            stand = _standing(connection, enterprise_id).get(enterprise_id, set())
+            new = [each for each in _due(row) if each not in stand]
+            for percent in new:
+                connection.execute(
+                    insert(pool_alert).values(
+                        enterprise_id=enterprise_id, percent=percent, raised_at=now
                     )
-                if new:
-                    # One mail, of the highest that was passed.
-                    self._mail(connection, row, max(new), now)
-        except AlreadyExists:
-            return 0  # another node told it
+                )
+            if new:
+                self._tell(connection, row, new, now)
         return len(new)
 
-    def _mail(self, connection: Connection, row: Row[Any], percent: int, now: datetime) -> None:
-        log.warning("pool.threshold", enterprise_id=row.enterprise_id, percent=percent)
-        left_s = int(row.granted_s) - int(row.consumed_s)
-        for email in decode_emails(row.alert_emails):
-            queue_mail(
-                connection,
-                to=email,
-                subject=f"{percent} % of the minutes of {row.enterprise_id} are used",
-                text=(
-                    f"{percent} % of the minutes in the packages of enterprise "
-                    f"{row.enterprise_id} are used.\n"
-                    f"{left_s // 60} minutes are left; when they are used up, calls are refused "
-                    "unless overage is agreed.\n"
-                ),
-                now=now,
-            )
+    def _tell(
+        self, connection: Connection, row: Row[Any], percents: list[int], now: datetime
+    ) -> None:
+        enterprise_id, highest = row.enterprise_id, max(percents)
+        log.warning("pool.threshold", enterprise_id=enterprise_id, percent=highest)
+        # One mail, of the highest that was passed; programs are told of each.
+        _mail(connection, row, highest, now)
+        queue_notices(
+            connection,
+            enterprise_id,
+            percents,
+            used_percent=used_percent(int(row.granted_s), int(row.consumed_s)),
+            granted_s=int(row.granted_s),
+            used_s=int(row.consumed_s),
+            now=now,
+        )
 
 
-def _is(enterprise_id: str, percent: int) -> Any:
-    return and_(pool_alert.c.enterprise_id == enterprise_id, pool_alert.c.percent == percent)
+def _shares(now: datetime) -> Select[Any]:
+    """What is used of each pool that has minutes now."""
+    columns = package_lot.c
+    return (
+        select(
+            pool.c.enterprise_id,
+            pool.c.alert_percents,
+            pool.c.alert_emails,
+            func.sum(columns.granted_s).label("granted_s"),
+            func.sum(columns.consumed_s).label("consumed_s"),
+        )
+        .join(package_lot, columns.enterprise_id == pool.c.enterprise_id)
+        .where(counts_for_share(now))
+        .group_by(pool.c.enterprise_id, pool.c.alert_percents, pool.c.alert_emails)
+    )
+
+
+def _standing(connection: Connection, enterprise_id: str | None = None) -> dict[str, set[int]]:
+    query = select(pool_alert.c.enterprise_id, pool_alert.c.percent)
+    if enterprise_id is not None:
+        query = query.where(pool_alert.c.enterprise_id == enterprise_id)
+    stand: dict[str, set[int]] = {}
+    for row in connection.execute(query):
+        stand.setdefault(row.enterprise_id, set()).add(row.percent)
+    return stand
+
+
+def _due(row: Row[Any]) -> list[int]:
+    used = used_percent(int(row.granted_s), int(row.consumed_s))
+    return [each for each in decode_percents(row.alert_percents) if each <= used]
+
+
+def _differs(row: Row[Any], stand: set[int]) -> bool:
+    used = used_percent(int(row.granted_s), int(row.consumed_s))
+    return any(each not in stand for each in _due(row)) or any(each > used for each in stand)
+
+
+def _mail(connection: Connection, row: Row[Any], percent: int, now: datetime) -> None:
+    left_s = int(row.granted_s) - int(row.consumed_s)
+    for email in decode_emails(row.alert_emails):
+        queue_mail(
+            connection,
+            to=email,
+            subject=f"{percent} % of the minutes of {row.enterprise_id} are used",
+            text=(
+                f"{percent} % of the minutes in the packages of enterprise "
+                f"{row.enterprise_id} are used.\n"
+                f"{left_s // 60} minutes are left; when they are used up, calls are refused "
+                "unless overage is agreed.\n"
+            ),
+            now=now,
+        )

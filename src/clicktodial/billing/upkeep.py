@@ -25,12 +25,15 @@ class BillingUpkeep:
         kinds: tuple[ExportKind, ...],
         interval_s: float,
         utc: Callable[[], datetime],
+        on_alert: Callable[[], None],
     ) -> None:
+        """`on_alert` is told on the loop when there are alerts to deliver."""
         self._sweep = sweep
         self._exports = exports
         self._kinds = kinds
         self._interval_s = interval_s
         self._utc = utc
+        self._on_alert = on_alert
 
     async def run(self) -> None:
         """Every so often until cancelled, the first time at once; then waits for what runs."""
@@ -38,19 +41,23 @@ class BillingUpkeep:
         executor = ThreadPoolExecutor(1, thread_name_prefix="billing")
         try:
             while True:
-                await loop.run_in_executor(executor, self.run_once)
+                if await loop.run_in_executor(executor, self.run_once):
+                    self._on_alert()
                 await asyncio.sleep(self._interval_s)
         finally:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
 
-    def run_once(self) -> None:
-        """Both, each whatever becomes of the other; what failed is tried again next time."""
+    def run_once(self) -> int:
+        """Both, each whatever becomes of the other; what failed is tried again next time. Returns
+        how many thresholds were passed."""
         now = self._utc()
+        alerts = 0
         try:
-            self._sweep.run(now)
+            alerts = self._sweep.run(now)
         except StorageError as error:
             log.error("billing.sweep_failed", error=str(error))
         try:
             self._exports.run(self._kinds, now)
         except (StorageError, OSError) as error:
             log.error("billing.export_failed", error=str(error))
+        return alerts

@@ -344,6 +344,23 @@ def set_notify_url(
     tell(_answer(detail), _describe(detail), as_json=as_json)
 
 
+@app.command("set-pool-alerts")
+def set_pool_alerts(
+    app_id: AppId,
+    wanted: Annotated[
+        bool, typer.Option("--on/--off", help="Whether thresholds are told to its appServer.")
+    ] = True,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tell its server when the enterprise's minutes run low, or no longer."""
+    with open_administration(config) as administration:
+        administration.set_pool_alerts(app_id, wanted=wanted)
+        detail = administration.show_application(app_id)
+    tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
 @app.command("set-max-duration")
 def set_max_duration(
     app_id: AppId,
@@ -603,6 +620,7 @@ def _answer(detail: "ApplicationDetail") -> dict[str, object]:
         "sponsors": detail.sponsors,
         "notify_url": detail.notify_url,
         "allow_private_addresses": detail.allow_private_addresses,
+        "pool_alerts": detail.pool_alerts,
         "max_duration_s": detail.max_duration_s,
         "options": _options_answer(detail.options),
         "capabilities": sorted(detail.capabilities),
@@ -625,6 +643,7 @@ def _describe(
             ("Numbers to show", detail.sponsors),
             ("Notified at", detail.notify_url),
             ("Private addresses", detail.allow_private_addresses),
+            ("Told of its pool", detail.pool_alerts),
             ("Own maximum (s)", detail.max_duration_s),
             *_options_fields(detail.options),
             ("May use", sorted(detail.capabilities)),

@@ -9,7 +9,7 @@ import typer
 
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
-from clicktodial.cli.session import open_administration, open_business
+from clicktodial.cli.session import note_done, open_administration, open_business
 
 if TYPE_CHECKING:
     from clicktodial.storage.administration import EnterpriseDetail
@@ -107,7 +107,9 @@ def _describe(detail: "EnterpriseDetail") -> str:
     )
 
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the work order.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Why; kept with the work order, and told to the customer.")
+]
 RunningCalls = Annotated[
     str | None,
     typer.Option(
@@ -116,50 +118,49 @@ RunningCalls = Annotated[
         help="When its running calls end; default: as business.running_calls says.",
     ),
 ]
-_DEFAULT_REASON = "by the operator, from the command line"
 
 
 @app.command("suspend")
 def suspend(
     enterprise: EnterpriseId,
     *,
-    reason: Reason = _DEFAULT_REASON,
+    reason: Reason,
     calls: RunningCalls = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Refuse the requests of all its applications for now."""
-    _change(enterprise, "suspension", reason, calls, config, as_json=as_json)
+    _change(enterprise, "suspend", reason, calls, config, as_json=as_json)
 
 
 @app.command("resume")
 def resume(
     enterprise: EnterpriseId,
     *,
-    reason: Reason = _DEFAULT_REASON,
+    reason: Reason,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Take the requests of its applications again."""
-    _change(enterprise, "resumption", reason, None, config, as_json=as_json)
+    _change(enterprise, "resume", reason, None, config, as_json=as_json)
 
 
 @app.command("cancel")
 def cancel(
     enterprise: EnterpriseId,
     *,
-    reason: Reason = _DEFAULT_REASON,
+    reason: Reason,
     calls: RunningCalls = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """End its use of the service, for good."""
-    _change(enterprise, "cancellation", reason, calls, config, as_json=as_json)
+    _change(enterprise, "cancel", reason, calls, config, as_json=as_json)
 
 
 def _change(
     enterprise: str,
-    kind: str,
+    command: str,
     reason: str,
     calls: str | None,
     config: Path | None,
@@ -168,27 +169,41 @@ def _change(
 ) -> None:
     """Ask for it and approve it as the operator; nothing where it is so already."""
     from clicktodial.accounts.enterprise_change import NewChange
-    from clicktodial.domain.application import EnterpriseStatus
-    from clicktodial.domain.enterprise import CallPolicy
+    from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
     from clicktodial.domain.principal import OPERATOR_PRINCIPAL
     from clicktodial.domain.work_order import WorkOrderKind
 
     if calls is not None and calls not in list(CallPolicy):
         raise typer.BadParameter(f"{calls!r} is not at-once or when-ended")
-    wanted = {
-        "suspension": EnterpriseStatus.SUSPENDED,
-        "resumption": EnterpriseStatus.ACTIVE,
-        "cancellation": EnterpriseStatus.CANCELLED,
-    }[kind]
     policy = None if calls is None else CallPolicy(calls)
-    with open_business(config) as business:
-        if business.enterprises.show(OPERATOR_PRINCIPAL, enterprise).status is not wanted:
-            business.changes.request_change(
+    # What is so already: a status would not tell a prospect from a customer who is suspended.
+    kind, so_already = {
+        "suspend": (
+            WorkOrderKind.SUSPENSION,
+            {EnterpriseState.SUSPENDED, EnterpriseState.CANCELLING_SUSPENDED},
+        ),
+        "resume": (
+            WorkOrderKind.RESUMPTION,
+            {EnterpriseState.ACTIVE, EnterpriseState.CANCELLING},
+        ),
+        "cancel": (WorkOrderKind.CANCELLATION, {EnterpriseState.CANCELLED}),
+    }[command]
+    with open_business(config) as cases:
+        enterprises = cases.business.enterprises
+        if enterprises.show(OPERATOR_PRINCIPAL, enterprise).state not in so_already:
+            change = cases.business.changes.request_change(
                 OPERATOR_PRINCIPAL,
                 enterprise,
-                NewChange(kind=WorkOrderKind(kind), reason=reason, calls=policy),
+                NewChange(kind=kind, reason=reason, calls=policy),
                 decides=True,
                 now=datetime.now(UTC),
             )
-    answer = {"enterprise_id": enterprise, "status": wanted}
-    tell(answer, f"{enterprise} is {wanted}.", as_json=as_json)
+            note_done(
+                cases.audit_log,
+                f"enterprise {command}",
+                {"enterprise_id": enterprise, "change_id": change.change_id},
+                enterprise_id=enterprise,
+            )
+        found = enterprises.show(OPERATOR_PRINCIPAL, enterprise)
+    answer = {"enterprise_id": enterprise, "status": found.status, "state": found.state}
+    tell(answer, f"{enterprise} is {found.state}.", as_json=as_json)

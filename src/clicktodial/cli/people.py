@@ -66,24 +66,3 @@ def open_people(config: Path | None) -> Generator[PeopleCases]:
             )
         finally:
             engine.dispose()
-
-
-def note_done(cases: PeopleCases, operation: str, subjects: dict[str, str]) -> None:
-    """Tell the audit log what was done from the shell, as the operator."""
-    from datetime import UTC, datetime
-
-    from clicktodial.accounts.audit import AuditEntry
-    from clicktodial.domain.principal import OPERATOR_PRINCIPAL
-
-    cases.audit_log.add(
-        [
-            AuditEntry(
-                at=datetime.now(UTC),
-                principal=OPERATOR_PRINCIPAL.name,
-                roles=tuple(sorted(OPERATOR_PRINCIPAL.roles)),
-                address="shell",
-                operation=operation,
-                subjects=subjects,
-            )
-        ]
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from clicktodial.cli.error import CommandError
 
 if TYPE_CHECKING:
+    from clicktodial.accounts.audit import AuditLog
     from clicktodial.accounts.business import Business
     from clicktodial.accounts.number import NumberInventory
     from clicktodial.accounts.oauth_client import OauthClients
@@ -80,17 +81,52 @@ def open_administration(config: Path | None) -> "Generator[Administration]":
             administration.close()
 
 
+def note_done(
+    audit_log: "AuditLog",
+    operation: str,
+    subjects: dict[str, str],
+    *,
+    enterprise_id: str | None = None,
+) -> None:
+    """Tell the audit log what was done from the shell, as the operator."""
+    from datetime import UTC, datetime
+
+    from clicktodial.accounts.audit import AuditEntry
+    from clicktodial.domain.principal import OPERATOR_PRINCIPAL
+
+    entry = AuditEntry(
+        at=datetime.now(UTC),
+        principal=OPERATOR_PRINCIPAL.name,
+        roles=tuple(sorted(OPERATOR_PRINCIPAL.roles)),
+        address="shell",
+        operation=operation,
+        subjects=subjects,
+        enterprise_id=enterprise_id,
+    )
+    audit_log.add([entry])
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessCases:
+    """The use cases of the operator's business, and the log of who did what."""
+
+    business: "Business"
+    audit_log: "AuditLog"
+
+
 @contextmanager
-def open_business(config: Path | None) -> "Generator[Business]":
-    """The operator's business, on a migrated database. Raises CommandError."""
+def open_business(config: Path | None) -> Generator[BusinessCases]:
+    """All of them, on a migrated database. Raises CommandError."""
     settings = read_settings(config)
     log_to_standard_error()
     with storage_errors():
         from datetime import timedelta
 
+        from clicktodial.accounts.audit import AuditLog
         from clicktodial.accounts.business import create_business
         from clicktodial.accounts.number import NumberInventory, has_number
         from clicktodial.accounts.number_order import NumberOrders, NumbersGivenBack
+        from clicktodial.billing.pool import end_packages
         from clicktodial.domain.enterprise import CallPolicy
         from clicktodial.domain.work_order import WorkOrderKind
         from clicktodial.messaging.driver import message_limits
@@ -108,7 +144,7 @@ def open_business(config: Path | None) -> "Generator[Business]":
             inventory = NumberInventory(transactions, region=region, cooling_off=rest)
             orders = NumberOrders(transactions, region=region)
             templates = Templates(transactions, message_limits(settings.messages))
-            yield create_business(
+            business = create_business(
                 transactions,
                 SecretVault(load_master_key(settings)),
                 documents_root=settings.documents_dir,
@@ -119,8 +155,13 @@ def open_business(config: Path | None) -> "Generator[Business]":
                     WorkOrderKind.NUMBER_ORDER: orders,
                     WorkOrderKind.TEMPLATE_REVIEW: templates,
                 },
-                on_cancelled=[NumbersGivenBack(inventory, orders)],
+                on_cancelled=[
+                    NumbersGivenBack(inventory, orders),
+                    end_packages,
+                    templates.end_enterprise,
+                ],
             )
+            yield BusinessCases(business, AuditLog(transactions))
         finally:
             engine.dispose()
 

@@ -8,7 +8,8 @@ import typer
 
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import format_table, tell
-from clicktodial.cli.people import note_done, open_people
+from clicktodial.cli.people import open_people
+from clicktodial.cli.session import note_done
 
 if TYPE_CHECKING:
     from clicktodial.accounts.person import PersonState
@@ -53,7 +54,7 @@ def create(
             now=datetime.now(UTC),
         )
         invitation = created.invitation
-        note_done(cases, "user create", {"invitation_id": invitation.invitation_id})
+        note_done(cases.audit_log, "user create", {"invitation_id": invitation.invitation_id})
         link = f"{cases.base_url}/activate#{created.token}"
     answer = {
         "email": invitation.email,
@@ -133,7 +134,7 @@ def reset(
         token = cases.passwords.send_reset(person.person_id, now=now)
         if totp:
             cases.factors.take_away(person.person_id, now=now)
-        note_done(cases, "user reset", {"user_id": person.person_id})
+        note_done(cases.audit_log, "user reset", {"user_id": person.person_id})
         link = f"{cases.base_url}/reset-password#{token}"
     answer = {"account": person.account, "token": token, "link": link}
     tell(answer, f"Within an hour, {person.account} follows\n{link}", as_json=as_json)
@@ -143,7 +144,7 @@ def _set_state(account: str, state: "PersonState", config: Path | None, *, as_js
     with open_people(config) as cases:
         person = cases.people.find(account)
         cases.people.change(person.person_id, state=state)
-        note_done(cases, f"user {state}", {"user_id": person.person_id})
+        note_done(cases.audit_log, f"user {state}", {"user_id": person.person_id})
     answer = {"account": person.account, "state": state}
     tell(answer, f"{person.account} is {state}.", as_json=as_json)
 

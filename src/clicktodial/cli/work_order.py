@@ -7,7 +7,7 @@ import typer
 
 from clicktodial.cli.option import Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
-from clicktodial.cli.session import open_business
+from clicktodial.cli.session import note_done, open_business
 
 if TYPE_CHECKING:
     from clicktodial.domain.work_order import WorkOrder
@@ -50,8 +50,8 @@ def list_orders(
         states=states if is_all else states - {WorkOrderState.ARCHIVED},
         region=region,
     )
-    with open_business(config) as business:
-        orders = business.work_orders.list_orders(
+    with open_business(config) as cases:
+        orders = cases.business.work_orders.list_orders(
             OPERATOR_PRINCIPAL, which, after=after, limit=LISTED_MAX
         )
     rows = [
@@ -67,8 +67,8 @@ def show(work_order: WorkOrderId, *, config: Config = None, as_json: Json = Fals
     """Show a work order and its history."""
     from clicktodial.domain.principal import OPERATOR_PRINCIPAL
 
-    with open_business(config) as business:
-        order, steps = business.work_orders.show(OPERATOR_PRINCIPAL, work_order)
+    with open_business(config) as cases:
+        order, steps = cases.business.work_orders.show(OPERATOR_PRINCIPAL, work_order)
     rows = [(step.at, step.action, step.by, step.why) for step in steps]
     history = format_table(("WHEN", "WHAT", "WHO", "WHY"), rows, empty="")
     answer = {"work_order": order, "steps": steps}
@@ -87,13 +87,19 @@ def decide(
     """Approve or reject a work order, and have that carried out."""
     from clicktodial.domain.principal import OPERATOR_PRINCIPAL
 
-    with open_business(config) as business:
-        order = business.work_orders.decide(
+    with open_business(config) as cases:
+        order = cases.business.work_orders.decide(
             OPERATOR_PRINCIPAL,
             work_order,
             approved=is_approved,
             reason=reason,
             now=datetime.now(UTC),
+        )
+        note_done(
+            cases.audit_log,
+            "work-order decide",
+            {"work_order_id": work_order},
+            enterprise_id=order.enterprise_id,
         )
     tell(order, f"{work_order} is {order.outcome}.", as_json=as_json)
 

@@ -9,6 +9,7 @@ from clicktodial.accounts.business_clock import BusinessClock
 from clicktodial.accounts.erasure import PersonalDataEraser
 from clicktodial.accounts.number import has_number
 from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
+from clicktodial.billing.pool import end_packages
 from clicktodial.composition.foundation import Foundation
 from clicktodial.domain.enterprise import CallPolicy
 from clicktodial.domain.work_order import WorkOrderKind
@@ -47,7 +48,7 @@ def open_enterprises(base: Foundation) -> Enterprises:
             WorkOrderKind.NUMBER_ORDER: numbers.orders,
             WorkOrderKind.TEMPLATE_REVIEW: templates,
         },
-        on_cancelled=[numbers.giving_back],
+        on_cancelled=[numbers.giving_back, end_packages, templates.end_enterprise],
     )
     retention = timedelta(days=settings.business.data_retention_days)
     eraser = PersonalDataEraser(base.transactions, business.store, retention=retention)

@@ -6,10 +6,12 @@ from pathlib import Path
 from clicktodial.accounts.call_bar import CallBar
 from clicktodial.api.camara.document import BASE_PATH as CAMARA_PATH
 from clicktodial.api.camara.mapping import CloudEventFormat
+from clicktodial.api.events.pool_alert import PoolAlertFormat
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.reading import (
+    add_message_readings,
     add_readings,
     add_relay_readings,
     add_trunk_readings,
@@ -23,10 +25,11 @@ from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.dispatcher import MessageDispatcher
 from clicktodial.messaging.driver import create_dispatcher, message_limits
+from clicktodial.notify.format import NoticeFormats
 from clicktodial.notify.notifier import HttpNotifier, SinkDelivery
 from clicktodial.observe.metrics import MeteredCallStore
 from clicktodial.recordings.recorder import FileRecorder
-from clicktodial.storage.call_facts import SqlFactsReader, department_of
+from clicktodial.storage.call_facts import MemberDepartments, SqlFactsReader
 from clicktodial.storage.call_sink import SqlSinks
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.minutes import SqlMinutes
@@ -45,6 +48,7 @@ class Calls:
     recordings_root: Path
     library: AudioLibrary
     dispatcher: MessageDispatcher
+    notifier: HttpNotifier
     telephony: TelephonyParts
 
 
@@ -66,7 +70,7 @@ async def open_calls(base: Foundation) -> Calls:
     notifier = HttpNotifier(
         Outbox(base.database),
         base.applications,
-        V1NotificationFormat(),
+        NoticeFormats(V1NotificationFormat(), PoolAlertFormat()),
         settings.notify,
         sink_delivery=SinkDelivery(sinks, CloudEventFormat(event_source(settings))),
     )
@@ -75,6 +79,7 @@ async def open_calls(base: Foundation) -> Calls:
     dispatcher = create_dispatcher(
         settings.messages, base.transactions, base.clock, node_id=base.node_id
     )
+    add_message_readings(base.metrics, dispatcher.tally)
     await dispatcher.start()
     stack.push_async_callback(dispatcher.close)
     telephony = await open_telephony(base)
@@ -102,6 +107,7 @@ async def open_calls(base: Foundation) -> Calls:
         recordings_root=recordings_root,
         library=library,
         dispatcher=dispatcher,
+        notifier=notifier,
         telephony=telephony,
     )
 
@@ -145,7 +151,7 @@ def _create_service(
                 base.database,
                 reserve_s=settings.billing.reserve_s,
                 zone=settings.billing.zone,
-                department_of=department_of,
+                department_of=MemberDepartments(base.database.engine.dialect),
             ),
         ),
         settings.calls,

@@ -4,6 +4,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -25,11 +26,8 @@ log = structlog.get_logger()
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def utc(self) -> datetime:
-        return datetime.now(UTC)
+    monotonic_s = staticmethod(time.monotonic)
+    utc = staticmethod(partial(datetime.now, UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

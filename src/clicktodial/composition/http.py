@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 
+from clicktodial.accounts.call_search import CallSearch
+from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
 from clicktodial.api.camara.operation import CamaraNeeds
 from clicktodial.api.camara.recording import Recordings
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.handler import EventNeeds, create_event_handlers
 from clicktodial.api.events.stream import EventStreams
@@ -33,12 +34,15 @@ from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
+from clicktodial.portal.needs import ConsoleNeeds
+from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.event_history import EventHistory
 from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.once import SqlKeptRequests
+from clicktodial.web.client_address import ClientAddresses
 
 
 async def open_http(
@@ -73,9 +77,7 @@ async def open_http(
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,
         numbers=enterprises.numbers,
-        business=BusinessNeeds(
-            business=enterprises.business, worker=worker, take_up_changes=base.take_up_changes
-        ),
+        business=BusinessNeeds(business=enterprises.business, worker=worker),
         transactions=base.transactions,
         sessions=people.sessions,
         people=people,
@@ -84,6 +86,7 @@ async def open_http(
         messages=Messages(base.transactions),
         membership=membership,
         billing=billing,
+        take_up_changes=base.take_up_changes,
     )
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
     known: AccessTokens = oauth.verifier if tokens is None else tokens
@@ -104,11 +107,15 @@ async def open_http(
         *_open_camara(base, calls, management, known, once),
         *create_event_handlers(events),
     ]
-    server = HttpServer(_create_app(base, calls, management, addresses, further, once=once))
+    console = create_console_handlers(_console_needs(base, calls, enterprises, management))
+    server = HttpServer(
+        _create_app(base, calls, management, addresses, further, console, once=once)
+    )
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
-    # Before the server, which would wait for them.
+    # Before the server, which waits for streams to end.
     base.stack.push_async_callback(streams.close)
+    base.stack.push_async_callback(console.broadcaster.close)
     return server
 
 
@@ -143,6 +150,7 @@ def _create_app(
     management: ManagementNeeds,
     addresses: ClientAddresses,
     further: Sequence[ASGIRouteHandler | HTTPRouteHandler],
+    console: ConsoleHandlers,
     *,
     once: OnceBegins,
 ) -> Litestar:
@@ -171,5 +179,65 @@ def _create_app(
             *create_management_handlers(management),
             *further,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
+            *console.handlers,
         ],
+        console=console.answer_trouble,
+    )
+
+
+def _console_needs(
+    base: Foundation, calls: Calls, enterprises: Enterprises, management: ManagementNeeds
+) -> ConsoleNeeds:
+    """The use cases of the management API, on threads of the console's own."""
+    worker = Worker()
+    base.stack.push_async_callback(worker.close)
+    people, membership = management.people, management.membership
+    return ConsoleNeeds(
+        worker=worker,
+        login_worker=people.login_worker,
+        transactions=base.transactions,
+        people=people.people,
+        enrolments=people.enrolments,
+        sessions=people.sessions,
+        passwords=people.passwords,
+        factors=people.factors,
+        audit_log=people.audit_log,
+        mails=people.outbox,
+        service=calls.service,
+        applications=base.applications,
+        history=management.history,
+        call_search=CallSearch(base.transactions),
+        call_statistics=CallStatistics(base.transactions),
+        recordings=calls.catalog,
+        library=calls.library,
+        monitor=management.monitor,
+        chooser=enterprises.numbers.chooser,
+        messages=management.messages,
+        templates=enterprises.templates,
+        administration=base.administration,
+        business=enterprises.business,
+        application_desk=enterprises.numbers.applications,
+        inventory=enterprises.numbers.inventory,
+        orders=enterprises.numbers.orders,
+        number_pools=enterprises.numbers.pools,
+        take_up_changes=base.take_up_changes,
+        members=membership.members,
+        departments=membership.departments,
+        lists=membership.lists,
+        protection=membership.settings,
+        importing=membership.importing,
+        import_runner=membership.runner,
+        pools=management.billing.pools,
+        cdrs=management.billing.cdrs,
+        statements=management.billing.statements,
+        exports=management.billing.exports,
+        tickets=management.support.tickets,
+        rosters=management.support.rosters,
+        ticket_statistics=management.support.statistics,
+        client_address=management.client_address,
+        body_bytes_max=base.settings.http.body_bytes_max,
+        default_region=base.region,
+        zone=base.settings.billing.zone,
+        base_url=base.settings.accounts.base_url,
+        shows_style_guide=base.settings.console.style_guide,
     )

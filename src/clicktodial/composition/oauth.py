@@ -8,8 +8,6 @@ from litestar.handlers import HTTPRouteHandler
 
 from clicktodial.accounts.oauth_client import REMOVED_AT_ONCE_MAX, OauthClients
 from clicktodial.accounts.token_key import TokenKeys
-from clicktodial.api.client_address import ClientAddresses
-from clicktodial.api.management.worker import Worker
 from clicktodial.api.oauth.access_token import TokenIssuer, TokenVerifier
 from clicktodial.api.oauth.client_authentication import ClientAuthenticator, ClientNeeds
 from clicktodial.api.oauth.endpoint import TOKEN_PATH, OauthNeeds, create_oauth_handlers
@@ -22,6 +20,8 @@ from clicktodial.config import Settings
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.client_address import ClientAddresses
+from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 

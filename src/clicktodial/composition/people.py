@@ -1,7 +1,7 @@
 """What concerns people: accounts, support, mail, members and their protection."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from clicktodial.accounts.import_runner import ImportRunner
 from clicktodial.accounts.table_import import TableImport
@@ -17,6 +17,7 @@ from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
 from clicktodial.messaging.smtp_mailer import SmtpMailer
 from clicktodial.storage.protection_cleanup import ProtectionCleanup
+from clicktodial.storage.retention import Retention, RetentionTerms
 
 
 def open_people(base: Foundation) -> tuple[PeopleNeeds, SupportNeeds]:
@@ -54,6 +55,23 @@ async def open_membership(base: Foundation) -> MembershipNeeds:
         "protection_cleanup", ProtectionCleanup(base.database, base.clock.utc).run()
     )
     return membership
+
+
+def open_retention(base: Foundation) -> None:
+    """What is kept long enough is forgotten from now on."""
+    settings = base.settings.retention
+
+    def kept(days: int) -> timedelta | None:
+        return timedelta(days=days) if days else None
+
+    terms = RetentionTerms(
+        audit=kept(settings.audit_days),
+        mail=kept(settings.mail_days),
+        notifications=kept(settings.notification_days),
+        messages=kept(settings.message_days),
+        call_numbers=kept(settings.call_number_days),
+    )
+    base.background.run("retention", Retention(base.transactions, terms, base.clock.utc).run())
 
 
 def create_mailer(settings: MailSettings, utc: Callable[[], datetime]) -> Mailer:

@@ -5,6 +5,7 @@ from clicktodial.composition.background import Background
 from clicktodial.composition.relay import AnyRelay
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
+from clicktodial.messaging.tally import MessageTally
 from clicktodial.observe.metrics import Metrics
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.trunk_watch import TrunkWatch
@@ -96,6 +97,22 @@ def add_ticket_readings(metrics: Metrics, watch: TicketWatch) -> None:
         "Of those, the ones that missed a target.",
         "priority",
         watch.breached_by_priority,
+    )
+
+
+def add_message_readings(metrics: Metrics, tally: MessageTally) -> None:
+    """Those that wait as they were counted last, within half a minute."""
+    metrics.add_labelled_gauge(
+        "clicktodial_messages_queued",
+        "Messages that wait to be sent, of all nodes.",
+        "channel",
+        tally.queued,
+    )
+    metrics.add_labelled_counter(
+        "clicktodial_messages",
+        "Messages that came to a state on this node; one counts in each that it came to.",
+        ("channel", "state"),
+        tally.reached,
     )
 
 

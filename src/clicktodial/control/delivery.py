@@ -1,6 +1,7 @@
 """Events on their way to applications: what waits, and what became of each.
 
-The outbox is the table of events itself; this is what its keeper and the deliverer share.
+The outbox is the table of events itself, and beside it that of alerts; this is what its keeper and
+the deliverer share.
 """
 
 import asyncio
@@ -11,9 +12,12 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.domain.sink import EventSink
 
-EventKey: TypeAlias = tuple[CallId, int]
+# What an application is told, and how it is named: by its line and its place there.
+Notice: TypeAlias = StatusEvent | PoolAlert
+EventKey: TypeAlias = tuple[str, int]
 
 
 class DeliveryState(StrEnum):
@@ -29,7 +33,7 @@ class DeliveryState(StrEnum):
 class PendingEvent:
     """An event to deliver. `attempts` were made; the next is not due before `next_attempt_at`."""
 
-    event: StatusEvent
+    event: Notice
     attempts: int = 0
     next_attempt_at: datetime | None = None
 
@@ -39,7 +43,7 @@ class PendingEvent:
 
     @property
     def key(self) -> EventKey:
-        return self.event.call_id, self.event.seq
+        return self.event.line, self.event.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,9 @@ class DeliveryRoute(NamedTuple):
     sink_origin: str | None = None
 
     @classmethod
-    def of(cls, event: StatusEvent) -> "DeliveryRoute":
+    def of(cls, event: Notice) -> "DeliveryRoute":
         """The way of that event."""
-        return cls(event.app_id, event.sink_origin)
+        return cls(event.app_id, event.sink_origin if isinstance(event, StatusEvent) else None)
 
 
 class Sinks(Protocol):
@@ -85,8 +89,9 @@ class DeliveryOutbox(Protocol):
     async def pending(
         self, route: DeliveryRoute, *, limit: int, known: frozenset[EventKey]
     ) -> list[PendingEvent]:
-        """The oldest `limit` events of the route that wait and are not `known`, in order:
-        calls as they began, each call's events by sequence number."""
+        """The oldest `limit` events of the route that wait and are not `known`, in order: alerts
+        of its application's pool, then calls as they began, each call's events by sequence
+        number."""
 
     async def revive(self, call_id: CallId) -> list[StatusEvent]:
         """Make the call's events that were given up wait again, as if never tried; returns them

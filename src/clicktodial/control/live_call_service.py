@@ -15,6 +15,8 @@ from clicktodial.control.error import (
     CapabilityMissing,
     CapReached,
     ConditionNotMet,
+    MessageNotApproved,
+    MessageTooLong,
     NotConnected,
     NotRecorded,
     NumberNotAuthorized,
@@ -234,6 +236,7 @@ class LiveCallService:
         obstacles = [
             _missing_capability(application, request),
             None if _may_show(application, request) else _FOREIGN_NUMBER,
+            self._find_message_obstacle(application, request),
             self._find_shortage(),
             self._gate.find_obstacle(
                 application.enterprise_id,
@@ -376,6 +379,16 @@ class LiveCallService:
             return "The platform has no room for another call"
         if not self._needs.relay.has_room():
             return "The relay has no room for another call"
+        return None
+
+    def _find_message_obstacle(self, application: Application, request: BeginCall) -> str | None:
+        """Why the messages that are to follow the call cannot, or None."""
+        try:
+            plan_messages(application.messages, request, self._message_limits)
+        except MessageNotApproved as error:
+            return str(error)
+        except MessageTooLong as error:
+            return f"The message would be too long: {error}"
         return None
 
     def _plan(

@@ -68,5 +68,10 @@ class StatusEvent:
         return self.api is CallApi.V1 or self.sink_origin is not None
 
     @property
+    def line(self) -> str:
+        """Events of one call are told one after the other."""
+        return self.call_id
+
+    @property
     def is_terminal(self) -> bool:
         return self.status is CallStatus.DISCONNECTED

@@ -19,6 +19,14 @@ from clicktodial.domain.rating import Tariff, price_micros
 LOTS_PER_HOLD_MAX = 8
 
 
+class Charging(StrEnum):
+    """Why a call cost what its CDR says: its tariff said so, even if nothing, or there was no pool
+    to charge it to."""
+
+    RATED = "rated"
+    NOT_CHARGED = "not-charged"
+
+
 class CapScope(StrEnum):
     """Whose use a cap bounds."""
 

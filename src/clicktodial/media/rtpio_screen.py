@@ -21,13 +21,16 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import structlog
 
 from clicktodial.control.port import RelayError
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _DESCRIPTORS_PER_PAIR = 2
 
@@ -104,10 +107,8 @@ class Screen:
         Raises RelayError."""
         rtp, rtcp = self._find(port), self._find(port + 1)
         try:
-            with _borrow(rtp) as sock:
-                sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, self._program)
-            with _borrow(rtcp) as sock:
-                _shut_out(sock)
+            _lend(rtp, self._shut_to_others)
+            _lend(rtcp, _shut_out)
         except OSError as error:
             raise RelayError(f"the relay's ports cannot be screened: {error}") from error
         self._screened[rtp], self._screened[rtcp] = port, port + 1
@@ -130,7 +131,7 @@ class Screen:
         try:
             self._own.bind((self._host, 0))
             self._own.setblocking(False)
-            self._own.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, self._program)
+            self._shut_to_others(self._own)
             _shut_out(self._own)
         except OSError as error:
             raise RelayError(f"the kernel cannot screen the relay: {error}") from error
@@ -139,6 +140,10 @@ class Screen:
         except BrokenPipeError:
             return
         raise RelayError("the kernel does not screen the relay")
+
+    def _shut_to_others(self, sock: socket.socket) -> None:
+        """Let it take in RTP and nothing else."""
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, self._program)
 
     def _look_ahead(self) -> None:
         own = self._own.fileno()
@@ -206,28 +211,28 @@ class Screen:
     def _port_of(self, descriptor: int) -> int | None:
         """The port at our address that it is bound to, 0 for what is not, None where it is free."""
         try:
-            borrowed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, fileno=descriptor)
+            return _lend(descriptor, self._read_port)
         except OSError as error:
             return None if error.errno == errno.EBADF else 0
+
+    def _read_port(self, sock: socket.socket) -> int | None:
         try:
-            name = borrowed.getsockname()
+            name = sock.getsockname()
             if not isinstance(name, tuple) or name[0] != self._host:
                 return 0
             # A server may listen at the same number of TCP.
-            kind = borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+            kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
             return int(name[1]) if kind == socket.SOCK_DGRAM else 0
         except OSError:
             return None  # it was closed in this moment
-        finally:
-            borrowed.detach()
 
 
-@contextlib.contextmanager
-def _borrow(descriptor: int) -> Iterator[socket.socket]:
-    """It as a socket, which it stays RTPProxy's to close. Raises OSError for what is none."""
+def _lend(descriptor: int, use: Callable[[socket.socket], T]) -> T:
+    """Have it used as a socket, which it stays RTPProxy's to close. Raises OSError for what is
+    none, and what `use` does."""
     borrowed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 0, fileno=descriptor)
     try:
-        yield borrowed
+        return use(borrowed)
     finally:
         borrowed.detach()
 

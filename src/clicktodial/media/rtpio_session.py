@@ -482,9 +482,11 @@ def _payload_types(media: MediaDescription) -> str:
     """The modifier that lists them, such as `c8,101`; empty for none."""
     codecs = media.codecs if media.dtmf is None else (*media.codecs, media.dtmf)
     numbers = [codec.payload_type for codec in codecs]
-    if len(numbers) > PAYLOAD_TYPES_MAX or any(not 0 <= n <= _PAYLOAD_TYPE_MAX for n in numbers):
+    if not numbers:
+        return ""
+    if len(numbers) > PAYLOAD_TYPES_MAX or min(numbers) < 0 or max(numbers) > _PAYLOAD_TYPE_MAX:
         raise RelayError("the payload types are out of range")
-    return "c" + ",".join(map(str, numbers)) if numbers else ""
+    return "c" + ",".join(map(str, numbers))
 
 
 def read_port(reply: str) -> int:

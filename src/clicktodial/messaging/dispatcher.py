@@ -22,6 +22,7 @@ from clicktodial.messaging.error import GatewayUnavailable, MessageRefused
 from clicktodial.messaging.gateway import GatewayReport, MessageGateway
 from clicktodial.messaging.outbox import LEASE_S, ClaimedMessage, MessageOutbox
 from clicktodial.messaging.pace import Pace
+from clicktodial.messaging.tally import MessageTally
 from clicktodial.notify.schedule import RetrySchedule
 from clicktodial.storage.error import StorageError
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 # How long a message waits at most for somebody to look; a look is one read by an index.
 POLL_INTERVAL_S = 1.0
+# How old the number of those that wait may be on the metrics page.
+COUNT_INTERVAL_S = 30.0
 # Well within the lease, so that no other node takes a message that is still being sent.
 SEND_TIMEOUT_S = LEASE_S / 2
 
@@ -67,8 +70,14 @@ class MessageDispatcher:
         self._due = asyncio.Event()
         self._sends: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
+        self._count_at = 0.0
         # One thread: what it writes is in order, and never holds up the loop.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="messages")
+
+    @property
+    def tally(self) -> MessageTally:
+        """How messages fare."""
+        return self._outbox.tally
 
     async def start(self) -> None:
         """Take up what waits. Raises StorageError."""
@@ -112,6 +121,7 @@ class MessageDispatcher:
     async def _dispatch(self) -> None:
         while True:
             self._due.clear()
+            await self._count_queued()
             room = self._limits.concurrency - len(self._sends)
             if room > 0 and await self._start_sends(room) == room:
                 continue  # there may be more
@@ -119,6 +129,16 @@ class MessageDispatcher:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_INTERVAL_S):
                     await self._due.wait()
+
+    async def _count_queued(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._count_at:
+            return
+        self._count_at = now_s + COUNT_INTERVAL_S
+        try:
+            await self._run(self._outbox.count_queued)
+        except StorageError as error:
+            log.error("messages.count_failed", error=str(error))
 
     async def _start_sends(self, room: int) -> int:
         now = self._clock.utc()

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 import uuid_utils
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.storage import people_table as table
@@ -102,6 +102,17 @@ def _is_text(text: str) -> bool:
     return all(character.isprintable() or character == "\n" for character in text)
 
 
+# Made once: it is asked every second, and mostly answers that there is none.
+_DUE = (
+    select(table.mail)
+    .where(
+        table.mail.c.state == MailState.WAITING, table.mail.c.next_attempt_at <= bindparam("now")
+    )
+    .order_by(table.mail.c.next_attempt_at)
+    .limit(bindparam("limit"))
+)
+
+
 class MailOutbox:
     """The table of mails. All methods block, and raise DatabaseUnavailable."""
 
@@ -114,14 +125,8 @@ class MailOutbox:
         They are this caller's until `again_at`; one whose sender dies is tried again then.
         """
         columns = table.mail.c
-        due = (
-            select(table.mail)
-            .where(columns.state == MailState.WAITING, columns.next_attempt_at <= now)
-            .order_by(columns.next_attempt_at)
-            .limit(limit)
-        )
         with self._transactions.read() as connection:
-            rows = connection.execute(due).all()
+            rows = connection.execute(_DUE, {"now": now, "limit": limit}).all()
         if not rows:
             return []
         claimed = []

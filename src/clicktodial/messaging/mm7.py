@@ -26,7 +26,7 @@ from clicktodial.messaging.gateway import (
     OnReport,
     OutgoingMessage,
 )
-from clicktodial.notify.sender import USER_AGENT, describe_error
+from clicktodial.notify.sender import USER_AGENT
 
 MM7 = "mm7"
 NAMESPACE = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
@@ -139,8 +139,17 @@ class Mm7Gateway:
                 answer = await _read_bounded(response)
                 status = response.status
         except _NETWORK_ERRORS as error:
-            raise GatewayUnavailable(describe_error(error)) from error
+            raise GatewayUnavailable(_describe(error)) from error
         return read_submit_answer(status, answer)
+
+
+def _describe(error: Exception) -> str:
+    """What went wrong, in a line for the operator."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {error.os_error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def render_submit(message: OutgoingMessage, settings: Mm7Settings) -> tuple[dict[str, str], bytes]:

@@ -9,13 +9,28 @@ again when that process is started anew, or when the lease is over.
 Blocking: runs on the dispatcher's thread. All methods raise DatabaseUnavailable.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import uuid_utils
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import (
@@ -32,6 +47,7 @@ from clicktodial.messaging.gateway import (
     OutgoingMessage,
     Picture,
 )
+from clicktodial.messaging.tally import MessageTally
 from clicktodial.storage import table
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.message_table import (
@@ -50,6 +66,9 @@ LEASE_S = 600
 UNMATCHED_REPORTS_MAX = 10_000
 # Each phone reports once or twice; a gateway that repeats itself for ever fills no disk.
 REPORTS_PER_MESSAGE_MAX = 100
+
+# Messages that come to a state within a transaction.
+_Reached: TypeAlias = list[tuple[str, MessageState]]
 
 _columns = message.c
 _parts = message_part.c
@@ -74,9 +93,16 @@ class MessageOutbox:
     """Messages on their way, as rows."""
 
     def __init__(
-        self, transactions: Transactions, *, node_id: str, place: tzinfo, expires_after: timedelta
+        self,
+        transactions: Transactions,
+        *,
+        node_id: str,
+        place: tzinfo,
+        expires_after: timedelta,
+        tally: MessageTally | None = None,
     ) -> None:
         """`place` is where the times are read that messages tell."""
+        self.tally = tally or MessageTally()
         self._transactions = transactions
         self._node_id = node_id
         self._place = place
@@ -94,19 +120,13 @@ class MessageOutbox:
 
     def claim(self, now: datetime, *, limit: int) -> list[ClaimedMessage]:
         """Take up to `limit` messages that are due, oldest first. What is too old expires."""
-        due = (
-            select(_columns.id)
-            .where(_is_free(now), _columns.next_attempt_at <= now)
-            .order_by(_columns.next_attempt_at)
-            .limit(limit)
-        )
         # Mostly there is none, and a look does not take the write lock.
         with self._transactions.read() as connection:
-            if connection.execute(due.limit(1)).first() is None:
+            if connection.execute(_DUE, {"now": now, "limit": 1}).first() is None:
                 return []
-        with self._transactions.change(concerns_calls=False) as connection:
-            ids = list(connection.scalars(due))
-            claimed = [self._claim_one(connection, message_id, now) for message_id in ids]
+        with self._counted() as (connection, reached):
+            ids = list(connection.scalars(_DUE, {"now": now, "limit": limit}))
+            claimed = [self._claim_one(connection, each, now, reached) for each in ids]
         return [each for each in claimed if each is not None]
 
     def keep_part(
@@ -132,12 +152,13 @@ class MessageOutbox:
             _reports.gateway_id == row["gateway_id"],
             _reports.message_id.is_(None),
         )
-        with self._transactions.change(concerns_calls=False) as connection:
+        with self._counted() as (connection, reached):
             connection.execute(insert(message_part).values(row))
             reports = connection.execute(select(message_report).where(early)).all()
             connection.execute(update(message_report).where(early).values(message_id=message_id))
             for report in reports:
-                _apply(connection, message_id, number, MessageState(report.state), now)
+                state = MessageState(report.state)
+                _apply(connection, message_id, number, state, now, reached)
 
     def settle_sent(self, message_id: str, gateway: str, *, now: datetime) -> MessageState:
         """All its parts are with the gateway; returns what it is by now."""
@@ -150,14 +171,16 @@ class MessageOutbox:
             "sent_at": now,
             "last_error": None,
         } | _UNCLAIMED
-        with self._transactions.change(concerns_calls=False) as connection:
-            connection.execute(sent.values(values))
-            return _settle_by_parts(connection, message_id, now)
+        with self._counted() as (connection, reached):
+            if connection.execute(sent.values(values)).rowcount:
+                reached.append((message_id, MessageState.SENT))
+            return _settle_by_parts(connection, message_id, now, reached)
 
     def postpone(self, message_id: str, error: str, *, until: datetime) -> None:
         """Try it again then."""
         values = {"next_attempt_at": until, "last_error": clean_detail(error)} | _UNCLAIMED
-        self._change_queued(message_id, values)
+        with self._transactions.change(concerns_calls=False) as connection:
+            _change_queued(connection, message_id, values)
 
     def give_up(self, message_id: str, error: str, *, now: datetime) -> None:
         """It is not tried again, unless somebody replays it."""
@@ -166,13 +189,15 @@ class MessageOutbox:
             "settled_at": now,
             "last_error": clean_detail(error),
         } | _UNCLAIMED
-        self._change_queued(message_id, values)
+        with self._counted() as (connection, reached):
+            if _change_queued(connection, message_id, values):
+                reached.append((message_id, MessageState.FAILED))
 
     def report(self, gateway: str, report: GatewayReport, *, now: datetime) -> str | None:
         """Keep what a gateway told, and change the message; returns which, or None where no
         message is known by that identifier (yet)."""
         gateway_id = _clean_identifier(report.gateway_id)
-        with self._transactions.change(concerns_calls=False) as connection:
+        with self._counted() as (connection, reached):
             part = connection.execute(
                 select(_parts.message_id, _parts.number)
                 .where(_parts.gateway == gateway, _parts.gateway_id == gateway_id)
@@ -192,17 +217,49 @@ class MessageOutbox:
                 }
                 connection.execute(insert(message_report).values(row))
             if part is not None:
-                _apply(connection, part.message_id, part.number, report.state, now)
+                _apply(connection, part.message_id, part.number, report.state, now, reached)
         return message_id
 
+    def count_queued(self) -> dict[str, int]:
+        """How many wait to be sent, by channel."""
+        templates = message_template.c
+        query = (
+            select(templates.channel, func.count())
+            .join_from(message, message_template, templates.id == _columns.template_id)
+            .where(_columns.state == literal_column(f"'{MessageState.QUEUED}'"))
+            .group_by(templates.channel)
+        )
+        counted = {channel.value: 0 for channel in Channel}
+        with self._transactions.read() as connection:
+            counted.update((channel, count) for channel, count in connection.execute(query))
+        self.tally.set_queued(counted)
+        return counted
+
+    @contextmanager
+    def _counted(self) -> Iterator[tuple[Connection, _Reached]]:
+        """A transaction, and the messages that come to a state in it, counted once it is done."""
+        reached: _Reached = []
+        channels: dict[str, str] = {}
+        with self._transactions.change(concerns_calls=False) as connection:
+            yield connection, reached
+            if reached:
+                channels = _channels(connection, [message_id for message_id, _ in reached])
+        for message_id, state in reached:
+            self.tally.count(channels[message_id], state)
+
     def _claim_one(
-        self, connection: Connection, message_id: str, now: datetime
+        self,
+        connection: Connection,
+        message_id: str,
+        now: datetime,
+        reached: _Reached,
     ) -> ClaimedMessage | None:
         row = connection.execute(_claim_query().where(_columns.id == message_id)).one()
         mine = update(message).where(_columns.id == message_id, _is_free(now))
         if now - row.queued_at > self._expires_after:
             expired = {"state": MessageState.EXPIRED.value, "settled_at": now} | _UNCLAIMED
-            connection.execute(mine.values(expired))
+            if connection.execute(mine.values(expired)).rowcount:
+                reached.append((message_id, MessageState.EXPIRED))
             return None
         subject, text = self._content(row)
         values = {
@@ -249,10 +306,20 @@ class MessageOutbox:
         filled = fill_of_call(call, Side(row.side), row.enterprise_name or "", self._place)
         return template.render(filled)
 
-    def _change_queued(self, message_id: str, values: dict[str, Any]) -> None:
-        where = and_(_columns.id == message_id, _columns.state == MessageState.QUEUED.value)
-        with self._transactions.change(concerns_calls=False) as connection:
-            connection.execute(update(message).where(where).values(values))
+
+def _change_queued(connection: Connection, message_id: str, values: dict[str, Any]) -> bool:
+    where = and_(_columns.id == message_id, _columns.state == MessageState.QUEUED.value)
+    return connection.execute(update(message).where(where).values(values)).rowcount > 0
+
+
+def _channels(connection: Connection, message_ids: Collection[str]) -> dict[str, str]:
+    templates = message_template.c
+    query = (
+        select(_columns.id, templates.channel)
+        .join_from(message, message_template, templates.id == _columns.template_id)
+        .where(_columns.id.in_(message_ids))
+    )
+    return {message_id: channel for message_id, channel in connection.execute(query)}
 
 
 _UNCLAIMED = {"claimed_by": None, "claimed_until": None}
@@ -263,11 +330,20 @@ def _clean_identifier(text: str) -> str:
     return clean_detail(text)[:NAME_CHARACTERS_MAX]
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
+def _is_free(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         _columns.state == MessageState.QUEUED.value,
         or_(_columns.claimed_until.is_(None), _columns.claimed_until <= now),
     )
+
+
+# Made once: it is asked every second.
+_DUE = (
+    select(_columns.id)
+    .where(_is_free(bindparam("now")), _columns.next_attempt_at <= bindparam("now"))
+    .order_by(_columns.next_attempt_at)
+    .limit(bindparam("limit"))
+)
 
 
 def _claim_query() -> Any:
@@ -308,7 +384,12 @@ def _may_keep_report(connection: Connection, message_id: str | None) -> bool:
 
 
 def _apply(
-    connection: Connection, message_id: str, number: int, state: MessageState, now: datetime
+    connection: Connection,
+    message_id: str,
+    number: int,
+    state: MessageState,
+    now: datetime,
+    reached: _Reached,
 ) -> None:
     """What a report says of a part, where it says more than is known."""
     where = and_(_parts.message_id == message_id, _parts.number == number)
@@ -316,10 +397,12 @@ def _apply(
     if known is None or state not in REPORTABLE.get(MessageState(known), frozenset()):
         return
     connection.execute(update(message_part).where(where).values(state=state.value))
-    _settle_by_parts(connection, message_id, now)
+    _settle_by_parts(connection, message_id, now, reached)
 
 
-def _settle_by_parts(connection: Connection, message_id: str, now: datetime) -> MessageState:
+def _settle_by_parts(
+    connection: Connection, message_id: str, now: datetime, reached: _Reached
+) -> MessageState:
     """A message is what the worst of its parts is, once all of them are with the gateway."""
     query = select(_columns.state, _columns.sent_at).where(_columns.id == message_id)
     row = connection.execute(query).one()
@@ -327,12 +410,13 @@ def _settle_by_parts(connection: Connection, message_id: str, now: datetime) -> 
     if row.sent_at is None:
         return state
     parts = set(connection.scalars(select(_parts.state).where(_parts.message_id == message_id)))
-    reached = next(each for each in _WORST_FIRST if each.value in parts)
-    if reached not in REPORTABLE.get(state, frozenset()):
+    worst = next(each for each in _WORST_FIRST if each.value in parts)
+    if worst not in REPORTABLE.get(state, frozenset()):
         return state
     change = update(message).where(_columns.id == message_id, _columns.state == state.value)
-    connection.execute(change.values(state=reached.value, settled_at=now))
-    return reached
+    if connection.execute(change.values(state=worst.value, settled_at=now)).rowcount:
+        reached.append((message_id, worst))
+    return worst
 
 
 _WORST_FIRST = (

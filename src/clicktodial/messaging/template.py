@@ -14,8 +14,9 @@ import msgspec
 import uuid_utils
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from clicktodial.accounts.enterprise_change import PLATFORM
 from clicktodial.accounts.scope import require_application
-from clicktodial.accounts.work_order import open_work_order
+from clicktodial.accounts.work_order import decide_work_order, open_work_order
 from clicktodial.domain.message import (
     Channel,
     MessageLimits,
@@ -35,6 +36,7 @@ from clicktodial.messaging.picture import PICTURES_MAX, read_picture_type
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 from clicktodial.storage.message_table import message_picture, message_template
+from clicktodial.storage.table import application
 from clicktodial.storage.transaction import Transactions
 
 # Drafts are cheap to make and are reviewed by people; so many of one application are a mistake.
@@ -221,25 +223,31 @@ class Templates:
     ) -> bool:
         """See accounts.work_order.WorkOrderHandler: an approved version takes the place of the
         one in use."""
-        template = _read_detail(connection, order.subject_id)
-        approved = order.outcome is WorkOrderState.APPROVED
-        if approved:
-            in_use = (
-                (_columns.app_id == template.app_id)
-                & (_columns.recipient == template.recipient.value)
-                & (_columns.state == TemplateState.APPROVED.value)
-            )
-            retired = {"state": TemplateState.RETIRED.value}
-            connection.execute(update(message_template).where(in_use).values(retired))
-        _step(
-            connection,
-            template,
-            TemplateStep.APPROVE if approved else TemplateStep.REJECT,
-            decided_at=now,
-            decided_by=by.name,
-            reason=clean_detail(order.reason or "") or None,
-        )
+        _settle(connection, order, by=by.name, now=now)
         return True
+
+    def end_enterprise(self, connection: Connection, enterprise_id: str, now: datetime) -> None:
+        """Reject what is in review of an enterprise that has come to its end, in the transaction
+        of that: an accounts.enterprise_change.OnCancelled."""
+        in_review = (
+            select(_columns.work_order_id)
+            .join(application, application.c.app_id == _columns.app_id)
+            .where(
+                application.c.enterprise_id == enterprise_id,
+                _columns.state == TemplateState.IN_REVIEW.value,
+            )
+            .order_by(_columns.id)
+        )
+        for work_order_id in connection.scalars(in_review).all():
+            order = decide_work_order(
+                connection,
+                work_order_id,
+                approved=False,
+                decided_by=PLATFORM,
+                reason="the enterprise is cancelled",
+                now=now,
+            )
+            _settle(connection, order, by=PLATFORM, now=now)
 
     def list_templates(
         self, principal: Principal, app_id: str, *, limit: int = TEMPLATES_PAGE_MAX
@@ -272,6 +280,27 @@ class Templates:
         excess = find_excess(content, filled, self._limits, picture_bytes=picture_bytes)
         if excess is not None:
             raise ValueInvalid(f"the message is too long: {excess}")
+
+
+def _settle(connection: Connection, order: WorkOrder, *, by: str, now: datetime) -> None:
+    template = _read_detail(connection, order.subject_id)
+    approved = order.outcome is WorkOrderState.APPROVED
+    if approved:
+        in_use = (
+            (_columns.app_id == template.app_id)
+            & (_columns.recipient == template.recipient.value)
+            & (_columns.state == TemplateState.APPROVED.value)
+        )
+        retired = {"state": TemplateState.RETIRED.value}
+        connection.execute(update(message_template).where(in_use).values(retired))
+    _step(
+        connection,
+        template,
+        TemplateStep.APPROVE if approved else TemplateStep.REJECT,
+        decided_at=now,
+        decided_by=by,
+        reason=clean_detail(order.reason or "") or None,
+    )
 
 
 def _require_template(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:

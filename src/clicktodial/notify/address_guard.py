@@ -3,10 +3,11 @@
 An application's URL is somebody else's input, and the platform stands inside the operator's
 network. A name is resolved once, all its addresses are checked, and the connection is made to
 one that was checked; a name that changes its mind between check and connect gains nothing.
-The check stands at the socket too, which also sees addresses written in the URL itself.
+An address that is written in the URL itself goes the same way. The check stands at the socket too.
 """
 
 import socket
+from collections.abc import Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -16,8 +17,9 @@ from ipaddress import (
     ip_network,
 )
 
-from aiohttp import AddrInfoType
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohappyeyeballs import AddrInfoType
+
+from clicktodial.notify.connection_pool import Resolve, resolve
 
 # What the standard library of Python 3.11 takes for global and is not, or not for everybody.
 _REFUSED = (
@@ -72,23 +74,15 @@ def _contains(network: IPv4Network | IPv6Network, address: IPv4Address | IPv6Add
     return network.version == address.version and address in network
 
 
-class GuardedResolver(AbstractResolver):
-    """Refuses a name of which any address is not public: such a name is set up to deceive."""
-
-    def __init__(self, resolver: AbstractResolver) -> None:
-        self._resolver = resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """As the wrapped resolver. Raises AddressForbidden, and OSError as that one does."""
-        results = await self._resolver.resolve(host, port, family)
-        if not all(is_public(result["host"]) for result in results):
-            raise AddressForbidden
-        return results
-
-    async def close(self) -> None:
-        await self._resolver.close()
+async def resolve_guarded(
+    host: str, port: int, resolve: Resolve = resolve
+) -> Sequence[AddrInfoType]:
+    """As `resolve`. Refuses a name of which any address is not public: such a name is set up to
+    deceive. Raises AddressForbidden, and OSError as that one does."""
+    addresses = await resolve(host, port)
+    if not all(is_public(str(address[0])) for *_, address in addresses):
+        raise AddressForbidden
+    return addresses
 
 
 def create_guarded_socket(address_info: AddrInfoType) -> socket.socket:

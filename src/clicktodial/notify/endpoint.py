@@ -71,7 +71,7 @@ class Endpoint:
     def forget(self, route: DeliveryRoute) -> None:
         """Drop what waits of that route."""
         self.queue.forget(route)
-        self._pump()
+        self._pump(self._now())
 
     async def wait_idle(self, route: DeliveryRoute) -> None:
         """Wait until nothing of that route is under way."""
@@ -94,11 +94,11 @@ class Endpoint:
     def _now(self) -> Moment:
         return Moment(self._clock.monotonic_s(), self._clock.utc())
 
-    def _pump(self, now: Moment | None = None) -> None:
+    def _pump(self, now: Moment) -> None:
+        """Deliver what may be delivered, and tell what was decided meanwhile."""
         if self._is_closed:
+            self._tell()
             return
-        # Nothing below waits, so one reading of the clock serves all.
-        now = now or self._now()
         while (pending := self.queue.take(now)) is not None:
             task = asyncio.create_task(self._run(pending))
             self._tasks[task] = pending.route
@@ -112,44 +112,46 @@ class Endpoint:
             fault = task.exception()
             if fault is not None:
                 log.error("notification.fault", origin=self.origin, exc_info=fault)
-        self._pump()
 
     async def _run(self, pending: PendingEvent) -> None:
-        event = pending.event
-        is_told = False
         try:
             error = await self._deliver(self, pending)
-            is_told = True
         except Rerouted:
-            is_told = True
             self.queue.release(pending)
             self._on_rerouted(pending.route)
-            return
+            self._pump(self._now())
         except Undeliverable as reason:
-            is_told = True
-            self.queue.give_up(pending, str(reason), self._now())
-            self._tell()
-            return
-        finally:
-            if not is_told:
-                # A fault of ours, or our end; the call must not hold its place for ever.
-                self.queue.failed(pending, "a fault of the platform", self._now())
-        was_open = self.queue.breaker.is_open
+            now = self._now()
+            self.queue.give_up(pending, str(reason), now)
+            self._pump(now)
+        except BaseException:
+            # A fault of ours, or our end; the call must not hold its place for ever.
+            now = self._now()
+            self.queue.failed(pending, "a fault of the platform", now)
+            if not self._is_closed:  # else it stays pending, as if never tried
+                self._pump(now)
+            raise
+        else:
+            now = self._now()
+            self._settle(pending, error, now)
+            self._pump(now)
+
+    def _settle(self, pending: PendingEvent, error: str | None, now: Moment) -> None:
         if error is None:
-            self.queue.delivered(pending, self._now())
+            was_open = self.queue.breaker.is_open
+            self.queue.delivered(pending, now)
             if was_open:
                 log.info("notification.circuit_closed", origin=self.origin)
-        elif self.queue.failed(pending, error, self._now()):
+        elif self.queue.failed(pending, error, now):
             log.warning("notification.circuit_opened", origin=self.origin, error=error)
         else:
             log.info(
                 "notification.failed",
-                call_id=event.call_id,
-                seq=event.seq,
+                line=pending.event.line,
+                seq=pending.event.seq,
                 attempts=pending.attempts + 1,
                 error=error,
             )
-        self._tell()
 
     def _tell(self) -> None:
         marks = self.queue.take_marks()
@@ -176,4 +178,4 @@ class Endpoint:
     def _on_timer(self) -> None:
         self._timer = None
         self._timer_at = None
-        self._pump()
+        self._pump(self._now())

@@ -1,6 +1,7 @@
 """The events that one server is to be told, in order. Pure: time comes in, decisions go out.
 
-Theory of operation. Each call is a line of events of which only the first is ever under way.
+Theory of operation. Each call is a line of events of which only the first is ever under way, and
+so are the alerts of an application's pool.
 Lines move between three places:
 
     READY (first come, first served) --take--> IN_FLIGHT --delivered--> READY, or gone
@@ -29,7 +30,6 @@ from clicktodial.control.delivery import (
     PendingEvent,
 )
 from clicktodial.domain.call import Moment
-from clicktodial.domain.identifier import CallId
 from clicktodial.notify.schedule import CircuitBreaker, RetrySchedule
 
 CIRCUIT_OPEN_ERROR = "not tried: the server failed too often"
@@ -42,12 +42,12 @@ class _Place(Enum):
 
 
 class _Line:
-    """One call's events, by sequence number."""
+    """One call's events by sequence number, or the alerts of an application."""
 
-    __slots__ = ("call_id", "events", "place", "route")
+    __slots__ = ("events", "name", "place", "route")
 
     def __init__(self, pending: PendingEvent) -> None:
-        self.call_id: CallId = pending.event.call_id
+        self.name = pending.event.line
         self.route = pending.route
         self.events = deque([pending])
         self.place = _Place.READY
@@ -68,13 +68,13 @@ class EndpointQueue:
         self._events_max = events_max
         self._concurrency = concurrency
         self._schedule = schedule
-        self._lines: dict[CallId, _Line] = {}
+        self._lines: dict[str, _Line] = {}
         self._ready: deque[_Line] = deque()
         self._waiting: list[tuple[float, int, _Line]] = []
         self._tie = count()
         self._event_count = 0
         self._in_flight = 0
-        self._probe: CallId | None = None
+        self._probe: str | None = None
         self._marks: list[DeliveryMark] = []
 
     @property
@@ -97,9 +97,9 @@ class EndpointQueue:
 
     def add(self, pending: PendingEvent, now: Moment) -> None:
         """Put the event in its call's line; one that is there already changes nothing."""
-        line = self._lines.get(pending.event.call_id)
+        line = self._lines.get(pending.event.line)
         if line is None:
-            line = self._lines[pending.event.call_id] = _Line(pending)
+            line = self._lines[pending.event.line] = _Line(pending)
             self._event_count += 1
             self._place(line, now)
         elif _insert(line, pending):
@@ -108,7 +108,8 @@ class EndpointQueue:
     def take(self, now: Moment) -> PendingEvent | None:
         """The next event to deliver, of which `delivered`, `failed` or `release` must be told;
         None when nothing may be tried now."""
-        self._promote_due(now)
+        if self._waiting:
+            self._promote_due(now)
         if self._in_flight >= self._concurrency:
             return None
         if self.breaker.is_open:
@@ -132,7 +133,7 @@ class EndpointQueue:
         """The server did not take it; returns whether that opened the circuit."""
         line = self._land(pending)
         opened = False
-        if self._probe == line.call_id:
+        if self._probe == line.name:
             self._probe = None
             self.breaker.on_probe_failure(now.monotonic_s)
         else:
@@ -143,7 +144,7 @@ class EndpointQueue:
     def give_up(self, pending: PendingEvent, error: str, now: Moment) -> None:
         """The event was not tried, and never can be; its call goes on with the next one."""
         line = self._land(pending)
-        if self._probe == line.call_id:
+        if self._probe == line.name:
             self._probe = None
             self.breaker.on_probe_lost()
         self._marks.append(
@@ -154,11 +155,11 @@ class EndpointQueue:
     def release(self, pending: PendingEvent) -> None:
         """The event was not tried after all; its call leaves this queue."""
         line = self._land(pending)
-        if self._probe == line.call_id:
+        if self._probe == line.name:
             self._probe = None
             self.breaker.on_probe_lost()
         self._event_count -= len(line.events)
-        del self._lines[line.call_id]
+        del self._lines[line.name]
 
     def forget(self, route: DeliveryRoute) -> None:
         """Drop all of that route but what is under way."""
@@ -168,7 +169,7 @@ class EndpointQueue:
             while len(line.events) > kept:
                 line.events.pop()
             if not kept:
-                del self._lines[line.call_id]
+                del self._lines[line.name]
         self._ready = deque(line for line in self._ready if line.events)
         self._waiting = [entry for entry in self._waiting if entry[2].events]
         heapify(self._waiting)
@@ -201,7 +202,7 @@ class EndpointQueue:
         else:
             return None
         self.breaker.on_probe()
-        self._probe = line.call_id
+        self._probe = line.name
         return self._start(line)
 
     def _start(self, line: _Line) -> PendingEvent:
@@ -211,7 +212,7 @@ class EndpointQueue:
 
     def _land(self, pending: PendingEvent) -> _Line:
         self._in_flight -= 1
-        return self._lines[pending.event.call_id]
+        return self._lines[pending.event.line]
 
     def _retry_or_give_up(self, line: _Line, error: str, now: Moment) -> None:
         pending = line.events[0]
@@ -242,7 +243,7 @@ class EndpointQueue:
         if line.events:
             self._place(line, now)
         else:
-            del self._lines[line.call_id]
+            del self._lines[line.name]
 
     def _place(self, line: _Line, now: Moment) -> None:
         due_at = line.events[0].next_attempt_at

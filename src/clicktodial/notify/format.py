@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from clicktodial.control.delivery import Notice
 from clicktodial.domain.application import Application
 from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.domain.sink import EventSink
 
 
@@ -18,10 +20,17 @@ class NotificationRequest:
 
 
 class NotificationFormat(Protocol):
-    """Renders an event for the application that it concerns."""
+    """Renders what an application is told."""
+
+    def render(self, event: Notice, application: Application) -> NotificationRequest:
+        """The application has a `notify_url`. Pure: the same event renders the same bytes."""
+
+
+class StatusFormat(Protocol):
+    """Renders the events of calls, as an API spells them."""
 
     def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
-        """The application has a `notify_url`. Pure: the same event renders the same bytes."""
+        """As NotificationFormat."""
 
 
 class SinkFormat(Protocol):
@@ -29,3 +38,24 @@ class SinkFormat(Protocol):
 
     def render(self, event: StatusEvent, sink: EventSink) -> NotificationRequest:
         """The sink's token, if any, is good. Pure, as above."""
+
+
+class AlertFormat(Protocol):
+    """Renders alerts of pools."""
+
+    def render(self, event: PoolAlert, application: Application) -> NotificationRequest:
+        """As NotificationFormat."""
+
+
+class NoticeFormats:
+    """Implements NotificationFormat by the kind of what is told."""
+
+    def __init__(self, calls: StatusFormat, pools: AlertFormat) -> None:
+        self._calls = calls
+        self._pools = pools
+
+    def render(self, event: Notice, application: Application) -> NotificationRequest:
+        """See NotificationFormat."""
+        if isinstance(event, PoolAlert):
+            return self._pools.render(event, application)
+        return self._calls.render(event, application)

@@ -31,6 +31,7 @@ from clicktodial.control.delivery import (
     DeliveryRoute,
     DeliveryState,
     EventKey,
+    Notice,
     PendingEvent,
     Sinks,
 )
@@ -83,11 +84,8 @@ class NotifyTiming:
 
 
 class _MachineClock:
-    def monotonic_s(self) -> float:
-        return time.monotonic()
-
-    def utc(self) -> datetime:
-        return datetime.now(UTC)
+    monotonic_s = staticmethod(time.monotonic)
+    utc = staticmethod(partial(datetime.now, UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +140,7 @@ class HttpNotifier:
         self._schedule = RetrySchedule(
             self._timing.retry_after_s or settings.retry_after_s, random.random
         )
-        self._sender = Sender(
-            timeout_s=settings.timeout_s,
-            connections_per_host=settings.concurrency_per_endpoint,
-        )
+        self._sender = Sender(timeout_s=settings.timeout_s)
         self._routes: dict[DeliveryRoute, _Route] = {}
         self._sink_routes = 0
         self._endpoints: dict[str, Endpoint] = {}
@@ -158,7 +153,6 @@ class HttpNotifier:
 
     async def start(self) -> None:
         """Take up what waits in the table. Raises StoreError."""
-        self._sender.start()
         await self.rescan()
         self._own(self._sweep())
 
@@ -183,7 +177,7 @@ class HttpNotifier:
             elif route.endpoint.queue.room == 0:
                 self._fall_behind(route)
             # A sweep may have found and delivered it between its commit and its publication.
-            elif (event.call_id, event.seq) not in self._unsaved:
+            elif (event.line, event.seq) not in self._unsaved:
                 route.endpoint.add(PendingEvent(event))
 
     def request_rescan(self) -> None:
@@ -214,7 +208,7 @@ class HttpNotifier:
         await asyncio.gather(*tasks, return_exceptions=True)
         timeout_s = self._timing.close_timeout_s
         await asyncio.gather(*(endpoint.close(timeout_s) for endpoint in self._endpoints.values()))
-        await self._sender.close()
+        self._sender.close()
 
     # Routes
 
@@ -285,11 +279,11 @@ class HttpNotifier:
         known |= self._known(route)
         loaded = {pending.key for pending in page}
         recent, route.recent = route.recent, []
-        published = [PendingEvent(event) for event in recent]
+        fresh = [event for event in recent if (event.line, event.seq) not in loaded]
         # They follow their calls' earlier events, which were durable first: after a full page
         # some of those may still be in the table alone.
-        follows = [] if route.missed else [each for each in published if each.key not in loaded]
-        route.recent = [each.event for each in published if route.missed and each.key not in loaded]
+        follows = [] if route.missed else [PendingEvent(event) for event in fresh]
+        route.recent = fresh if route.missed else []
         for pending in (*page, *follows):
             if pending.key in known:
                 continue
@@ -361,9 +355,9 @@ class HttpNotifier:
             request, signature, allow_private_addresses=application.allow_private_addresses
         )
 
-    async def _render(self, event: StatusEvent, application: Application) -> NotificationRequest:
+    async def _render(self, event: Notice, application: Application) -> NotificationRequest:
         """Raises StoreError, and Undeliverable where nothing may be sent any more."""
-        if event.sink_origin is None:
+        if not isinstance(event, StatusEvent) or event.sink_origin is None:
             return self._format.render(event, application)
         delivery = self._sink_delivery
         sink = None if delivery is None else await delivery.sinks.find(event.call_id)
@@ -405,10 +399,10 @@ class HttpNotifier:
             self._unsaved.add(mark.key)
             self._unsaved_group.append(mark.key)
             if mark.state is DeliveryState.GIVEN_UP:
-                call_id, seq = mark.key
+                line, seq = mark.key
                 log.warning(
                     "notification.given_up",
-                    call_id=call_id,
+                    line=line,
                     seq=seq,
                     attempts=mark.attempts,
                     error=mark.last_error,

@@ -1,66 +1,43 @@
-"""Posts notifications over HTTP: pooled connections, bounded answers, no redirects."""
+"""Posts notifications over HTTP/1.1: pooled connections, bounded answers, no redirects.
 
-from types import MappingProxyType
+What an application does with a notification is its own affair: of its answer we read the status
+and no more. So all that a client of HTTP can do besides would be done for nothing, four times a
+call; what is needed stands in `connection_pool` and `http_connection`.
+"""
 
-import aiohttp
-from aiohttp.resolver import ThreadedResolver
-from multidict import CIMultiDict
-from yarl import URL
+import asyncio
+import re
+from collections.abc import Iterable
 
-from clicktodial.notify.address_guard import GuardedResolver, create_guarded_socket
+from clicktodial.notify.address_guard import create_guarded_socket, resolve_guarded
+from clicktodial.notify.connection_pool import (
+    CannotConnect,
+    ConnectionPool,
+    Server,
+    parse_server,
+)
 from clicktodial.notify.format import NotificationRequest
 
-# Over all servers. Each has its own bound, far below; this one protects our file descriptors.
-CONNECTIONS_MAX = 4096
-KEEPALIVE_S = 60
-DNS_TTL_S = 30
-# The answer's body says nothing that we need; so much is read to keep the connection.
-ANSWER_BYTES_MAX = 65_536
 USER_AGENT = "clicktodial"
-_HEADER_LINE_BYTES_MAX = 8190
 
-# The session adds no others: User-Agent and Accept are given with each request.
-_SKIPPED_HEADERS = frozenset({"Accept-Encoding"})
-_FIXED_HEADERS = MappingProxyType({"User-Agent": USER_AGENT, "Accept": "*/*"})
-# What the network, the server or the URL can do wrong; TimeoutError comes from the deadline.
-_DELIVERY_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+# Credentials are none of ours to send; what is no ASCII is to be percent-encoded (RFC 3986 2.1).
+_URL = re.compile(r"(https?)://([^/?#@\s]+)([/?][!-\"$-~]*)?", re.IGNORECASE)
 
 
 class Sender:
     """Two pools of connections: one that reaches anything, one that reaches public addresses."""
 
-    def __init__(self, *, timeout_s: float, connections_per_host: int) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._connections_per_host = connections_per_host
-        self._open_session: aiohttp.ClientSession | None = None
-        self._guarded_session: aiohttp.ClientSession | None = None
-
-    def start(self) -> None:
-        """Make the pools; on the running loop."""
-        self._open_session = self._create_session(
-            aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX,
-                limit_per_host=self._connections_per_host,
-                keepalive_timeout=KEEPALIVE_S,
-                ttl_dns_cache=DNS_TTL_S,
-            )
-        )
-        self._guarded_session = self._create_session(
-            aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX,
-                limit_per_host=self._connections_per_host,
-                keepalive_timeout=KEEPALIVE_S,
-                ttl_dns_cache=DNS_TTL_S,
-                resolver=GuardedResolver(ThreadedResolver()),
-                socket_factory=create_guarded_socket,
-            )
+    def __init__(self, *, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._open_pool = ConnectionPool()
+        self._guarded_pool = ConnectionPool(
+            resolve=resolve_guarded, create_socket=create_guarded_socket
         )
 
-    async def close(self) -> None:
-        """Close every connection."""
-        for session in (self._open_session, self._guarded_session):
-            if session is not None:
-                await session.close()
+    def close(self) -> None:
+        """Close every connection that nothing is sent on."""
+        self._open_pool.close()
+        self._guarded_pool.close()
 
     async def send(
         self,
@@ -70,69 +47,52 @@ class Sender:
         allow_private_addresses: bool,
     ) -> str | None:
         """Post it; None when the server took it (2xx), else what went wrong."""
-        session = self._open_session if allow_private_addresses else self._guarded_session
-        assert session is not None  # start() came before
-        headers = CIMultiDict(_FIXED_HEADERS)
-        headers.extend(request.headers)
-        headers.extend(signature)
+        pool = self._open_pool if allow_private_addresses else self._guarded_pool
+        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            try:
-                return await self._post(session, request, headers)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError):
-                    raise
-                # A kept connection that the server closed just now; a new one may be better.
-                return await self._post(session, request, headers)
-        except _DELIVERY_ERRORS as error:
-            return describe_error(error)
-
-    async def _post(
-        self,
-        session: aiohttp.ClientSession,
-        request: NotificationRequest,
-        headers: CIMultiDict[str],
-    ) -> str | None:
-        url = URL(request.url, encoded=True)
-        async with session.post(
-            url, data=request.body, headers=headers, allow_redirects=False
-        ) as response:
-            taken = 200 <= response.status < 300
-            await _read_answer(response, taken=taken)
-            return None if taken else f"HTTP {response.status}"
-
-    def _create_session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_SKIPPED_HEADERS,
-            timeout=self._timeout,
-            auto_decompress=False,
-            trust_env=False,
-            max_line_size=_HEADER_LINE_BYTES_MAX,
-            max_field_size=_HEADER_LINE_BYTES_MAX,
-        )
+            server, target = parse_url(request.url)
+            message = render_post(server, target, (*request.headers, *signature), request.body)
+            status = await pool.post(server, message, deadline_s)
+        except (OSError, ValueError) as error:
+            return _describe(error)
+        return None if 200 <= status < 300 else f"HTTP {status}"
 
 
-async def _read_answer(response: aiohttp.ClientResponse, *, taken: bool) -> None:
-    """Read the body, which frees the connection; one that is too long or too slow costs it."""
-    read_bytes = 0
-    try:
-        while not response.content.at_eof():
-            read_bytes += len(await response.content.readany())
-            if read_bytes > ANSWER_BYTES_MAX:
-                response.close()
-                return
-    except (aiohttp.ClientError, TimeoutError):
-        # The status line has told all that counts.
-        response.close()
-        if not taken:
-            raise
+def parse_url(url: str) -> tuple[Server, str]:
+    """The server of an http or https URL, and the target that it is asked for (RFC 9112 3.2.1).
+    Raises ValueError."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError("not a URL that notifications can go to")
+    scheme, netloc, target = match.groups("")
+    if not target.startswith("/"):
+        target = f"/{target}"
+    return parse_server(scheme.lower(), netloc), target
 
 
-def describe_error(error: Exception) -> str:
+def render_post(
+    server: Server, target: str, headers: Iterable[tuple[str, str]], body: bytes
+) -> bytes:
+    """A whole request. Raises ValueError where a header is not one line of ASCII."""
+    lines = [
+        f"POST {target} HTTP/1.1",
+        f"Host: {server.authority}",
+        f"User-Agent: {USER_AGENT}",
+        "Accept: */*",
+        *[f"{name}: {value}" for name, value in headers],
+        f"Content-Length: {len(body)}",
+    ]
+    head = "\r\n".join(lines)
+    # A line break in a value would begin a header of somebody else's making.
+    if head.count("\r") >= len(lines) or head.count("\n") >= len(lines):
+        raise ValueError("a header has more than one line")
+    return b"%b\r\n\r\n%b" % (head.encode("ascii"), body)
+
+
+def _describe(error: Exception) -> str:
     """What went wrong, in a line for the operator."""
     if isinstance(error, TimeoutError):
         return "timeout"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error}"
+    if isinstance(error, CannotConnect):
+        return f"cannot connect: {error}"
     return f"{type(error).__name__}: {error}"

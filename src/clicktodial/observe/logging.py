@@ -46,8 +46,13 @@ _QUIET_LOGGERS = (
 )  # fmt: skip
 
 
-def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to the stream (default: standard error), redacted."""
+def configure_logging(
+    settings: LogSettings, stream: TextIO | None = None, *, is_final: bool = False
+) -> None:
+    """Send all logs of this process to the stream (default: standard error), redacted.
+
+    `is_final`: for as long as it lives. Each logger is then made once instead of for each line.
+    """
     stream = sys.stderr if stream is None else stream
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     renderer = create_renderer(settings.format, colors=stream.isatty())
@@ -63,6 +68,7 @@ def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> No
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=is_final,
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

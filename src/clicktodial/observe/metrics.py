@@ -142,7 +142,7 @@ class Metrics:
         end = call.end
         if end is None:
             return
-        key = (end.reason.value, end.stage.value, end.by.value)
+        key = (str(end.reason), str(end.stage), str(end.by))
         ended = self._ended_series.get(key)
         if ended is None:
             ended = self._ended_series[key] = self._ended.labels(*key)
@@ -167,6 +167,16 @@ class Metrics:
         """The same, of a value that only grows; `name` without its `_total`."""
         self._registry.register(_ReadCounter(name, about, read))
 
+    def add_labelled_counter(
+        self,
+        name: str,
+        about: str,
+        labels: tuple[str, str],
+        read: Callable[[], Mapping[tuple[str, str], float]],
+    ) -> None:
+        """Counters that `read` tells, told apart by two labels; `name` without its `_total`."""
+        self._registry.register(_ReadCounters(name, about, labels, read))
+
     def render(self) -> bytes:
         """Everything, in the text form that Prometheus scrapes."""
         return generate_latest(self._registry)
@@ -182,6 +192,28 @@ class _ReadCounter(Collector):
 
     def collect(self) -> list[CounterMetricFamily]:
         return [CounterMetricFamily(self._name, self._about, value=self._read())]
+
+
+class _ReadCounters(Collector):
+    """Counters that something else keeps, told apart by two labels."""
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        labels: tuple[str, str],
+        read: Callable[[], Mapping[tuple[str, str], float]],
+    ) -> None:
+        self._name = name
+        self._about = about
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> list[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._about, labels=self._labels)
+        for values, count in sorted(self._read().items()):
+            family.add_metric(values, count)
+        return [family]
 
 
 class _ReadGauge(Collector):

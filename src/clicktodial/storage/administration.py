@@ -27,7 +27,7 @@ from clicktodial.domain.application import (
     EnterpriseStatus,
     Network,
 )
-from clicktodial.domain.enterprise import EnterpriseMove, EnterpriseState, status_of
+from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.sponsor_number import NumberState
 from clicktodial.domain.trunk import Trunk
@@ -46,7 +46,7 @@ from clicktodial.storage.application_codec import (
 )
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
-from clicktodial.storage.enterprise_row import insert_enterprise, move_enterprise, read_state
+from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import from_millis, to_millis
 from clicktodial.storage.migration import migrate_engine
@@ -78,11 +78,6 @@ _SECRET_BYTES = 32
 _APP_ID_DIGITS = 8
 # More of one kind than this is for an API with pages, not for a list on a terminal.
 LISTED_MAX = 10_000
-_MOVE_BY_STATUS = {
-    EnterpriseStatus.ACTIVE: EnterpriseMove.RESUME,
-    EnterpriseStatus.SUSPENDED: EnterpriseMove.SUSPEND,
-    EnterpriseStatus.CANCELLED: EnterpriseMove.CANCEL,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +109,7 @@ class ApplicationDetail:
     limits: ApplicationLimits = NO_APPLICATION_LIMITS
     old_secret_until: datetime | None = None
     scopes: frozenset[AccessScope] = ALL_SCOPES
+    pool_alerts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +189,6 @@ class Administration:
                 state=EnterpriseState.ACTIVE,
             )
 
-    def set_enterprise_status(self, enterprise_id: str, status: EnterpriseStatus) -> None:
-        """Suspend, resume or cancel an enterprise and with it all its applications, without a
-        work order; nothing happens where it is so already."""
-        with self._transactions.change() as connection:
-            state = read_state(connection, enterprise_id)
-            if status_of(state) is not status:
-                move = _MOVE_BY_STATUS[status]
-                move_enterprise(connection, enterprise_id, move, now=datetime.now(UTC))
-
     def list_enterprises(self) -> list[EnterpriseDetail]:
         """All enterprises, by identifier."""
         query = select(table.enterprise).order_by(table.enterprise.c.id).limit(LISTED_MAX)
@@ -279,6 +266,10 @@ class Administration:
         self._update_application(
             app_id, {"notify_url": url, "allow_private_addresses": allow_private_addresses}
         )
+
+    def set_pool_alerts(self, app_id: str, *, wanted: bool) -> None:
+        """Whether its server is told when the enterprise's pool passes a threshold."""
+        self._update_application(app_id, {"pool_alerts": wanted})
 
     def set_max_duration(self, app_id: str, max_duration_s: int | None) -> None:
         """Its own cut-off of calls, in seconds; None for the platform's alone."""
@@ -587,6 +578,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         limits=decode_application_limits(row.limits),
         old_secret_until=row.old_secret_until,
         scopes=decode_scopes(row.scopes),
+        pool_alerts=row.pool_alerts,
     )
 
 

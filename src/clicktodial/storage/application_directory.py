@@ -14,7 +14,7 @@ from clicktodial.domain.application import Application
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.protection import NO_PLATFORM_RULES, PlatformRules
 from clicktodial.domain.trunk import Trunk
-from clicktodial.storage.application_row import read_application, read_trunks, read_version
+from clicktodial.storage.application_row import VersionQuery, read_application, read_trunks
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.protection_row import read_platform_rules
@@ -43,6 +43,7 @@ class ApplicationDirectory:
     ) -> None:
         """`on_change` is called on the loop after each administrative change."""
         self._reader = database.reader
+        self._version_query = VersionQuery(database.engine.dialect)
         self._vault = vault
         self.on_change = on_change
         self._version = -1
@@ -90,7 +91,7 @@ class ApplicationDirectory:
 
     async def refresh(self) -> None:
         """Take up what has changed, now. Raises StoreError."""
-        version = await self._reader.run(read_version)
+        version = await self._reader.run(self._version_query.run)
         if version == self._version:
             return
         trunks = await self._reader.run(lambda connection: read_trunks(connection, self._vault))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Dialect, Row, select
 
 from clicktodial.domain.application import (
     Application,
@@ -40,6 +40,7 @@ from clicktodial.storage.secret import (
     signing_secret_place,
     trunk_password_place,
 )
+from clicktodial.storage.statement import Query
 
 log = structlog.get_logger()
 
@@ -161,10 +162,16 @@ def read_trunks(connection: Connection, vault: SecretVault) -> tuple[Trunk, ...]
     return tuple(trunks)
 
 
-def read_version(connection: Connection) -> int:
-    """How many administrative changes there were."""
-    version: int = connection.execute(select(table.administration.c.version)).scalar_one()
-    return version
+class VersionQuery:
+    """How many administrative changes there were: asked twice a second, finished once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._query = Query(select(table.administration.c.version), dialect)
+
+    def run(self, connection: Connection) -> int:
+        """Raises StoreError."""
+        ((version,),) = self._query.run(connection, {})
+        return int(version)
 
 
 def _password_of(row: Row[Any], vault: SecretVault) -> str:

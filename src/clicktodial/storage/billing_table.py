@@ -64,7 +64,7 @@ tariff = Table(
     Column("created_at", UtcMillis, nullable=False),
 )
 
-# An enterprise without a row here pays nothing, and nothing is written for its calls.
+# An enterprise without a row here pays nothing, and its calls add to their CDRs alone.
 pool = Table(
     "pool",
     metadata,
@@ -181,6 +181,30 @@ pool_alert = Table(
     Column("raised_at", UtcMillis, nullable=False),
 )
 
+# Append-only but for its delivery columns: the outbox of alerts, beside that of calls' events.
+PENDING_NOTICE = text("delivery_state = 'pending'")
+pool_notice = Table(
+    "pool_notice",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("delivery_state", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcMillis),
+    Column("delivered_at", UtcMillis),
+    Column("last_error", String(DETAIL_CHARACTERS_MAX)),
+    Index(
+        "pool_notice_pending",
+        "app_id",
+        "id",
+        sqlite_where=PENDING_NOTICE,
+        postgresql_where=PENDING_NOTICE,
+    ),
+    sqlite_autoincrement=True,
+)
+
 # What is copied of the call's row, under the same names.
 CALL_COLUMNS = (
     "node_id",
@@ -237,6 +261,8 @@ cdr = Table(
     Column("overage_s", BigInteger, nullable=False),
     Column("price_micros", BigInteger, nullable=False),
     Column("lots", Text, nullable=False),
+    # domain.minutes.Charging. What is not charged has no tariff: its identifier is empty.
+    Column("charging", String(WORD_CHARACTERS_MAX), nullable=False, server_default="rated"),
     Index("cdr_by_enterprise", "enterprise_id", "ended_at", "call_id"),
     sqlite_with_rowid=False,
 )
@@ -266,6 +292,7 @@ TABLES = (
     cap,
     cap_usage,
     pool_alert,
+    pool_notice,
     cdr,
     export_file,
 )

@@ -181,14 +181,24 @@ class _Looking:
         return {"key": key, "platform": PLATFORM_SCOPE, "enterprise": self.enterprise_id}
 
 
-def department_of(connection: Connection, enterprise_id: str, e164: str) -> str | None:
-    """The name of the department of the member of that number; None where there is none."""
-    query = (
-        select(department.c.name)
-        .join(member, member.c.department_id == department.c.id)
-        .where(member.c.enterprise_id == enterprise_id, member.c.e164 == e164)
-    )
-    return connection.scalar(query)
+class MemberDepartments:
+    """Tells departments of members: a storage.minutes.DepartmentOf."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        query = (
+            select(department.c.name)
+            .join(member, member.c.department_id == department.c.id)
+            .where(
+                member.c.enterprise_id == bindparam("enterprise"),
+                member.c.e164 == bindparam("e164"),
+            )
+        )
+        self._query = Query(query, dialect)
+
+    def __call__(self, connection: Connection, enterprise_id: str, e164: str) -> str | None:
+        """The name of the department of the member of that number; None where there is none."""
+        rows = self._query.run(connection, {"enterprise": enterprise_id, "e164": e164})
+        return rows[0][0] if rows else None
 
 
 def _binds(name: str, count: int) -> list[BindParameter[Any]]:

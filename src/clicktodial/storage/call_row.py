@@ -67,7 +67,8 @@ def plan_parameters(call: Call, node_id: str) -> Parameters:
 def progress_parameters(call: Call) -> Parameters:
     """In the order of PROGRESS_COLUMNS."""
     connected_at = to_millis_or_none(call.connected_at)
-    result = None if call.recording_result is None else call.recording_result.value
+    # str(): of a StrEnum that is its value, which `value` would ask Python code for.
+    result = None if call.recording_result is None else str(call.recording_result)
     reason_header = None
     end = call.end
     if end is None:
@@ -76,15 +77,15 @@ def progress_parameters(call: Call) -> Parameters:
     else:
         ended_at = to_millis(end.at)
         cause = end.cause
-        words = (end.reason.value, end.by.value, end.stage.value)
+        words = (str(end.reason), str(end.by), str(end.stage))
         if cause is None:
             ending = (*words, None, None, None, None)
         else:
             text = clean_detail(cause.sip_text)
-            ending = (*words, cause.outcome.value, cause.sip_status, text, cause.q850)
+            ending = (*words, str(cause.outcome), cause.sip_status, text, cause.q850)
             reason_header = clean_detail(cause.reason_header) or None
     return (
-        call.state.value,
+        str(call.state),
         connected_at,
         ended_at,
         call.duration_s,

@@ -39,6 +39,7 @@ from clicktodial.storage.writer import Write
 # The longest that a change waits for others to share its commit. A commit costs several times
 # what it writes; nobody who is told of a ringing phone notices so short a time.
 UPDATE_WAIT_S = 0.002
+_ENDED = CallState.ENDED.value
 
 
 class SqlCallStore:
@@ -91,7 +92,8 @@ class SqlCallStore:
         """Change the call and append the events. Fails only with StoreConflict, when another
         process has ended the call: it told the terminal event, and these must not be told.
 
-        Of a call whose terminal event was appended before, only what is kept of its legs changes.
+        Of a call whose terminal event was appended before, only what is kept of its legs changes,
+        within the writer's GATHER_S; that fails with nothing.
         """
         extending = self._extending.get(call.plan.call_id)
         if extending is not None and call.state is CallState.ENDED:
@@ -140,19 +142,22 @@ class SqlCallStore:
     def _update(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         if call.state is CallState.ENDED and not events:
             legs = encode_legs(call.legs) if call.legs else None
-            writes = [(self._update_legs, (legs, call.plan.call_id, self._node_id))]
-            return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
-        parameters = (*progress_parameters(call), call.plan.call_id, CallState.ENDED.value)
+            # Nobody waits for it: it shares a commit with the marks of what was delivered.
+            return self._writer.gather(self._update_legs, (legs, call.plan.call_id, self._node_id))
+        parameters = (*progress_parameters(call), call.plan.call_id, _ENDED)
         writes = [(self._update_call, parameters), *self._event_writes(events)]
         if call.plan.messages and events and events[-1].is_terminal:
             writes.append((self._queue_messages, _queue_parameters(call, events[-1])))
-        charge = call.charge
-        if charge is not None and call.state is CallState.ENDED:
-            settled = settle(charge, call.duration_s, connected=call.connected_at is not None)
-            writes += self._charging.settle(
-                call.plan.call_id, charge, settled, events[-1].occurred_at
-            )
+        if call.state is CallState.ENDED:
+            writes += self._ending_writes(call, events[-1].occurred_at)
         return self._writer.submit(writes, wait_s=UPDATE_WAIT_S)
+
+    def _ending_writes(self, call: Call, at: datetime) -> list[Write]:
+        call_id, charge = call.plan.call_id, call.charge
+        if charge is None:
+            return [self._charging.note_free(call_id)]
+        settled = settle(charge, call.duration_s, connected=call.connected_at is not None)
+        return self._charging.settle(call_id, charge, settled, at)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call. Raises StoreError."""
@@ -202,7 +207,9 @@ def _compile_legs_update(dialect: Dialect) -> Statement:
         .where(table.call.c.id == bindparam("call_id"), table.call.c.node_id == bindparam("node"))
         .values(legs=bindparam("new_legs"))
     )
-    return compile_statement(statement, dialect, ["new_legs", "call_id", "node"], rank=2)
+    names = ["new_legs", "call_id", "node"]
+    # Gathered with others' writes, which must not fail with it.
+    return compile_statement(statement, dialect, names, rank=2, counted=False)
 
 
 def _compile_update(dialect: Dialect) -> Statement:

@@ -1,4 +1,4 @@
-"""What a charged call adds to the transactions of its row: holding, extending and settling.
+"""What a call adds to the transactions of its row: holding, extending and settling, its CDR.
 
 Beginning adds one statement to the call's first transaction: the rows of the ledger that move
 what is held from available to reserved, which the database refuses where that is not there.
@@ -6,6 +6,9 @@ Ending adds two: the rows that move what is held to consumed and back to availab
 which is copied of the call's row within the database. Each row that settles is written only where
 the call holds exactly as much of that lot as the row gives back, and the CDR only once: so that
 whatever two processes think of a call, it is settled once and whole. Caps add one each.
+
+A call that is not charged adds one statement at its end, the CDR, for which the database looks up
+everything itself.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,6 +19,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Dialect,
     Integer,
     Row,
@@ -23,6 +27,8 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    literal_column,
+    null,
     select,
     update,
 )
@@ -33,6 +39,7 @@ from clicktodial.domain.minutes import (
     CapScope,
     CapUse,
     Charge,
+    Charging,
     Hold,
     PoolTerms,
     Take,
@@ -75,6 +82,7 @@ _CDR_COLUMNS = (
     "overage_s",
     "price_micros",
     "lots",
+    "charging",
 )
 _LOTS = msgspec.json.Decoder(list[tuple[str, int]])
 
@@ -119,6 +127,7 @@ class ChargeWrites:
         )
         self._settle_entry = _compile_settle(dialect)
         self._insert_cdr = _compile_cdr(dialect)
+        self._insert_free_cdr = _compile_free_cdr(dialect)
         self._count_cap = _compile_cap_count(dialect)
         self._return_cap = _compile_cap_return(dialect)
         self._touch_call = _compile_touch(dialect)
@@ -160,6 +169,10 @@ class ChargeWrites:
                 for use in charge.caps
             )
         return writes
+
+    def note_free(self, call_id: CallId) -> Write:
+        """The CDR of a call that is not charged; in the transaction that ends the call."""
+        return self._insert_free_cdr, (call_id,)
 
     def _entry(
         self,
@@ -269,6 +282,7 @@ def _cdr_parameters(call_id: CallId, charge: Charge, settlement: Settlement) -> 
         overage_s,
         settlement.price_micros,
         msgspec.json.encode(lots).decode(),
+        Charging.RATED.value,
         call_id,
     )
 
@@ -308,6 +322,32 @@ def _compile_cdr(dialect: Dialect) -> Statement:
     ).where(table.call.c.id == bindparam("of_call"))
     statement = insert(cdr).from_select(["call_id", *CALL_COLUMNS, *_CDR_COLUMNS], values)
     return compile_statement(statement, dialect, [*_CDR_COLUMNS, "of_call"], rank=7)
+
+
+def _compile_free_cdr(dialect: Dialect) -> Statement:
+    calls, applications = table.call.c, table.application.c
+    # An application is never removed. Were one, its call must end all the same.
+    enterprise_id = (
+        select(applications.enterprise_id)
+        .where(applications.app_id == calls.app_id)
+        .scalar_subquery()
+    )
+    constants: dict[str, Any] = {
+        "enterprise_id": func.coalesce(enterprise_id, literal_column("''")),
+        "member": calls.caller_e164,
+        "department": null(),
+        "tariff_id": literal_column("''"),
+        "lots": literal_column("'[]'"),
+        "charging": literal_column(f"'{Charging.NOT_CHARGED}'"),
+    }
+    nothing: ColumnElement[Any] = literal_column("0")
+    values = select(
+        calls.id,
+        *(calls[name] for name in CALL_COLUMNS),
+        *(constants.get(name, nothing) for name in _CDR_COLUMNS),
+    ).where(calls.id == bindparam("of_call"))
+    statement = insert(cdr).from_select(["call_id", *CALL_COLUMNS, *_CDR_COLUMNS], values)
+    return compile_statement(statement, dialect, ["of_call"], rank=7)
 
 
 def _compile_cap_count(dialect: Dialect) -> Statement:

@@ -40,7 +40,7 @@ def event_parameters(event: StatusEvent) -> Parameters:
         event.call_id,
         event.seq,
         event.app_id,
-        event.status.value,
+        str(event.status),
         to_millis(event.occurred_at),
         encode_event(event),
         "pending" if event.is_wanted else "none",

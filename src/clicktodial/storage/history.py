@@ -100,7 +100,7 @@ class CallHistory:
         try:
             with self._engine.connect() as connection:
                 rows = connection.execute(query.limit(min(limit, RECENT_MAX)))
-                return [_call_record(row) for row in rows]
+                return [render_call_record(row) for row in rows]
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
 
@@ -115,29 +115,31 @@ class CallHistory:
 
     def call(self, call_id: str) -> tuple[CallRecord, list[EventRecord]]:
         """One call and its events in order. Raises NotFound."""
-        events = table.call_event.c
         try:
             with self._engine.connect() as connection:
-                row = connection.execute(
-                    select(table.call).where(table.call.c.id == call_id)
-                ).first()
-                event_rows = connection.execute(
-                    select(table.call_event).where(events.call_id == call_id).order_by(events.seq)
-                ).all()
+                call, events = read_call(connection, call_id), read_events(connection, call_id)
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
-        if row is None:
+        if call is None:
             raise NotFound(f"there is no call {call_id}")
-        return _call_record(row), [_event_record(event_row) for event_row in event_rows]
+        return call, events
 
 
 def read_call(connection: Connection, call_id: str) -> CallRecord | None:
     """One call, within the caller's transaction; None where there is no such call."""
     row = connection.execute(select(table.call).where(table.call.c.id == call_id)).first()
-    return None if row is None else _call_record(row)
+    return None if row is None else render_call_record(row)
 
 
-def _call_record(row: Row[Any]) -> CallRecord:
+def read_events(connection: Connection, call_id: str) -> list[EventRecord]:
+    """A call's events in order, within the caller's transaction."""
+    events = table.call_event.c
+    query = select(table.call_event).where(events.call_id == call_id).order_by(events.seq)
+    return [_event_record(row) for row in connection.execute(query)]
+
+
+def render_call_record(row: Row[Any]) -> CallRecord:
+    """A row of `call`."""
     return CallRecord(
         call_id=row.id,
         app_id=row.app_id,

@@ -95,10 +95,9 @@ class SqlMinutes:
         charge = Charge(application.enterprise_id, terms, caller)
 
         def read(connection: Connection) -> Sequence[Hold]:
+            # The CDR tells it, whether a cap asks for it or not.
+            charge.department = self._department_of(connection, application.enterprise_id, caller)
             if terms.has_caps:
-                charge.department = self._department_of(
-                    connection, application.enterprise_id, caller
-                )
                 charge.caps = self._read_caps(connection, charge, str(application.app_id), now)
             return self._read_holds(connection, charge, need_s, now)
 

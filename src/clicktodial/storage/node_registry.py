@@ -147,7 +147,9 @@ class NodeRegistry:
             (self._insert_event, event_parameters(reaped.event)),
             (self._queue_messages, queued),
         ]
-        if charge is not None:
+        if charge is None:
+            writes.append(self._charging.note_free(call.call_id))
+        else:
             connected = call.connected_at is not None
             settled = settle(charge, reaped.duration_s, connected=connected)
             writes += self._charging.settle(call.call_id, charge, settled, now)

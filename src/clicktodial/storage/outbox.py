@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Dialect, Select, bindparam, select, update
+from sqlalchemy import Connection, Dialect, Select, bindparam, null, select, update
 
 from clicktodial.control.delivery import (
     DeliveryMark,
@@ -16,11 +16,14 @@ from clicktodial.control.delivery import (
 )
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.pool_alert import is_pool_line
 from clicktodial.storage import table
+from clicktodial.storage.billing_table import PENDING_NOTICE, pool_notice
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.instant import to_millis_or_none
+from clicktodial.storage.pool_notice import compile_notice_mark, read_pending_notices
 from clicktodial.storage.statement import Statement, compile_statement
 
 log = structlog.get_logger()
@@ -31,34 +34,36 @@ _MARK_COLUMNS = ("delivery_state", "attempts", "next_attempt_at", "delivered_at"
 
 
 class Outbox:
-    """Implements `control.delivery.DeliveryOutbox` on the events of `call_event`."""
+    """Implements `control.delivery.DeliveryOutbox` on the events of `call_event` and the alerts of
+    `pool_notice`."""
 
     def __init__(self, database: Database) -> None:
         self._writer = database.writer
         self._reader = database.reader
         self._mark = _compile_mark(database.engine.dialect)
+        self._mark_notice = compile_notice_mark(database.engine.dialect, _MARK_COLUMNS)
 
     def mark(self, mark: DeliveryMark) -> asyncio.Future[None]:
         """Durable soon, together with others, whose future it shares."""
         error = mark.last_error
-        call_id, seq = mark.key
-        return self._writer.gather(
-            self._mark,
-            (
-                mark.state.value,
-                mark.attempts,
-                to_millis_or_none(mark.next_attempt_at),
-                to_millis_or_none(mark.delivered_at),
-                None if error is None else clean_detail(error),
-                call_id,
-                seq,
-            ),
+        line, seq = mark.key
+        values = (
+            mark.state.value,
+            mark.attempts,
+            to_millis_or_none(mark.next_attempt_at),
+            to_millis_or_none(mark.delivered_at),
+            None if error is None else clean_detail(error),
         )
+        if is_pool_line(line):
+            return self._writer.gather(self._mark_notice, (*values, seq))
+        return self._writer.gather(self._mark, (*values, line, seq))
 
     async def routes_with_pending(self) -> list[DeliveryRoute]:
         """Those of which events wait."""
         columns = table.call_event.c
-        query = select(columns.app_id, columns.sink_origin).where(table.PENDING_EVENT).distinct()
+        of_calls = select(columns.app_id, columns.sink_origin).where(table.PENDING_EVENT)
+        of_pools = select(pool_notice.c.app_id, null()).where(PENDING_NOTICE)
+        query = of_calls.union(of_pools)
 
         def read(connection: Connection) -> list[DeliveryRoute]:
             rows = connection.execute(query)
@@ -69,13 +74,18 @@ class Outbox:
     async def pending(
         self, route: DeliveryRoute, *, limit: int, known: frozenset[EventKey]
     ) -> list[PendingEvent]:
-        """The oldest `limit` events of the route that wait and are not `known`, in order:
-        calls as they began, each call's events by sequence number."""
+        """The oldest `limit` events of the route that wait and are not `known`, in order: alerts
+        of its application's pool, then calls as they began, each call's events by sequence
+        number."""
         query = _pending_query(route).limit(limit + len(known))
 
         def read(connection: Connection) -> list[PendingEvent]:
-            events: list[PendingEvent] = []
+            events = []
+            if route.sink_origin is None:
+                events = _read_alerts(connection, route.app_id, known=known, limit=limit)
             for row in connection.execute(query):
+                if len(events) == limit:
+                    break
                 if (row.call_id, row.seq) in known:
                     continue
                 event = _decode_or_none(row.payload)
@@ -83,8 +93,6 @@ class Outbox:
                     log.error("outbox.event_unreadable", call_id=row.call_id, seq=row.seq)
                     continue
                 events.append(PendingEvent(event, row.attempts, row.next_attempt_at))
-                if len(events) == limit:
-                    break
             return events
 
         return await self._reader.run(read)
@@ -110,6 +118,15 @@ class Outbox:
                 [(self._mark, (*_REVIVED, event.call_id, event.seq)) for event in events]
             )
         return events
+
+
+def _read_alerts(
+    connection: Connection, app_id: AppId, *, known: frozenset[EventKey], limit: int
+) -> list[PendingEvent]:
+    return [
+        PendingEvent(*each)
+        for each in read_pending_notices(connection, app_id, known=known, limit=limit)
+    ]
 
 
 def _decode_or_none(payload: str) -> StatusEvent | None:

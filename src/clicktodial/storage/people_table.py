@@ -85,6 +85,18 @@ password_reset = Table(
     Index("password_reset_by_expiry", "expires_at"),
 )
 
+# The same of a new address of mail, which is proved by the link that goes there.
+email_change = Table(
+    "email_change",
+    metadata,
+    Column("token_hash", String(HASH_CHARACTERS), primary_key=True),
+    Column("person_id", ForeignKey("person.id"), nullable=False),
+    Column("email", String(EMAIL_CHARACTERS_MAX), nullable=False),
+    Column("expires_at", UtcMillis, nullable=False),
+    Index("email_change_by_person", "person_id"),
+    Index("email_change_by_expiry", "expires_at"),
+)
+
 recovery_code = Table(
     "recovery_code",
     metadata,

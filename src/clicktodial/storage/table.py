@@ -76,6 +76,8 @@ application = Table(
     Column("allow_list", Text, nullable=False, server_default="[]"),
     Column("limits", Text, nullable=False, server_default="{}"),
     Column("scopes", Text),  # of its access tokens at most; null: all that there are
+    # Whether it is told when the pool passes a threshold.
+    Column("pool_alerts", Boolean, nullable=False, server_default=false()),
     Index("application_by_enterprise", "enterprise_id", "app_id"),
 )
 
@@ -214,6 +216,14 @@ recording = Table(
     Column("duration_ms", BigInteger, nullable=False),
     Column("sha256", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
     Column("created_at", UtcMillis, nullable=False),
+)
+
+# How far what is forgotten of rows that stay has come, by their keys.
+retention_mark = Table(
+    "retention_mark",
+    metadata,
+    Column("name", String(WORD_CHARACTERS_MAX), primary_key=True),
+    Column("upto", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
 )
 
 # One row. Its version grows with every administrative change, in the change's transaction.

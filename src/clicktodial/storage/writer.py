@@ -45,7 +45,8 @@ Write: TypeAlias = tuple[Statement, Parameters]
 # One transaction holds the write lock that long; more would make a command line wait.
 BATCH_UNITS_MAX = 512
 # How long gathered writes may wait for another unit to share its commit with. So much of what
-# they say is forgotten by a kill; they are marks whose loss costs a repetition, not a fact.
+# they say is forgotten by a kill: marks whose loss costs a repetition, and how well an ended call
+# was heard.
 GATHER_S = 0.2
 # Backoff while the database refuses everything: locked by another process, or its disk full.
 RETRY_FIRST_S = 0.02

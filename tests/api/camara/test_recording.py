@@ -23,11 +23,11 @@ from clicktodial.api.camara.recording import (
     CONTENT_CHARACTERS_MAX,
     Recordings,
 )
-from clicktodial.api.request import ClientDisconnected
 from clicktodial.domain.call import CallState
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.recording import Recording
 from clicktodial.storage.call_view import CallView
+from clicktodial.web.request import ClientDisconnected
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

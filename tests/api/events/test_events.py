@@ -22,7 +22,6 @@ from clicktodial.api.bearer import AccessGrant, TokenInvalid
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.handler import EventNeeds, create_event_handlers
 from clicktodial.api.events.stream import STREAMS_OF_APPLICATION_MAX, EventStreams
-from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.domain.access import AccessScope
@@ -36,6 +35,7 @@ from clicktodial.storage.event_history import EventHistory
 from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.migration import migrate
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.worker import Worker
 
 OTHER_APP = AppId("87654321")
 STATUSES = list(CallStatus)

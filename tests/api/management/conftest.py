@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from tests.api.management.shared_app import SharedApp
 from tests.api.management.support import (
     BODY_BYTES_MAX,
     OTHER_APP_ID,
@@ -29,6 +32,7 @@ from tests.api.support import (
     KeptBegins,
     create_application,
 )
+from tests.harness.database import place_database
 
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.number import has_number
@@ -63,7 +67,6 @@ from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.number_key import NumberKeys
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
@@ -74,10 +77,8 @@ CreateManagement: TypeAlias = Callable[..., Management]
 @pytest.fixture(scope="session")
 def managed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one application, to be copied."""
-    path = tmp_path_factory.mktemp("managed") / "clicktodial.db"
-    url = f"sqlite:///{path}"
-    migrate(url)
-    engine = open_engine(url)
+    path = place_database(tmp_path_factory.mktemp("managed") / "clicktodial.db")
+    engine = open_engine(f"sqlite:///{path}", "normal")
     administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for app_id in (APP_ID, OTHER_APP_ID):
         administration.create_application(
@@ -93,9 +94,18 @@ def conformances() -> list[ManagementConformance]:
     return []
 
 
+@pytest.fixture(scope="session")
+def shared_app() -> SharedApp:
+    """What the framework makes of the routes; whom it asks is each platform's own."""
+    return SharedApp()
+
+
 @pytest_asyncio.fixture
 async def create_management(
-    managed_file: Path, tmp_path: Path, conformances: list[ManagementConformance]
+    managed_file: Path,
+    tmp_path: Path,
+    conformances: list[ManagementConformance],
+    shared_app: SharedApp,
 ) -> AsyncIterator[CreateManagement]:
     """Makes a platform of which the one application has these properties."""
     shutil.copy(managed_file, tmp_path / "clicktodial.db")
@@ -132,6 +142,7 @@ async def create_management(
 
         async def take_up_changes() -> None:
             """The fake applications know no database."""
+            applications.times_refreshed += 1
 
         needs = ManagementNeeds(
             once=OnceBegins(KeptBegins(service), lambda: datetime.now(UTC)),
@@ -162,7 +173,6 @@ async def create_management(
                     },
                 ),
                 worker=worker,
-                take_up_changes=take_up_changes,
             ),
             people=people,
             support=create_support_needs(
@@ -176,31 +186,35 @@ async def create_management(
                 cdrs=CdrReader(Transactions(engine)),
                 statements=Statements(Transactions(engine)),
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
+                file_worker=worker,
             ),
+            take_up_changes=take_up_changes,
             utc=clock.utc,
         )
 
         async def is_ready() -> bool:
             return True
 
-        app = create_http_app(
-            service=service,
-            applications=applications,
-            recordings=FakeCatalog(),
-            is_known_call=service.is_known,
-            recordings_root=tmp_path,
-            settings=HttpSettings(body_bytes_max=BODY_BYTES_MAX),
-            default_region="CN",
-            is_ready=is_ready,
-            further_handlers=create_management_handlers(needs),
-        )
-        if not conformances:
-            document = create_document(
-                create_routes(needs), body_bytes_max=BODY_BYTES_MAX, version="0"
+        def build(handlers: list[HTTPRouteHandler]) -> Litestar:
+            """The other API is no part of these tests: nobody answers for it."""
+            return create_http_app(
+                service=FakeService(),
+                applications=FakeApplications(),
+                recordings=FakeCatalog(),
+                is_known_call=FakeService().is_known,
+                recordings_root=Path("/nowhere"),
+                settings=HttpSettings(body_bytes_max=BODY_BYTES_MAX),
+                default_region="CN",
+                is_ready=is_ready,
+                further_handlers=handlers,
             )
+
+        routes = create_routes(needs)
+        if not conformances:
+            document = create_document(routes, body_bytes_max=BODY_BYTES_MAX, version="0")
             conformances.append(ManagementConformance(document))
         return Management(
-            app,
+            shared_app.lend(create_management_handlers(needs), build),
             service,
             applications,
             needs.administration,
@@ -210,7 +224,7 @@ async def create_management(
             conformances[0],
             sessions,
             people,
-            create_routes(needs),
+            routes,
             membership,
             runner,
             tmp_path / "exports",

@@ -8,7 +8,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from jsonschema import Draft202012Validator, FormatChecker
-from litestar import Litestar
+from litestar.types import ASGIApp
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 from sqlalchemy import Engine, insert
@@ -78,13 +78,20 @@ class FakeSessions:
         """As the real ones do."""
         return self.by_token.get(token) or self._real.find(token, now)
 
-    def log_in(self, *roles: Role, enterprise_id: str | None = None, **more: Any) -> bytes:
+    def log_in(
+        self,
+        *roles: Role,
+        enterprise_id: str | None = None,
+        is_former: bool = False,
+        **more: Any,
+    ) -> bytes:
         """Somebody who may that; returns the Authorization header."""
         name = f"person-{len(self.by_token) + 1}"
         token = f"{TOKEN_PREFIX}token-of-{name}"
         self.by_token[token] = LiveSession(
             f"session-of-{name}",
             Principal(name=name, roles=frozenset(roles), enterprise_id=enterprise_id, **more),
+            is_former=is_former,
         )
         return b"Bearer " + token.encode()
 
@@ -202,7 +209,7 @@ class Clock:
 class Management:
     """The application and what stands behind it."""
 
-    app: Litestar
+    app: ASGIApp
     service: FakeService
     applications: FakeApplications
     administration: Administration

@@ -17,9 +17,16 @@ from tests.api.management.support import (
 from tests.api.support import SECRET, Answer, basic
 
 from clicktodial.api.management.paging import PAGE_DEFAULT, PAGE_MAX
-from clicktodial.control.error import LimitReached, NumberNotAuthorized, Overloaded
+from clicktodial.control.error import (
+    LimitReached,
+    MessageNotApproved,
+    MessageTooLong,
+    NumberNotAuthorized,
+    Overloaded,
+)
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import CallForecast, ReleaseCondition
+from clicktodial.domain.call import SendDirection
 from clicktodial.domain.cause import Side
 from clicktodial.domain.number_pool import NumberPool, Place, PoolNumber
 from clicktodial.domain.plan import CallOptions, PresenceProof, Ringback
@@ -46,6 +53,17 @@ async def test_call_is_begun_with_what_the_body_says(management: Management) -> 
     assert (request.callee.e164, request.sponsor.e164) == ("+8613810268653", "+861052680000")
     assert request.record is True
     assert request.options is None
+
+
+@pytest.mark.parametrize("direction", [*SendDirection, None])
+async def test_direction_of_the_message_goes_with_the_begin_and_the_dry_run(
+    management: Management, direction: SendDirection | None
+) -> None:
+    body = CALL if direction is None else CALL | {"send_direction": direction.value}
+    assert (await ask(management, "POST", "/calls", body)).status == 201
+    assert (await ask(management, "POST", "/calls/forecast", body)).status == 200
+    [(_, begun)], [forecasted] = management.service.begun, management.service.forecasted
+    assert (begun.send_direction, forecasted.send_direction) == (direction, direction)
 
 
 async def test_options_that_are_given_override_the_application_s_own(
@@ -89,6 +107,9 @@ REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"callee": "+86 139 1234 5673"}, 400, "invalid-value", "/callee"),
     ({"sponsor": "+"}, 400, "invalid-value", "/sponsor"),
     ({"record": 1}, 400, "invalid-value", "/record"),
+    ({"send_direction": None}, 400, "invalid-value", "/send_direction"),
+    ({"send_direction": "ALL"}, 400, "invalid-value", "/send_direction"),
+    ({"sendDirection": "MT"}, 400, "unknown-property", "/sendDirection"),
     ({"APPID": "1"}, 400, "unknown-property", "/APPID"),
     ({"options": {"presense": "key"}}, 400, "unknown-property", "/options/presense"),
     ({"options": {"a/b~c": 1}}, 400, "unknown-property", "/options/a~1b~0c"),
@@ -134,6 +155,8 @@ async def test_begin_without_a_property_says_which(management: Management) -> No
     ("error", "status", "code", "retry_after"),
     [
         (NumberNotAuthorized(), 403, "number-not-authorized", None),
+        (MessageNotApproved(), 400, "message-not-approved", None),
+        (MessageTooLong("by 3"), 403, "message-too-long", None),
         (LimitReached(retry_after_s=3), 503, "limit-reached", "3"),
         (Overloaded(retry_after_s=2), 503, "overloaded", "2"),
     ],

@@ -13,13 +13,13 @@ from tests.api.support import Answer
 from clicktodial.accounts.number_import import FILE_BYTES_MAX
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.work_order import WorkOrders
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.error import ApplicationLimitReached, CapabilityMissing
 from clicktodial.domain.application import ApplicationLimits
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.client_address import ClientAddresses
 
 NUMBER, E164 = "01052680001", "+861052680001"
 
@@ -122,6 +122,9 @@ async def test_what_is_given_changes_and_no_more(people: People) -> None:
     assert (refused.status, refused.json["code"]) == (403, "not-permitted")
     answer = await people.operate("PATCH", path, {"allow_private_addresses": True})
     assert (answer.json["allow_private_addresses"], answer.json["name"]) == (True, "Clinic")
+    assert answer.json["pool_alerts"] is False
+    answer = await people.ask(people.owner, "PATCH", path, {"pool_alerts": True})
+    assert (answer.json["pool_alerts"], answer.json["name"]) == (True, "Clinic")
 
 
 async def test_application_is_disabled_and_enabled(people: People) -> None:

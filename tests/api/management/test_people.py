@@ -15,10 +15,10 @@ from tests.api.support import Answer
 
 from clicktodial.accounts import password as password_module
 from clicktodial.accounts.error import CredentialsWrong
-from clicktodial.api.management import worker as worker_module
 from clicktodial.domain.principal import Role
 from clicktodial.domain.totp import create_code, step_at
 from clicktodial.messaging.mail import Mail
+from clicktodial.web import worker as worker_module
 
 PASSWORD = "correct horse battery staple"
 OTHER_PASSWORD = "a hundred blue umbrellas"
@@ -363,3 +363,28 @@ async def test_bad_value_is_refused_and_nothing_done(
     answer = await management.ask("POST", path, body, credential=None)
     assert answer.status == 400
     assert management.people.outbox.list_mails(limit=1) == []
+
+
+async def test_email_is_changed_by_a_link_to_the_new_address(management: Management) -> None:
+    owner = await join(management)
+    body = {"password": PASSWORD, "email": "wei@new.example"}
+    wrong = await management.ask("POST", "/me/email", body | {"password": "x"}, credential=owner)
+    assert (wrong.status, wrong.json["code"]) == (401, "wrong-credentials")
+    assert (await management.ask("POST", "/me/email", body, credential=owner)).status == 202
+    mails = management.people.outbox.list_mails(limit=2)
+    [link] = [mail for mail in mails if mail.to == body["email"]]
+    proof = {"token": token_of(link)}
+    path = "/email-changes/complete"
+    assert (await management.ask("POST", path, proof, credential=None)).status == 204
+    again = await management.ask("POST", path, proof, credential=None)
+    assert (again.status, again.json["code"]) == (404, "not-found")
+    me = await management.ask("GET", "/me", credential=owner)
+    assert me.json["user"]["email"] == "wei@new.example"
+    done = management.audit_log.list_entries(limit=50)
+    assert [each.outcome for each in done if each.operation == "completeEmailChange"] == [
+        "not-found",
+        "done",
+    ]
+    [changed] = [each for each in done if each.operation == "completeEmailChange"][1:]
+    assert changed.principal == me.json["user"]["user_id"]
+    assert proof["token"] not in str(done)

@@ -18,7 +18,14 @@ from clicktodial.domain.principal import CUSTOMER_ROLES, PERSON_ROLES, STAFF_ROL
 from clicktodial.storage import people_table, schema
 
 # Whoever opens another one to anybody, adds it here, and says why in its `about`.
-OPEN = {"register", "activate", "logIn", "askForPasswordReset", "completePasswordReset"}
+OPEN = {
+    "register",
+    "activate",
+    "logIn",
+    "askForPasswordReset",
+    "completePasswordReset",
+    "completeEmailChange",
+}
 # What is not one enterprise's, and may be named by all who may ask.
 SHARED = {"option", "name", "step", "month"}
 # Asking for help changes nothing of the enterprise's: all of its people may.
@@ -153,6 +160,36 @@ async def test_what_is_personal_is_nothing_for_the_token(management: Management)
         body = fill_body(row, {}) if row.body is not None else None
         answer = await management.ask(row.method, fill(row, {}), body, credential=OPERATOR)
         assert (answer.status, answer.json["code"]) == (403, "not-permitted"), row.name
+
+
+async def test_people_of_an_enterprise_that_has_ended_read_ask_for_help_and_change_nothing(
+    management: Management,
+) -> None:
+    mine, _ = create_tenants()
+    await seed(management, mine)
+    before, asked = rows_of(management, mine), 0
+    for role in sorted(CUSTOMER_ROLES):
+        credential = management.sessions.log_in(
+            role, enterprise_id=mine.enterprise_id, is_former=True
+        )
+        for row in management.routes:
+            if role not in row.roles or row.is_personal or row.name in HELP:
+                continue
+            answer = await management.ask(
+                row.method,
+                fill(row, mine.ids),
+                fill_body(row, mine.ids) if row.body is not None else None,
+                credential=credential,
+                query=query_of(row, mine.ids),
+            )
+            asked += row.is_change
+            if row.is_change:
+                assert (answer.status, answer.json["code"]) == (403, "enterprise-inactive")
+            else:
+                assert answer.status not in (401, 403), row.name
+    assert asked > 50
+    assert rows_of(management, mine) == before
+    assert {row.name for row in management.routes if row.is_help} == HELP
 
 
 # What the path names

@@ -1,5 +1,7 @@
 """The table of problems, and what leads to them."""
 
+from datetime import datetime
+
 import msgspec
 import pytest
 
@@ -23,6 +25,34 @@ def test_every_error_of_the_use_cases_has_a_row() -> None:
         refused = refused_by(stored)
         assert refused is not None
         assert refused.problem.code == "unavailable"
+
+
+class _Shift(msgspec.Struct):
+    from_at: datetime = msgspec.field(name="from")
+
+
+class _Roster(msgspec.Struct):
+    shifts: list[_Shift] = []
+    near: _Shift | None = None
+    by_name: dict[str, tuple[datetime, ...]] = {}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"shifts": [{"from": "2026-01-01T00:00:00Z"}, {"from": "%b"}]}', "/shifts/1/from"),
+        (b'{"near": {"from": "%b"}}', "/near/from"),
+        (b'{"by_name": {"a/b": ["2026-01-01T00:00:00Z", "%b"]}}', "/by_name/a~1b/1"),
+    ],
+)
+@pytest.mark.parametrize("moment", [b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59-14:00"])
+def test_time_that_cannot_be_reckoned_with_is_refused_wherever_it_stands(
+    body: bytes, pointer: str, moment: bytes
+) -> None:
+    with pytest.raises(Refused) as raised:
+        decode_body(body % moment, _Roster)
+    assert (raised.value.problem.code, raised.value.pointer) == ("invalid-value", pointer)
+    decode_body(body % b"9999-12-31T23:59:59Z", _Roster)
 
 
 def test_error_without_a_row_is_a_fault_of_ours() -> None:

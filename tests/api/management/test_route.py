@@ -109,6 +109,18 @@ async def test_inactive_application_is_refused_everything(
         assert (answer.status, answer.json["code"]) == (403, code)
 
 
+async def test_change_is_taken_up_before_it_is_answered_and_nothing_else_is(
+    management: Management,
+) -> None:
+    applications, path = management.applications, f"/applications/{APP_ID}/options"
+    await management.ask("GET", path)
+    await management.begin()
+    refused = await management.ask("PATCH", path, {"ringback": "music"})
+    assert (refused.status, applications.times_refreshed) == (400, 0)
+    assert (await management.ask("PATCH", path, {"ringback": "tone"})).status == 200
+    assert applications.times_refreshed == 1
+
+
 async def test_failed_attempt_is_logged_without_what_was_tried(management: Management) -> None:
     with structlog.testing.capture_logs() as logs:
         for credential in WRONG.values():

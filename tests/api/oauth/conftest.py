@@ -21,14 +21,12 @@ from tests.api.oauth.support import (
 
 from clicktodial.accounts.oauth_client import OauthClients
 from clicktodial.accounts.token_key import TokenKeys
-from clicktodial.api.management.worker import Worker
 from clicktodial.api.oauth.access_token import TokenIssuer, TokenVerifier
 from clicktodial.api.oauth.client_authentication import ClientAuthenticator, ClientNeeds
 from clicktodial.api.oauth.endpoint import OauthNeeds, create_oauth_handlers
 from clicktodial.api.oauth.external_provider import ExternalProvider
 from clicktodial.api.oauth.jwks_fetcher import JwksFetcher
 from clicktodial.api.oauth.token_directory import TokenDirectory
-from clicktodial.api.request import peer_address
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
@@ -36,6 +34,8 @@ from clicktodial.storage.database import Database
 from clicktodial.storage.migration import migrate
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.request import peer_address
+from clicktodial.web.worker import Worker
 
 LIFETIME_S = 600
 

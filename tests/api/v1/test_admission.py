@@ -18,11 +18,11 @@ from tests.api.support import (
 )
 
 from clicktodial.api.authentication import authenticate
-from clicktodial.api.client_address import ClientAddresses
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.v1.mapping import render_basic
 from clicktodial.control.error import ApplicationLimitReached, CapabilityMissing
 from clicktodial.domain.application import Application, ApplicationLimits, OldSecret
+from clicktodial.web.client_address import ClientAddresses
 
 UNTIL = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 OLD = OldSecret("0ld-one", UNTIL)

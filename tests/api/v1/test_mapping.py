@@ -12,7 +12,7 @@ from clicktodial.api.v1.mapping import V1NotificationFormat, render_time
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import CallId, RecordingId
-from clicktodial.notify.format import NotificationFormat
+from clicktodial.notify.format import StatusFormat
 
 CALL_ID = CallId("019a3f6e8b5c7d2e9f00112233445566")
 RECORDING_ID = RecordingId("019a3f6e8b5d7a1c8899aabbccddeeff")
@@ -34,7 +34,7 @@ def create_event(status: CallStatus, **changes: Any) -> StatusEvent:
 
 
 def render(event: StatusEvent, conformance: Conformance) -> Any:
-    form: NotificationFormat = V1NotificationFormat()
+    form: StatusFormat = V1NotificationFormat()
     body = json.loads(form.render(event, create_application()).body)
     conformance.validate(SCHEMA, body)
     return body

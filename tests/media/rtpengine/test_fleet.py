@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +29,6 @@ from tests.media.relay_feature_contract import (
     SILENCE,
     FeatureStage,
     RelayFeatureContract,
-    repeat,
-    tick,
 )
 from tests.media.rtp_phone import RtpPhone
 from tests.media.rtpengine.rtcp import RtcpPhone
@@ -44,12 +43,22 @@ from clicktodial.domain.plan import Prompt
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.rtpengine.fleet import RtpengineFleet
 from clicktodial.media.rtpengine.node import PING_INTERVAL_S, PINGS_MISSED_MAX
+from clicktodial.media.rtpengine.session import RtpengineSession
 
 # Told dead after some missed pings, each refused at once; a busy machine is late.
 NODE_DEATH_TIMEOUT_S = 10 * PINGS_MISSED_MAX * PING_INTERVAL_S
 POLL_S = 0.05
-# rtpengine takes three seconds to be sure of an address.
-LEARNING_S = 3.5
+# rtpengine takes three seconds to be sure of an address, and a busy machine some more.
+LEARNING_TIMEOUT_S = 30.0
+
+
+async def knows_both_sides(session: RtpengineSession) -> bool:
+    """Whether the relay is sure where each side speaks from."""
+    call = await session._request("query", {}, dict[str, Any])
+    flags = [
+        media["streams"][0]["flags"] for tag in call["tags"].values() for media in tag["medias"]
+    ]
+    return len(flags) == len(Side) and all("confirmed" in each for each in flags)
 
 
 class TestRtpengineFleet(RelayConversationContract):
@@ -90,7 +99,7 @@ class TestRtpengineFleet(RelayConversationContract):
 
     async def wait_until_judged(self, stage: Stage) -> CallQuality:
         """rtpengine reads the reports in its own time."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 quality = await stage.session.quality()
                 if quality.caller.mos is not None and quality.callee.mos is not None:
@@ -135,9 +144,11 @@ class TestRtpengineFleetFeatures(RelayFeatureContract):
         self, stage: FeatureStage
     ) -> None:
         await stage.connect()
-        # In the first three seconds the relay learns where each side speaks from.
-        async for _ in tick(repeat(MARK, LEARNING_S)):
-            await stage.check_both_ways()
+        assert isinstance(stage.session, RtpengineSession)
+        # It takes rtpengine seconds to be sure where each side speaks from.
+        async with asyncio.timeout(LEARNING_TIMEOUT_S):
+            while not await knows_both_sides(stage.session):
+                await stage.check_both_ways()
         stranger = await RtpPhone(1).open()
         for side in Side:
             stranger.send(await stage.session.local_address(side), SECRET)

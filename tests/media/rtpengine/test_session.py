@@ -124,7 +124,7 @@ async def test_session_that_cannot_be_made_is_refused_and_deleted(
     with pytest.raises(RelayError):
         await relay.open(create_call_id(), print)
     assert relay.session_count == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not impostor.commands("delete"):  # noqa: ASYNC110 - the node tells of nothing
             await asyncio.sleep(0.01)
     impostor.replace.clear()
@@ -279,10 +279,13 @@ async def test_session_in_which_packets_come_is_asked_about_no_more_than_needed(
         # A clock that stands still: only the packets tell that somebody speaks.
         return tell_of(packets, 2)
 
+    loop = asyncio.get_running_loop()
+    began_at = loop.time()
     impostor.node.answer = answer
     await asyncio.sleep(1.5 * DEAD_AFTER_S)
     assert deaths.empty()
-    assert 1 <= len(impostor.commands("query")) <= 1.5 * DEAD_AFTER_S
+    # Once a second, however late this is.
+    assert 1 <= len(impostor.commands("query")) <= loop.time() - began_at
     await session.close()
 
 
@@ -339,7 +342,7 @@ async def test_deletion_that_failed_is_made_up_for(
     impostor.replace.clear()
     other = await relay.open(create_call_id(), print)
     impostor.calls.append(f"owner.{other.call_id}")
-    async with asyncio.timeout(10 * PING_INTERVAL_S):
+    async with asyncio.timeout(20 * PING_INTERVAL_S):
         while f"owner.{call_id}" in impostor.calls:  # noqa: ASYNC110 - it is done in passing
             await asyncio.sleep(0.05)
     assert impostor.calls == [f"owner.{other.call_id}"]
@@ -421,7 +424,7 @@ async def test_leftovers_that_are_deleted_too_slowly_keep_nobody_from_starting(
     host, port = impostor.node.address
     settings = create_settings(rtpengine=(f"{host}:{port}",))
     relay = RtpengineFleet(settings, tmp_path / "spool", tmp_path / "shared", owner="owner")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await relay.start()
     assert relay.has_room()
     # It goes on with them, and is none the less watched.

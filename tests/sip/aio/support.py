@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from tests.harness.address import allocate_host
+
 from clicktodial.domain.media import PCMA, MediaAddress, MediaDescription
 from clicktodial.sip.aio.endpoint import UDP_ALONE, EventHandler, Listeners, SipEndpoint
 from clicktodial.sip.aio.stream import StreamLimits
@@ -18,8 +20,10 @@ from clicktodial.sip.user_agent import Address, Hop, Invitation, Session
 
 T = TypeVar("T")
 
-HOST = "127.0.0.1"
-WAIT_S = 10.0
+# Nobody else takes a port of it between a look for a free one and its use.
+HOST = allocate_host()
+# What is waited for comes at once, unless the machine is very busy.
+WAIT_S = 30.0
 # Ten times faster than RFC 3261's, so that what times out does so within a test.
 FAST = Timers(t1_s=0.05, t2_s=0.4, t4_s=0.5)
 OFFER = MediaDescription(MediaAddress(HOST, 20_000), (PCMA,))

@@ -1,11 +1,11 @@
 """The user agent on a real socket."""
 
 import asyncio
-import time
 
 import pytest
 from structlog.testing import capture_logs
 from tests.harness.address import allocate_host
+from tests.harness.virtual_time import jump
 from tests.sip.aio.support import (
     ANSWER,
     ANSWER_SDP,
@@ -247,11 +247,13 @@ async def test_destination_that_cannot_be_sent_to_is_logged() -> None:
 
 async def test_answer_that_came_while_the_loop_was_stalled_saves_the_retransmission() -> None:
     events: Log[SessionEvent] = Log()
-    async with open_dead_peer() as peer, open_endpoint(Timers(t1_s=0.8)) as endpoint:
+    timers = Timers(t1_s=30)
+    async with open_dead_peer() as peer, open_endpoint(timers) as endpoint:
         session = endpoint.invite(create_invitation(peer.address), events.add)
         invite = await peer.received.wait_for(lambda _: True)
         peer.send(create_response(invite, 180))
-        time.sleep(0.9)  # noqa: ASYNC251 - the stall itself
+        jump(timers.t1_s + 1)  # the stall, after which uvloop sees to timers before sockets
+        endpoint._handle_timer()
         await events.wait_for(lambda event: isinstance(event, SessionRinging))
         assert endpoint.user_agent.counters.retransmissions == 0
         endpoint.hang_up(session)

@@ -12,7 +12,6 @@ from tests.harness.address import allocate_host
 from tests.harness.certificate import Authority
 from tests.sip.aio.support import (
     ANSWER,
-    FAST,
     HOST,
     WAIT_S,
     Log,
@@ -33,6 +32,7 @@ from clicktodial.sip.aio.tls import TlsListener
 from clicktodial.sip.event import SessionAnswered, SessionEnded, SessionEvent, SessionRinging
 from clicktodial.sip.framing import StreamFramer
 from clicktodial.sip.outgoing import NO_RESPONSE_CAUSE
+from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import Address, Flow
 
 TCP = Listeners(has_tcp=True)
@@ -157,7 +157,7 @@ def tls(tmp_path: Path) -> Tls:
 
 def tls_listeners(tls: Tls) -> Listeners:
     with socket.socket() as probe:
-        probe.bind((allocate_host(), 0))
+        probe.bind((HOST, 0))
         return Listeners(tls=replace(tls.listener, port=probe.getsockname()[1]))
 
 
@@ -262,14 +262,15 @@ async def test_invite_whose_connection_breaks_before_any_response_ends() -> None
 
 
 async def test_bye_whose_connection_breaks_ends_the_session() -> None:
-    async with open_phone(answer, listeners=TCP) as phone, open_endpoint() as endpoint:
+    timers = Timers()
+    async with open_phone(answer, listeners=TCP) as phone, open_endpoint(timers) as endpoint:
         events: Log[SessionEvent] = Log()
         session = endpoint.invite(create_invitation(flow_to(phone)), events.add)
         await events.wait_for(is_answer)
         await phone.endpoint.close()
         endpoint.hang_up(session)
         # The far end was gone before 64*T1 were over.
-        async with asyncio.timeout(FAST.transaction_timeout_s / 2):
+        async with asyncio.timeout(timers.transaction_timeout_s / 2):
             while endpoint.user_agent.session_count:
                 await pass_time(0.01)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
+from tests.harness.virtual_time import jump
 from tests.sip.aio.support import (
     ANSWER,
     ANSWER_SDP,
@@ -41,12 +42,28 @@ from clicktodial.sip.timer import Timers
 from clicktodial.sip.user_agent import Address, Invitation, Session
 
 PLAN = LegPlan(destination="+8613912345673", shown="+861052680000", offer=OFFER)
-# 64*T1 is 0.64 s: shorter than the second that a trunk is given.
+# 64*T1 is 0.64 s, for trunks none of which says anything.
 HASTY = Timers(t1_s=0.01, t2_s=0.08, t4_s=0.1)
+# A phone that answers does so sooner, however busy the machine is; one that never will is left.
+ANSWER_TIMEOUT_S = 15
+DEAD_AFTER_S = 1
 
 
-def trunk(name: str, address: Address, *, priority: int = 100, host: str = "") -> Trunk:
-    return Trunk(name, host or address[0], address[1], priority=priority, answer_timeout_s=1)
+def trunk(
+    name: str,
+    address: Address,
+    *,
+    priority: int = 100,
+    host: str = "",
+    answer_timeout_s: int = ANSWER_TIMEOUT_S,
+) -> Trunk:
+    return Trunk(
+        name,
+        host or address[0],
+        address[1],
+        priority=priority,
+        answer_timeout_s=answer_timeout_s,
+    )
 
 
 class NoChance(random.Random):
@@ -178,7 +195,7 @@ async def test_dead_trunk_and_503_trunk_are_passed_over_for_a_good_one() -> None
         open_phone(answer) as good,
     ):
         trunks = (
-            trunk("dead", dead.address, priority=1),
+            trunk("dead", dead.address, priority=1, answer_timeout_s=DEAD_AFTER_S),
             trunk("full", full.endpoint.address, priority=2),
             trunk("good", good.endpoint.address, priority=3),
         )
@@ -253,7 +270,8 @@ async def test_silence_after_trying_is_no_reason_to_try_another_trunk() -> None:
         async with open_telephony(*trunks) as telephony:
             leg, events = place(telephony)
             await slow.events.wait_for(lambda _: True)
-            await pass_time(1.2)
+            jump(ANSWER_TIMEOUT_S + 1)
+            await pass_time(0.05)
             assert (events.items, other.sessions) == ([], [])
             leg.hang_up()
 
@@ -297,10 +315,10 @@ async def test_hang_up_before_the_end_without_trunk_is_told_silences_it() -> Non
 async def test_silent_trunk_is_tried_last_for_a_while() -> None:
     async with open_dead_peer() as dead, open_phone(answer) as good:
         trunks = (
-            trunk("dead", dead.address, priority=1),
+            trunk("dead", dead.address, priority=1, answer_timeout_s=DEAD_AFTER_S),
             trunk("good", good.endpoint.address, priority=2),
         )
-        async with open_telephony(*trunks, timers=HASTY) as telephony:
+        async with open_telephony(*trunks) as telephony:
             with capture_logs():
                 first, events = place(telephony)
                 await events.wait_for(is_answered)
@@ -324,7 +342,7 @@ async def failed_over() -> AsyncIterator[
     """A leg that is in conversation on its second trunk, and a way for the first to wake up."""
     async with open_dead_peer() as dead, open_phone(answer) as good:
         trunks = (
-            trunk("dead", dead.address, priority=1),
+            trunk("dead", dead.address, priority=1, answer_timeout_s=DEAD_AFTER_S),
             trunk("good", good.endpoint.address, priority=2),
         )
         async with open_telephony(*trunks) as telephony:
@@ -362,13 +380,14 @@ async def test_late_answer_of_a_trunk_given_up_is_acknowledged_and_hung_up() -> 
 async def test_hang_up_while_a_trunk_is_silent_tries_no_other() -> None:
     async with open_dead_peer() as dead, open_phone(answer) as good:
         trunks = (
-            trunk("dead", dead.address, priority=1),
+            trunk("dead", dead.address, priority=1, answer_timeout_s=DEAD_AFTER_S),
             trunk("good", good.endpoint.address, priority=2),
         )
         async with open_telephony(*trunks) as telephony:
             leg, events = place(telephony)
             leg.hang_up()
-            await pass_time(1.2)
+            jump(DEAD_AFTER_S + 1)
+            await pass_time(0.05)
             assert (events.items, good.sessions) == ([], [])
 
 

@@ -43,7 +43,6 @@ from clicktodial.api.camara.header import (
 from clicktodial.api.camara.mapping import render_call
 from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import Headers, send_json, start_response
 from clicktodial.control.error import ControlError
@@ -63,6 +62,7 @@ from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.number_pool import NumberPool, PoolNumber
 from clicktodial.storage.call_view import CallView, SqlCallViews
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 SCOPE_CREATE = "click-to-dial:calls:create"
 SCOPE_READ = "click-to-dial:calls:read"

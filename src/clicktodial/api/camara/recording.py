@@ -25,7 +25,6 @@ from clicktodial.api.base64_file import (
 )
 from clicktodial.api.camara.error import NOT_FOUND, UNAVAILABLE, Refused
 from clicktodial.api.camara.mapping import render_time
-from clicktodial.api.request import ClientDisconnected
 from clicktodial.api.response import Headers
 from clicktodial.control.port import RecordingCatalog
 from clicktodial.domain.identifier import AppId
@@ -37,6 +36,7 @@ from clicktodial.recordings.compact import (
     write_compact,
 )
 from clicktodial.storage.call_view import CallView
+from clicktodial.web.request import ClientDisconnected
 
 # The document's maxLength of RecordingResource.content, in characters.
 CONTENT_CHARACTERS_MAX = 20_971_520

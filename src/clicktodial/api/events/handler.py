@@ -35,15 +35,16 @@ from clicktodial.api.management.problem import (
 )
 from clicktodial.api.management.route import render_refused
 from clicktodial.api.management.schema import Strict
-from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.api.response import start_response
+from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.domain.access import AccessScope
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.event_history import EventHistory, EventPlace
 from clicktodial.storage.event_replay import CallReplay, EventReplays, RangeReplay, Replayed
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
+from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 
@@ -126,7 +127,7 @@ async def _guard(answer: Callable[[], Awaitable[object]]) -> Response[bytes]:
         body = await answer()
     except Refused as refused:
         return render_refused(refused, "events")
-    except (StoreError, StorageError) as error:
+    except (ControlError, StoreError, StorageError) as error:
         return render_refused(_translate(error), "events")
     except ClientDisconnected:
         return Response(b"", status_code=400, media_type=PROBLEM_MEDIA_TYPE)

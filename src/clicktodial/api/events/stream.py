@@ -18,12 +18,12 @@ from litestar.types import Receive, Scope, Send
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.view import parse_cursor, render_cursor, render_event
 from clicktodial.api.management.problem import LIMIT_REACHED, Refused
-from clicktodial.api.request import find_header
 from clicktodial.control.port import StoreError
 from clicktodial.domain.access import AccessScope
 from clicktodial.domain.application import Application
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage.event_history import EventEntry, EventHistory, EventPlace
+from clicktodial.web.request import find_header
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,7 +17,6 @@ from clicktodial.accounts.oauth_client import OauthClientDesk, OauthClients
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
-from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import Authenticator
 from clicktodial.api.management.billing import BillingNeeds, BillingResource
 from clicktodial.api.management.business import BusinessNeeds
@@ -59,7 +58,6 @@ from clicktodial.api.management.trunk import TrunkResource
 from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
-from clicktodial.api.request import peer_address
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, TrunkMonitor
@@ -70,13 +68,16 @@ from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
+from clicktodial.web.auditor import Auditor
+from clicktodial.web.request import peer_address
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementNeeds:
-    """What the API works with. `token` is the operator's; None: nobody bears one."""
+    """What the API works with. `token` is the operator's; None: nobody bears one.
+    `take_up_changes` makes an administrative change hold on this node at once."""
 
     service: CallService
     applications: Applications
@@ -98,6 +99,7 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    take_up_changes: Callable[[], Awaitable[None]]
     once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
@@ -112,6 +114,7 @@ def create_management_handlers(needs: ManagementNeeds) -> list[HTTPRouteHandler]
         authenticator=Authenticator(
             needs.applications, needs.sessions, needs.worker, needs.token, needs.gate
         ),
+        take_up_changes=needs.take_up_changes,
         auditor=Auditor(needs.people.audit_log, needs.worker, time.monotonic),
         utc=needs.utc,
         client_address=needs.client_address,

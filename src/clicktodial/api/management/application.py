@@ -106,6 +106,16 @@ class ApplicationChange(Strict, frozen=True):
         ]
         | UnsetType
     ) = UNSET
+    pool_alerts: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether the application server is told when the pool of minutes "
+                "passes a threshold."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ApplicationView(Strict, frozen=True):
@@ -119,6 +129,7 @@ class ApplicationView(Strict, frozen=True):
     capabilities: list[Capability]
     notify_url: str | None
     allow_private_addresses: bool
+    pool_alerts: bool
     created_at: Instant
     old_secret_until: Instant | None
 
@@ -246,6 +257,8 @@ class ApplicationResource:
                 desk.allow_private_addresses(who, app_id, allowed=allowed)
             if "notify_url" in given:
                 desk.set_server(who, app_id, given["notify_url"])
+            if "pool_alerts" in given:
+                desk.set_pool_alerts(who, app_id, wanted=given["pool_alerts"])
             if "name" in given:
                 desk.rename(who, app_id, given["name"])
             if "capabilities" in given:
@@ -567,6 +580,7 @@ def render_application(detail: ApplicationDetail) -> ApplicationView:
         capabilities=sorted(detail.capabilities),
         notify_url=detail.notify_url,
         allow_private_addresses=detail.allow_private_addresses,
+        pool_alerts=detail.pool_alerts,
         created_at=detail.created_at,
         old_secret_until=detail.old_secret_until,
     )
@@ -603,6 +617,7 @@ _APPLICATION = {
     "capabilities": ["click-to-dial", "recording"],
     "notify_url": "https://app.example",
     "allow_private_addresses": False,
+    "pool_alerts": False,
     "created_at": datetime.fromisoformat("2026-03-04T05:06:07+00:00"),
     "old_secret_until": None,
 }

@@ -12,22 +12,24 @@ from clicktodial.accounts.session import TOKEN_PREFIX, SessionFinder
 from clicktodial.api.authentication import HEADER_BYTES_MAX, authenticate
 from clicktodial.api.management.problem import LIMIT_REACHED, NOT_AUTHENTICATED, Refused
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import find_header
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from clicktodial.web.request import find_header
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who was proved to ask: a program has an application, a person a session."""
+    """Who was proved to ask: a program has an application, a person a session. Of one who
+    `is_former` the enterprise has come to its end."""
 
     principal: Principal
     application: Application | None = None
     session_id: str | None = None
+    is_former: bool = False
 
 
 ANONYMOUS = Identity(Principal(name="", roles=frozenset()))
@@ -106,4 +108,6 @@ class Authenticator:
         session = await self._worker.run(lambda: self._sessions.find(token, now))
         if session is None:
             return None
-        return Identity(session.principal, session_id=session.session_id)
+        return Identity(
+            session.principal, session_id=session.session_id, is_former=session.is_former
+        )

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import structlog
+
 from clicktodial.api.management.billing_view import (
     AlertsBody,
     CapBody,
@@ -33,11 +35,17 @@ from clicktodial.api.management.paging import (
     parse_limit,
     render_cursor,
 )
-from clicktodial.api.management.problem import INVALID_PARAMETER, INVALID_VALUE, NOT_FOUND, Refused
+from clicktodial.api.management.problem import (
+    INVALID_PARAMETER,
+    INVALID_VALUE,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Refused,
+)
 from clicktodial.api.management.route import Ask, Created, Download, Parameter, Route
 from clicktodial.api.management.worker import Worker
 from clicktodial.billing.cdr import CdrPlace, CdrQuery, CdrReader
-from clicktodial.billing.export import Exports, csv_pieces
+from clicktodial.billing.export import Exports, ParquetMissing, csv_pieces
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statement, Statements
 from clicktodial.billing.statement_page import render_html, render_pdf
@@ -52,6 +60,8 @@ _BOOK_KEEPERS = frozenset({Role.OWNER, Role.FINANCE, Role.ACCOUNT_MANAGER, Role.
 _SELLERS = frozenset({Role.ACCOUNT_MANAGER, Role.OPERATOR})
 
 _PIECE_BYTES = 262_144
+log = structlog.get_logger()
+
 _TAG = "Minutes and money"
 _ENTERPRISE = Parameter("enterprise_id", "The enterprise.", {"type": "string"}, example="default")
 _PACKAGE = Parameter("package_id", "The package.", {"type": "string"}, example="019a3f6e8b5c7d2e")
@@ -77,6 +87,8 @@ class BillingNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    # Writes files anew, which may take long, and holds up nobody else meanwhile.
+    file_worker: Worker
     pdf_font: str | None = None
 
 
@@ -247,9 +259,14 @@ class BillingResource:
                 ask.principal, ask.path["enterprise_id"], ask.path["export_id"]
             )
             name = f"cdrs-{detail.enterprise_id}-{detail.period}.{detail.kind}"
-            return name, self._needs.exports.open(detail)
+            try:
+                return name, self._needs.exports.open(detail)
+            except (ParquetMissing, OSError) as error:
+                # It is not here, and this node cannot write it.
+                log.error("export.not_written", export_id=detail.export_id, error=str(error))
+                raise Refused(UNAVAILABLE) from error
 
-        name, file = await self._worker.run(open_file)
+        name, file = await self._needs.file_worker.run(open_file)
         return Download(self._iterate(_read_pieces(file)), name)
 
     def routes(self) -> list[Route]:
@@ -484,7 +501,7 @@ class BillingResource:
                 path=f"{path}/exports/{{export_id}}/file",
                 tag=_TAG,
                 summary="Download an exported file",
-                about="CSV or Parquet, as it was written.",
+                about="CSV or Parquet, from any node: one that has it not writes it anew.",
                 roles=_BOOK_KEEPERS,
                 handle=self.download_export,
                 answer_media=FILE_MEDIA_TYPE,

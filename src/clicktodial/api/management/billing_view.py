@@ -28,7 +28,7 @@ from clicktodial.billing.pool import (
     create_tariff,
 )
 from clicktodial.billing.statement import PackageLine, Statement, Total
-from clicktodial.domain.minutes import CapPeriod, CapScope
+from clicktodial.domain.minutes import CapPeriod, CapScope, Charging
 from clicktodial.domain.rating import FREE_BELOW_S_MAX, LEGS_MAX, MINIMUM_S_MAX, UNIT_S_MAX
 
 CAP_S_MAX = 10**9
@@ -235,6 +235,10 @@ class CdrView(Strict, frozen=True):
     billed_s: _Seconds
     overage_s: _Seconds
     price_micros: _Micros
+    charging: Annotated[
+        Charging,
+        Meta(description="`not-charged`: the enterprise had no pool when the call began."),
+    ]
     lots: list[CdrLot]
 
 
@@ -344,7 +348,8 @@ def render_cap(detail: CapDetail) -> CapView:
 def render_cdr(detail: CdrDetail) -> CdrView:
     """A CDR."""
     lots = [CdrLot(lot_id=lot_id, seconds=seconds) for lot_id, seconds in detail.lots]
-    return CdrView(**detail.values, lots=lots)
+    values = detail.values | {"charging": Charging(detail.values["charging"])}
+    return CdrView(**values, lots=lots)
 
 
 def render_statement(statement: Statement) -> StatementView:

@@ -50,15 +50,25 @@ def decode_body(body: bytes, kind: type[T]) -> T:
     return decoded
 
 
-def _check_instants(decoded: object) -> None:
-    """What its zone puts before the year 1 or behind 9999 is no time that can be reckoned with."""
-    for name in getattr(decoded, "__struct_fields__", ()):
-        given = getattr(decoded, name)
-        if isinstance(given, datetime):
+def _check_instants(given: object, pointer: str = "") -> None:
+    """What its zone puts before the year 1 or behind 9999 is no time that can be reckoned with,
+    wherever it stands."""
+    match given:
+        case datetime():
             try:
                 given.astimezone(UTC)
             except OverflowError as error:
-                raise Refused(INVALID_VALUE, "it is too far away", pointer=f"/{name}") from error
+                raise Refused(INVALID_VALUE, "it is too far away", pointer=pointer) from error
+        case msgspec.Struct():
+            names = zip(given.__struct_fields__, given.__struct_encode_fields__, strict=True)
+            for attribute, name in names:
+                _check_instants(getattr(given, attribute), f"{pointer}/{_escape(name)}")
+        case list() | tuple() | set() | frozenset():
+            for index, each in enumerate(given):
+                _check_instants(each, f"{pointer}/{index}")
+        case dict():
+            for key, each in given.items():
+                _check_instants(each, f"{pointer}/{_escape(str(key))}")
 
 
 def parse_query(query: bytes, known: Iterable[str]) -> dict[str, str]:

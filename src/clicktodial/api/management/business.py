@@ -1,7 +1,7 @@
 """What the resources of the operator's business share."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -41,11 +41,10 @@ class ReasonGiven(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessNeeds:
-    """`take_up_changes` makes an administrative change hold on this node at once."""
+    """What its resources work with."""
 
     business: Business
     worker: Worker
-    take_up_changes: Callable[[], Awaitable[None]]
 
 
 def word_parameter(name: str, about: str, words: type[StrEnum]) -> Parameter:

@@ -30,6 +30,8 @@ from clicktodial.api.management.problem import (
     INVALID_PARAMETER,
     INVALID_VALUE,
     LIMIT_REACHED,
+    MESSAGE_NOT_APPROVED,
+    MESSAGE_TOO_LONG,
     MISSING_PROPERTY,
     NOT_CONNECTED,
     NOT_FOUND,
@@ -57,6 +59,7 @@ from clicktodial.control.port import Applications
 from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
 from clicktodial.control.sponsor_choice import SponsorChooser
 from clicktodial.domain.application import Application
+from clicktodial.domain.call import SendDirection
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.number import NumberError, PhoneNumber, parse_number
@@ -113,6 +116,16 @@ class BeginBody(Strict, frozen=True):
         | UnsetType
     ) = UNSET
     record: Annotated[bool, Meta(description="Whether the conversation is recorded.")] = False
+    send_direction: (
+        Annotated[
+            SendDirection,
+            Meta(
+                description="To whom a message goes after the call, by its approved template: MO "
+                "the caller, MT the callee, BOTH each of them. Without it to nobody."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     options: OptionsChange | UnsetType = UNSET
     app_id: _AppId | UnsetType = UNSET
 
@@ -313,6 +326,9 @@ class CallResource:
             caller=caller,
             callee=callee,
             record=body.record,
+            send_direction=None
+            if isinstance(body.send_direction, UnsetType)
+            else body.send_direction,
             options=await self._merge(application, body.options),
         )
 
@@ -390,6 +406,8 @@ class CallResource:
                 status=201,
                 problems=(
                     *problems,
+                    MESSAGE_NOT_APPROVED,
+                    MESSAGE_TOO_LONG,
                     POOL_EMPTY,
                     CAP_REACHED,
                     *RULE_PROBLEMS,

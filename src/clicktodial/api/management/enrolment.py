@@ -1,4 +1,4 @@
-"""`/registrations`, `/activations`, `/password-resets`: what is open to anybody.
+"""`/registrations`, `/activations`, `/password-resets`, `/email-changes`: open to anybody.
 
 Whether there is an account is not told by any of them: what they lead to comes by mail.
 """
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from clicktodial.accounts.enrolment import Enrolments
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People
 from clicktodial.api.management.problem import (
@@ -77,15 +78,27 @@ class PasswordReset(Strict, frozen=True):
     password: NewPassword
 
 
+class EmailProof(Strict, frozen=True):
+    """What whoever reads the new address has."""
+
+    token: Token
+
+
 class EnrolmentResource:
     """Ways in, for people who are not in yet."""
 
     def __init__(
-        self, enrolments: Enrolments, passwords: Passwords, people: People, worker: Worker
+        self,
+        enrolments: Enrolments,
+        passwords: Passwords,
+        emails: OwnEmails,
+        people: People,
+        worker: Worker,
     ) -> None:
         """`worker` is the one that hashes passwords."""
         self._enrolments = enrolments
         self._passwords = passwords
+        self._emails = emails
         self._people = people
         self._worker = worker
 
@@ -134,6 +147,15 @@ class EnrolmentResource:
         person_id = await self._worker.run(
             partial(self._passwords.complete_reset, body.token, password=body.password, now=ask.now)
         )
+        await self._note(ask, person_id)
+
+    async def complete_email(self, ask: Ask) -> None:
+        """POST /email-changes/complete"""
+        body = await ask.read(EmailProof)
+        person_id = await self._worker.run(partial(self._emails.complete, body.token, now=ask.now))
+        await self._note(ask, person_id)
+
+    async def _note(self, ask: Ask, person_id: str) -> None:
         person = await self._worker.run(lambda: self._people.show(person_id))
         ask.notes.principal = person.principal
 
@@ -204,6 +226,20 @@ class EnrolmentResource:
                 body_example=reset,
                 status=204,
                 problems=(INVALID_VALUE, NOT_FOUND),
+                **shared,
+            ),
+            Route(
+                name="completeEmailChange",
+                method="POST",
+                path="/email-changes/complete",
+                summary="Confirm a new email address",
+                about="By whoever got the link, logged in or not. Sessions stay; a mail tells the "
+                "old address.",
+                handle=self.complete_email,
+                body=EmailProof,
+                body_example={"token": TOKEN_EXAMPLE},
+                status=204,
+                problems=(INVALID_VALUE, NOT_FOUND, ALREADY_EXISTS),
                 **shared,
             ),
         ]

@@ -177,7 +177,6 @@ class EnterpriseResource:
         self._activations = needs.business.activations
         self._changes = needs.business.changes
         self._worker = needs.worker
-        self._take_up_changes = needs.take_up_changes
 
     async def list_all(self, ask: Ask) -> EnterprisePage:
         """GET of many"""
@@ -290,7 +289,6 @@ class EnterpriseResource:
                 ask.principal, enterprise_id, new, decides=body.decides, now=ask.now
             )
         )
-        await self._take_up_changes()
         place = f"/enterprises/{enterprise_id}/status-changes/{change.change_id}"
         return Created(_render_change(change), place)
 
@@ -331,7 +329,6 @@ class EnterpriseResource:
                 ask.principal, enterprise_id, change_id, reason=body.reason, now=ask.now
             )
         )
-        await self._take_up_changes()
         return _render_change(change)
 
     def routes(self) -> list[Route]:

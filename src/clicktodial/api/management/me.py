@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People, Person
 from clicktodial.accounts.second_factor import SecondFactors
@@ -18,9 +19,11 @@ from clicktodial.api.management.problem import (
 from clicktodial.api.management.route import Ask, Route
 from clicktodial.api.management.schema import Strict, WrittenNumber
 from clicktodial.api.management.user_view import (
+    EMAIL_EXAMPLE,
     PASSWORD_EXAMPLE,
     USER_EXAMPLE,
     Code,
+    Email,
     NewPassword,
     Password,
     UserView,
@@ -77,6 +80,13 @@ class RecoveryCodes(Strict, frozen=True):
     recovery_codes: list[str]
 
 
+class NewEmail(Strict, frozen=True):
+    """Another address of mail, and the password once more."""
+
+    password: Password
+    email: Email
+
+
 class MeResource:
     """The account of whoever asks."""
 
@@ -84,6 +94,7 @@ class MeResource:
         self,
         people: People,
         passwords: Passwords,
+        emails: OwnEmails,
         factors: SecondFactors,
         login_worker: Worker,
         worker: Worker,
@@ -91,6 +102,7 @@ class MeResource:
         """`login_worker` is the one that hashes passwords."""
         self._people = people
         self._passwords = passwords
+        self._emails = emails
         self._factors = factors
         self._login_worker = login_worker
         self._worker = worker
@@ -115,6 +127,19 @@ class MeResource:
                 ask.principal.name,
                 old=body.old_password,
                 new=body.new_password,
+                now=ask.now,
+            )
+        )
+
+    async def change_email(self, ask: Ask) -> None:
+        """POST .../email"""
+        body = await ask.read(NewEmail)
+        await self._login_worker.run(
+            partial(
+                self._emails.ask,
+                ask.principal.name,
+                password=body.password,
+                email=body.email,
                 now=ask.now,
             )
         )
@@ -201,6 +226,21 @@ class MeResource:
                     "new_password": "a hundred blue umbrellas",
                 },
                 status=204,
+                problems=(INVALID_VALUE, WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
+                **shared,
+            ),
+            Route(
+                name="changeEmail",
+                method="POST",
+                path="/me/email",
+                summary="Change one's own email address",
+                about="A mail goes to the new address, with a link that makes it the account's, "
+                "within 24 hours, or, where it has an account, with that; the answer is the same. "
+                "Another mail tells the old address of it.",
+                handle=self.change_email,
+                body=NewEmail,
+                body_example={"password": PASSWORD_EXAMPLE, "email": EMAIL_EXAMPLE},
+                status=202,
                 problems=(INVALID_VALUE, WRONG_CREDENTIALS, TOO_MANY_ATTEMPTS),
                 **shared,
             ),

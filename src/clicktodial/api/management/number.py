@@ -38,10 +38,10 @@ from clicktodial.api.management.schema import (
     given_fields,
 )
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import BodyTooLong, read_body
 from clicktodial.domain.principal import Role
 from clicktodial.domain.sponsor_number import NumberKind, NumberState
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
+from clicktodial.web.request import BodyTooLong, read_body
 
 _OPERATOR = frozenset({Role.OPERATOR})
 # It tells of all enterprises; account managers, who are bound to some, read free numbers and those

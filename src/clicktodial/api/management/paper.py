@@ -30,9 +30,9 @@ from clicktodial.api.management.problem import (
 )
 from clicktodial.api.management.route import Ask, Created, Parameter, Route
 from clicktodial.api.management.schema import Instant, Strict, given_fields
-from clicktodial.api.request import ClientDisconnected
 from clicktodial.domain.customer import CustomerData, DocumentKind
 from clicktodial.storage.table import NAME_CHARACTERS_MAX
+from clicktodial.web.request import ClientDisconnected
 
 # Each is held in memory while it is checked and sealed.
 DOCUMENT_UPLOADS_MAX = 4

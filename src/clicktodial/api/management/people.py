@@ -6,6 +6,7 @@ from datetime import timedelta
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.letter import Letters
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People
 from clicktodial.accounts.second_factor import SecondFactors
@@ -34,6 +35,7 @@ class PeopleNeeds:
     enrolments: Enrolments
     sessions: Sessions
     passwords: Passwords
+    emails: OwnEmails
     factors: SecondFactors
     outbox: MailOutbox
     audit_log: AuditLog
@@ -62,6 +64,7 @@ def create_people_needs(
             life=timedelta(seconds=settings.session_max_s),
         ),
         passwords=Passwords(transactions, letters),
+        emails=OwnEmails(transactions, letters),
         factors=SecondFactors(transactions, vault, letters),
         outbox=MailOutbox(transactions),
         audit_log=AuditLog(transactions),
@@ -74,9 +77,9 @@ def create_people_routes(needs: PeopleNeeds, worker: Worker) -> list[Route]:
     people, passwords, enrolments = needs.people, needs.passwords, needs.enrolments
     hashing = needs.login_worker
     return [
-        *EnrolmentResource(enrolments, passwords, people, hashing).routes(),
+        *EnrolmentResource(enrolments, passwords, needs.emails, people, hashing).routes(),
         *SessionResource(needs.sessions, hashing, worker).routes(),
-        *MeResource(people, passwords, needs.factors, hashing, worker).routes(),
+        *MeResource(people, passwords, needs.emails, needs.factors, hashing, worker).routes(),
         *TeamResource(people, enrolments, worker).routes(),
         *UserResource(people, enrolments, passwords, needs.factors, worker).routes(),
         *AuditResource(needs.audit_log, worker).routes(),

@@ -156,6 +156,12 @@ MISSING_PROPERTY = Problem(
     "A property is missing",
     "The body lacks a property that is required; `pointer` says which.",
 )
+MESSAGE_NOT_APPROVED = Problem(
+    400,
+    "message-not-approved",
+    "There is no approved message for that direction",
+    "The application has no approved template for a party that `send_direction` names.",
+)
 INVALID_PARAMETER = Problem(
     400,
     "invalid-parameter",
@@ -236,6 +242,12 @@ NUMBER_NOT_AUTHORIZED = Problem(
     "number-not-authorized",
     "The application may not show that number",
     "The sponsor, or a number shown in its place, is none of the application's own.",
+)
+MESSAGE_TOO_LONG = Problem(
+    403,
+    "message-too-long",
+    "The message would be too long",
+    "With the numbers of this call; `detail` says how long it may be.",
 )
 POOL_EMPTY = Problem(
     403,
@@ -324,6 +336,7 @@ PROBLEMS = (
     INVALID_VALUE,
     UNKNOWN_PROPERTY,
     MISSING_PROPERTY,
+    MESSAGE_NOT_APPROVED,
     INVALID_PARAMETER,
     NOT_AUTHENTICATED,
     WRONG_CREDENTIALS,
@@ -333,6 +346,7 @@ PROBLEMS = (
     NOT_PERMITTED,
     REGISTRATION_CLOSED,
     NUMBER_NOT_AUTHORIZED,
+    MESSAGE_TOO_LONG,
     POOL_EMPTY,
     CAP_REACHED,
     CALLER_NOT_MEMBER,
@@ -378,8 +392,8 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     CapabilityMissing: NOT_PERMITTED,
     LimitReached: LIMIT_REACHED,
     ApplicationLimitReached: LIMIT_REACHED,
-    MessageNotApproved: CONFLICT,
-    MessageTooLong: INVALID_VALUE,
+    MessageNotApproved: MESSAGE_NOT_APPROVED,
+    MessageTooLong: MESSAGE_TOO_LONG,
     PoolEmpty: POOL_EMPTY,
     CapReached: CAP_REACHED,
     Overloaded: OVERLOADED,

@@ -19,7 +19,6 @@ from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
 from clicktodial.api.idempotency import REPLAYED
-from clicktodial.api.management.auditor import Auditor
 from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
 from clicktodial.api.management.body import NUL, decode_body, parse_query
 from clicktodial.api.management.problem import (
@@ -35,7 +34,6 @@ from clicktodial.api.management.problem import (
     Refused,
     refused_by,
 )
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
@@ -43,6 +41,8 @@ from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.storage.error import StorageError, ValueInvalid
 from clicktodial.storage.value import check_identifier
+from clicktodial.web.auditor import Auditor
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 T = TypeVar("T")
 
@@ -163,7 +163,9 @@ class Route:
     """One method at one path below BASE_PATH, whose parameters stand in braces.
 
     `roles` are those that may ask; one that `is_open` needs no credential, and has none. One that
-    `is_personal` is about whoever asks, and needs their session. What is another enterprise's is
+    `is_personal` is about whoever asks, and needs their session; one that `is_help` asks for help.
+    Of those that change something, only these two are for people whose enterprise has come to its
+    end. What is another enterprise's is
     `handle`'s to refuse, with NOT_FOUND: roles know no enterprises.
     `handle` returns a struct to be answered, of type `answer`; nothing where there is none; a
     Download where `answer_media` is no JSON.
@@ -196,6 +198,7 @@ class Route:
     problems: Sequence[Problem] = ()
     is_open: bool = False
     is_personal: bool = False
+    is_help: bool = False
     changes: bool | None = None
     is_recorded: bool = False
     is_access: bool = False
@@ -208,9 +211,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What every request passes. `client_address` tells where it comes from, in words."""
+    """What every request passes. `client_address` tells where it comes from, in words;
+    `take_up_changes` makes what was changed hold on this node before the answer goes out."""
 
     authenticator: Authenticator
+    take_up_changes: Callable[[], Awaitable[None]]
     auditor: Auditor
     utc: Callable[[], datetime]
     client_address: Callable[[HTTPScope], str]
@@ -251,6 +256,8 @@ def _create_handler(row: Route, gate: Gate) -> HTTPRouteHandler:
                 entry = _audit_entry(visit, None, INTERNAL_ERROR.code)
                 await gate.auditor.note(entry, is_bounded=visit.is_anonymous)
             raise
+        if row.is_change and not row.is_recorded:
+            await gate.take_up_changes()
         _log_done(visit)
         if _is_audited(visit):
             # Whoever is not known is anybody, as often as they like.
@@ -326,6 +333,8 @@ def _admit(row: Route, identity: Identity, *, has_operator: bool) -> None:
         raise Refused(NOT_PERMITTED)
     if row.is_personal and identity.session_id is None:
         raise Refused(NOT_PERMITTED, "this is for people who logged in")
+    if identity.is_former and row.is_change and not (row.is_personal or row.is_help):
+        raise Refused(ENTERPRISE_INACTIVE, "it is cancelled, and nothing of it changes any more")
 
 
 def check_active(application: Application) -> None:

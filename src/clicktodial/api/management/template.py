@@ -24,7 +24,6 @@ from clicktodial.api.management.problem import (
 from clicktodial.api.management.route import Ask, Created, Parameter, Route
 from clicktodial.api.management.schema import Instant, Strict
 from clicktodial.api.management.worker import Worker
-from clicktodial.api.request import BodyTooLong, read_body
 from clicktodial.domain.message import (
     SUBJECT_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
@@ -36,6 +35,7 @@ from clicktodial.domain.message import (
 )
 from clicktodial.messaging.picture import PICTURE_BYTES_MAX, PICTURES_MAX
 from clicktodial.messaging.template import NewTemplate, TemplateDetail, Templates
+from clicktodial.web.request import BodyTooLong, read_body
 
 _PICTURE_MEDIA = "application/octet-stream"
 

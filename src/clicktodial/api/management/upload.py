@@ -6,7 +6,7 @@ from typing import IO
 from litestar.types import Receive
 
 from clicktodial.api.management.problem import BODY_TOO_LONG, Refused
-from clicktodial.api.request import ClientDisconnected
+from clicktodial.web.request import ClientDisconnected
 
 # A hop to a thread for each piece, so that a slow disk does not hold up calls.
 PIECE_BYTES = 256 * 1024

@@ -118,7 +118,6 @@ class WorkOrderResource:
         self._orders = needs.business.work_orders
         self._reviews = needs.business.reviews
         self._worker = needs.worker
-        self._take_up_changes = needs.take_up_changes
 
     async def list_all(self, ask: Ask) -> WorkOrderPage:
         """GET of many"""
@@ -168,7 +167,6 @@ class WorkOrderResource:
                 now=ask.now,
             )
         )
-        await self._take_up_changes()
         ask.notes.enterprise_id = order.enterprise_id
         return render_order(order)
 

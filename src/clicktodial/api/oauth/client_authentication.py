@@ -14,7 +14,6 @@ import structlog
 from clicktodial.accounts.oauth_client import ClientKeys, OauthClients
 from clicktodial.accounts.public_key import ALGORITHMS, PublicKeys
 from clicktodial.api.authentication import APP_ID_CHARACTERS_MAX, parse_basic
-from clicktodial.api.management.worker import Worker
 from clicktodial.api.oauth.error import INVALID_CLIENT, INVALID_REQUEST, OauthRefused
 from clicktodial.api.oauth.form import decode_part
 from clicktodial.api.oauth.jwks_fetcher import JwksFetcher, JwksUnavailable
@@ -28,11 +27,12 @@ from clicktodial.api.oauth.signed_token import (
     read_time,
     take_apart,
 )
-from clicktodial.api.request import find_header
 from clicktodial.control.port import Applications
 from clicktodial.domain.application import Application
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage.error import ValueInvalid
+from clicktodial.web.request import find_header
+from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 

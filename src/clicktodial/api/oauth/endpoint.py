@@ -15,8 +15,6 @@ from litestar.types import HTTPScope
 
 from clicktodial.accounts.public_key import ALGORITHMS
 from clicktodial.accounts.token_key import TokenKey, TokenKeys
-from clicktodial.api.management.problem import Refused as WorkerRefused
-from clicktodial.api.management.worker import Worker
 from clicktodial.api.oauth.access_token import ProvedToken, TokenIssuer, TokenVerifier
 from clicktodial.api.oauth.client_authentication import ClientAuthenticator
 from clicktodial.api.oauth.error import (
@@ -32,8 +30,8 @@ from clicktodial.api.oauth.error import (
 )
 from clicktodial.api.oauth.form import read_form
 from clicktodial.api.oauth.token_directory import TokenDirectory
-from clicktodial.api.request import ClientDisconnected
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.control.error import Overloaded
 from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.rate import TokenBuckets
 from clicktodial.domain.access import (
@@ -45,6 +43,8 @@ from clicktodial.domain.access import (
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.throttle import network_of
 from clicktodial.storage.error import StorageError
+from clicktodial.web.request import ClientDisconnected
+from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 
@@ -195,7 +195,7 @@ def _create_endpoint(
         except OauthRefused as refused:
             log.info("oauth.refused", path=path, error=refused.problem.code, why=str(refused))
             return refused.render()
-        except WorkerRefused:
+        except Overloaded:
             return OauthRefused(UNAVAILABLE, "the server is overloaded").render()
         except (StoreError, StorageError) as error:
             log.error("oauth.store_failed", path=path, error=str(error))

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from litestar import Request
 
 from clicktodial.api.oauth.error import BODY_TOO_LONG, INVALID_REQUEST, OauthRefused
-from clicktodial.api.request import BodyTooLong, find_header, read_body
+from clicktodial.web.request import BodyTooLong, find_header, read_body
 
 # An assertion has some 1 000 bytes, a token of another provider up to 8 192.
 FORM_BYTES_MAX = 16_384

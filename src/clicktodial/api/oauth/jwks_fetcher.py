@@ -5,18 +5,19 @@ addresses of notifications, and an answer is bounded in time and size.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 import structlog
+from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from clicktodial.accounts.public_key import JWKS_BYTES_MAX, PublicKeys, parse_jwks
-from clicktodial.notify.address_guard import GuardedResolver, create_guarded_socket
-from clicktodial.notify.sender import describe_error
+from clicktodial.notify.address_guard import AddressForbidden, create_guarded_socket, is_public
 from clicktodial.storage.error import ValueInvalid
 
 log = structlog.get_logger()
@@ -35,6 +36,19 @@ _FETCH_ERRORS = (aiohttp.ClientError, TimeoutError, OSError, ValueError, ValueIn
 
 class JwksUnavailable(Exception):
     """The JWK set cannot be had."""
+
+
+class _GuardedResolver(ThreadedResolver):
+    """Refuses a name of which any address is not public: such a name is set up to deceive."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """As the one without a guard. Raises AddressForbidden, and OSError as that one does."""
+        results = await super().resolve(host, port, family)
+        if not all(is_public(result["host"]) for result in results):
+            raise AddressForbidden
+        return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,9 @@ class JwksFetcher:
         except _FETCH_ERRORS as error:
             # Not the whole of it: some put a key into a URI.
             host = URL(uri, encoded=True).host
-            log.warning("oauth.jwks_unavailable", host=host, error=describe_error(error))
+            log.warning(
+                "oauth.jwks_unavailable", host=host, error=str(error) or type(error).__name__
+            )
             fetched = _Fetched(None, self._now())
         self._fetched.pop(place, None)
         self._fetched[place] = fetched
@@ -129,7 +145,7 @@ class JwksFetcher:
                 if allows_private_addresses
                 else aiohttp.TCPConnector(
                     force_close=True,
-                    resolver=GuardedResolver(ThreadedResolver()),
+                    resolver=_GuardedResolver(),
                     socket_factory=create_guarded_socket,
                 )
             )

@@ -182,7 +182,7 @@ class V1NotificationFormat:
             sponsor=event.sponsor,
             caller=event.caller,
             callee=event.callee,
-            status=event.status.value,
+            status=str(event.status),
             time_stamp=render_time(event.occurred_at),
         )
         if event.is_terminal:

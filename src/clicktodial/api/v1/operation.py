@@ -19,7 +19,6 @@ from litestar.types import Receive, Scope, Send
 
 from clicktodial.api.authentication import authenticate
 from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
-from clicktodial.api.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import send_json
 from clicktodial.api.v1.body import BeginBody, BodyT, DownloadBody, ReleaseBody, decode_body
@@ -54,6 +53,7 @@ from clicktodial.domain.application import (
 )
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import parse_number
+from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 BASE_PATH = "/clicktodial/v1"
 CALL_ID_PARAMETER = "callidentifier"

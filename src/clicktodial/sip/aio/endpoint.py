@@ -353,15 +353,16 @@ class SipEndpoint:
 
     def _dispatch(self) -> None:
         """Hand every event to its handler, those too that handlers cause meanwhile."""
+        user_agent = self.user_agent
         self._dispatching = True
         try:
-            while self.user_agent.has_events:
-                events = self.user_agent.take_events()
+            while user_agent.has_events:
+                events = user_agent.take_events()
                 for session, event in events:
                     if not self._is_open:
                         return  # an earlier handler closed the endpoint
                     self._deliver(session, event)
-                for outcome in self.user_agent.take_outcomes():
+                for outcome in user_agent.take_outcomes():
                     self._deliver_outcome(*outcome)
         finally:
             self._dispatching = False
@@ -417,7 +418,7 @@ class SipEndpoint:
                 self._streams.send(data, destination)
             else:
                 self._send(data, destination)
-        if user_agent.has_events and not self._dispatching and not self._dispatch_pending:
+        if not self._dispatching and not self._dispatch_pending and user_agent.has_events:
             self._dispatch_pending = True
             self._running_loop().call_soon(self._dispatch_later)
         self._arm(user_agent.next_deadline())
@@ -453,7 +454,8 @@ class SipEndpoint:
         return self._loop
 
     def _now(self) -> float:
-        return self._running_loop().time()
+        assert self._loop is not None  # nothing happens to an endpoint that is not started
+        return self._loop.time()
 
 
 def _discard(_event: SessionEvent) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from litestar.types import HTTPScope
 
-from clicktodial.api.request import find_header, peer_address
 from clicktodial.domain.application import Address, Network
+from clicktodial.web.request import find_header, peer_address
 
 # So many proxies one behind the other are none that anybody runs.
 _FORWARDED_MAX = 32

@@ -1,4 +1,4 @@
-"""What of the API's requests the audit log is told: each that changes something, and each that
+"""What of requests the audit log is told: each that changes something, and each that
 was refused for who asked."""
 
 from collections.abc import Callable
@@ -6,9 +6,9 @@ from collections.abc import Callable
 import structlog
 
 from clicktodial.accounts.audit import AuditEntry, AuditLog
-from clicktodial.api.management.problem import Refused
-from clicktodial.api.management.worker import Worker
+from clicktodial.control.error import Overloaded
 from clicktodial.storage.error import DatabaseUnavailable
+from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Auditor:
             return
         try:
             await self._worker.run(lambda: self._audit_log.add([entry]))
-        except (DatabaseUnavailable, Refused) as error:
+        except (DatabaseUnavailable, Overloaded) as error:
             log.error(
                 "audit.lost",
                 operation=entry.operation,

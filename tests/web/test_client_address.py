@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clicktodial.api.client_address import ClientAddresses
+from clicktodial.web.client_address import ClientAddresses
 
 
 def scope(peer: str | None, *forwarded: str) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clicktodial.api.request import (
+from clicktodial.web.request import (
     DISCARDED_BYTES_MAX,
     BodyTooLong,
     ClientDisconnected,

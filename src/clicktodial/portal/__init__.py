@@ -1,0 +1,1 @@
+"""The web console: pages for customers and for the operator's people."""

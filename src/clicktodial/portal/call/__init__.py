@@ -1,0 +1,1 @@
+"""Calls: lists of them, each of them, and making them."""

@@ -1,0 +1,128 @@
+"""What the console works with: the use cases that the management API calls, and no others."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import IO, Protocol
+
+from litestar.types import HTTPScope
+
+from clicktodial.accounts.application import ApplicationDesk
+from clicktodial.accounts.audit import AuditLog
+from clicktodial.accounts.business import Business
+from clicktodial.accounts.call_search import CallSearch
+from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.department import Departments
+from clicktodial.accounts.do_not_call import NumberLists
+from clicktodial.accounts.enrolment import Enrolments
+from clicktodial.accounts.member import Members
+from clicktodial.accounts.number import NumberInventory
+from clicktodial.accounts.number_order import NumberOrders
+from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.own_password import Passwords
+from clicktodial.accounts.person import People
+from clicktodial.accounts.protection import ProtectionSettings
+from clicktodial.accounts.roster import Rosters
+from clicktodial.accounts.second_factor import SecondFactors
+from clicktodial.accounts.session import Sessions
+from clicktodial.accounts.table_import import ImportOrder, TableImport
+from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_statistics import TicketStatistics
+from clicktodial.billing.cdr import CdrReader
+from clicktodial.billing.export import Exports
+from clicktodial.billing.pool import Pools
+from clicktodial.billing.statement import Statements
+from clicktodial.control.port import Applications, RecordingCatalog, TrunkMonitor
+from clicktodial.control.service import CallService
+from clicktodial.control.sponsor_choice import SponsorChooser
+from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.messaging.mail import MailOutbox
+from clicktodial.messaging.message import Messages
+from clicktodial.messaging.template import Templates
+from clicktodial.storage.administration import Administration
+from clicktodial.storage.history import CallHistory
+from clicktodial.storage.transaction import Transactions
+from clicktodial.web.worker import Worker
+
+
+class Runner(Protocol):
+    """Imports files in the background."""
+
+    async def submit(self, order: ImportOrder, file: IO[bytes]) -> str:
+        """Begin; the job's identifier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleNeeds:
+    """All methods of the use cases block, unless they are of `service` or `applications`: run
+    them on `worker`, and what hashes passwords on `login_worker`."""
+
+    worker: Worker
+    login_worker: Worker
+    transactions: Transactions
+
+    # People
+    people: People
+    enrolments: Enrolments
+    sessions: Sessions
+    passwords: Passwords
+    factors: SecondFactors
+    audit_log: AuditLog
+    mails: MailOutbox
+
+    # Calls
+    service: CallService
+    applications: Applications
+    history: CallHistory
+    call_search: CallSearch
+    call_statistics: CallStatistics
+    recordings: RecordingCatalog
+    library: AudioLibrary
+    monitor: TrunkMonitor
+    chooser: SponsorChooser
+    messages: Messages
+    templates: Templates
+
+    # Business
+    administration: Administration
+    business: Business
+    application_desk: ApplicationDesk
+    inventory: NumberInventory
+    orders: NumberOrders
+    number_pools: NumberPools
+    take_up_changes: Callable[[], Awaitable[None]]
+
+    # Members and their protection
+    members: Members
+    departments: Departments
+    lists: NumberLists
+    protection: ProtectionSettings
+    importing: TableImport
+    import_runner: Runner
+
+    # Money
+    pools: Pools
+    cdrs: CdrReader
+    statements: Statements
+    exports: Exports
+
+    # Support
+    tickets: Tickets
+    rosters: Rosters
+    ticket_statistics: TicketStatistics
+
+    client_address: Callable[[HTTPScope], str]
+    body_bytes_max: int
+    default_region: str
+    # Of whoever chose none.
+    zone: tzinfo = UTC
+    # Where people reach the platform.
+    base_url: str = ""
+    # Engineers see the style guide.
+    shows_style_guide: bool = False
+    utc: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it over TLS."""
+        return self.base_url.startswith("https:")

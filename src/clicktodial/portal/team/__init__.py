@@ -1,0 +1,1 @@
+"""The people of one's own enterprise, and what each may do."""

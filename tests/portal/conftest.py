@@ -1,0 +1,48 @@
+"""A console that runs, for all tests of a worker: its enterprises, its people, a browser."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+from tests.harness.address import format_address
+from tests.harness.platform import Platform
+from tests.portal.browser import Browsing
+from tests.portal.seed.all import seed
+from tests.portal.world import World
+
+from clicktodial.config import load_settings
+
+SETTINGS = {"console": {"style_guide": True}}
+
+
+@pytest.fixture(scope="session")
+def platform_of_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The platform as its user runs it."""
+    platform = Platform(tmp_path_factory.mktemp("console"), SETTINGS)
+    platform.start()
+    yield platform
+    platform.close()
+
+
+@pytest.fixture(scope="session")
+def world(platform_of_console: Platform) -> Iterator[World]:
+    """What its database has. Tests that change something change what is their own."""
+    world = seed(World(load_settings(platform_of_console.config_path)))
+    yield world
+    world.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def origin(platform_of_console: Platform) -> str:
+    """Where it is reached."""
+    return f"http://{format_address(platform_of_console.http)}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browsing(origin: str, world: World) -> AsyncIterator[Browsing]:
+    """A browser, started once."""
+    async with async_playwright() as playwright:
+        browsing = await Browsing.start(playwright, origin, world.tokens)
+        yield browsing
+        await browsing.close()
