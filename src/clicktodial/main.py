@@ -95,9 +95,9 @@ async def open_node(
     """Build a node from the inside out, and take it down the other way round.
 
     What accepts work from outside comes up last and goes down first, so that nothing is accepted
-    that cannot be done. Without `tokens` nobody can ask by an API that wants access tokens. Raises
-    ConfigError, OSError, or an adapter's own error where a part does
-    not start; those that had started are stopped.
+    that cannot be done. `tokens` takes the place of who knows the access tokens. Raises
+    ConfigError, OSError, or an adapter's own error where a part does not start; those that had
+    started are stopped.
     """
     async with AsyncExitStack() as stack:
         base = await open_foundation(stack, settings, node_id=read_node_id(settings.data_dir))

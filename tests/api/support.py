@@ -24,6 +24,7 @@ from clicktodial.control.error import (
     NotConnected,
     NotRecorded,
 )
+from clicktodial.control.once import KeptRequest
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import (
     UNCONDITIONAL,
@@ -173,6 +174,23 @@ class FakeService:
             raise CallNotFound
         if call_id in self.ended:
             raise CallHasEnded
+
+
+class KeptBegins:
+    """Implements KeptRequests on what a FakeService began."""
+
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+
+    async def find(self, app_id: AppId, key_hash: str, now: datetime) -> KeptRequest | None:
+        for number, (owner, request) in enumerate(self._service.begun, 1):
+            once = request.once
+            if once is not None and (owner, once.key_hash) == (app_id, key_hash):
+                return KeptRequest(once.request_hash, CallId(f"{number:032x}"), None)
+        return None
+
+    async def keep_answer(self, app_id: AppId, key_hash: str, answer: bytes) -> None:
+        raise AssertionError("the answers of these APIs follow from the call")
 
 
 class FakeApplications:

@@ -30,6 +30,7 @@ from clicktodial.api.v1.error import (
 )
 from clicktodial.api.v1.operation import Operations, create_operation_handlers
 from clicktodial.config import HttpSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, RecordingCatalog
 from clicktodial.control.service import CallService
 
@@ -52,6 +53,7 @@ def create_http_app(
     default_region: str,
     is_ready: IsReady,
     gate: RequestGate | None = None,
+    once: OnceBegins | None = None,
     further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
     console: ConsoleAnswer | None = None,
 ) -> Litestar:
@@ -59,8 +61,8 @@ def create_http_app(
 
     `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
     the process is not stopping; it may take a while, and is not asked for longer than bearable.
-    `gate` counts requests of both APIs; None trusts no proxy. `console` is the console's, where
-    there is one.
+    `gate` counts requests of both APIs; None trusts no proxy. `once` keeps begins of a key.
+    `console` is the console's, where there is one.
     """
     operations = Operations(
         service=service,
@@ -71,6 +73,7 @@ def create_http_app(
         body_bytes_max=settings.body_bytes_max,
         default_region=default_region,
         gate=gate,
+        once=once,
     )
     document = create_document(body_bytes_max=settings.body_bytes_max, version=__version__)
     return Litestar(

@@ -16,6 +16,7 @@ ControlError
 ├── CapReached
 ├── PartyUnreachable
 ├── PairHasCall
+├── KeyReused
 ├── PartyBlacklisted
 ├── CallerNotMember
 ├── CalleeNotToBeCalled
@@ -105,6 +106,10 @@ class PartyUnreachable(ControlError):
 class PairHasCall(ControlError):
     """The application has a call between the two, and asked for it by an API that gives a pair
     one at a time."""
+
+
+class KeyReused(ControlError):
+    """The idempotency key was used for another request."""
 
 
 class PartyBlacklisted(ControlError):

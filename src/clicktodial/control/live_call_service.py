@@ -433,6 +433,7 @@ class LiveCallService:
             covered_s=None if charge is None else charge.covered_s,
             api=request.api,
             sink=request.sink,
+            once=request.once,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:

@@ -8,6 +8,7 @@ from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState, SendDirection
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import CallApi
+from clicktodial.domain.idempotency import OnceClaim
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import CallOptions
@@ -26,6 +27,7 @@ class BeginCall:
     options: CallOptions | None = None  # None: the application's
     api: CallApi = CallApi.V1
     sink: EventSink | None = None
+    once: OnceClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from clicktodial.domain.cause import EndReason, LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallApi
+from clicktodial.domain.idempotency import OnceClaim
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
@@ -41,7 +42,8 @@ class CallPlan:
     `covered_s` is how long the minutes last that are held at begin; None where the call is free.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
     `trunk_to_*` is the trunk that the number shown to that side belongs to, where one is known.
-    There is no such call unless its `claims` still hold when it is made durable. Of an `api` that
+    There is no such call unless its `claims` still hold when it is made durable, and nobody was
+    quicker with what it claims `once`. Of an `api` that
     lets a pair have but one call at a time there is none where the pair has one.
     """
 
@@ -66,6 +68,7 @@ class CallPlan:
     covered_s: int | None = None
     api: CallApi = CallApi.V1
     sink: EventSink | None = None
+    once: OnceClaim | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""

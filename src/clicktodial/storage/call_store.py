@@ -31,6 +31,7 @@ from clicktodial.storage.message_row import (
     message_parameters,
     queue_parameters,
 )
+from clicktodial.storage.once import OnceWrites
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.statement import Parameters, Statement, compile_statement
 from clicktodial.storage.writer import Write
@@ -62,6 +63,7 @@ class SqlCallStore:
         self._queue_messages = compile_message_queue(dialect)
         self._claiming = ClaimWrites(dialect)
         self._sinks = None if vault is None else SinkWrites(dialect, vault)
+        self._once = OnceWrites(dialect)
         self._charging = ChargeWrites(dialect)
         # Calls of which it is not known yet whether they hold more.
         self._extending: dict[CallId, asyncio.Future[None]] = {}
@@ -79,6 +81,9 @@ class SqlCallStore:
         if call.plan.sink is not None:
             assert self._sinks is not None  # whoever lets calls have sinks gives the vault
             writes.append(self._sinks.write(call.plan.call_id, call.plan.sink))
+        if call.plan.once is not None:
+            plan, once = call.plan, call.plan.once
+            writes.append(self._once.write(plan.app_id, plan.call_id, once))
         if call.charge is not None:
             writes += self._charging.reserve(call.plan.call_id, call.charge, call.begun_at)
         return self._writer.submit(writes, droppable=True)

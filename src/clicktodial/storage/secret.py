@@ -94,6 +94,11 @@ def signing_secret_place(app_id: str) -> str:
     return f"application/signing_secret/{app_id}"
 
 
+def token_key_place(kid: str) -> str:
+    """Where the private key that signs access tokens stands."""
+    return f"oauth_key/private/{kid}"
+
+
 def load_master_key(settings: Settings) -> bytes:
     """The key of the settings, or of the key file, which is made when it is missing.
 

@@ -75,6 +75,7 @@ application = Table(
     Column("capabilities", Text, nullable=False, server_default=CAPABILITIES),
     Column("allow_list", Text, nullable=False, server_default="[]"),
     Column("limits", Text, nullable=False, server_default="{}"),
+    Column("scopes", Text),  # of its access tokens at most; null: all that there are
     # Whether it is told when the pool passes a threshold.
     Column("pool_alerts", Boolean, nullable=False, server_default=false()),
     Index("application_by_enterprise", "enterprise_id", "app_id"),
@@ -184,6 +185,7 @@ call_event = Table(
         sqlite_where=PENDING_EVENT,
         postgresql_where=PENDING_EVENT,
     ),
+    Index("call_event_by_application", "app_id", "occurred_at", "call_id", "seq"),
     sqlite_with_rowid=False,
 )
 

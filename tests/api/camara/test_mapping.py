@@ -199,6 +199,7 @@ def test_every_refusal_of_the_use_cases_has_its_error(kind: type[ControlError]) 
         (error.PoolEmpty(), "QUOTA_EXCEEDED"),
         (error.Overloaded(), "UNAVAILABLE"),
         (StoreError(), "UNAVAILABLE"),
+        (error.KeyReused(), "SERVICE_NOT_APPLICABLE"),
     ],
     ids=str,
 )

@@ -28,6 +28,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     ConditionNotMet,
     ControlError,
+    KeyReused,
     LimitReached,
     MessageNotApproved,
     MessageTooLong,
@@ -237,6 +238,7 @@ async def test_request_of_inactive_application_is_refused(
 
 
 SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
+    ("422 0001012 Idempotency-Key was used with another body", KeyReused),
     ("403 0001007 Number not authorized", NumberNotAuthorized),
     ("400 1001004 Direction Error: no approved message for it", MessageNotApproved),
     ("403 0001005 Message length is too long", MessageTooLong),

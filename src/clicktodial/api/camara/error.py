@@ -18,6 +18,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     CapReached,
     ControlError,
+    KeyReused,
     LimitReached,
     NumberNotAuthorized,
     Overloaded,
@@ -167,7 +168,8 @@ SERVICE_NOT_APPLICABLE = Refusal(
     422,
     "SERVICE_NOT_APPLICABLE",
     "The service is not available for the provided identifier.",
-    "The application has no number that it may show.",
+    "The application has no number that it may show, or began a call by that Idempotency-Key with "
+    "another body.",
 )
 INVALID_PHONE_NUMBER = Refusal(
     422,
@@ -254,6 +256,7 @@ REFUSAL_BY_STATUS = {
 }
 
 _CALL_HAS_ENDED = "The call has already ended."
+_KEY_REUSED = "The Idempotency-Key was used with another body."
 _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     CapabilityMissing: PERMISSION_DENIED,
     NumberNotAuthorized: SERVICE_NOT_APPLICABLE,
@@ -280,6 +283,9 @@ def refused_by(error: ControlError | StoreError) -> Refused:
     """
     if isinstance(error, PartyBlacklisted | PartyUnreachable):
         return Refused(_not_available(error.side))
+    if isinstance(error, KeyReused):
+        # The document has no better code for 422.
+        return Refused(SERVICE_NOT_APPLICABLE, _KEY_REUSED)
     if isinstance(error, CallHasEnded):
         return Refused(ALREADY_EXISTS, _CALL_HAS_ENDED)
     refusal = _REFUSAL_BY_ERROR.get(StoreError if isinstance(error, StoreError) else type(error))

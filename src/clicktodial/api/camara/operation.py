@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -41,9 +42,11 @@ from clicktodial.api.camara.header import (
 )
 from clicktodial.api.camara.mapping import render_call
 from clicktodial.api.camara.recording import Recordings
+from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import Headers, send_json, start_response
 from clicktodial.control.error import ControlError
+from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.service import BeginCall, CallProgress, CallService
 from clicktodial.control.sponsor_choice import DEFAULT_POOL, SponsorChooser
@@ -109,6 +112,7 @@ class CamaraNeeds:
     chooser: SponsorChooser
     gate: RequestGate
     body_bytes_max: int
+    once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -194,8 +198,29 @@ class Operations:
             api=CallApi.CAMARA,
             sink=sink,
         )
-        call_id = await self._needs.service.begin(application, request)
-        await self._send_call(exchange, application, call_id, 201)
+        await self._begin(exchange, application, request, raw)
+
+    async def _begin(
+        self, exchange: Exchange, application: Application, request: BeginCall, raw: bytes
+    ) -> None:
+        key_hash = _find_key(exchange)
+        headers = exchange.headers
+        if key_hash is None or self._needs.once is None:
+            call_id = await self._needs.service.begin(application, request)
+            body = await self._render(application, call_id)
+        else:
+            how = OnceBegin(
+                lambda claim: self._needs.service.begin(application, replace(request, once=claim)),
+                partial(self._render, application),
+                # What it says of the call's status is as it was then.
+                keeps_answer=True,
+            )
+            request_hash = hash_request("createCall", raw)
+            answer = await self._needs.once.answer(application.app_id, key_hash, request_hash, how)
+            body = answer.body
+            if answer.is_replayed:
+                headers += REPLAYED
+        await send_json(exchange.send, 201, body, headers)
 
     async def show(self, exchange: Exchange, application: Application) -> None:
         """getCall"""
@@ -253,9 +278,18 @@ class Operations:
     async def _send_call(
         self, exchange: Exchange, application: Application, call_id: CallId, status: int
     ) -> None:
-        call, progress = await self._find(application, call_id)
-        body = render_call(call, progress)
+        body = await self._render(application, call_id)
         await send_json(exchange.send, status, body, exchange.headers)
+
+    async def _render(self, application: Application, call_id: CallId) -> bytes:
+        return render_call(*await self._find(application, call_id))
+
+
+def _find_key(exchange: Exchange) -> str | None:
+    try:
+        return find_key_hash(exchange.scope["headers"])
+    except KeyMalformed as error:
+        raise Refused(INVALID_ARGUMENT, str(error)) from error
 
 
 def _call_id(exchange: Exchange) -> CallId:
