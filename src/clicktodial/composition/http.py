@@ -2,6 +2,7 @@
 
 from litestar import Litestar
 
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
@@ -16,6 +17,7 @@ from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
@@ -24,6 +26,7 @@ from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.history import CallHistory
 from clicktodial.web.client_address import ClientAddresses
@@ -136,7 +139,10 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        call_files=CallFiles(base.transactions),
         recordings=calls.catalog,
+        recording_files=RecordingFiles(calls.recordings_root),
+        notification_format=V1NotificationFormat(),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,

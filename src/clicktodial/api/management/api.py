@@ -134,6 +134,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             library,
             worker,
             needs.numbers.chooser,
+            administration.replay_notifications,
             region=region,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),

@@ -1,5 +1,6 @@
 """`/calls`: an application's calls, with all that may be wished for one and done with it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from clicktodial.api.management.call_view import (
     CallPage,
     CallView,
     Forecast,
+    ReplayedNotifications,
     render_call,
     render_forecast,
     render_summary,
@@ -159,10 +161,13 @@ class CallResource:
         library: AudioLibrary,
         worker: Worker,
         chooser: SponsorChooser,
+        replay: Callable[[str], int],
         *,
         region: str,
     ) -> None:
+        """`replay` delivers those notifications of a call again that were given up."""
         self._chooser = chooser
+        self._replay = replay
         self._service = service
         self._applications = applications
         self._history = history
@@ -239,6 +244,12 @@ class CallResource:
         """POST .../resume-recording"""
         await self._service.set_recording_paused(*await self._find(ask), paused=False)
 
+    async def replay(self, ask: Ask) -> ReplayedNotifications:
+        """POST .../notifications/replay"""
+        _, call_id = await self._find_stored(ask)
+        count = await self._worker.run(lambda: self._replay(call_id))
+        return ReplayedNotifications(count=count)
+
     async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
         side = (await ask.read(SideBody)).side
         await self._service.set_muted(*await self._find(ask), side, muted=muted)
@@ -254,6 +265,11 @@ class CallResource:
         if application is not None:
             # Whether the call is its own, the service knows.
             return application, call_id
+        return await self._find_stored(ask)
+
+    async def _find_stored(self, ask: Ask) -> tuple[Application, CallId]:
+        """The same, where the service is not asked. Raises CallNotFound."""
+        call_id = _call_id(ask)
         app_id = await self._worker.run(lambda: self._history.application_of(call_id))
         if app_id is None:
             raise CallNotFound
@@ -517,6 +533,17 @@ class CallResource:
                 about="Captures again.",
                 handle=self.resume_recording,
                 **recorded,
+            ),
+            Route(
+                name="replayNotifications",
+                path="/calls/{call_id}/notifications/replay",
+                summary="Send notifications again",
+                about="Those of the call that were given up wait again, as if never tried.",
+                handle=self.replay,
+                answer=ReplayedNotifications,
+                answer_example=ReplayedNotifications(count=1),
+                problems=(NOT_FOUND,),
+                **(_COMMAND | {"status": 200, "is_recorded": False}),
             ),
         ]
 
