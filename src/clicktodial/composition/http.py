@@ -212,6 +212,7 @@ def _console_needs(
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
         call_files=CallFiles(base.transactions),
+        event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,
         recording_files=RecordingFiles(calls.recordings_root),
         notification_format=V1NotificationFormat(),

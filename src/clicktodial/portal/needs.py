@@ -43,6 +43,7 @@ from clicktodial.messaging.template import Templates
 from clicktodial.notify.format import StatusFormat
 from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.worker import Worker
@@ -80,6 +81,7 @@ class ConsoleNeeds:
     call_search: CallSearch
     call_statistics: CallStatistics
     call_files: CallFiles
+    event_replays: EventReplays
     recordings: RecordingCatalog
     recording_files: RecordingFiles
     notification_format: StatusFormat

@@ -1,6 +1,5 @@
 """`/calls`: an application's calls, with all that may be wished for one and done with it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -69,6 +68,7 @@ from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.error import NotFound
+from clicktodial.storage.event_replay import CallReplay, EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import audios_of, check_options
@@ -164,16 +164,15 @@ class CallResource:
         library: AudioLibrary,
         worker: Worker,
         chooser: SponsorChooser,
-        replay: Callable[[str], int],
+        replays: EventReplays,
         *,
         region: str,
         once: OnceBegins | None = None,
     ) -> None:
-        """`replay` delivers those notifications of a call again that were given up. Without
-        `once`, Idempotency-Key means nothing."""
+        """Without `once`, Idempotency-Key means nothing."""
         self._once = once
         self._chooser = chooser
-        self._replay = replay
+        self._replays = replays
         self._service = service
         self._applications = applications
         self._history = history
@@ -264,8 +263,9 @@ class CallResource:
     async def replay(self, ask: Ask) -> ReplayedNotifications:
         """POST .../notifications/replay"""
         _, call_id = await self._find_stored(ask)
-        count = await self._worker.run(lambda: self._replay(call_id))
-        return ReplayedNotifications(count=count)
+        replay = CallReplay(call_id=call_id)
+        replayed = await self._worker.run(lambda: self._replays.replay_call(replay))
+        return ReplayedNotifications(count=replayed.count)
 
     async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
         side = (await ask.read(SideBody)).side

@@ -10,6 +10,7 @@ from clicktodial.portal.form import Form
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Redirect, Show, Visit
 from clicktodial.storage.error import NotFound
+from clicktodial.storage.event_replay import CallReplay
 
 _Command = Callable[[Application, CallId, Form], Awaitable[None]]
 
@@ -66,7 +67,8 @@ class CallControls:
 
         def replay() -> tuple[int, str]:
             found = self._needs.call_files.show(visit.principal, call_id)
-            return self._needs.administration.replay_notifications(call_id), found.enterprise_id
+            replayed = self._needs.event_replays.replay_call(CallReplay(call_id=call_id))
+            return replayed.count, found.enterprise_id
 
         count, visit.notes.enterprise_id = await self._needs.worker.run(replay)
         await self._needs.take_up_changes()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -50,6 +50,10 @@ _RATINGS = (
     (3.1, mark("poor"), "bad"),
     (0.0, mark("bad"), "bad"),
 )
+
+
+# By then a call that has ended is measured and rated.
+SETTLED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,18 @@ async def show_call(needs: ConsoleNeeds, visit: Visit, *, shows_numbers: bool = 
             "is_live": call.state is not CallState.ENDED,
             "live": await inspect(needs, application, call),
             "may_change": visit.may(CHANGERS),
+            "is_followed": not shows_numbers and is_changing(found, visit.now),
         },
+    )
+
+
+def is_changing(found: CallFile, now: datetime) -> bool:
+    """Whether more is to come of it: what was measured, notifications that wait."""
+    ended_at = found.call.ended_at
+    return (
+        ended_at is None
+        or now - ended_at < SETTLED_AFTER
+        or any(each.record.delivery_state is DeliveryState.PENDING for each in found.events)
     )
 
 
