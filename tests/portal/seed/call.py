@@ -61,7 +61,7 @@ def seed_calls(world: World, enterprise_id: str) -> dict[str, str]:
             secret=SECRET,
             name=f"{enterprise_id.title()} dispatch",
             enterprise_id=enterprise_id,
-            sponsors=(SPONSOR,),
+            sponsors=(SPONSOR, "01052680001"),
             notify_url=f"https://{enterprise_id}.example",
         )
     )

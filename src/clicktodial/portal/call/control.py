@@ -6,6 +6,7 @@ from clicktodial.domain.application import Application
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.portal.call.detail import CHANGERS, show_call
+from clicktodial.portal.call.trial import TrialPages
 from clicktodial.portal.form import Form
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Redirect, Show, Visit
@@ -18,8 +19,10 @@ _Command = Callable[[Application, CallId, Form], Awaitable[None]]
 class CallControls:
     """POST /calls/{call_id}/..."""
 
-    def __init__(self, needs: ConsoleNeeds) -> None:
+    def __init__(self, needs: ConsoleNeeds, trial: TrialPages) -> None:
+        """What is done on the page of a trial is shown there."""
         self._needs = needs
+        self._trial = trial
 
     def _create(self, command: _Command) -> Show:
         async def handle(visit: Visit) -> Answer:
@@ -33,6 +36,8 @@ class CallControls:
             if application is None:
                 raise NotFound
             await command(application, CallId(call_id), form)
+            if visit.target == "stage":
+                return await self._trial.show_stage(visit, call_id)
             if visit.target:
                 return await show_call(self._needs, visit)
             return Redirect(visit.link("call", call_id=call_id))

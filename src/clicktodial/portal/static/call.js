@@ -58,3 +58,12 @@ function setUpAll() {
 setUpAll();
 // A part of the page was fetched anew.
 document.addEventListener("htmx:load", setUpAll);
+
+// A phone of the sandbox is put into the form.
+document.addEventListener("click", (event) => {
+  const filler = event.target.closest?.("[data-fills]");
+  if (!filler) return;
+  const field = document.getElementById(filler.dataset.fills);
+  field.value = filler.dataset.value;
+  field.focus();
+});
