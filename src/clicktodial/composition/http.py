@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.api.app import create_http_app
@@ -26,6 +27,7 @@ from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
@@ -36,6 +38,7 @@ from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.event_history import EventHistory
@@ -208,7 +211,11 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        call_files=CallFiles(base.transactions),
+        event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,
+        recording_files=RecordingFiles(calls.recordings_root),
+        notification_format=V1NotificationFormat(),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,

@@ -10,6 +10,7 @@ from litestar.types import HTTPScope
 from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import Business
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.accounts.department import Departments
@@ -39,7 +40,10 @@ from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.format import StatusFormat
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.worker import Worker
@@ -76,7 +80,11 @@ class ConsoleNeeds:
     history: CallHistory
     call_search: CallSearch
     call_statistics: CallStatistics
+    call_files: CallFiles
+    event_replays: EventReplays
     recordings: RecordingCatalog
+    recording_files: RecordingFiles
+    notification_format: StatusFormat
     library: AudioLibrary
     monitor: TrunkMonitor
     chooser: SponsorChooser

@@ -66,6 +66,7 @@ from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.auditor import Auditor
@@ -138,6 +139,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             library,
             worker,
             needs.numbers.chooser,
+            EventReplays(needs.transactions),
             region=region,
             once=needs.once,
         ).routes(),
