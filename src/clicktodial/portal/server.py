@@ -95,5 +95,6 @@ def _create_redirects() -> list[HTTPRouteHandler]:
 
     return [
         lead("/activate", "/activate"),
+        lead("/change-email", "/change-email"),
         lead("/reset-password", "/reset-password"),
     ]
