@@ -1,6 +1,7 @@
 """What a suspension or an end would touch: for whoever is about to ask for it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -66,5 +67,5 @@ class Consequences:
             )
 
 
-def _count(connection: Connection, query: Select[tuple[int]]) -> int:
+def _count(connection: Connection, query: Select[Any]) -> int:
     return int(connection.execute(query).scalar_one())

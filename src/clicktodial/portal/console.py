@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
+from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.needs import ConsoleNeeds
@@ -15,6 +16,7 @@ from clicktodial.portal.team.area import create_team_area
 # A line for each area; the order is of no matter.
 AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_account_area,
+    create_business_area,
     create_call_area,
     create_team_area,
 )
