@@ -244,7 +244,6 @@ class PaperPages:
                 roles=READING_ROLES,
                 show=self.show,
                 operations=("readCustomerData", "listDocuments"),
-                parent="customer",
             ),
             Page(
                 name="document",
@@ -253,7 +252,6 @@ class PaperPages:
                 roles=READING_ROLES,
                 show=self.open,
                 operations=("openDocument",),
-                parent="papers",
                 is_file=True,
             ),
         ]

@@ -281,7 +281,6 @@ class ServicePages:
                 roles=CUSTOMER_ROLES | DESK | {Role.SUPPORT},
                 show=self.show,
                 operations=("listStatusChanges", "showEnterprise"),
-                parent="customer",
             ),
             Page(
                 name="newChange",
@@ -290,7 +289,6 @@ class ServicePages:
                 roles=REQUESTING_ROLES,
                 show=self.show_new,
                 operations=("requestStatusChange",),
-                parent="service",
                 example_query="kind=cancellation",
             ),
             Page(
@@ -300,7 +298,6 @@ class ServicePages:
                 roles=REQUESTING_ROLES | {Role.REVIEWER},
                 show=self.show_change,
                 operations=("showStatusChange",),
-                parent="service",
             ),
         ]
 
