@@ -1,4 +1,4 @@
-"""The reviewer's story, in a browser: submitted, rejected, seen, corrected, approved, in service."""
+"""The reviewer's story in a browser: submitted, rejected, corrected, approved, in service."""
 
 import asyncio
 import re
