@@ -8,6 +8,8 @@ from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.consequence import Consequences
+from clicktodial.accounts.naming import Names
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
@@ -203,6 +205,7 @@ def _console_needs(
         enrolments=people.enrolments,
         sessions=people.sessions,
         passwords=people.passwords,
+        emails=people.emails,
         factors=people.factors,
         audit_log=people.audit_log,
         mails=people.outbox,
@@ -223,6 +226,8 @@ def _console_needs(
         templates=enterprises.templates,
         administration=base.administration,
         business=enterprises.business,
+        names=Names(base.transactions),
+        consequences=Consequences(base.transactions),
         application_desk=enterprises.numbers.applications,
         inventory=enterprises.numbers.inventory,
         orders=enterprises.numbers.orders,

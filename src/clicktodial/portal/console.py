@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
+from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.needs import ConsoleNeeds
@@ -16,6 +17,7 @@ from clicktodial.portal.team.area import create_team_area
 # A line for each area; the order is of no matter.
 AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_account_area,
+    create_business_area,
     create_call_area,
     create_team_area,
 )
@@ -39,7 +41,7 @@ class Console:
         self.actions = [action for area in areas for action in area.actions]
         self._page_by_name = {page.name: page for page in self.pages}
         paths: list[tuple[str, str]] = [(page.name, page.path) for page in self.pages]
-        paths += [(action.operation, action.path) for action in self.actions]
+        paths += [(action.name or action.operation, action.path) for action in self.actions]
         self._path_by_name = dict(paths)
         # A page and what its form does may have one name, where they have one path.
         if len(self._path_by_name) != len(set(paths)):

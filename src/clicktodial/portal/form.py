@@ -171,6 +171,10 @@ class Form:
                 self.fail(name, mark("Choose among these."))
         return frozenset(chosen)
 
+    def texts(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
+        """All values of boxes whose words are data; longer ones than there can be are none."""
+        return [each for each in self._fields.get(name, ()) if 0 < len(each) <= characters_max]
+
     def is_ticked(self, name: str) -> bool:
         """Whether the box is."""
         return bool(self._fields.get(name))

@@ -13,13 +13,16 @@ from clicktodial.accounts.business import Business
 from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.consequence import Consequences
 from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.member import Members
+from clicktodial.accounts.naming import Names
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People
 from clicktodial.accounts.protection import ProtectionSettings
@@ -70,6 +73,7 @@ class ConsoleNeeds:
     enrolments: Enrolments
     sessions: Sessions
     passwords: Passwords
+    emails: OwnEmails
     factors: SecondFactors
     audit_log: AuditLog
     mails: MailOutbox
@@ -94,6 +98,8 @@ class ConsoleNeeds:
     # Business
     administration: Administration
     business: Business
+    names: Names
+    consequences: Consequences
     application_desk: ApplicationDesk
     inventory: NumberInventory
     orders: NumberOrders

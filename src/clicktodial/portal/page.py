@@ -231,7 +231,7 @@ class Action:
     same. It answers with a Redirect when it is done, and with a View of the page, status 422,
     where the form is wrong. A form with files of up to `file_bytes_max` is multipart. What people
     may still do when their enterprise has come to its end, with their account or to ask for help,
-    `outlives_enterprise`.
+    `outlives_enterprise`. `name` is for links, where two forms do the same in different places.
     """
 
     operation: str
@@ -240,6 +240,7 @@ class Action:
     handle: Show
     file_bytes_max: int = 0
     is_audited: bool = True
+    name: str = ""
     outlives_enterprise: bool = False
 
 

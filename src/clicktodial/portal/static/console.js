@@ -65,6 +65,22 @@ document.addEventListener("change", (event) => {
 });
 for (const button of document.querySelectorAll("[data-sends-on-change] button")) button.hidden = true;
 
+// A file that is too large is told before it is sent, and how much of one has gone while it is.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest?.("[data-bytes-max]");
+  if (!field) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.bytesMax));
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = event.target.closest?.("[data-uploads]")?.querySelector("progress");
+  const { loaded, total } = event.detail;
+  if (!bar || !total) return;
+  bar.hidden = false;
+  bar.value = (100 * loaded) / total;
+});
+
 // What a mail's link has behind the # never reaches a server; it goes into the form.
 function takeToken() {
   const field = document.querySelector("[data-takes-fragment]");
