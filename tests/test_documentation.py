@@ -145,6 +145,12 @@ def documented_commands() -> dict[str, str]:
     return dict(zip(sections[1::2], sections[2::2], strict=True))
 
 
+def test_each_command_is_registered_once() -> None:
+    names = [group.name for group in app.registered_groups]
+    names += [command.name for command in app.registered_commands]
+    assert sorted(map(str, names)) == sorted({*map(str, names)})
+
+
 def test_each_command_is_documented_and_no_other() -> None:
     assert sorted(documented_commands()) == [command.name for command in actual_commands()]
 

@@ -1,14 +1,17 @@
 """Calls of an enterprise with a pool, by the running program: charged, refused, cut off, killed."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
+from standardwebhooks.webhooks import Webhook
 from tests.harness.address import format_address
-from tests.harness.client import CALLEE, CALLER, SPONSOR, Answer
+from tests.harness.client import CALLEE, CALLER, SECRET, SPONSOR, Answer
 from tests.harness.phone import PhoneState
+from tests.harness.sink import basic_credential
 from tests.harness.stage import Stage
 
 from clicktodial.billing.package import NewPackage, PackageKind
@@ -67,6 +70,24 @@ async def test_call_ends_with_the_minutes_and_the_next_rings_nobody(own_stage: S
     refused = await begin_anyhow(own_stage)
     assert (refused.status, refused.body["code"]) == (403, "0001006")
     assert (await verified(own_stage))["calls"] == 1
+    await _expect_alerts(own_stage)
+
+
+async def _expect_alerts(stage: Stage) -> None:
+    """Of the minutes that are used up, once the application wants to know; a node that starts looks
+    at once."""
+    application, platform, sink = stage.application, stage.platform, stage.sink
+    await platform.command("app", "set-pool-alerts", application.app_id)
+    platform.kill()
+    await platform.restart()
+    await sink.wait_for_alerts(3)
+    bodies = [json.loads(body)["data"] for _, body in sink.alerts]
+    assert [body["threshold_percent"] for body in bodies] == [80, 90, 100]
+    assert {(body["used_percent"], body["left_seconds"]) for body in bodies} == {(100, 0)}
+    webhook = Webhook(application.registration["signing_secret"])
+    for headers, body in sink.alerts:
+        webhook.verify(body, headers)
+        assert headers["authorization"] == basic_credential(application.app_id, SECRET)
 
 
 async def test_kill_loses_no_second_of_the_pool(own_stage: Stage) -> None:

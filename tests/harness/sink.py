@@ -13,6 +13,7 @@ from tests.harness.address import Address, allocate_host, free_port
 
 EVENT_TIMEOUT_S = 30.0
 _PATH = "/clicktodial/v1/clicktodialstatusnotify/{call_id}"
+_ALERT_PATH = "/clicktodial/events/v1/poolalert"
 _LAST = "Disconnected"
 # So many notifications are named where one does not come; who reads that has little room.
 _TOLD_MAX = 20
@@ -97,6 +98,8 @@ class Sink:
         self._changed = asyncio.Event()
         self.behaviour: Behaviour = Behaviour()
         self.deliveries: list[Delivery] = []
+        # What it is told of its pool of minutes: headers in small letters, and what they are of.
+        self.alerts: list[tuple[dict[str, str], bytes]] = []
         # Requests that arrived, answered or not.
         self.count = 0
         self._requests: list[tuple[str, str]] = []
@@ -122,6 +125,7 @@ class Sink:
         """Listen."""
         application = web.Application()
         application.router.add_post(_PATH, self._take)
+        application.router.add_post(_ALERT_PATH, self._take_alert)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, reuse_address=True)
@@ -153,6 +157,19 @@ class Sink:
         self.deliveries.append(delivery)
         self._changed.set()
         return web.json_response(_OK if status == 200 else _FAILED, status=status)
+
+    async def _take_alert(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.alerts.append((headers, await request.read()))
+        self._changed.set()
+        return web.Response(status=204)
+
+    async def wait_for_alerts(self, count: int) -> None:
+        """Wait until it was told so many."""
+        async with asyncio.timeout(EVENT_TIMEOUT_S):
+            while len(self.alerts) < count:
+                self._changed.clear()
+                await self._changed.wait()
 
     def requested(self, call_id: str) -> list[str]:
         """The status of each notification of that call as its request came, answered or not."""

@@ -14,6 +14,7 @@ from playwright.async_api import async_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.portal.browser import NARROW, WIDE, Browsing
+from tests.portal.conftest import SETTINGS
 from tests.portal.registry import CONSOLE
 from tests.portal.seed.all import seed
 from tests.portal.test_pages import opener_of, path_of
@@ -36,7 +37,7 @@ SHOWN = (
 async def main(arguments: Sequence[str]) -> int:
     """Start a console with the tests' data, and take pictures of it."""
     with tempfile.TemporaryDirectory() as folder:
-        platform = Platform(Path(folder))
+        platform = Platform(Path(folder), SETTINGS)
         platform.start()
         try:
             world = seed(World(load_settings(platform.config_path)))
@@ -71,7 +72,9 @@ async def _take_all(browsing: Browsing, world: World, folder: Path, names: Seque
         ("en", "dark", NARROW),
     )
     for page in CONSOLE.pages:
-        for language, theme, width in looks if not names or page.name in names else ():
+        if page.is_file or (names and page.name not in names):
+            continue
+        for language, theme, width in looks:
             name = f"{page.name}-{width}-{theme}.png"
             await _take(browsing, world, page, language, theme, width, folder / name)
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import IO, TypeVar
 from urllib.parse import parse_qsl
 
+from clicktodial.domain.password import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN
 from clicktodial.portal.text import Words, mark
 
 E = TypeVar("E", bound=StrEnum)
@@ -119,6 +120,19 @@ class Form:
             self.fail(name, mark("Use at most %(num)s characters."), num=characters_max)
         return value
 
+    def new_password(self, name: str) -> str:
+        """A password that is chosen, typed twice, the second time as `<name>_again`."""
+        value = self.secret(name)
+        if not value:
+            return value
+        if len(value) < PASSWORD_CHARACTERS_MIN:
+            self.fail(name, mark("Use at least %(num)s characters."), num=PASSWORD_CHARACTERS_MIN)
+        elif len(value) > PASSWORD_CHARACTERS_MAX:
+            self.fail(name, mark("Use at most %(num)s characters."), num=PASSWORD_CHARACTERS_MAX)
+        if value != self.secret(f"{name}_again", is_required=False):
+            self.fail(f"{name}_again", mark("The two are not the same."))
+        return value
+
     def whole(self, name: str, *, least: int, most: int, is_required: bool = True) -> int | None:
         """A whole number; None where it may be missing and is, or is wrong."""
         value = self._take(name).strip()
@@ -157,12 +171,9 @@ class Form:
                 self.fail(name, mark("Choose among these."))
         return frozenset(chosen)
 
-    def several(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
-        """All that was chosen or typed under that name, each once, without what is empty."""
-        values = dict.fromkeys(value.strip() for value in self._fields.get(name, ()))
-        if any(len(each) > characters_max or _UNPRINTABLE.search(each) for each in values):
-            self.fail(name, mark("Choose among these."))
-        return [each for each in values if each]
+    def texts(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
+        """All values of boxes whose words are data; longer ones than there can be are none."""
+        return [each for each in self._fields.get(name, ()) if 0 < len(each) <= characters_max]
 
     def is_ticked(self, name: str) -> bool:
         """Whether the box is."""

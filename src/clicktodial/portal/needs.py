@@ -11,15 +11,19 @@ from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.application_activity import ApplicationActivity
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import Business
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.consequence import Consequences
 from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.member import Members
+from clicktodial.accounts.naming import Names
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
+from clicktodial.accounts.own_email import OwnEmails
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People
 from clicktodial.accounts.protection import ProtectionSettings
@@ -40,8 +44,11 @@ from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.format import StatusFormat
 from clicktodial.notify.trial import ServerTrial
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.worker import Worker
@@ -99,6 +106,7 @@ class ConsoleNeeds:
     enrolments: Enrolments
     sessions: Sessions
     passwords: Passwords
+    emails: OwnEmails
     factors: SecondFactors
     audit_log: AuditLog
     mails: MailOutbox
@@ -109,7 +117,11 @@ class ConsoleNeeds:
     history: CallHistory
     call_search: CallSearch
     call_statistics: CallStatistics
+    call_files: CallFiles
+    event_replays: EventReplays
     recordings: RecordingCatalog
+    recording_files: RecordingFiles
+    notification_format: StatusFormat
     library: AudioLibrary
     monitor: TrunkMonitor
     chooser: SponsorChooser
@@ -119,6 +131,8 @@ class ConsoleNeeds:
     # Business
     administration: Administration
     business: Business
+    names: Names
+    consequences: Consequences
     application_desk: ApplicationDesk
     application_activity: ApplicationActivity
     trial: ServerTrial

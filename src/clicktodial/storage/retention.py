@@ -179,9 +179,14 @@ def _erase_numbers(connection: Connection, before: datetime) -> int:
         connection.execute(insert(marks).values(name=_NUMBERS, upto=""))
         upto = ""
     end = first_identifier(before)
-    oldest_open = connection.scalar(select(func.min(columns.id)).where(table.OPEN_CALL))
-    if oldest_open is not None:
-        end = min(end, oldest_open)
+    # By node, which is how the index has the open ones: of all together the least would be looked
+    # for among all calls.
+    oldest_open = (
+        select(columns.node_id, func.min(columns.id))
+        .where(table.OPEN_CALL)
+        .group_by(columns.node_id)
+    )
+    end = min([end, *(call_id for _, call_id in connection.execute(oldest_open))])
     due = select(columns.id).where(columns.id > upto, columns.id < end).order_by(columns.id)
     ids = connection.scalars(_batch(due)).all()
     if not ids:

@@ -1,5 +1,6 @@
 """Pools, packages, caps, CDRs, statements and exports over HTTP."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -132,6 +133,23 @@ async def test_exports_are_listed_and_downloaded(management: Management) -> None
     path = f"/enterprises/default/exports/{listed[0]['export_id']}/file"
     file = await management.ask("GET", path)
     assert len(file.body) == listed[0]["size_bytes"]
+    # As on a node that did not write it; then on one that has no room for it.
+    shutil.rmtree(management.exports_root)
+    assert (await management.ask("GET", path)).body == file.body
+    shutil.rmtree(management.exports_root)
+    management.exports_root.touch()
+    refused = await management.ask("GET", path)
+    assert (refused.status, refused.json["code"]) == (503, "unavailable")
+
+
+async def test_cdrs_of_an_enterprise_without_a_pool_are_read(management: Management) -> None:
+    add_cdr(
+        management.engine, 1, ENDED_AT, enterprise_id="default", charging="not-charged", lots="[]"
+    )
+    answer = await management.ask("GET", CDRS)
+    [cdr] = answer.json["cdrs"]
+    assert (cdr["charging"], cdr["lots"]) == ("not-charged", [])
+    assert (await management.ask("GET", POOL)).status == 404
 
 
 PATHS = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tests.portal.seed.business import seed_business
 from tests.portal.seed.call import seed_calls
 from tests.portal.seed.people import seed_people
 from tests.portal.seed.setup import seed_members, seed_numbers, seed_protection
@@ -11,6 +12,7 @@ from tests.portal.world import Seed, World
 SEEDS: Sequence[Seed] = (
     seed_people,
     seed_calls,
+    seed_business,
     seed_numbers,
     seed_members,
     seed_protection,

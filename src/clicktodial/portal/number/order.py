@@ -61,7 +61,7 @@ class OrderPages:
         enterprise_id = visit.principal.enterprise_id
         if enterprise_id is None:
             enterprise_id = form.text("enterprise", characters_max=IDENTIFIER_CHARACTERS_MAX)
-        numbers = form.several("numbers", characters_max=_NUMBER_CHARACTERS_MAX)
+        numbers = form.texts("numbers", characters_max=_NUMBER_CHARACTERS_MAX)
         if not numbers:
             form.refuse(mark("Tick the numbers that you want."))
         orders, made = self._needs.orders, list[NumberOrder]()

@@ -84,6 +84,22 @@ document.addEventListener("change", (event) => {
 });
 for (const button of document.querySelectorAll("[data-sends-on-change] button")) button.hidden = true;
 
+// A file that is too large is told before it is sent, and how much of one has gone while it is.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest?.("[data-bytes-max]");
+  if (!field) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.bytesMax));
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = event.target.closest?.("[data-uploads]")?.querySelector("progress");
+  const { loaded, total } = event.detail;
+  if (!bar || !total) return;
+  bar.hidden = false;
+  bar.value = (100 * loaded) / total;
+});
+
 // What a mail's link has behind the # never reaches a server; it goes into the form.
 function takeToken() {
   const field = document.querySelector("[data-takes-fragment]");
@@ -92,6 +108,86 @@ function takeToken() {
   field.closest("[data-token-field]").hidden = true;
   history.replaceState(null, "", location.pathname + location.search);
 }
+
+// A block that follows what it shows: a stream says that it changed, and it is fetched again. What a
+// person asks for into the same block goes before, and has the stream of what it shows then.
+const followed = new Map();
+
+class Follower {
+  constructor(id) {
+    this.id = id;
+    this.isStale = false;
+    this.asked = 0; // by the person, and under way
+    this.fetching = null;
+  }
+
+  // The stream of what the block shows now.
+  listen(address) {
+    if (address === this.address) return;
+    this.close();
+    this.address = address;
+    this.stream = new EventSource(address);
+    this.stream.addEventListener("changed", () => {
+      this.isStale = true;
+      this.refresh();
+    });
+    this.stream.addEventListener("ended", () => this.stream.close());
+  }
+
+  close() {
+    this.stream?.close();
+    this.fetching?.abort();
+  }
+
+  async refresh() {
+    if (!this.isStale || this.asked || this.fetching) return;
+    this.isStale = false;
+    const controller = (this.fetching = new AbortController());
+    try {
+      const answer = await fetch(find(this.id).dataset.follows, {
+        headers: { "HX-Request": "true", "HX-Target": this.id, "X-Live": "yes" },
+        signal: controller.signal,
+      });
+      const part = await answer.text();
+      if (answer.ok && !controller.signal.aborted) {
+        htmx.swap(`#${this.id}`, part, { swapStyle: "outerHTML" });
+      }
+    } catch {
+      // It was taken back, or the server is away: the stream comes back with it, and says so.
+    } finally {
+      if (this.fetching === controller) this.fetching = null;
+    }
+    this.refresh();
+  }
+}
+
+function follow() {
+  for (const [id, follower] of followed) {
+    if (find(id)?.dataset.stream) continue;
+    follower.close();
+    followed.delete(id);
+  }
+  for (const block of document.querySelectorAll("[data-stream]")) {
+    if (!followed.has(block.id)) followed.set(block.id, new Follower(block.id));
+    followed.get(block.id).listen(block.dataset.stream);
+  }
+}
+
+document.addEventListener("htmx:load", follow);
+document.addEventListener("htmx:beforeRequest", ({ detail: { target } }) => {
+  const follower = followed.get(target.id);
+  if (!follower) return;
+  follower.asked += 1;
+  follower.fetching?.abort();
+  follower.fetching = null;
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
+  const follower = followed.get(target.id);
+  if (!follower) return;
+  follower.asked = Math.max(0, follower.asked - 1);
+  follow();
+  follower.refresh();
+});
 
 takeToken();
 // Where a form came back with errors, the first field that needs a look has the focus.
