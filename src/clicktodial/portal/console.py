@@ -38,7 +38,7 @@ class Console:
         self.actions = [action for area in areas for action in area.actions]
         self._page_by_name = {page.name: page for page in self.pages}
         paths: list[tuple[str, str]] = [(page.name, page.path) for page in self.pages]
-        paths += [(action.operation, action.path) for action in self.actions]
+        paths += [(action.name or action.operation, action.path) for action in self.actions]
         self._path_by_name = dict(paths)
         # A page and what its form does may have one name, where they have one path.
         if len(self._path_by_name) != len(set(paths)):

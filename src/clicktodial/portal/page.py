@@ -191,7 +191,8 @@ class Page:
     of the management API that do the same: no role may here what it may not there, which a test
     holds. What is another enterprise's is `show`'s to refuse, by `visit.require_sight`.
     A page that follows what it shows tells by `watch` what to ask (live.py).
-    `example_query` is for the tests, which open every page.
+    One that `is_file` answers with a Download: pictures and links lead there, and no browser opens
+    it. `example_query` is for the tests, which open every page.
     """
 
     name: str
@@ -204,6 +205,7 @@ class Page:
     parent: str = ""
     is_access: bool = False
     watch: Callable[[Visit], Awaitable[Watch]] | None = None
+    is_file: bool = False
     example_query: str = ""
 
 
@@ -214,6 +216,7 @@ class Action:
     `operation` is what the audit log calls it: the management API's name, where it can do the
     same. It answers with a Redirect when it is done, and with a View of the page, status 422,
     where the form is wrong. A form with files of up to `file_bytes_max` is multipart.
+    `name` is for links, where two forms do the same in different places.
     """
 
     operation: str
@@ -222,6 +225,7 @@ class Action:
     handle: Show
     file_bytes_max: int = 0
     is_audited: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
