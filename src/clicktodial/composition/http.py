@@ -4,6 +4,7 @@ from litestar import Litestar
 
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.naming import Names
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
@@ -144,6 +145,7 @@ def _console_needs(
         templates=enterprises.templates,
         administration=base.administration,
         business=enterprises.business,
+        names=Names(base.transactions),
         application_desk=enterprises.numbers.applications,
         inventory=enterprises.numbers.inventory,
         orders=enterprises.numbers.orders,
@@ -160,6 +162,7 @@ def _console_needs(
         statements=management.billing.statements,
         exports=management.billing.exports,
         tickets=management.support.tickets,
+        ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
         client_address=management.client_address,

@@ -10,6 +10,7 @@ from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
+from clicktodial.portal.support.area import create_support_area
 from clicktodial.portal.team.area import create_team_area
 
 # A line for each area; the order is of no matter.
@@ -17,6 +18,7 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_account_area,
     create_call_area,
     create_team_area,
+    create_support_area,
 )
 
 

@@ -16,6 +16,7 @@ from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.member import Members
+from clicktodial.accounts.naming import Names
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
@@ -27,6 +28,7 @@ from clicktodial.accounts.second_factor import SecondFactors
 from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
@@ -86,6 +88,7 @@ class ConsoleNeeds:
     # Business
     administration: Administration
     business: Business
+    names: Names
     application_desk: ApplicationDesk
     inventory: NumberInventory
     orders: NumberOrders
@@ -108,6 +111,7 @@ class ConsoleNeeds:
 
     # Support
     tickets: Tickets
+    ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics
 
