@@ -5,7 +5,13 @@ from datetime import date, datetime, tzinfo
 from decimal import Decimal
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, get_timezone_name
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    get_timezone_name,
+)
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
 from clicktodial.domain.number import mask_number
@@ -33,6 +39,10 @@ class Local:
         if isinstance(at, datetime):
             at = at.astimezone(self.zone)
         return format_date(at, length, locale=self.locale)
+
+    def month(self, at: date) -> str:
+        """A month with its year."""
+        return format_skeleton("yMMMM", at, locale=self.locale)
 
     def time(self, at: datetime | None, length: str = "medium") -> str:
         """The time of day alone."""

@@ -32,8 +32,10 @@ from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
+from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.control.port import Applications, RecordingCatalog, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.control.sponsor_choice import SponsorChooser
@@ -108,6 +110,11 @@ class ConsoleNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    daily_use: DailyUse
+    movements: Movements
+    # Writes files anew, which may take long.
+    file_worker: Worker
+    pdf_font: str | None = None
 
     # Support
     tickets: Tickets
