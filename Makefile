@@ -15,7 +15,7 @@ CONFIG ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv with all that the platform and its tests need
@@ -82,6 +82,11 @@ words: setup ## take the console's new messages into its catalogues
 .PHONY: vendor
 vendor: ## bring the console's front-end files as scripts/vendor.json locks them (needs npm)
 	@python3 scripts/vendor.py
+
+.PHONY: screenshots
+screenshots: setup-test ## make the pictures of the console in docs/images
+	@scripts/require-debian.sh 'fonts-wqy-microhei:/usr/share/fonts/truetype/wqy/*'
+	@$(BIN)/python -m tests.portal.screenshots
 
 .PHONY: lock
 lock: setup ## lock the newest versions that pyproject.toml allows

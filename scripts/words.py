@@ -5,10 +5,9 @@ with is in refusal.po. What is translated stays; what is in no source any more g
 says what is missing.
 """
 
+import contextlib
 import io
-import logging
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,8 +23,12 @@ COMMON, REFUSAL = "console", "refusal"
 _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
+_UNKEPT = (b'"POT-', b'"PO-', b'"Report-', b'"Last-', b'"Language-Team')
 # Those of which an answer's words are shown to people.
-_REFUSALS = {name: None for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted")}
+_REFUSALS = {
+    name: None
+    for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted", "PasswordError")
+}
 _REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
 
 
@@ -43,9 +46,12 @@ def extract() -> dict[str, Catalog]:
     for area, file, method, keywords in _sources():
         options = _TEMPLATE_OPTIONS if method == "jinja2" else {}
         catalogue = found.setdefault(area, Catalog(locale=_CHINESE, fuzzy=False))
-        for _, message, _, _ in extract_from_file(
-            method, str(file), keywords=keywords, options=options
-        ):
+        # Of refusals with values in them, which have no catalogue, Babel tells one by one.
+        with contextlib.redirect_stderr(io.StringIO()):
+            messages = list(
+                extract_from_file(method, str(file), keywords=keywords, options=options)
+            )
+        for _, message, _, _ in messages:
             catalogue.add(message, locations=[(str(file.relative_to(SOURCE)), 0)])
     return found
 
@@ -91,6 +97,14 @@ def read_others(area: str) -> dict[object, object]:
     }
 
 
+def render(catalogue: Catalog) -> bytes:
+    """The file: of its header what readers need, and no dates, which would differ each time."""
+    file = io.BytesIO()
+    write_po(file, catalogue, width=100, sort_output=True)
+    lines = file.getvalue().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(_UNKEPT))
+
+
 def missing(catalogue: Catalog) -> list[str]:
     """The messages that have no Chinese."""
     return [
@@ -102,9 +116,6 @@ def missing(catalogue: Catalog) -> list[str]:
 
 def main() -> int:
     """Write all catalogues; the number of messages without Chinese is told."""
-    # Of refusals with values in them, which have no catalogue, Babel warns at each.
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
     lacking = 0
     for area, fresh in extract().items():
         if not len(fresh):
@@ -113,8 +124,7 @@ def main() -> int:
         lacking += len(missing(merged))
         if "--check" not in sys.argv:
             LOCALE.mkdir(parents=True, exist_ok=True)
-            with (LOCALE / f"{area}.po").open("wb") as file:
-                write_po(file, merged, width=100, sort_output=True, omit_header=False)
+            (LOCALE / f"{area}.po").write_bytes(render(merged))
         for text in missing(merged):
             sys.stdout.write(f"{area}: {text}\n")
     sys.stdout.write(f"{lacking} messages without Chinese\n")

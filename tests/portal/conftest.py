@@ -13,11 +13,13 @@ from tests.portal.world import World
 
 from clicktodial.config import load_settings
 
+SETTINGS = {"console": {"style_guide": True}}
+
 
 @pytest.fixture(scope="session")
 def platform_of_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The platform as its user runs it."""
-    platform = Platform(tmp_path_factory.mktemp("console"))
+    platform = Platform(tmp_path_factory.mktemp("console"), SETTINGS)
     platform.start()
     yield platform
     platform.close()

@@ -14,6 +14,7 @@ from playwright.async_api import async_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
 from tests.portal.browser import NARROW, WIDE, Browsing
+from tests.portal.conftest import SETTINGS
 from tests.portal.registry import CONSOLE
 from tests.portal.seed.all import seed
 from tests.portal.test_pages import opener_of, path_of
@@ -36,7 +37,7 @@ SHOWN = (
 async def main(arguments: Sequence[str]) -> int:
     """Start a console with the tests' data, and take pictures of it."""
     with tempfile.TemporaryDirectory() as folder:
-        platform = Platform(Path(folder))
+        platform = Platform(Path(folder), SETTINGS)
         platform.start()
         try:
             world = seed(World(load_settings(platform.config_path)))

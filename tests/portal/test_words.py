@@ -51,7 +51,10 @@ def test_translations_have_the_same_places() -> None:
             ids = message.id if isinstance(message.id, tuple) else (message.id,)
             strings = message.string if isinstance(message.string, tuple) else (message.string,)
             for string in strings:
-                assert _places(string) <= set().union(*map(_places, ids)), (area, message.id)
+                assert _places(str(string)) <= set().union(*(_places(str(each)) for each in ids)), (
+                    area,
+                    message.id,
+                )
 
 
 def _places(text: str) -> set[str]:
@@ -110,5 +113,8 @@ def test_language_is_the_chosen_one_or_the_browsers(
 def test_messages_are_filled_in() -> None:
     chinese = load_words()["zh-CN"]
     assert chinese.gettext("Calls") == "通话"
-    assert chinese.ngettext("%(num)s person has an account.", "%(num)s people have accounts.", 3)
+    one, many = "%(num)s person has an account.", "%(num)s people have accounts."
+    assert chinese.ngettext(one, many, 1) == "共有 1 个账号。"
+    assert chinese.ngettext(one, many, 3) == "共有 3 个账号。"
+    assert load_words()["en"].ngettext(one, many, 3) == "3 people have accounts."
     assert chinese.look_up("") == ""

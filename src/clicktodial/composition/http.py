@@ -1,11 +1,21 @@
 """What answers HTTP: the API of calls, that of management, and the metrics page."""
 
+from collections.abc import Sequence
+
 from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.accounts.naming import Names
 from clicktodial.api.app import create_http_app
+from clicktodial.api.bearer import AccessTokens
+from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.operation import CamaraNeeds
+from clicktodial.api.camara.recording import Recordings
+from clicktodial.api.events.admission import Admission
+from clicktodial.api.events.handler import EventNeeds, create_event_handlers
+from clicktodial.api.events.stream import EventStreams
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
@@ -22,13 +32,19 @@ from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
+from clicktodial.composition.oauth import open_oauth
+from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.call_view import SqlCallViews
+from clicktodial.storage.event_history import EventHistory
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.once import SqlKeptRequests
 from clicktodial.web.client_address import ClientAddresses
 
 
@@ -41,12 +57,16 @@ async def open_http(
     support: SupportNeeds,
     billing: BillingNeeds,
     membership: MembershipNeeds,
+    tokens: AccessTokens | None = None,
 ) -> HttpServer:
-    """Requests are taken from now on. Raises OSError."""
+    """Requests are taken from now on. `tokens` says who asks by the APIs that want access tokens;
+    None: those that the platform gives out, and its settings name. Raises OSError."""
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
+    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
     management = ManagementNeeds(
+        once=once,
         gate=RequestGate(addresses),
         client_address=addresses.describe,
         service=calls.service,
@@ -71,13 +91,60 @@ async def open_http(
         billing=billing,
         take_up_changes=base.take_up_changes,
     )
+    oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
+    known: AccessTokens = oauth.verifier if tokens is None else tokens
+    admission = Admission(base.applications, known, management.gate)
+    history = EventHistory(base.database)
+    streams = EventStreams(history, admission, base.clock.utc)
+    events = EventNeeds(
+        history=history,
+        replays=EventReplays(base.transactions),
+        admission=admission,
+        streams=streams,
+        worker=worker,
+        body_bytes_max=base.settings.http.body_bytes_max,
+        utc=base.clock.utc,
+    )
+    further: list[ASGIRouteHandler | HTTPRouteHandler] = [
+        *oauth_handlers,
+        *_open_camara(base, calls, management, known, once),
+        *create_event_handlers(events),
+    ]
     console = create_console_handlers(_console_needs(base, calls, enterprises, management))
-    server = HttpServer(_create_app(base, calls, management, addresses, console))
+    server = HttpServer(
+        _create_app(base, calls, management, addresses, further, console, once=once)
+    )
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     # Before the server, which waits for streams to end.
+    base.stack.push_async_callback(streams.close)
     base.stack.push_async_callback(console.broadcaster.close)
     return server
+
+
+def _open_camara(
+    base: Foundation,
+    calls: Calls,
+    management: ManagementNeeds,
+    tokens: AccessTokens,
+    once: OnceBegins,
+) -> list[ASGIRouteHandler]:
+    recordings = Recordings(calls.catalog, calls.recordings_root)
+    base.stack.push_async_callback(recordings.close)
+    return create_camara_handlers(
+        CamaraNeeds(
+            service=calls.service,
+            applications=base.applications,
+            tokens=tokens,
+            calls=SqlCallViews(base.database, node_id=base.node_id),
+            recordings=recordings,
+            chooser=management.numbers.chooser,
+            gate=management.gate,
+            body_bytes_max=base.settings.http.body_bytes_max,
+            once=once,
+            utc=base.clock.utc,
+        )
+    )
 
 
 def _create_app(
@@ -85,7 +152,10 @@ def _create_app(
     calls: Calls,
     management: ManagementNeeds,
     addresses: ClientAddresses,
+    further: Sequence[ASGIRouteHandler | HTTPRouteHandler],
     console: ConsoleHandlers,
+    *,
+    once: OnceBegins,
 ) -> Litestar:
     settings = base.settings
 
@@ -104,11 +174,13 @@ def _create_app(
         default_region=base.region,
         is_ready=is_ready,
         gate=management.gate,
+        once=once,
         further_handlers=[
             create_metrics_handler(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
+            *further,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
             *console.handlers,
         ],
@@ -176,4 +248,5 @@ def _console_needs(
         default_region=base.region,
         zone=base.settings.billing.zone,
         base_url=base.settings.accounts.base_url,
+        shows_style_guide=base.settings.console.style_guide,
     )

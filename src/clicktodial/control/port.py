@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import Call
@@ -376,6 +376,13 @@ class StoreConflict(StoreError):
     """The database refused the write: the row exists, or another process changed it."""
 
 
+class FoundCall(NamedTuple):
+    """A call in the database; `is_here` where this node placed it."""
+
+    call_id: CallId
+    is_here: bool
+
+
 class CallStore(Protocol):
     """Where calls and their events are made durable, in the order given per call."""
 
@@ -397,6 +404,10 @@ class CallStore(Protocol):
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""
+
+    async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:
+        """The application's calls between these E.164 numbers, of whatever node, that the
+        database does not know to be over. Raises StoreError."""
 
 
 class Notifier(Protocol):

@@ -81,7 +81,14 @@ from clicktodial.domain.call_input import (
     ServiceWithdrawn,
     VoiceJudged,
 )
-from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
+from clicktodial.domain.call_plan import (
+    CallEnd,
+    CallPlan,
+    EndedBy,
+    EndStage,
+    SendDirection,
+    was_not_set_up,
+)
 from clicktodial.domain.cause import (
     RELEASE_CAUSE,
     RING_TIMEOUT_CAUSE,
@@ -240,6 +247,17 @@ class Call:
         self._deadlines.clear()
         self._live_legs.clear()
         return [CloseMedia(finish_recording=False)]
+
+    @property
+    def was_not_set_up(self) -> bool:
+        """Of a call that ended: see call_plan."""
+        end = self.end
+        if end is None:
+            return False
+        outcome = None if end.cause is None else end.cause.outcome
+        leg = self.legs.get(Side.CALLER)
+        was_dialled = leg is not None and leg.sip_call_id is not None
+        return was_not_set_up(end.stage, end.by, outcome, was_dialled=was_dialled)
 
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout` at the latest, on the monotonic clock; None for never."""
@@ -652,6 +670,9 @@ class Call:
                     call_duration_s=self.duration_s if terminal else None,
                     recording_id=plan.recording_id if terminal else None,
                     recording_result=self.recording_result if terminal else None,
+                    was_not_set_up=terminal and self.was_not_set_up,
+                    api=plan.api,
+                    sink_origin=None if plan.sink is None else plan.sink.origin,
                 )
             )
         )

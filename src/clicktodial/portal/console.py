@@ -11,6 +11,7 @@ from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
+from clicktodial.portal.style import create_style_area
 from clicktodial.portal.support.area import create_support_area
 from clicktodial.portal.team.area import create_team_area
 
@@ -96,6 +97,8 @@ class Console:
 def create_console(needs: ConsoleNeeds) -> Console:
     """The console with all its areas."""
     areas = [create(needs) for create in AREAS]
+    if needs.shows_style_guide:
+        areas.append(create_style_area())
     cards = [card for area in areas for card in area.cards]
     return Console([create_home_area(cards), *areas])
 

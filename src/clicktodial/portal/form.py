@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import IO, TypeVar
 from urllib.parse import parse_qsl
 
+from clicktodial.domain.password import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN
 from clicktodial.portal.text import Words, mark
 
 E = TypeVar("E", bound=StrEnum)
@@ -117,6 +118,19 @@ class Form:
             self.fail(name, mark("This is needed."))
         elif len(value) > characters_max:
             self.fail(name, mark("Use at most %(num)s characters."), num=characters_max)
+        return value
+
+    def new_password(self, name: str) -> str:
+        """A password that is chosen, typed twice, the second time as `<name>_again`."""
+        value = self.secret(name)
+        if not value:
+            return value
+        if len(value) < PASSWORD_CHARACTERS_MIN:
+            self.fail(name, mark("Use at least %(num)s characters."), num=PASSWORD_CHARACTERS_MIN)
+        elif len(value) > PASSWORD_CHARACTERS_MAX:
+            self.fail(name, mark("Use at most %(num)s characters."), num=PASSWORD_CHARACTERS_MAX)
+        if value != self.secret(f"{name}_again", is_required=False):
+            self.fail(f"{name}_again", mark("The two are not the same."))
         return value
 
     def whole(self, name: str, *, least: int, most: int, is_required: bool = True) -> int | None:

@@ -33,6 +33,7 @@ from clicktodial.portal.error import (
     FAULT,
     TOLD,
     TROUBLE_BY_STATUS,
+    EnterpriseEnded,
     FormForged,
     PageNotOpen,
     Trouble,
@@ -304,6 +305,8 @@ class Gate:
                 return Redirect(visit.link("login", next=own_path(back)))
             if not visit.principal.has_any(row.roles):
                 raise PageNotOpen
+            if visit.session.is_former and isinstance(row, Action) and not row.outlives_enterprise:
+                raise EnterpriseEnded
         if any("\x00" in value for value in [*visit.path.values(), *visit.query.values()]):
             raise FormUnreadable
         if isinstance(row, Action):

@@ -215,8 +215,9 @@ class Action:
 
     `operation` is what the audit log calls it: the management API's name, where it can do the
     same. It answers with a Redirect when it is done, and with a View of the page, status 422,
-    where the form is wrong. A form with files of up to `file_bytes_max` is multipart.
-    `name` is for links, where two forms do the same in different places.
+    where the form is wrong. A form with files of up to `file_bytes_max` is multipart. What people
+    may still do when their enterprise has come to its end, with their account or to ask for help,
+    `outlives_enterprise`. `name` is for links, where two forms do the same in different places.
     """
 
     operation: str
@@ -226,6 +227,7 @@ class Action:
     file_bytes_max: int = 0
     is_audited: bool = True
     name: str = ""
+    outlives_enterprise: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

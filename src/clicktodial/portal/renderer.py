@@ -10,6 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from clicktodial.domain.password import PASSWORD_CHARACTERS_MIN
+
 # In this order: each may use those before it.
 COMPONENTS = ("icon", "field", "ui", "table", "chart")
 
@@ -29,6 +31,7 @@ class Renderer:
             cache_size=-1,
             extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
         )
+        self._environment.globals["password_min"] = PASSWORD_CHARACTERS_MIN
         # Installed for each rendering, which knows the language: see GettextCalls.
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
 

@@ -130,5 +130,8 @@ def _load(language: Language) -> gettext.NullTranslations:
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         compiled.seek(0)
-        merged.merge(Translations(compiled))
+        translations = Translations(compiled)
+        merged.merge(translations)
+        # All of a language have the same rule for plurals, which merging does not take over.
+        merged.plural = translations.plural
     return merged

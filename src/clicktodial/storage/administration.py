@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.application import (
     ALL_CAPABILITIES,
     NO_APPLICATION_LIMITS,
@@ -38,9 +38,11 @@ from clicktodial.storage.application_codec import (
     decode_allow_list,
     decode_application_limits,
     decode_capabilities,
+    decode_scopes,
     encode_allow_list,
     encode_application_limits,
     encode_capabilities,
+    encode_scopes,
 )
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
@@ -106,6 +108,7 @@ class ApplicationDetail:
     allow_list: tuple[Network, ...] = ()
     limits: ApplicationLimits = NO_APPLICATION_LIMITS
     old_secret_until: datetime | None = None
+    scopes: frozenset[AccessScope] = ALL_SCOPES
     pool_alerts: bool = False
 
 
@@ -300,6 +303,10 @@ class Administration:
         """What it may use from now on."""
         self._update_application(app_id, {"capabilities": encode_capabilities(capabilities)})
 
+    def set_scopes(self, app_id: str, scopes: frozenset[AccessScope]) -> None:
+        """What its access tokens allow at most, those that were given out included."""
+        self._update_application(app_id, {"scopes": encode_scopes(scopes)})
+
     def set_allow_list(self, app_id: str, networks: tuple[Network, ...]) -> None:
         """From where alone it may ask from now on; none for everywhere."""
         self._update_application(app_id, {"allow_list": encode_allow_list(networks)})
@@ -445,28 +452,6 @@ class Administration:
             rows = connection.execute(query)
             return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
 
-    # Notifications
-
-    def replay_notifications(self, call_id: str) -> int:
-        """Make those of the call that were given up wait again, as if never tried; returns how
-        many. A running server takes them up as it does any administrative change."""
-        columns = table.call_event.c
-        revived = {
-            "delivery_state": DeliveryState.PENDING.value,
-            "attempts": 0,
-            "next_attempt_at": None,
-            "delivered_at": None,
-            "last_error": None,
-        }
-        change = (
-            update(table.call_event)
-            .where(columns.call_id == call_id)
-            .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
-            .values(revived)
-        )
-        with self._transactions.change() as connection:
-            return connection.execute(change).rowcount
-
     # What all of them share
 
     def _trunk_password(self, trunk: Trunk) -> dict[str, Any]:
@@ -592,6 +577,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         allow_list=decode_allow_list(row.allow_list),
         limits=decode_application_limits(row.limits),
         old_secret_until=row.old_secret_until,
+        scopes=decode_scopes(row.scopes),
         pool_alerts=row.pool_alerts,
     )
 

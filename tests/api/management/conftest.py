@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ from tests.api.support import (
     FakeApplications,
     FakeCatalog,
     FakeService,
+    KeptBegins,
     create_application,
 )
 from tests.harness.database import place_database
@@ -56,6 +57,7 @@ from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
 from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.domain.work_order import WorkOrderKind
@@ -143,6 +145,7 @@ async def create_management(
             applications.times_refreshed += 1
 
         needs = ManagementNeeds(
+            once=OnceBegins(KeptBegins(service), lambda: datetime.now(UTC)),
             gate=gate or RequestGate(),
             service=service,
             applications=applications,

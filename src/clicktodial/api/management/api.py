@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
 from clicktodial import __version__
+from clicktodial.accounts.oauth_client import OauthClientDesk, OauthClients
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
@@ -31,6 +32,7 @@ from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.number_order import OrderResource
+from clicktodial.api.management.oauth_client import OauthClientResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
@@ -57,6 +59,7 @@ from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
@@ -97,6 +100,7 @@ class ManagementNeeds:
     membership: MembershipNeeds
     billing: BillingNeeds
     take_up_changes: Callable[[], Awaitable[None]]
+    once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -135,6 +139,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             worker,
             needs.numbers.chooser,
             region=region,
+            once=needs.once,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(
@@ -142,6 +147,12 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
         ).routes(),
         *LimitResource(administration, worker).routes(),
         *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *OauthClientResource(
+            OauthClientDesk(
+                OauthClients(needs.transactions, administration), needs.numbers.applications
+            ),
+            worker,
+        ).routes(),
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
+from clicktodial.api.idempotency import KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.management.call_view import (
     BegunCall,
     CallPage,
@@ -25,6 +26,7 @@ from clicktodial.api.management.problem import (
     CALL_ENDED,
     CAP_REACHED,
     CONDITION_NOT_MET,
+    IDEMPOTENCY_KEY_REUSED,
     INVALID_PARAMETER,
     INVALID_VALUE,
     LIMIT_REACHED,
@@ -52,6 +54,7 @@ from clicktodial.api.management.schema import Identifier, Strict, WrittenNumber
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.v1.mapping import IDENTIFIER_PATTERN, parse_call_id
 from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications
 from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
 from clicktodial.control.sponsor_choice import SponsorChooser
@@ -161,7 +164,10 @@ class CallResource:
         chooser: SponsorChooser,
         *,
         region: str,
+        once: OnceBegins | None = None,
     ) -> None:
+        """Without `once`, Idempotency-Key means nothing."""
+        self._once = once
         self._chooser = chooser
         self._service = service
         self._applications = applications
@@ -173,8 +179,19 @@ class CallResource:
     async def begin(self, ask: Ask) -> Created:
         """POST"""
         application, request = await self._read_request(ask)
-        call_id = await self._service.begin(application, request)
-        return Created(BegunCall(call_id=call_id), f"/calls/{call_id}")
+        key_hash = _find_key(ask)
+        if key_hash is None or self._once is None:
+            return _begun(await self._service.begin(application, request))
+        how = OnceBegin(
+            lambda claim: self._service.begin(application, replace(request, once=claim)),
+            _render_call_id,
+            keeps_answer=False,
+        )
+        # The number of a pool is chosen anew each time: what was asked for counts, not what came
+        # of it.
+        request_hash = hash_request("beginCall", ask.raw_body)
+        answer = await self._once.answer(application.app_id, key_hash, request_hash, how)
+        return _begun(CallId(answer.body.decode()), is_replayed=answer.is_replayed)
 
     async def forecast(self, ask: Ask) -> Forecast:
         """POST .../forecast"""
@@ -379,7 +396,8 @@ class CallResource:
                 summary="Begin a call",
                 about="The caller's phone rings, then the callee's, and the two are joined. The "
                 "answer comes when the call is stored, before any phone rings; what becomes of it "
-                "is told by the notifications of v1.",
+                "is told by the notifications of v1. With an Idempotency-Key it may be sent twice, "
+                "and begins one call.",
                 handle=self.begin,
                 body=BeginBody,
                 body_example=_BEGIN | {"record": True, "options": {"presence": "key"}},
@@ -393,6 +411,7 @@ class CallResource:
                     POOL_EMPTY,
                     CAP_REACHED,
                     *RULE_PROBLEMS,
+                    IDEMPOTENCY_KEY_REUSED,
                     LIMIT_REACHED,
                 ),
                 **_CHANGING,
@@ -519,6 +538,21 @@ class CallResource:
                 **recorded,
             ),
         ]
+
+
+def _find_key(ask: Ask) -> str | None:
+    try:
+        return find_key_hash(ask.headers)
+    except KeyMalformed as error:
+        raise Refused(INVALID_VALUE, str(error)) from error
+
+
+async def _render_call_id(call_id: CallId) -> bytes:
+    return call_id.encode()
+
+
+def _begun(call_id: CallId, *, is_replayed: bool = False) -> Created:
+    return Created(BegunCall(call_id=call_id), f"/calls/{call_id}", is_replayed)
 
 
 def _call_id(ask: Ask) -> CallId:

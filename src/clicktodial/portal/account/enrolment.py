@@ -15,7 +15,6 @@ from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
 
 EMAIL_CHARACTERS_MAX = 254
 REGION_CHARACTERS_MAX = 32
-PASSWORD_CHARACTERS_MAX = 1_000
 TOKEN_CHARACTERS_MAX = 64
 ACCOUNT_CHARACTERS_MAX = 64
 _NO_LINK = mark("This link does not hold any more: it was used, or it is too old. Ask for another.")
@@ -64,7 +63,7 @@ class EnrolmentPages:
         form = await visit.read_form()
         token = form.text("token", characters_max=TOKEN_CHARACTERS_MAX)
         account = form.text("account", is_required=False, characters_max=ACCOUNT_CHARACTERS_MAX)
-        password = self._new_password(form)
+        password = form.new_password("password")
         if form.is_valid:
             work = partial(
                 self._needs.enrolments.activate,
@@ -105,7 +104,7 @@ class EnrolmentPages:
         """POST /reset-password"""
         form = await visit.read_form()
         token = form.text("token", characters_max=TOKEN_CHARACTERS_MAX)
-        password = self._new_password(form)
+        password = form.new_password("password")
         if form.is_valid:
             work = partial(
                 self._needs.passwords.complete_reset, token, password=password, now=visit.now
@@ -116,12 +115,6 @@ class EnrolmentPages:
                     toast=visit.gettext("Your password is set: log in with it."),
                 )
         return View("account/reset.html", {"form": form}, 422)
-
-    def _new_password(self, form: Form) -> str:
-        password = form.secret("password", characters_max=PASSWORD_CHARACTERS_MAX)
-        if password and password != form.secret("password_again", is_required=False):
-            form.fail("password_again", mark("The two are not the same."))
-        return password
 
     async def _try(self, visit: Visit, form: Form, work: Callable[[], object]) -> bool:
         """Whether it could be done; what was refused is noted in the form."""

@@ -11,7 +11,6 @@ from clicktodial.portal.text import mark
 
 # What the management API takes: accounts/session.py compares, and hashes what it is given.
 ACCOUNT_CHARACTERS_MAX = 254
-PASSWORD_CHARACTERS_MAX = 1_000
 CODE_CHARACTERS_MAX = 64
 
 
@@ -31,7 +30,7 @@ class LoginPages:
         """POST /login"""
         form = await visit.read_form()
         account = form.text("account", characters_max=ACCOUNT_CHARACTERS_MAX)
-        password = form.secret("password", characters_max=PASSWORD_CHARACTERS_MAX)
+        password = form.secret("password")
         code = form.secret("code", is_required=False, characters_max=CODE_CHARACTERS_MAX)
         if not form.is_valid:
             return self._view(form)
@@ -89,5 +88,11 @@ class LoginPages:
         """What is done."""
         return [
             Action(operation="logIn", path="/login", roles=ANYBODY, handle=self.log_in),
-            Action(operation="logOut", path="/logout", roles=PERSON_ROLES, handle=self.log_out),
+            Action(
+                operation="logOut",
+                path="/logout",
+                roles=PERSON_ROLES,
+                handle=self.log_out,
+                outlives_enterprise=True,
+            ),
         ]

@@ -8,7 +8,6 @@ from zoneinfo import available_timezones
 from clicktodial.accounts.error import CredentialsWrong, TooManyAttempts
 from clicktodial.accounts.second_factor import NewSecret
 from clicktodial.domain.principal import PERSON_ROLES
-from clicktodial.portal.account.enrolment import PASSWORD_CHARACTERS_MAX
 from clicktodial.portal.account.qr_code import draw_qr_code
 from clicktodial.portal.form import Form
 from clicktodial.portal.needs import ConsoleNeeds
@@ -50,10 +49,8 @@ class ProfilePages:
     async def change_password(self, visit: Visit) -> Answer:
         """POST /profile/password: every session ends, this one too."""
         form = await visit.read_form()
-        old = form.secret("old_password", characters_max=PASSWORD_CHARACTERS_MAX)
-        new = form.secret("new_password", characters_max=PASSWORD_CHARACTERS_MAX)
-        if new and new != form.secret("new_password_again", is_required=False):
-            form.fail("new_password_again", mark("The two are not the same."))
+        old = form.secret("old_password")
+        new = form.new_password("new_password")
         work = partial(
             self._needs.passwords.change, visit.principal.name, old=old, new=new, now=visit.now
         )
@@ -119,7 +116,7 @@ class ProfilePages:
 
     async def _with_password(self, visit: Visit, form: Form, work: Callable[..., T]) -> T | None:
         """What `work` makes of the password, typed once more; None where the form is wrong."""
-        password = form.secret("password", characters_max=PASSWORD_CHARACTERS_MAX)
+        password = form.secret("password")
         if not form.is_valid:
             return None
         bound = partial(work, visit.principal.name, password=password, now=visit.now)
@@ -172,7 +169,13 @@ class ProfilePages:
             ("turnTotpOff", "/profile/second-factor/off", self.turn_factor_off),
         )
         return [
-            Action(operation=operation, path=path, roles=PERSON_ROLES, handle=handle)
+            Action(
+                operation=operation,
+                path=path,
+                roles=PERSON_ROLES,
+                handle=handle,
+                outlives_enterprise=True,
+            )
             for operation, path, handle in rows
         ]
 

@@ -97,6 +97,86 @@ function tick() {
 tick();
 setInterval(tick, 1000);
 document.addEventListener("htmx:afterSettle", tick);
+
+// A block that follows what it shows: a stream says that it changed, and it is fetched again. What a
+// person asks for into the same block goes before, and has the stream of what it shows then.
+const followed = new Map();
+
+class Follower {
+  constructor(id) {
+    this.id = id;
+    this.isStale = false;
+    this.asked = 0; // by the person, and under way
+    this.fetching = null;
+  }
+
+  // The stream of what the block shows now.
+  listen(address) {
+    if (address === this.address) return;
+    this.close();
+    this.address = address;
+    this.stream = new EventSource(address);
+    this.stream.addEventListener("changed", () => {
+      this.isStale = true;
+      this.refresh();
+    });
+    this.stream.addEventListener("ended", () => this.stream.close());
+  }
+
+  close() {
+    this.stream?.close();
+    this.fetching?.abort();
+  }
+
+  async refresh() {
+    if (!this.isStale || this.asked || this.fetching) return;
+    this.isStale = false;
+    const controller = (this.fetching = new AbortController());
+    try {
+      const answer = await fetch(find(this.id).dataset.follows, {
+        headers: { "HX-Request": "true", "HX-Target": this.id, "X-Live": "yes" },
+        signal: controller.signal,
+      });
+      const part = await answer.text();
+      if (answer.ok && !controller.signal.aborted) {
+        htmx.swap(`#${this.id}`, part, { swapStyle: "outerHTML" });
+      }
+    } catch {
+      // It was taken back, or the server is away: the stream comes back with it, and says so.
+    } finally {
+      if (this.fetching === controller) this.fetching = null;
+    }
+    this.refresh();
+  }
+}
+
+function follow() {
+  for (const [id, follower] of followed) {
+    if (find(id)?.dataset.stream) continue;
+    follower.close();
+    followed.delete(id);
+  }
+  for (const block of document.querySelectorAll("[data-stream]")) {
+    if (!followed.has(block.id)) followed.set(block.id, new Follower(block.id));
+    followed.get(block.id).listen(block.dataset.stream);
+  }
+}
+
+document.addEventListener("htmx:load", follow);
+document.addEventListener("htmx:beforeRequest", ({ detail: { target } }) => {
+  const follower = followed.get(target.id);
+  if (!follower) return;
+  follower.asked += 1;
+  follower.fetching?.abort();
+  follower.fetching = null;
+});
+document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
+  const follower = followed.get(target.id);
+  if (!follower) return;
+  follower.asked = Math.max(0, follower.asked - 1);
+  follow();
+  follower.refresh();
+});
 takeToken();
 // Where a form came back with errors, the first field that needs a look has the focus.
 document.querySelector("[aria-invalid=true]")?.focus();

@@ -269,6 +269,7 @@ class TicketDetailPages:
                 path=f"/tickets/{{ticket_id}}/{path}",
                 roles=roles,
                 handle=handle,
+                outlives_enterprise=roles >= CUSTOMER_ROLES,
             )
             for operation, path, roles, handle in rows
         ]

@@ -150,6 +150,7 @@ class TicketOpeningPages:
                 path="/tickets",
                 roles=CUSTOMER_ROLES | STAFF,
                 handle=self.open,
+                outlives_enterprise=True,
             )
         ]
 

@@ -22,8 +22,9 @@ from clicktodial.sandbox.demo.evidence import (
 from clicktodial.sandbox.demo.journal import Journal
 from clicktodial.sandbox.demo.mailbox import read_mailbox
 from clicktodial.sandbox.demo.output import Output, prepare_output
+from clicktodial.sandbox.demo.people import create_people
 from clicktodial.sandbox.demo.picture import draw_legs, draw_recording
-from clicktodial.sandbox.demo.stage import Stage, open_stage, read_pool
+from clicktodial.sandbox.demo.stage import ENTERPRISE, Stage, open_stage, read_pool
 from clicktodial.sandbox.demo.timeline import Timeline
 
 _APP_ID = "12345678"
@@ -75,7 +76,10 @@ class Performance:
         async with open_stage(output, self._credential, self._scenario, self._journal) as stage:
             self._introduce(stage)
             evidence = await self._call(output, stage)
-            self.status = self._conclude(evidence, output, stage)
+            self.status = self._conclude(evidence, output)
+            if self._keep:
+                await self._tell_logins(output, stage)
+            self._tell_next(stage)
             if self._keep:
                 await asyncio.get_running_loop().create_future()
         return self.status
@@ -158,7 +162,7 @@ class Performance:
             "sendDirection": "BOTH",
         }
 
-    def _conclude(self, evidence: Evidence, output: Output, stage: Stage) -> int:
+    def _conclude(self, evidence: Evidence, output: Output) -> int:
         """Draw, check, and sum up on one screen; returns the exit status."""
         output.recording.write_bytes(evidence.recording.file)
         output.waveform.write_text(draw_recording(evidence), encoding="utf-8")
@@ -174,8 +178,13 @@ class Performance:
                 (output.shown(output.ladder), "the SIP ladder of both legs"),
             ]
         )
-        self._tell_next(stage)
         return EXIT_PASSED if all(check.holds for check in checks) else EXIT_FAILED
+
+    async def _tell_logins(self, output: Output, stage: Stage) -> None:
+        """Let somebody log in to the console, and say where and how."""
+        logins = await create_people(output, stage.base_url, ENTERPRISE)
+        self._timeline.heading(f"The web console: {stage.base_url}/console/")
+        self._timeline.rows([(f"{each.account} / {each.password}", each.about) for each in logins])
 
     def _tell_next(self, stage: Stage) -> None:
         if self._keep:

@@ -19,7 +19,7 @@ from clicktodial.sandbox.demo.output import Output
 
 _HOST = "127.0.0.1"
 # Whose applications are that are made for nobody.
-_ENTERPRISE = "default"
+ENTERPRISE = "default"
 _READY_LINE = re.compile(rb"clicktodial ready http=(\S+) sip=(\S+)")
 
 
@@ -133,15 +133,15 @@ async def _create_app(
 async def _sell_minutes(output: Output) -> None:
     """Let the application's enterprise pay for its calls out of a pool."""
     config = ("--config", str(output.config))
-    await run_command("pool", "set-up", _ENTERPRISE, *config)
+    await run_command("pool", "set-up", ENTERPRISE, *config)
     package = ("--name", "Business 600", "--minutes", "600")
-    await run_command("package", "add", _ENTERPRISE, *package, *config)
+    await run_command("package", "add", ENTERPRISE, *package, *config)
 
 
 async def read_pool(output: Output) -> Pool:
     """What the enterprise has left now."""
     answer = await run_command(
-        *("pool", "show", _ENTERPRISE, "--config", str(output.config), "--json")
+        *("pool", "show", ENTERPRISE, "--config", str(output.config), "--json")
     )
     try:
         return msgspec.json.decode(answer, type=Pool)
