@@ -30,6 +30,8 @@ from clicktodial.api.metrics import create_metrics_handler
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.billing.movement import Movements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
@@ -243,7 +245,12 @@ def _console_needs(
         cdrs=management.billing.cdrs,
         statements=management.billing.statements,
         exports=management.billing.exports,
+        daily_use=DailyUse(base.transactions, zone=base.settings.billing.zone),
+        movements=Movements(base.transactions),
+        file_worker=management.billing.file_worker,
+        pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
         client_address=management.client_address,

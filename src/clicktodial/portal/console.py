@@ -9,9 +9,11 @@ from clicktodial.portal.account.area import create_account_area
 from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
+from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
 from clicktodial.portal.style import create_style_area
+from clicktodial.portal.support.area import create_support_area
 from clicktodial.portal.team.area import create_team_area
 
 # A line for each area; the order is of no matter.
@@ -20,6 +22,8 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_business_area,
     create_call_area,
     create_team_area,
+    create_support_area,
+    create_money_area,
 )
 
 
