@@ -1,13 +1,14 @@
 """What the console works with: the use cases that the management API calls, and no others."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from litestar.types import HTTPScope
 
 from clicktodial.accounts.application import ApplicationDesk
+from clicktodial.accounts.application_activity import ApplicationActivity
 from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.business import Business
 from clicktodial.accounts.call_file import CallFiles
@@ -47,6 +48,7 @@ from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
 from clicktodial.notify.format import StatusFormat
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.event_replay import EventReplays
@@ -60,6 +62,37 @@ class Runner(Protocol):
 
     async def submit(self, order: ImportOrder, file: IO[bytes]) -> str:
         """Begin; the job's identifier."""
+
+
+class ApiError(Protocol):
+    """A row of an API's table of errors."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiReference:
+    """What the v1 API says of itself: its OpenAPI document, and its table of errors."""
+
+    document: Mapping[str, Any]
+    errors: Sequence[ApiError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDefaults:
+    """What holds for calls whose application sets nothing else, by the server's settings."""
+
+    caller_ring_timeout_s: int
+    callee_ring_timeout_s: int
+    max_duration_s: int
+    recording_format: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +137,10 @@ class ConsoleNeeds:
     names: Names
     consequences: Consequences
     application_desk: ApplicationDesk
+    application_activity: ApplicationActivity
+    trial: ServerTrial
+    reference: ApiReference
+    call_defaults: CallDefaults
     inventory: NumberInventory
     orders: NumberOrders
     number_pools: NumberPools

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from clicktodial.accounts.session import LiveSession
 from clicktodial.domain.principal import Principal, Role
@@ -264,3 +264,19 @@ class Area:
     pages: Sequence[Page]
     actions: Sequence[Action] = ()
     cards: Sequence[Card] = ()
+
+
+class AreaPart(Protocol):
+    """A class of an area: a page or a few that belong together."""
+
+    def pages(self) -> list[Page]: ...
+
+    def actions(self) -> list[Action]: ...
+
+
+def gather_area(*parts: AreaPart) -> Area:
+    """The area of these."""
+    return Area(
+        [page for part in parts for page in part.pages()],
+        [action for part in parts for action in part.actions()],
+    )

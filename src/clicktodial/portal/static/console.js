@@ -26,9 +26,10 @@ function close(id) {
 
 async function copy(button) {
   const field = find(button.dataset.copies);
-  field.select();
+  if (field instanceof HTMLInputElement) field.select();
+  else window.getSelection().selectAllChildren(field);
   try {
-    await navigator.clipboard.writeText(field.value);
+    await navigator.clipboard.writeText(field.value ?? field.textContent);
   } catch {
     // No permission, or no TLS: the older way.
     document.execCommand("copy");
@@ -56,6 +57,24 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
+});
+
+// What is chosen can be heard: an option's sound goes to the player that the choice names.
+document.addEventListener("change", (event) => {
+  const player = find(event.target.dataset?.player);
+  if (!player) return;
+  const sound = event.target.selectedOptions[0].dataset.sound;
+  player.hidden = !sound;
+  if (sound) player.src = sound;
+});
+
+// Boxes of a list that are ticked together.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.ticks;
+  if (!name) return;
+  for (const box of document.querySelectorAll(`input[name="${name}"]`)) {
+    box.checked = event.target.checked;
+  }
 });
 
 // A choice that needs no button where there are scripts.
