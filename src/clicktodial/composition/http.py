@@ -34,6 +34,8 @@ from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
 from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.api.v1.schema import create_error_table
+from clicktodial.billing.movement import Movements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
@@ -72,9 +74,9 @@ async def open_http(
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
+    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
     sender = Sender(timeout_s=TRIAL_TIMEOUT_S)
     base.stack.callback(sender.close)
-    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
     management = ManagementNeeds(
         once=once,
         gate=RequestGate(addresses),
@@ -254,7 +256,12 @@ def _console_needs(
         cdrs=management.billing.cdrs,
         statements=management.billing.statements,
         exports=management.billing.exports,
+        daily_use=DailyUse(base.transactions, zone=base.settings.billing.zone),
+        movements=Movements(base.transactions),
+        file_worker=management.billing.file_worker,
+        pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
         reference=ApiReference(

@@ -32,11 +32,14 @@ from clicktodial.accounts.second_factor import SecondFactors
 from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
+from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.control.port import Applications, RecordingCatalog, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.control.sponsor_choice import SponsorChooser
@@ -156,9 +159,15 @@ class ConsoleNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    daily_use: DailyUse
+    movements: Movements
+    # Writes files anew, which may take long.
+    file_worker: Worker
+    pdf_font: str | None = None
 
     # Support
     tickets: Tickets
+    ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics
 

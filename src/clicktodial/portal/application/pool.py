@@ -125,7 +125,7 @@ class PoolPages(ApplicationDeskPages):
         numbers = [number.e164 for number in pool.numbers]
         cities = list(pool.fallback)
         if step == "numbers":
-            numbers = form.texts("numbers", characters_max=_NUMBER_CHARACTERS_MAX)
+            numbers = form.several("numbers", characters_max=_NUMBER_CHARACTERS_MAX)
         elif step == "add":
             cities.append(form.text("city", characters_max=CITY_CHARACTERS_MAX))
         else:

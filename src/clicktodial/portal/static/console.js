@@ -109,6 +109,30 @@ function takeToken() {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
+// Clocks that count down: what was left when the page came, and what stands there when it is over.
+// They go by what passed since, so that a wrong clock of the visitor's does no harm.
+const endings = new WeakMap();
+
+function showLength(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+function tick() {
+  for (const clock of document.querySelectorAll("[data-left]")) {
+    if (!endings.has(clock)) endings.set(clock, performance.now() + Number(clock.dataset.left) * 1000);
+    const left = Math.ceil((endings.get(clock) - performance.now()) / 1000);
+    const shown = clock.querySelector("[data-shown]");
+    shown.textContent = left > 0 ? showLength(left) : clock.dataset.passed;
+    clock.classList.toggle("clock-bad", left <= 0);
+  }
+}
+
+tick();
+setInterval(tick, 1000);
+document.addEventListener("htmx:afterSettle", tick);
+
 // A block that follows what it shows: a stream says that it changed, and it is fetched again. What a
 // person asks for into the same block goes before, and has the stream of what it shows then.
 const followed = new Map();
@@ -188,7 +212,6 @@ document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
   follow();
   follower.refresh();
 });
-
 takeToken();
 // Where a form came back with errors, the first field that needs a look has the focus.
 document.querySelector("[aria-invalid=true]")?.focus();
