@@ -14,7 +14,6 @@ from tests.portal.world import Seed, World
 SEEDS: Sequence[Seed] = (
     seed_people,
     seed_calls,
-    seed_business,
     seed_numbers,
     seed_members,
     seed_protection,
