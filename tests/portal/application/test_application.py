@@ -14,6 +14,7 @@ from clicktodial.accounts.number_pool import NumberPools
 from clicktodial.domain.application import ApplicationStatus, Capability
 from clicktodial.domain.cause import Side
 from clicktodial.domain.plan import PresenceProof
+from clicktodial.domain.principal import Role
 from clicktodial.storage.administration import ApplicationDetail
 
 APP_ID = "33333331"
@@ -171,3 +172,21 @@ def test_pool_is_of_the_applications_numbers(client: Client, world: World, own: 
     assert [each.e164 for each in pools.show(own.owner, APP_ID, "q").numbers] == [number]
     assert client.post(f"{path}/q/remove").status == 303
     assert client.get(f"{path}/q").status == 404
+
+
+def test_operators_audio_is_added_heard_chosen_and_removed(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OPERATOR])
+    wav = client.get("/audio/sample?name=hold").body
+    assert client.upload("/audio", {"name": "setup-hold"}, "file", "a.wav", wav).status == 303
+    assert "setup-hold" in client.get("/audio").text
+    heard = client.get("/audio/sample?name=setup-hold").body
+    assert heard[:4] == b"RIFF" and len(heard) > 16_000
+    path = f"/applications/{APP_ID}/options"
+    chosen = {"group": "talking", "announcement_to": "callee", "hold_audio": "setup-hold"}
+    assert client.post(path, chosen).status == 303
+    assert read(world).options.hold_audio == "setup-hold"
+    assert client.post("/audio/setup-hold/remove").status == 303
+    assert client.post("/audio/setup-hold/remove").status == 404
+    for name, content in (("Upper", wav), ("ringback", wav), ("noise", b"no audio")):
+        wrong = client.upload("/audio", {"name": name}, "file", "a.wav", content)
+        assert wrong.status == 422, name
