@@ -13,6 +13,7 @@ from clicktodial.accounts.business import create_business
 from clicktodial.accounts.enterprise_change import NewChange
 from clicktodial.accounts.number import (
     COOLING_OFF,
+    COUNT_KEPT,
     NewNumber,
     NumberFilter,
     NumberInventory,
@@ -635,10 +636,12 @@ def test_free_numbers_are_counted_by_city(office: Office) -> None:
     office.add(ONE, TWO)
     office.add(THREE, city="Shenzhen")
     office.orders.place(OLGA, "acme", [ONE], NOW)
-    assert office.inventory.count_free(NOW) == [
-        (Place("Beijing", "Beijing"), 1),
-        (Place("Shenzhen", "Shenzhen"), 1),
-    ]
+    counted = [(Place("Beijing", "Beijing"), 1), (Place("Shenzhen", "Shenzhen"), 1)]
+    assert office.inventory.count_free(NOW) == counted
+    # It is kept for a while, and no longer.
+    office.orders.place(OLGA, "acme", [TWO, THREE], NOW)
+    assert office.inventory.count_free(NOW) == counted
+    assert office.inventory.count_free(NOW + COUNT_KEPT) == []
 
 
 def test_customer_reads_what_the_reviewer_said_and_nobody_elses(office: Office) -> None:
