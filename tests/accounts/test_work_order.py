@@ -381,3 +381,15 @@ def test_unknown_order_and_overlong_details_are_refused(
     with pytest.raises(AdministrationError):
         open_order(details={"a": "x" * (DETAIL_CHARACTERS_MAX + 1)})
     open_order(details={"a": "x" * DETAIL_CHARACTERS_MAX})
+
+
+def test_what_waits_is_counted_by_kind_of_what_somebody_sees(
+    transactions: Transactions, work_orders: WorkOrders, open_order: Open
+) -> None:
+    decided, waits = open_order(), open_order()
+    with transactions.change() as connection:
+        kind = read_work_order(connection, waits).kind
+        decide_work_order(connection, decided, approved=True, decided_by="o", reason="", now=NOW)
+    assert work_orders.count_open(REVIEWER) == {kind: 1}
+    stranger = Principal(name="x", roles=frozenset({Role.OWNER}), enterprise_id="another")
+    assert work_orders.count_open(stranger) == {}
