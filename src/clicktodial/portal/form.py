@@ -171,9 +171,12 @@ class Form:
                 self.fail(name, mark("Choose among these."))
         return frozenset(chosen)
 
-    def texts(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
-        """All values of boxes whose words are data; longer ones than there can be are none."""
-        return [each for each in self._fields.get(name, ()) if 0 < len(each) <= characters_max]
+    def several(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
+        """All that was chosen or typed under that name, each once, without what is empty."""
+        values = dict.fromkeys(value.strip() for value in self._fields.get(name, ()))
+        if any(len(each) > characters_max or _UNPRINTABLE.search(each) for each in values):
+            self.fail(name, mark("Choose among these."))
+        return [each for each in values if each]
 
     def is_ticked(self, name: str) -> bool:
         """Whether the box is."""

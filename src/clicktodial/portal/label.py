@@ -16,7 +16,10 @@ from clicktodial.domain.event import CallStatus
 from clicktodial.domain.intention import IntentionChannel, IntentionState
 from clicktodial.domain.principal import Role
 from clicktodial.domain.work_order import WorkOrderAction, WorkOrderKind, WorkOrderState
+from clicktodial.portal.message.label import MESSAGE_LABELS
+from clicktodial.portal.money.label import MONEY_LABELS
 from clicktodial.portal.page import Section
+from clicktodial.portal.support.label import SUPPORT_LABELS
 from clicktodial.portal.text import mark
 
 # Values of two enumerations may be spelled alike, so each has a table of its own; a test holds
@@ -172,6 +175,9 @@ LABELS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         LegOutcome.NO_ANSWER: mark("no answer"),
         LegOutcome.FAILED: mark("not reached"),
     },
+    **MESSAGE_LABELS,
+    **MONEY_LABELS,
+    **SUPPORT_LABELS,
 }
 
 

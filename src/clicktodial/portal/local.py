@@ -8,6 +8,7 @@ from babel import Locale
 from babel.dates import (
     format_date,
     format_datetime,
+    format_skeleton,
     format_time,
     format_timedelta,
     get_timezone_name,
@@ -39,6 +40,10 @@ class Local:
         if isinstance(at, datetime):
             at = at.astimezone(self.zone)
         return format_date(at, length, locale=self.locale)
+
+    def month(self, at: date) -> str:
+        """A month with its year."""
+        return format_skeleton("yMMMM", at, locale=self.locale)
 
     def time(self, at: datetime | None, length: str = "medium") -> str:
         """The time of day alone."""

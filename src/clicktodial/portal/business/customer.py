@@ -255,7 +255,7 @@ class CustomerPages:
         form = await visit.read_form()
         enterprise_id, principal = visit.path["enterprise_id"], visit.principal
         visit.notes.enterprise_id = enterprise_id
-        numbers = form.texts("numbers", characters_max=NUMBER_CHARACTERS_MAX)
+        numbers = form.several("numbers", characters_max=NUMBER_CHARACTERS_MAX)
         if not numbers:
             form.refuse(mark("Choose at least one number."))
             return await self._view_free(visit, form, numbers)
