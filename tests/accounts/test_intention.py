@@ -221,12 +221,12 @@ def test_intentions_are_found_by_region_and_enterprise(business: Business) -> No
     other = business.intentions.submit(
         SOUTH_MANAGER, replace(NEW_INTENTION, enterprise_name="Bell", region="south"), now=NOW
     )
-    for wanted, expected in (
-        ({"region": "south"}, [other.intention_id]),
-        ({"region": "west"}, []),
-        ({"enterprise_id": first.enterprise_id}, [first.intention_id]),
+    find = business.intentions.list_intentions
+    for found, expected in (
+        (find(OPERATOR_PRINCIPAL, region="south"), [other.intention_id]),
+        (find(OPERATOR_PRINCIPAL, region="west"), []),
+        (find(OPERATOR_PRINCIPAL, enterprise_id=first.enterprise_id), [first.intention_id]),
     ):
-        found = business.intentions.list_intentions(OPERATOR_PRINCIPAL, **wanted)
         assert [each.intention_id for each in found] == expected
     assert business.intentions.list_intentions(MANAGER, region="south") == []
 
