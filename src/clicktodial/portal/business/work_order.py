@@ -13,6 +13,7 @@ from clicktodial.accounts.review import Snapshot
 from clicktodial.accounts.work_order import WorkOrderFilter
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.work_order import (
+    DECIDERS,
     WorkOrder,
     WorkOrderKind,
     WorkOrderState,
@@ -363,6 +364,7 @@ class WorkOrderPages:
                     sum(counts.get(kind, 0) for kind in KINDS[each]),
                 )
                 for each, words in QUEUE_LABELS.items()
+                if any(principal.has_any(DECIDERS[kind]) for kind in KINDS[each])
             ]
         }
 
