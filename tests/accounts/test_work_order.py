@@ -393,3 +393,15 @@ def test_what_waits_is_counted_by_kind_of_what_somebody_sees(
     assert work_orders.count_open(REVIEWER) == {kind: 1}
     stranger = Principal(name="x", roles=frozenset({Role.OWNER}), enterprise_id="another")
     assert work_orders.count_open(stranger) == {}
+
+
+def test_orders_are_listed_from_the_newest_on_where_that_is_wanted(
+    work_orders: WorkOrders, open_order: Open
+) -> None:
+    ids = [open_order() for _ in range(3)]
+    found = work_orders.list_orders(REVIEWER, WorkOrderFilter(), limit=2, is_newest_first=True)
+    assert [each.work_order_id for each in found] == ids[:0:-1]
+    rest = work_orders.list_orders(
+        REVIEWER, WorkOrderFilter(), after=found[-1].work_order_id, is_newest_first=True
+    )
+    assert [each.work_order_id for each in rest] == ids[:1]

@@ -75,8 +75,11 @@ def read_progress(
         enterprise,
         business.intentions.list_intentions(principal, enterprise_id=enterprise_id),
         business.work_orders.list_orders(
-            principal, WorkOrderFilter(enterprise_id=enterprise_id), limit=HISTORY_MAX
-        ),
+            principal,
+            WorkOrderFilter(enterprise_id=enterprise_id),
+            limit=HISTORY_MAX,
+            is_newest_first=True,
+        )[::-1],
         business.activations.show(principal, enterprise_id),
         business.documents.list_documents(principal, enterprise_id)[1] if may_read else None,
     )
