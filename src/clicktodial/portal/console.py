@@ -8,6 +8,7 @@ from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
+from clicktodial.portal.message.area import create_message_area
 from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
@@ -22,6 +23,7 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_team_area,
     create_support_area,
     create_money_area,
+    create_message_area,
 )
 
 
