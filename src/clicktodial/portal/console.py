@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
+from clicktodial.portal.audit.area import create_audit_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.message.area import create_message_area
@@ -24,6 +25,7 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_support_area,
     create_money_area,
     create_message_area,
+    create_audit_area,
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tests.portal.seed.audit import seed_audit
 from tests.portal.seed.call import seed_calls
 from tests.portal.seed.message import seed_messages
 from tests.portal.seed.money import seed_money
@@ -10,7 +11,14 @@ from tests.portal.seed.support import seed_support
 from tests.portal.world import Seed, World
 
 # In their order: what comes later may build on what stands before.
-SEEDS: Sequence[Seed] = (seed_people, seed_calls, seed_support, seed_money, seed_messages)
+SEEDS: Sequence[Seed] = (
+    seed_people,
+    seed_calls,
+    seed_support,
+    seed_money,
+    seed_messages,
+    seed_audit,
+)
 
 
 def seed(world: World) -> World:
