@@ -170,7 +170,7 @@ def _line(
 
 def _who(visit: Visit, entry: AuditEntry, names: Mapping[str, str]) -> str:
     if not entry.principal:
-        return visit.gettext("Somebody who was not logged in")
+        return visit.gettext("Somebody unknown")
     if entry.principal == visit.principal.name:
         return visit.gettext("You")
     if entry.principal in names:
