@@ -139,7 +139,7 @@ def _of_entry(row: Row[Any]) -> Movement:
     )
 
 
-def _of_call(row: Row[Any]) -> Movement:
+def _of_call(row: Any) -> Movement:
     return Movement(
         kind=MovementKind.CALL,
         place=MovementPlace(row.ended_at, True, row.call_id),

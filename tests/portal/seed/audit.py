@@ -10,7 +10,7 @@ from clicktodial.accounts.audit import DONE, READ, AuditEntry, AuditLog
 def seed_audit(world: World, enterprise_id: str) -> dict[str, str]:
     """Two pages of an enterprise's log."""
     ids = world.ids[enterprise_id]
-    rows = (
+    rows: tuple[tuple[str, dict[str, str], str, str, str], ...] = (
         ("changeOptions", {"app_id": ids["app_id"]}, DONE, ids["user_id"], "owner"),
         ("showCall", {"call_id": ids["call_id"]}, READ, ids["user_id"], "owner"),
         ("beginCall", {"app_id": ids["app_id"]}, DONE, ids["app_id"], "application"),
