@@ -7,10 +7,12 @@ from urllib.parse import quote, urlencode
 from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
 from clicktodial.portal.application.area import create_application_area
+from clicktodial.portal.audit.area import create_audit_area
 from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.member.area import create_member_area
+from clicktodial.portal.message.area import create_message_area
 from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.number.area import create_number_area
@@ -32,6 +34,8 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_team_area,
     create_support_area,
     create_money_area,
+    create_message_area,
+    create_audit_area,
 )
 
 
