@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from clicktodial.accounts.session import LiveSession
 from clicktodial.domain.principal import Principal, Role
@@ -231,7 +231,7 @@ class Action:
     same. It answers with a Redirect when it is done, and with a View of the page, status 422,
     where the form is wrong. A form with files of up to `file_bytes_max` is multipart. What people
     may still do when their enterprise has come to its end, with their account or to ask for help,
-    `outlives_enterprise`.
+    `outlives_enterprise`. `name` is for links, where two forms do the same in different places.
     """
 
     operation: str
@@ -240,6 +240,7 @@ class Action:
     handle: Show
     file_bytes_max: int = 0
     is_audited: bool = True
+    name: str = ""
     outlives_enterprise: bool = False
 
 
@@ -263,3 +264,19 @@ class Area:
     pages: Sequence[Page]
     actions: Sequence[Action] = ()
     cards: Sequence[Card] = ()
+
+
+class AreaPart(Protocol):
+    """A class of an area: a page or a few that belong together."""
+
+    def pages(self) -> list[Page]: ...
+
+    def actions(self) -> list[Action]: ...
+
+
+def gather_area(*parts: AreaPart) -> Area:
+    """The area of these."""
+    return Area(
+        [page for part in parts for page in part.pages()],
+        [action for part in parts for action in part.actions()],
+    )
