@@ -93,9 +93,7 @@ class CallStatistics:
         query = (
             select(func.count())
             .select_from(table.call)
-            .join(table.application, table.application.c.app_id == _columns.app_id)
-            .join(table.enterprise, table.enterprise.c.id == table.application.c.enterprise_id)
-            .where(table.OPEN_CALL, visible_enterprises(principal))
+            .where(table.OPEN_CALL, _columns.app_id.in_(_visible_applications(principal)))
         )
         with self._transactions.read() as connection:
             return int(connection.execute(query).scalar_one())

@@ -1,4 +1,4 @@
-"""Where an enterprise stands: what it has done on the way to its first call, and what needs somebody.
+"""Where an enterprise stands: what it did on the way to its first call, and what needs somebody.
 
 Each is a look into an index, and all of them are taken in one transaction.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Connection, Select, exists, func, select
+from sqlalchemy import Connection, Select, exists, false, func, select
 
 from clicktodial.accounts.scope import require_visible
 from clicktodial.control.delivery import DeliveryState
@@ -22,8 +22,8 @@ from clicktodial.storage.transaction import Transactions
 
 # So many are counted at most: whoever has more reads "100 and more".
 COUNTED_MAX = 100
-# What was given up longer ago is history.
-RECENT = timedelta(days=1)
+# What was given up longer ago is history; a busy enterprise has some ten thousand events an hour.
+RECENT = timedelta(hours=1)
 # Of the minutes that are valid.
 LOW_SHARE = 0.2
 _application, _event, _lot, _ticket = (
@@ -113,7 +113,7 @@ def _read_minutes(connection: Connection, enterprise_id: str, now: datetime) -> 
         .join(pool, pool.c.enterprise_id == _lot.enterprise_id)
         .where(
             _lot.enterprise_id == enterprise_id,
-            _lot.micros_per_minute == 0,
+            _lot.is_overage == false(),
             _lot.valid_from <= now,
             _lot.valid_until > now,
         )
