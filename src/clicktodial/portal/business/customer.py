@@ -243,9 +243,9 @@ class CustomerPages:
                 "is_filtered": bool(kind or city),
                 "first_href": ""
                 if not after
-                else visit.link("orderNumbers", enterprise_id=enterprise_id, **query),
+                else visit.link("orderNumbersFor", enterprise_id=enterprise_id, **query),
                 "next_href": last
-                and visit.link("orderNumbers", enterprise_id=enterprise_id, after=last, **query),
+                and visit.link("orderNumbersFor", enterprise_id=enterprise_id, after=last, **query),
             },
             200 if form.is_valid else 422,
         )
@@ -320,7 +320,7 @@ class CustomerPages:
                 parent="customer",
             ),
             Page(
-                name="orderNumbers",
+                name="orderNumbersFor",
                 path=path + "/order-numbers",
                 title=mark("Order numbers for a customer"),
                 roles=MANAGERS,
@@ -335,7 +335,7 @@ class CustomerPages:
         return [
             Action(
                 operation="placeNumberOrder",
-                name="orderNumbers",
+                name="orderNumbersFor",
                 path="/customers/{enterprise_id}/order-numbers",
                 roles=MANAGERS,
                 handle=self.place_order,
