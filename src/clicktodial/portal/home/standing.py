@@ -192,11 +192,8 @@ class StandingCard:
 def _matter(visit: Visit, matter: Matter) -> tuple[str, str, str, str]:
     """Its heading, what to do, its tone, and where."""
     words = MATTERS[matter.kind]
-    if words.many:
-        heading = visit.words.look_up_plural(words.one, words.many, matter.count)
-        more = "+" if matter.count >= COUNTED_MAX else ""
-        heading %= {"num": visit.local.number(matter.count) + more}
-    else:
-        heading = visit.words.look_up(words.one)
+    more = "+" if matter.count >= COUNTED_MAX else ""
+    message = words.many if words.many and matter.count > 1 else words.one
+    heading = visit.words.gettext(message, num=visit.local.number(matter.count) + more)
     href = visit.link(words.page) if visit.may(words.roles) else ""
     return heading, visit.words.look_up(words.text), words.tone, href
