@@ -12,6 +12,7 @@ from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.accounts.consequence import Consequences
 from clicktodial.accounts.naming import Names
+from clicktodial.accounts.standing import Standings
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
@@ -225,6 +226,7 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        standings=Standings(base.transactions),
         call_files=CallFiles(base.transactions),
         event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,

@@ -11,6 +11,7 @@ from clicktodial.portal.audit.area import create_audit_area
 from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
+from clicktodial.portal.home.standing import StandingCard
 from clicktodial.portal.member.area import create_member_area
 from clicktodial.portal.message.area import create_message_area
 from clicktodial.portal.money.area import create_money_area
@@ -113,7 +114,7 @@ def create_console(needs: ConsoleNeeds) -> Console:
     areas = [create(needs) for create in AREAS]
     if needs.shows_style_guide:
         areas.append(create_style_area())
-    cards = [card for area in areas for card in area.cards]
+    cards = [*StandingCard(needs).cards(), *(card for area in areas for card in area.cards)]
     return Console([create_home_area(cards), *areas])
 
 
