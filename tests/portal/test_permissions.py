@@ -13,7 +13,7 @@ from clicktodial.domain.principal import CUSTOMER_ROLES, PERSON_ROLES, Role
 from clicktodial.portal.page import BASE_PATH, Action, Page
 
 # Of what the console alone can do there is no route.
-_OWN_OPERATIONS = {"setPreferences", "logOut", "showToast"}
+_OWN_OPERATIONS = {"setPreferences", "logOut", "showToast", "replayApplicationNotifications"}
 
 
 @pytest.mark.parametrize("role", sorted(PERSON_ROLES))

@@ -46,6 +46,7 @@ class Calls:
     dispatcher: MessageDispatcher
     notifier: HttpNotifier
     telephony: TelephonyParts
+    relay: AnyRelay
 
 
 async def open_calls(base: Foundation) -> Calls:
@@ -98,6 +99,7 @@ async def open_calls(base: Foundation) -> Calls:
         dispatcher=dispatcher,
         notifier=notifier,
         telephony=telephony,
+        relay=relay,
     )
 
 

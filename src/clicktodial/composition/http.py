@@ -4,6 +4,9 @@ from litestar import Litestar
 
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.node import Nodes
+from clicktodial.accounts.notification import Notifications
+from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
@@ -19,6 +22,7 @@ from clicktodial.api.server import HttpServer
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
+from clicktodial.composition.setting import hide_secrets
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
 from clicktodial.observe.metrics import CONTENT_TYPE
@@ -162,6 +166,13 @@ def _console_needs(
         tickets=management.support.tickets,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
+        traffic=Traffic(base.transactions),
+        nodes=Nodes(base.transactions),
+        notifications=Notifications(base.transactions),
+        endpoint_states=calls.notifier.endpoint_states,
+        relay_states=calls.relay.states,
+        shown_settings=hide_secrets(base.settings),
+        node_id=base.node_id,
         client_address=management.client_address,
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,

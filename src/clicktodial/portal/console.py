@@ -9,15 +9,19 @@ from clicktodial.portal.account.area import create_account_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
 from clicktodial.portal.needs import ConsoleNeeds
+from clicktodial.portal.operation.area import create_operation_area
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
 from clicktodial.portal.style import create_style_area
 from clicktodial.portal.team.area import create_team_area
+from clicktodial.portal.user.area import create_user_area
 
 # A line for each area; the order is of no matter.
 AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_account_area,
     create_call_area,
     create_team_area,
+    create_operation_area,
+    create_user_area,
 )
 
 

@@ -1,9 +1,9 @@
 """What the console works with: the use cases that the management API calls, and no others."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from litestar.types import HTTPScope
 
@@ -16,6 +16,8 @@ from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.member import Members
+from clicktodial.accounts.node import Nodes
+from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
@@ -28,11 +30,18 @@ from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
 from clicktodial.accounts.ticket_statistics import TicketStatistics
+from clicktodial.accounts.traffic import Traffic
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
-from clicktodial.control.port import Applications, RecordingCatalog, TrunkMonitor
+from clicktodial.control.port import (
+    Applications,
+    EndpointState,
+    RecordingCatalog,
+    RelayState,
+    TrunkMonitor,
+)
 from clicktodial.control.service import CallService
 from clicktodial.control.sponsor_choice import SponsorChooser
 from clicktodial.media.audio_library import AudioLibrary
@@ -110,6 +119,15 @@ class ConsoleNeeds:
     tickets: Tickets
     rosters: Rosters
     ticket_statistics: TicketStatistics
+
+    # The platform itself
+    traffic: Traffic
+    nodes: Nodes
+    notifications: Notifications
+    endpoint_states: Callable[[], Sequence[EndpointState]]
+    relay_states: Callable[[], Sequence[RelayState]]
+    shown_settings: Mapping[str, Mapping[str, Any]]
+    node_id: str
 
     client_address: Callable[[HTTPScope], str]
     body_bytes_max: int

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from tests.portal.seed.call import seed_calls
+from tests.portal.seed.operation import seed_operation
 from tests.portal.seed.people import seed_people
 from tests.portal.world import Seed, World
 
 # In their order: what comes later may build on what stands before.
-SEEDS: Sequence[Seed] = (seed_people, seed_calls)
+SEEDS: Sequence[Seed] = (seed_people, seed_calls, seed_operation)
 
 
 def seed(world: World) -> World:
