@@ -57,8 +57,8 @@ def test_what_waits_and_what_was_given_up_is_told_by_application(
 ) -> None:
     add_event(engine, 1, "pending", at=NOW - timedelta(minutes=5))
     add_event(engine, 2, "pending", attempts=3, error="answered with 500")
-    add_event(engine, 3, "given-up", at=NOW - timedelta(hours=20), error="no answer in time")
-    add_event(engine, 4, "given-up", at=NOW - timedelta(hours=25), error="of yesterday")
+    add_event(engine, 3, "given_up", at=NOW - timedelta(hours=20), error="no answer in time")
+    add_event(engine, 4, "given_up", at=NOW - timedelta(hours=25), error="of yesterday")
     add_event(engine, 5, "delivered")
 
     [found] = notifications.list_reached(NOW)
@@ -80,8 +80,8 @@ def test_nothing_is_told_where_all_is_delivered(
 def test_replay_makes_what_was_given_up_wait_again(
     engine: Engine, notifications: Notifications
 ) -> None:
-    call_id = add_event(engine, 1, "given-up", attempts=8, error="no answer in time")
-    add_event(engine, 2, "given-up", at=NOW - timedelta(hours=25))
+    call_id = add_event(engine, 1, "given_up", attempts=8, error="no answer in time")
+    add_event(engine, 2, "given_up", at=NOW - timedelta(hours=25))
     assert notifications.list_reached(NOW)[0].given_up == 1
 
     assert notifications.replay("acme-app", NOW) == 1
@@ -99,7 +99,7 @@ def test_what_was_given_up_is_counted_once_a_minute(
     engine: Engine, notifications: Notifications
 ) -> None:
     assert notifications.list_reached(NOW) == []
-    add_event(engine, 1, "given-up")
+    add_event(engine, 1, "given_up")
     assert notifications.list_reached(NOW + KEPT / 2) == []
     assert len(notifications.list_reached(NOW + KEPT)) == 1
 

@@ -27,7 +27,7 @@ _GIVEN_UP = _event.delivery_state == DeliveryState.GIVEN_UP.value
 class Reached:
     """An application's server. Of what it is told, `waiting` was not delivered yet, of these
     `retried` not at the first attempt, the longest since `since`; `given_up` was within
-    LOOKED_BACK, and `last_error` is why the last of them, or of those that wait, could not be delivered."""
+    LOOKED_BACK, and `last_error` is why one of them, or of those that wait, was not delivered."""
 
     app_id: str
     name: str

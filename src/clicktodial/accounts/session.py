@@ -66,14 +66,6 @@ class LiveSession:
 class SessionFinder(Protocol):
     """Knows sessions by their tokens."""
 
-    def unlock(self, person_id: str) -> None:
-        """Forget the attempts at somebody's account, so that they need not wait for the next one;
-        those of the addresses that made them stay counted. Raises NotFound."""
-        with self._transactions.change(concerns_calls=False) as connection:
-            row = find_row(connection, person_id)
-            for name in (row.account, row.email):
-                forget_attempts(connection, login_subject(name))
-
     def find(self, token: str, now: datetime) -> LiveSession | None:
         """The session, where it holds; None otherwise. Blocks; raises DatabaseUnavailable."""
 
@@ -149,6 +141,14 @@ class Sessions:
             for subject in subjects:
                 uncount_attempt(connection, subject)
         raise CodeRequired
+
+    def unlock(self, person_id: str) -> None:
+        """Forget the attempts at somebody's account, so that they need not wait for the next one;
+        those of the addresses that made them stay counted. Raises NotFound."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            row = find_row(connection, person_id)
+            for name in (row.account, row.email):
+                forget_attempts(connection, login_subject(name))
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
         """The session of that token, where it holds. It is used by that."""

@@ -71,6 +71,6 @@ def _add_call(world: World, app_id: str, number: int) -> None:
 def _given_up(call_id: str, app_id: str, at: datetime) -> dict[str, object]:
     return {
         "call_id": call_id, "seq": 1, "app_id": app_id, "status": CallStatus.CALLING_CALLER,
-        "occurred_at": at, "payload": "{}", "attempts": 8, "delivery_state": "given-up",
+        "occurred_at": at, "payload": "{}", "attempts": 8, "delivery_state": "given_up",
         "last_error": "answered with 503",
     }  # fmt: skip
