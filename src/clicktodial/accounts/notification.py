@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
-from sqlalchemy import func, literal_column, select, update
+from sqlalchemy import ColumnElement, func, literal_column, select, update
 
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.storage import table
@@ -19,7 +19,7 @@ APPLICATIONS_MAX = 500
 
 _event = table.call_event.c
 # Spelled out, so that SQLite finds the index of pending events.
-_PENDING = literal_column("call_event.delivery_state = 'pending'")
+_PENDING: ColumnElement[bool] = literal_column("call_event.delivery_state = 'pending'")
 _GIVEN_UP = _event.delivery_state == DeliveryState.GIVEN_UP.value
 
 

@@ -50,7 +50,7 @@ MINUTES = 15
 CAUSES_MAX = 200
 
 _call = table.call.c
-_OPEN = literal_column("call.state <> 'ended'")
+_OPEN: ColumnElement[bool] = literal_column("call.state <> 'ended'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +170,12 @@ class Traffic:
         found = UnderWay(0, Counter(), Counter(), Counter())
         count = 0
         with self._transactions.read() as connection:
-            for state, enterprise_id, caller, callee, number in connection.execute(query):
+            for row in connection.execute(query):
+                state, enterprise_id, *legs, number = row
                 count += number
                 found.by_state[CallState(state)] += number
                 found.by_enterprise[enterprise_id or ""] += number
-                for trunk in (caller, callee):
+                for trunk in legs:
                     if trunk is not None:
                         found.by_trunk[trunk] += number
         return UnderWay(count, found.by_state, found.by_trunk, found.by_enterprise)
@@ -262,9 +263,9 @@ class Traffic:
         rows = connection.execute(query).all()
         owners = _owners(connection, {row.app_id for row in rows})
         causes: Counter[Cause] = Counter()
-        for reason, sip_status, trunk_name, app_id, count in rows:
-            cause = Cause(EndReason(reason), sip_status, trunk_name, owners.get(app_id))
-            causes[cause] += count
+        for *key, count in rows:
+            reason, sip_status, name, app_id = key
+            causes[Cause(EndReason(reason), sip_status, name, owners.get(app_id))] += count
         return causes
 
 
@@ -308,7 +309,7 @@ def _first_identifier(at: datetime) -> str:
 def _begins(first: datetime, last: datetime) -> list[datetime]:
     """The beginnings of the hours from that of `first` to that of `last`, the newest of them."""
     at = last.replace(minute=0, second=0, microsecond=0)
-    begins = []
+    begins: list[datetime] = []
     while at + HOUR > first and len(begins) < HOURS_MAX:
         begins.append(at)
         at -= HOUR
@@ -318,9 +319,11 @@ def _begins(first: datetime, last: datetime) -> list[datetime]:
 
 def _trunk_of(side: Side, dialect: str) -> ColumnElement[str | None]:
     """The trunk of a leg, out of the column of both."""
-    if dialect == "postgresql":
-        return cast(_call.legs, JSON)[(side.value, "trunk")].as_string()
-    return type_coerce(_call.legs, JSON)[(side.value, "trunk")].as_string()
+    legs: Any = _call.legs
+    # SQLite reads JSON out of text; PostgreSQL wants to be told that it is some.
+    document = cast(legs, JSON) if dialect == "postgresql" else type_coerce(legs, JSON)
+    trunk: ColumnElement[str | None] = document[(side.value, "trunk")].as_string()
+    return trunk
 
 
 def _owners(connection: Connection, app_ids: set[str]) -> dict[str, str]:

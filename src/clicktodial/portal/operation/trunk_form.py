@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from typing import Any
 
 from clicktodial.domain.media import KNOWN_CODECS
 from clicktodial.domain.trunk import (
@@ -111,11 +112,10 @@ def read_trunk(form: Form) -> Callable[[Trunk], Trunk]:
 
     def change(trunk: Trunk) -> Trunk:
         credentials = None if username is None else TrunkCredentials(username, password)
-        given = {name: number for name, number in wholes.items() if number is not None}
+        given: dict[str, Any] = {name: each for name, each in wholes.items() if each is not None}
         return replace(
             trunk,
-            **given,
-            **ticks,
+            **(given | ticks),
             host=host,
             transport=transport or trunk.transport,
             number_format=number_format or trunk.number_format,
@@ -133,7 +133,7 @@ def read_trunk(form: Form) -> Callable[[Trunk], Trunk]:
     return change
 
 
-def options(labels: Mapping[StrEnum, str], words: Words) -> list[tuple[str, str]]:
+def options(labels: Mapping[Any, str], words: Words) -> list[tuple[str, str]]:
     """What a field offers, in somebody's language."""
     return [(each, words.look_up(text)) for each, text in labels.items()]
 
@@ -158,7 +158,5 @@ def _headers(form: Form) -> list[tuple[str, str]]:
 
 def _chosen(form: Form, name: str, known: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """Those that are ticked, in the order in which they are known."""
-    ticked = form.all_of(name, str)
-    if not ticked <= set(known):
-        form.fail(name, mark("Choose among these."))
+    ticked = form.all_of(name, StrEnum(name, {each: each for each in known}))
     return tuple(each for each in known if each in ticked)

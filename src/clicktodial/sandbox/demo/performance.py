@@ -182,9 +182,11 @@ class Performance:
 
     async def _tell_logins(self, output: Output, stage: Stage) -> None:
         """Let somebody log in to the console, and say where and how."""
+        self._timeline.heading("Making some weeks of history for the web console")
         logins = await create_people(output, stage.base_url, ENTERPRISE)
         self._timeline.heading(f"The web console: {stage.base_url}/console/")
-        self._timeline.rows([(f"{each.account} / {each.password}", each.about) for each in logins])
+        self._timeline.rows([("password", f"{logins[0].password} (of all of these)")])
+        self._timeline.rows([(each.account, each.about) for each in logins])
 
     def _tell_next(self, stage: Stage) -> None:
         if self._keep:
