@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 
 from clicktodial.storage import table
 from clicktodial.storage.node_registry import HEARTBEAT_STALE_S
@@ -37,7 +37,7 @@ class Nodes:
         """Those that were seen last, at most NODES_MAX, the latest first."""
         columns = table.node.c
         # Spelled out, so that SQLite finds the index of open calls.
-        is_open = literal_column("call.state <> 'ended'")
+        is_open: ColumnElement[bool] = literal_column("call.state <> 'ended'")
         node_id = table.call.c.node_id
         live = select(node_id, func.count()).where(is_open).group_by(node_id)
         query = select(table.node).order_by(columns.heartbeat_at.desc(), columns.id)

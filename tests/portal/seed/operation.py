@@ -1,5 +1,6 @@
 """What the platform carries: trunks, calls of the last hours, notifications that were given up."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert
@@ -33,11 +34,11 @@ def seed_operation(world: World, enterprise_id: str) -> dict[str, str]:
 
 def _add_trunks(world: World) -> None:
     # They carry no number that anybody calls, and are asked nothing.
-    quiet = {"prefixes": ("+999",), "options_interval_s": 0}
+    quiet = Trunk("", "127.0.0.9", 5060, prefixes=("+999",), options_interval_s=0)
     for trunk in (
-        Trunk("north", "127.0.0.9", 5060, channels_max=60, calls_per_second_max=20, **quiet),
-        Trunk("south", "127.0.0.9", 5061, priority=200, **quiet),
-        Trunk("west", "127.0.0.9", 5062, credentials=TrunkCredentials("w", "secret"), **quiet),
+        replace(quiet, name="north", channels_max=60, calls_per_second_max=20),
+        replace(quiet, name="south", priority=200),
+        replace(quiet, name="west", credentials=TrunkCredentials("west", "secret")),
     ):
         world.administration.add_trunk(trunk)
     world.administration.set_trunk_enabled("west", enabled=False)

@@ -1,8 +1,7 @@
 """A trunk as a form, and the form as a trunk."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from typing import Any
 
 from clicktodial.domain.media import KNOWN_CODECS
@@ -156,7 +155,6 @@ def _headers(form: Form) -> list[tuple[str, str]]:
         return []
 
 
-def _chosen(form: Form, name: str, known: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """Those that are ticked, in the order in which they are known."""
-    ticked = form.all_of(name, StrEnum(name, {each: each for each in known}))
-    return tuple(each for each in known if each in ticked)
+def _chosen(form: Form, name: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Those that are ticked, in the order in which they are known; what is none of them was not sent by our form."""
+    return tuple(each for each in known if form.has(name, each))
