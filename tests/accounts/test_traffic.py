@@ -22,7 +22,11 @@ LEGS = {Side.CALLER: LegRecord(trunk="north"), Side.CALLEE: LegRecord(trunk="sou
 
 
 @pytest.fixture
-def traffic(transactions: Transactions, administration: Administration) -> Traffic:
+def traffic(
+    transactions: Transactions, administration: Administration, monkeypatch: pytest.MonkeyPatch
+) -> Traffic:
+    """One with time enough, however busy the machine is."""
+    monkeypatch.setattr(module, "COUNTING_S", 60)
     return Traffic(transactions)
 
 
@@ -125,6 +129,19 @@ def test_counting_stops_when_its_time_is_over_and_goes_on_when_asked_again(
     monkeypatch.setattr(module, "COUNTING_S", -1)
     missing = [traffic.hours(NOW - timedelta(hours=3), NOW, NOW).missing for _ in range(4)]
     assert missing == [3, 2, 1, 0]
+
+
+def test_hours_that_are_asked_for_later_are_counted_in_their_runs(
+    engine: Engine, traffic: Traffic
+) -> None:
+    for hours in range(40):
+        add_call(engine, hours, NOW - timedelta(hours=hours))
+    traffic.hours(NOW - timedelta(hours=20), NOW - timedelta(hours=18), NOW)
+    found = traffic.hours(NOW - timedelta(hours=39), NOW, NOW)
+    assert [hour.carried.begun for hour in found.counted] == [1] * 40
+    assert [hour.carried.at for hour in found.counted] == sorted(
+        hour.carried.at for hour in found.counted
+    )
 
 
 def test_hours_are_bounded(traffic: Traffic) -> None:

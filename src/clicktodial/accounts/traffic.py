@@ -11,7 +11,7 @@ first, so that nobody waits for a month to be counted; who asks again gets more.
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -48,6 +48,10 @@ _FRESH = timedelta(seconds=5)
 MINUTES = 15
 # What is told by name; the rest is a long tail that nobody reads.
 CAUSES_MAX = 200
+
+_HOUR_MS = 3_600_000
+# A run of hours that is counted at once grows by so much at most: what comes may be busier.
+_GROWTH = 8
 
 _call = table.call.c
 _OPEN: ColumnElement[bool] = literal_column("call.state <> 'ended'")
@@ -206,13 +210,10 @@ class Traffic:
                 unknown.append(at)
             else:
                 counted[at] = known
-        until = time.monotonic() + COUNTING_S
         if unknown:
             with self._transactions.read() as connection:
-                for at in reversed(unknown):
-                    counted[at] = self._count(connection, at, now)
-                    if time.monotonic() > until:
-                        break
+                for run in _runs(unknown):
+                    counted |= self._count(connection, run, now)
         return Hours([counted[at] for at in begins if at in counted], len(begins) - len(counted))
 
     @property
@@ -227,48 +228,62 @@ class Traffic:
             fresh = self._fresh.get(at)
         return fresh[1] if fresh is not None and now - fresh[0] < _FRESH else None
 
-    def _count(self, connection: Connection, at: datetime, now: datetime) -> CountedHour:
-        within = _within(at, at + HOUR)
-        row = connection.execute(
-            select(*_FIGURES, func.count(case((_OPEN, 1)))).where(*within)
-        ).one()
-        hour = CountedHour(_carried(at, row), self._count_causes(connection, within))
+    def _count(
+        self, connection: Connection, run: Sequence[datetime], now: datetime
+    ) -> dict[datetime, CountedHour]:
+        """Hours in a row."""
+        within = _within(run[0], run[-1] + HOUR)
+        query = select(_HOUR, *_FIGURES, func.count(case((_OPEN, 1))).label("open"))
+        rows = {row.hour: row for row in connection.execute(query.where(*within).group_by(_HOUR))}
+        causes = self._count_causes(connection, within, CAUSES_MAX * len(run))
+        counted = {}
+        for at in run:
+            number = to_millis(at) // _HOUR_MS
+            row = rows.get(number)
+            carried = Carried(at) if row is None else _carried(at, row)
+            counted[at] = CountedHour(carried, causes.get(number, Counter()))
+            is_over = at + HOUR + _SKEW < now and (row is None or row.open == 0)
+            self._keep(at, counted[at], None if is_over else now)
+        return counted
+
+    def _keep(self, at: datetime, hour: CountedHour, fresh_at: datetime | None) -> None:
+        """For good, or, an hour whose calls go on, for a moment."""
         with self._lock:
-            self._fresh = {
-                other: pair for other, pair in self._fresh.items() if now - pair[0] < _FRESH
-            }
-            if at + HOUR + _SKEW < now and row[-1] == 0:
+            if fresh_at is None:
+                self._fresh.pop(at, None)
                 self._kept[at] = hour
                 while len(self._kept) > HOURS_MAX:
                     self._kept.popitem(last=False)
-            else:
-                self._fresh[at] = (now, hour)
-        return hour
+                return
+            self._fresh[at] = (fresh_at, hour)
+            while len(self._fresh) > HOURS_MAX:
+                del self._fresh[min(self._fresh)]
 
     def _count_causes(
-        self, connection: Connection, within: Sequence[ColumnElement[bool]]
-    ) -> Counter[Cause]:
-        """Why calls failed. The trunk is that of the side that did not answer."""
+        self, connection: Connection, within: Sequence[ColumnElement[bool]], limit: int
+    ) -> dict[int, Counter[Cause]]:
+        """Why calls failed, by the number of the hour. The trunk is that of the side that did not
+        answer."""
         caller, callee = (_trunk_of(side, self._dialect) for side in Side)
         trunk = case((_call.reason.in_(_CALLERS), caller), else_=callee)
         failed = (
-            select(_call.reason, _call.sip_status, trunk.label("trunk"), _call.app_id)
+            select(_HOUR, _call.reason, _call.sip_status, trunk.label("trunk"), _call.app_id)
             .where(*within, _call.reason.is_not(None), _call.connected_at.is_(None))
             .subquery()
         )
         number = func.count()
-        query = (
-            select(*failed.c, number).group_by(*failed.c).order_by(number.desc()).limit(CAUSES_MAX)
-        )
+        query = select(*failed.c, number).group_by(*failed.c).order_by(number.desc()).limit(limit)
         rows = connection.execute(query).all()
         owners = _owners(connection, {row.app_id for row in rows})
-        causes: Counter[Cause] = Counter()
+        causes: dict[int, Counter[Cause]] = {}
         for *key, count in rows:
-            reason, sip_status, name, app_id = key
-            causes[Cause(EndReason(reason), sip_status, name, owners.get(app_id))] += count
+            hour, reason, sip_status, name, app_id = key
+            cause = Cause(EndReason(reason), sip_status, name, owners.get(app_id))
+            causes.setdefault(hour, Counter())[cause] += count
         return causes
 
 
+_HOUR = (type_coerce(_call.begun_at, BigInteger) // _HOUR_MS).label("hour")
 _CALLERS = (
     EndReason.CALLER_BUSY,
     EndReason.CALLER_NO_ANSWER,
@@ -315,6 +330,26 @@ def _begins(first: datetime, last: datetime) -> list[datetime]:
         at -= HOUR
     begins.reverse()
     return begins
+
+
+def _runs(unknown: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
+    """The hours in runs without a gap, the newest first, until COUNTING_S is over: each run as
+    long as the pace of the one before lets it be."""
+    began = time.monotonic()
+    end, length = len(unknown), 1
+    while end:
+        start = end - 1
+        while start and end - start < length and unknown[start - 1] + HOUR == unknown[start]:
+            start -= 1
+        asked = time.monotonic()
+        yield unknown[start:end]
+        now = time.monotonic()
+        left_s = began + COUNTING_S - now
+        if left_s <= 0:
+            return
+        pace_s = max(now - asked, 1e-6) / (end - start)
+        length = max(1, min(int(left_s / pace_s), (end - start) * _GROWTH))
+        end = start
 
 
 def _trunk_of(side: Side, dialect: str) -> ColumnElement[str | None]:

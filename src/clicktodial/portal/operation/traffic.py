@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from clicktodial.accounts.traffic import Cause, CountedHour, Hours, add_up
+from clicktodial.accounts.traffic import HOUR, Carried, Cause, CountedHour, Hours, add_up
 from clicktodial.portal.form import Form
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
@@ -148,9 +148,14 @@ def _points(visit: Visit, hours: Hours, span: Span, figure: Figure) -> list[tupl
             return local.day(at, "short")
         return local.time(at, "short") if span is Span.DAY else local.moment(at, "short")
 
+    known = {hour.carried.at: hour for hour in hours.counted}
     groups: dict[Hashable, list[CountedHour]] = {}
-    for hour in hours.counted:
-        groups.setdefault(key(hour.carried.at), []).append(hour)
+    at = _first(span, visit.now)
+    while at <= visit.now:
+        # What is not counted yet has its place.
+        hour = known.get(at) or CountedHour(Carried(at))
+        groups.setdefault(key(at), []).append(hour)
+        at += HOUR
     return [(name(group[0].carried.at), _value(Hours(group), figure)) for group in groups.values()]
 
 

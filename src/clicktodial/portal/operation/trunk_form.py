@@ -156,5 +156,6 @@ def _headers(form: Form) -> list[tuple[str, str]]:
 
 
 def _chosen(form: Form, name: str, known: Sequence[str]) -> tuple[str, ...]:
-    """Those that are ticked, in the order in which they are known; what is none of them was not sent by our form."""
+    """Those that are ticked, in the order in which they are known. Others were not sent by our
+    form, and are left out."""
     return tuple(each for each in known if form.has(name, each))

@@ -19,8 +19,9 @@ from clicktodial.storage.administration import TrunkDetail
 LINES_MAX = 8
 # Rates are of the last minutes that are over: a single one jumps.
 RATE_MINUTES = 5
-# In the order in which a call goes through them.
+# In the order in which a call goes through them; the others are told where a call is in them.
 STATES = tuple(state for state in CallState if state is not CallState.ENDED)
+USUAL_STATES = frozenset({CallState.CALLING_CALLER, CallState.CALLING_CALLEE, CallState.CONNECTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class WallPages:
 def _context(visit: Visit, seen: _Seen) -> Mapping[str, Any]:
     over = add_up(seen.minutes[-1 - RATE_MINUTES : -1])
     local = visit.local
+    used = [pair for pair in seen.trunks if pair[0].enabled or pair[1].channels]
     return {
         "live": seen.live.count,
         "begun_rate": over.begun / RATE_MINUTES,
@@ -105,9 +107,13 @@ def _context(visit: Visit, seen: _Seen) -> Mapping[str, Any]:
         "ratio": over.answer_seizure_ratio,
         "minutes": seen.minutes,
         "bars": [(local.time(each.at, "short"), each.begun) for each in seen.minutes],
-        "states": [(state, seen.live.by_state[state]) for state in STATES],
-        "trunks": [_trunk_line(*pair) for pair in seen.trunks[:LINES_MAX]],
-        "trunk_count": len(seen.trunks),
+        "states": [
+            (state, seen.live.by_state[state])
+            for state in STATES
+            if state in USUAL_STATES or seen.live.by_state[state]
+        ],
+        "trunks": [_trunk_line(*pair) for pair in used[:LINES_MAX]],
+        "trunk_count": len(used),
         "enterprises": _top(seen.live.by_enterprise, seen.names),
         "enterprise_count": len(seen.live.by_enterprise),
     }
