@@ -23,8 +23,11 @@ class Login:
     about: str
 
 
-async def create_people(output: Output, base_url: str, enterprise_id: str) -> list[Login]:
-    """One of each role, all with one password, and some weeks of history. Raises ChildError."""
+async def create_people(
+    output: Output, base_url: str, enterprise_id: str, *, secret: str
+) -> list[Login]:
+    """One of each role, all with one password, and some weeks of history; `secret` is that of the
+    history's busiest application. Raises ChildError."""
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     try:
         settings = load_settings(output.config)
@@ -33,7 +36,11 @@ async def create_people(output: Output, base_url: str, enterprise_id: str) -> li
         if not settings.database_url.startswith(f"sqlite:///{output.data_dir}/"):
             raise ChildError("the history is for the demonstration's own database alone")
         await fill_history(
-            settings, enterprise_id=enterprise_id, base_url=base_url, password=password
+            settings,
+            enterprise_id=enterprise_id,
+            base_url=base_url,
+            password=password,
+            secret=secret,
         )
     except (ConfigError, StorageError) as error:
         raise ChildError(f"the history could not be made: {error}") from error

@@ -13,6 +13,7 @@ from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.member import Members
 from clicktodial.accounts.number import has_number
 from clicktodial.accounts.person import Person
+from clicktodial.accounts.session import Sessions
 from clicktodial.api.management.number_desks import NumberDesks, create_number_desks
 from clicktodial.api.management.support import SupportNeeds, create_support_needs
 from clicktodial.billing.pool import Pools
@@ -42,6 +43,7 @@ class Desk:
     transactions: Transactions
     administration: Administration
     enrolments: Enrolments
+    sessions: Sessions
     business: Business
     numbers: NumberDesks
     templates: Templates
@@ -91,6 +93,12 @@ def open_desk(settings: Settings, database: Database, base_url: str, now: dateti
         transactions=transactions,
         administration=administration,
         enrolments=Enrolments(transactions, vault, Letters(base_url), region=region),
+        sessions=Sessions(
+            transactions,
+            vault,
+            idle=timedelta(seconds=settings.accounts.session_idle_s),
+            life=timedelta(seconds=settings.accounts.session_max_s),
+        ),
         business=create_business(
             transactions,
             vault,

@@ -17,24 +17,24 @@ _SILENT_URL = "https://hooks.silver-lake.example/calls"
 
 
 async def fill_history(
-    settings: Settings, *, enterprise_id: str, base_url: str, password: str
+    settings: Settings, *, enterprise_id: str, base_url: str, password: str, secret: str
 ) -> None:
     """Give the enterprise, and the platform around it, a past. Raises StorageError.
 
-    All people of cast.py get that password.
+    All people of cast.py get that password, and the application DISPATCH that secret.
     """
     database = Database(settings.database_url, durability="normal")
     database.open()
     try:
         desk = await asyncio.to_thread(open_desk, settings, database, base_url, datetime.now(UTC))
-        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password)
+        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret)
         made = await add_calls(desk, callers)
         await asyncio.to_thread(_finish, desk, enterprise_id, made)
     finally:
         await database.close()
 
 
-def _prepare(desk: Desk, enterprise_id: str, password: str) -> list[Caller]:
+def _prepare(desk: Desk, enterprise_id: str, password: str, secret: str) -> list[Caller]:
     """All that must be there before the first call."""
     customer.name_enterprise(desk, enterprise_id)
     team.add_people(desk, enterprise_id, password)
@@ -43,7 +43,9 @@ def _prepare(desk: Desk, enterprise_id: str, password: str) -> list[Caller]:
     trade.add_numbers(desk, enterprise_id)
     further = customer.add_customers(desk)
     members = trade.add_members(desk, enterprise_id)
-    dispatch = trade.add_application(desk, enterprise_id, "调度 Dispatch", DISPATCH, SPONSORS[:4])
+    dispatch = trade.add_application(
+        desk, enterprise_id, "调度 Dispatch", DISPATCH, SPONSORS[:4], secret=secret
+    )
     sales = trade.add_application(desk, enterprise_id, "销售 Sales", SALES, SPONSORS[4:6])
     clinic_id = further["active"]
     clinic_numbers = [

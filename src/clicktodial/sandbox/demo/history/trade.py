@@ -104,10 +104,16 @@ def add_numbers(desk: Desk, enterprise_id: str) -> None:
 
 
 def add_application(
-    desk: Desk, enterprise_id: str, name: str, app_id: str, sponsors: Sequence[str]
+    desk: Desk,
+    enterprise_id: str,
+    name: str,
+    app_id: str,
+    sponsors: Sequence[str],
+    *,
+    secret: str | None = None,
 ) -> str:
     """One without an address yet, so that nothing of the past is told to anybody."""
-    new = NewApplication(app_id=app_id, name=name, enterprise_id=enterprise_id)
+    new = NewApplication(app_id=app_id, secret=secret, name=name, enterprise_id=enterprise_id)
     desk.administration.create_application(new)
     for written in sponsors:
         desk.numbers.inventory.assign(OPERATOR_PRINCIPAL, app_id, written)
