@@ -23,10 +23,18 @@ COMMON, REFUSAL = "console", "refusal"
 _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
+_UNKEPT = (b'"POT-', b'"PO-', b'"Report-', b'"Last-', b'"Language-Team')
 # Those of which an answer's words are shown to people.
 _REFUSALS = {
     name: None
-    for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted", "PasswordError")
+    for name in (
+        "ValueInvalid",
+        "Conflict",
+        "AlreadyExists",
+        "NotPermitted",
+        "PasswordError",
+        "DocumentRefused",
+    )
 }
 _REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
 
@@ -96,6 +104,14 @@ def read_others(area: str) -> dict[object, object]:
     }
 
 
+def render(catalogue: Catalog) -> bytes:
+    """The file: of its header what readers need, and no dates, which would differ each time."""
+    file = io.BytesIO()
+    write_po(file, catalogue, width=100, sort_output=True)
+    lines = file.getvalue().splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(_UNKEPT))
+
+
 def missing(catalogue: Catalog) -> list[str]:
     """The messages that have no Chinese."""
     return [
@@ -115,8 +131,7 @@ def main() -> int:
         lacking += len(missing(merged))
         if "--check" not in sys.argv:
             LOCALE.mkdir(parents=True, exist_ok=True)
-            with (LOCALE / f"{area}.po").open("wb") as file:
-                write_po(file, merged, width=100, sort_output=True, omit_header=False)
+            (LOCALE / f"{area}.po").write_bytes(render(merged))
         for text in missing(merged):
             sys.stdout.write(f"{area}: {text}\n")
     sys.stdout.write(f"{lacking} messages without Chinese\n")

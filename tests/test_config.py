@@ -1,6 +1,8 @@
 """Settings from a file and the environment, and errors that say what to mend."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -277,3 +279,33 @@ def test_password_comes_from_the_settings_or_a_file(tmp_path: Path) -> None:
     assert read_password(None, None) == ""
     with pytest.raises(ConfigError, match="cannot be read"):
         read_password(None, str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"issuer": "platform.example"}, "oauth.issuer"),
+        ({"issuer": "https://platform.example/path"}, "oauth.issuer"),
+        ({"issuer": "https://[/"}, "oauth.issuer"),
+        ({"external_scopes": ["openid"]}, "oauth.external_scopes"),
+        ({"external_issuer": "http://localhost:8080"}, "another"),
+        ({"external_issuer": "https://login.example"}, "oauth.external_audience"),
+        ({"external_issuer": "https://login.example", "external_audience": "us"}, "jwks"),
+        (
+            {
+                "external_issuer": "https://login.example",
+                "external_audience": "us",
+                "external_jwks_uri": "login.example/certs",
+            },
+            "external_jwks_uri",
+        ),
+    ],
+)
+def test_oauth_settings_that_contradict_each_other_are_refused(
+    tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    path = tmp_path / "clicktodial.toml"
+    path.write_text("[oauth]\n" + "\n".join(lines))
+    with pytest.raises(ConfigError, match=message):
+        load_settings(path, {})

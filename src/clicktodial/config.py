@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from clicktodial.domain.access import ScopeUnknown, parse_scopes
 from clicktodial.domain.email import EmailError, parse_email
 
 ENVIRONMENT_PREFIX = "CLICKTODIAL_"
@@ -68,6 +69,8 @@ class SipSettings(_Table, frozen=True):
     tls_ca_file: str | None = None  # who connects must show a certificate of these
     v6_host: str | None = None  # a second address, of IPv6
     v6_advertised_host: str | None = None  # what Via and Contact say there; default: v6_host
+    # Of which calls the messages are kept with the call, numbers masked.
+    trace: Literal["off", "failed", "all"] = "failed"
     # HOST:PORT each, for names of trunks; default: those of the system.
     name_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
 
@@ -173,6 +176,25 @@ class ManagementSettings(_Table, frozen=True):
 
     # absent: only applications use the management API
     token: Annotated[str, Meta(min_length=16, max_length=256)] | None = None
+
+
+class OauthSettings(_Table, frozen=True):
+    """Access tokens: those given out here, and those of another provider."""
+
+    issuer: str | None = None  # what tokens name as their source; default: accounts.base_url
+    audience: str | None = None  # whom tokens are for; default: the issuer
+    token_lifetime_s: Annotated[int, Meta(ge=60, le=86_400)] = 3_600
+    client_secrets: bool = False  # whether a Secretkey gets tokens, too: for sandboxes
+    algorithm: Literal["RS256", "ES256"] = "RS256"  # RFC 9068 2.1 wants everybody to know RS256
+    key_rotation_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+
+    external_issuer: str | None = None  # of an OpenID provider whose tokens are taken, too
+    external_jwks_uri: str | None = None
+    external_jwks_file: str | None = None  # in its place
+    external_audience: str | None = None  # what its tokens must be for
+    external_app_claim: Annotated[str, Meta(min_length=1, max_length=64)] = "client_id"
+    # What its tokens may allow at most; none: all that the application may.
+    external_scopes: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
 
 
 class MessagesSettings(_Table, frozen=True):
@@ -336,6 +358,7 @@ class Settings(_Table, frozen=True):
     management: ManagementSettings = ManagementSettings()
     numbers: NumbersSettings = NumbersSettings()
     messages: MessagesSettings = MessagesSettings()
+    oauth: OauthSettings = OauthSettings()
     business: BusinessSettings = BusinessSettings()
     mail: MailSettings = MailSettings()
     accounts: AccountsSettings = AccountsSettings()
@@ -362,6 +385,11 @@ class Settings(_Table, frozen=True):
         """Where the nodes of the relay fleet record."""
         given = self.media.rtpengine_dir
         return self.data_dir / "rtpengine" if given is None else Path(given)
+
+    @property
+    def issuer(self) -> str:
+        """Of access tokens (RFC 8414 2)."""
+        return (self.oauth.issuer or self.accounts.base_url).rstrip("/")
 
     @property
     def database_url(self) -> str:
@@ -421,6 +449,7 @@ def _check(settings: Settings) -> None:
     _check_mail(settings.mail)
     _check_accounts(settings.accounts)
     _check_support(settings.support)
+    _check_oauth(settings)
     media = settings.media
     nodes = [parse_relay_node(node) for node in media.rtpengine]
     if media.driver == "rtpengine" and not nodes:
@@ -509,6 +538,40 @@ def _check_accounts(accounts: AccountsSettings) -> None:
         raise ConfigError("accounts.base_url must be http://HOST or https://HOST")
     if accounts.session_idle_s > accounts.session_max_s:
         raise ConfigError("accounts.session_idle_s is at most accounts.session_max_s")
+
+
+def _check_oauth(settings: Settings) -> None:
+    oauth = settings.oauth
+    if oauth.issuer is not None:
+        _check_issuer(oauth.issuer, "oauth.issuer")
+    try:
+        parse_scopes(oauth.external_scopes)
+    except ScopeUnknown as error:
+        raise ConfigError(f"oauth.external_scopes: {error}") from error
+    if oauth.external_issuer is None:
+        return
+    if oauth.external_issuer.rstrip("/") == settings.issuer:
+        raise ConfigError("oauth.external_issuer is another than oauth.issuer")
+    if oauth.external_audience is None:
+        # A token that was given to somebody for something else is none for us.
+        raise ConfigError("oauth.external_audience is needed with oauth.external_issuer")
+    if (oauth.external_jwks_uri is None) == (oauth.external_jwks_file is None):
+        raise ConfigError("oauth.external_issuer needs external_jwks_uri or external_jwks_file")
+    if oauth.external_jwks_uri is not None:
+        parts = urlsplit(oauth.external_jwks_uri)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("oauth.external_jwks_uri must be https://HOST/PATH")
+
+
+def _check_issuer(text: str, name: str) -> None:
+    # RFC 8414 2; a path would move the addresses at which clients look for what is told of it.
+    try:
+        parts = urlsplit(text)
+        is_issuer = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_issuer = False
+    if not is_issuer or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ConfigError(f"{name} must be https://HOST[:PORT]")
 
 
 def _check_support(support: SupportSettings) -> None:

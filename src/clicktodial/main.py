@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from clicktodial.api.bearer import AccessTokens
 from clicktodial.composition.billing import open_billing
 from clicktodial.composition.business import open_enterprises
 from clicktodial.composition.call import open_calls
@@ -88,12 +89,15 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(settings: Settings) -> AsyncGenerator[Node]:
+async def open_node(
+    settings: Settings, *, tokens: AccessTokens | None = None
+) -> AsyncGenerator[Node]:
     """Build a node from the inside out, and take it down the other way round.
 
     What accepts work from outside comes up last and goes down first, so that nothing is accepted
-    that cannot be done. Raises ConfigError, OSError, or an adapter's own error where a part does
-    not start; those that had started are stopped.
+    that cannot be done. `tokens` takes the place of who knows the access tokens. Raises
+    ConfigError, OSError, or an adapter's own error where a part does not start; those that had
+    started are stopped.
     """
     async with AsyncExitStack() as stack:
         base = await open_foundation(stack, settings, node_id=read_node_id(settings.data_dir))
@@ -111,6 +115,7 @@ async def open_node(settings: Settings) -> AsyncGenerator[Node]:
             support=support,
             billing=billing,
             membership=membership,
+            tokens=tokens,
         )
         yield Node(calls.service, server.address, calls.telephony.endpoint.address)
 

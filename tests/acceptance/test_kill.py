@@ -7,11 +7,13 @@ Delivery is at least once: what is told twice bears the same webhook-id and the 
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
-from tests.harness.client import CALLEE, CALLER, SPONSOR, PlacedCall
+from tests.harness.address import format_address
+from tests.harness.client import APP_ID, CALLEE, CALLER, SECRET, SPONSOR, PlacedCall
 from tests.harness.phone import Phone, PhoneState
-from tests.harness.platform import READY_TIMEOUT_S
-from tests.harness.sink import Behaviour, RefuseAll
+from tests.harness.platform import READY_TIMEOUT_S, Platform
+from tests.harness.sink import EVENT_TIMEOUT_S, Behaviour, RefuseAll, basic_credential
 from tests.harness.stage import (
     ANSWERED,
     CALLER_NOT_ANSWERED,
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KILLS = 3
 CALLS_PER_KILL = 4
 DURABLE_TIMEOUT_S = 20
+DUPLICATES = 100
 
 
 async def _kill_and_restart(stage: Stage) -> None:
@@ -189,7 +192,6 @@ async def test_start_again_during_first_run_is_refused(own_stage: Stage) -> None
 # Messages after calls
 
 TEXT = "{enterprise}: your call by {sponsor} with {other} lasted {duration}."
-APP_ID = "12345678"
 DELIVERY_TIMEOUT_S = 30
 
 
@@ -248,3 +250,51 @@ async def test_kill_after_a_call_with_messages_brings_each_once(
         for number in (CALLER, CALLEE):
             assert number[-8:] not in each["text"], "the other's number is shown whole"
     assert SPONSOR[-7:] in arrived[0]["text"]
+
+
+async def _begin_once(
+    platform: Platform, session: aiohttp.ClientSession
+) -> tuple[str, bool] | None:
+    """Begin by a key: the call, and whether it is told once more; None where the server died."""
+    url = f"http://{format_address(platform.http)}/clicktodial/v1/clicktodialbegin"
+    headers = {
+        "Idempotency-Key": '"one of many"',
+        "Authorization": basic_credential(APP_ID, SECRET),
+    }
+    body = {"APPID": APP_ID, "sponsor": SPONSOR, "caller": CALLER, "callee": CALLEE}
+    try:
+        async with session.post(url, json=body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            told = await response.json()
+            is_replayed = response.headers.get("Idempotent-Replayed") == "true"
+    except aiohttp.ClientError:
+        return None
+    return told["result"]["callidentifier"], is_replayed
+
+
+async def _list_calls(platform: Platform) -> set[str]:
+    calls = await platform.command("calls", "list", "--app-id", APP_ID, "--limit", "100")
+    return {call["call_id"] for call in calls}
+
+
+async def test_kill_amid_a_hundred_begins_of_one_key_leaves_one_call(own_stage: Stage) -> None:
+    """And a hundred more after it are answered as the first."""
+    platform = own_stage.platform
+    await own_stage.phone(CALLER, answers=False)
+    others = await _list_calls(platform)
+    connector = aiohttp.TCPConnector(limit=DUPLICATES)
+    timeout = aiohttp.ClientTimeout(total=EVENT_TIMEOUT_S)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        asking = [asyncio.create_task(_begin_once(platform, session)) for _ in range(DUPLICATES)]
+        # Some have an answer; others are on their way, or not even sent.
+        await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        platform.kill()
+        before = [told for told in await asyncio.gather(*asking) if told is not None]
+        await platform.restart()
+        again = await asyncio.gather(*(_begin_once(platform, session) for _ in range(DUPLICATES)))
+    after = [told for told in again if told is not None]
+    assert before
+    assert [is_replayed for _, is_replayed in after] == [True] * DUPLICATES
+    told = {call_id for call_id, _ in (*before, *after)}
+    assert len(told) == 1
+    assert await _list_calls(platform) - others == told

@@ -1,6 +1,7 @@
 """Fixtures of the API's tests."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from tests.api.support import (
     FakeApplications,
     FakeCatalog,
     FakeService,
+    KeptBegins,
     Platform,
     create_application,
 )
@@ -18,6 +20,7 @@ from tests.api.support import (
 from clicktodial.api.app import create_http_app
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.config import HttpSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.domain.identifier import AppId
 
 CreatePlatform: TypeAlias = Callable[..., Platform]
@@ -28,7 +31,10 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
     """Makes a platform of which the one application has these properties."""
 
     def create(
-        *, default_region: str = "CN", gate: RequestGate | None = None, **changes: object
+        *,
+        default_region: str = "CN",
+        gate: RequestGate | None = None,
+        **changes: object,
     ) -> Platform:
         service, catalog, ready = FakeService(), FakeCatalog(), [True]
         other = create_application(app_id=AppId("87654321"), secret="other")
@@ -49,6 +55,7 @@ def create_platform(tmp_path: Path) -> CreatePlatform:
             default_region=default_region,
             is_ready=is_ready,
             gate=gate,
+            once=OnceBegins(KeptBegins(service), lambda: datetime.now(UTC)),
         )
         made = Platform(app, service, applications, catalog, tmp_path, ready)
         return made

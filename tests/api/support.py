@@ -24,11 +24,13 @@ from clicktodial.control.error import (
     NotConnected,
     NotRecorded,
 )
+from clicktodial.control.once import KeptRequest
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
     CallForecast,
+    CallProgress,
     LiveCall,
     ReleaseCondition,
 )
@@ -104,6 +106,13 @@ class FakeService:
         self.forecasted.append(request)
         return self.answer
 
+    def find_progress(self, application: Application, call_id: CallId) -> CallProgress | None:
+        if self.calls.get(call_id) != application.app_id or call_id in self.ended:
+            return None
+        is_joined = call_id not in self.unconnected
+        state = CallState.CONNECTED if is_joined else CallState.CALLING_CALLEE
+        return CallProgress(state, was_not_set_up=False)
+
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         self._check(application, call_id)
         is_joined = call_id not in self.unconnected
@@ -165,6 +174,23 @@ class FakeService:
             raise CallNotFound
         if call_id in self.ended:
             raise CallHasEnded
+
+
+class KeptBegins:
+    """Implements KeptRequests on what a FakeService began."""
+
+    def __init__(self, service: FakeService) -> None:
+        self._service = service
+
+    async def find(self, app_id: AppId, key_hash: str, now: datetime) -> KeptRequest | None:
+        for number, (owner, request) in enumerate(self._service.begun, 1):
+            once = request.once
+            if once is not None and (owner, once.key_hash) == (app_id, key_hash):
+                return KeptRequest(once.request_hash, CallId(f"{number:032x}"), None)
+        return None
+
+    async def keep_answer(self, app_id: AppId, key_hash: str, answer: bytes) -> None:
+        raise AssertionError("the answers of these APIs follow from the call")
 
 
 class FakeApplications:

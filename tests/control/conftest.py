@@ -16,6 +16,7 @@ from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import (
     Answered,
     Capture,
+    FoundCall,
     Heard,
     LegEvent,
     LegPlan,
@@ -233,6 +234,8 @@ class FakeStore:
     states: list[str] = field(default_factory=list)
     legs: list[dict[Side, LegRecord]] = field(default_factory=list)
     known: dict[CallId, AppId] = field(default_factory=dict)
+    open: dict[tuple[AppId, str, str], list[FoundCall]] = field(default_factory=dict)
+    find_failure: Exception | None = None
 
     def create(self, call: Call, events: Sequence[StatusEvent]) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
@@ -275,6 +278,11 @@ class FakeStore:
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return self.known.get(call_id) == app_id
+
+    async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:
+        if self.find_failure is not None:
+            raise self.find_failure
+        return self.open.get((app_id, caller, callee), [])
 
 
 @dataclass

@@ -214,7 +214,8 @@ def test_blacklisted_party_is_refused_whatever_exceptions_there_are() -> None:
     for side in Side:
         facts = CallFacts(blacklisted=frozenset({side}), listed=allowed)
         [obstacle] = find_obstacles(rules(), facts, CALLEE, NOON)
-        assert obstacle == (Rule.BLACKLIST, f"The {side.value} is on the operator's blacklist")
+        words = f"The {side.value} is on the operator's blacklist"
+        assert obstacle == (Rule.BLACKLIST, words, side)
 
 
 @pytest.mark.parametrize(

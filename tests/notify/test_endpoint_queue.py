@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.storage.support import NOW, at, create_call, create_event
 
-from clicktodial.control.delivery import DeliveryState, PendingEvent
+from clicktodial.control.delivery import DeliveryRoute, DeliveryState, PendingEvent
 from clicktodial.domain.call import Call
 from clicktodial.domain.identifier import AppId
 from clicktodial.notify.endpoint_queue import CIRCUIT_OPEN_ERROR, EndpointQueue
@@ -134,7 +134,10 @@ def test_event_that_is_there_already_is_added_once() -> None:
     for seq in (1, 2, 1, 2):
         queue.add(pending(call, seq), at(0))
     assert queue.event_count == 2
-    assert queue.keys(call.plan.app_id) == {(call.plan.call_id, 1), (call.plan.call_id, 2)}
+    assert queue.keys(DeliveryRoute(call.plan.app_id)) == {
+        (call.plan.call_id, 1),
+        (call.plan.call_id, 2),
+    }
 
 
 def test_replayed_event_comes_before_later_ones_but_not_before_one_under_way() -> None:
@@ -228,14 +231,14 @@ def test_forgotten_application_leaves_only_what_is_under_way() -> None:
     queue.add(pending(other), at(0))
     flying = queue.take(at(0))
     assert flying is not None
-    queue.forget(mine.plan.app_id)
-    assert queue.keys(mine.plan.app_id) == {flying.key}
+    queue.forget(DeliveryRoute(mine.plan.app_id))
+    assert queue.keys(DeliveryRoute(mine.plan.app_id)) == {flying.key}
     assert queue.event_count == 2
     following = queue.take(at(100))
     assert following is not None
     assert following.event.line == other.plan.call_id
     queue.delivered(flying, at(0))
-    assert queue.keys(mine.plan.app_id) == set()
+    assert queue.keys(DeliveryRoute(mine.plan.app_id)) == set()
 
 
 def test_room_is_what_is_left_of_the_bound() -> None:

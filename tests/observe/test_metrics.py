@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clicktodial.control.port import StoreError
+from clicktodial.control.port import FoundCall, StoreError
 from clicktodial.domain.call import Call, CallPlan, Moment
 from clicktodial.domain.call_effect import EmitEvent
 from clicktodial.domain.call_input import CallStarted, ReleaseRequested
@@ -35,6 +35,9 @@ class Store:
 
     def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
         return self._done()
+
+    async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:
+        return []
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         return call_id == "known"

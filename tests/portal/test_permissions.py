@@ -9,8 +9,10 @@ from tests.portal.test_pages import path_of
 from tests.portal.world import ACME, BRAVO, World
 
 from clicktodial.api.management.api import create_routes
+from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.principal import CUSTOMER_ROLES, PERSON_ROLES, Role
 from clicktodial.portal.page import BASE_PATH, Action, Page
+from clicktodial.storage.enterprise_row import move_enterprise
 
 # Of what the console alone can do there is no route.
 _OWN_OPERATIONS = {"setPreferences", "logOut", "showToast", "replayApplicationNotifications"}
@@ -71,6 +73,33 @@ def test_what_is_anothers_is_not_there(origin: str, world: World, role: Role) ->
 
 def _names_something(row: Page | Action) -> bool:
     return "{" in row.path
+
+
+def test_of_an_enterprise_that_has_ended_nothing_is_changed(origin: str, world: World) -> None:
+    world.administration.create_enterprise("gone", name="Gone Couriers")
+    world.add_person("owner.gone", Role.OWNER, "gone")
+    with world.transactions.change(concerns_calls=False) as connection:
+        move_enterprise(connection, "gone", EnterpriseMove.CANCEL, now=world.now)
+    client = Client(origin, world.log_in("owner.gone"))
+    assert client.get("/profile").status == 200
+    refused = 0
+    for action in CONSOLE.actions:
+        if Role.OWNER not in action.roles or action.outlives_enterprise:
+            continue
+        answer = client.post(action.path.format(**world.ids[ACME]))
+        assert answer.status == 403, action.operation
+        refused += "has left the service" in answer.text
+    assert refused
+    assert client.post("/logout").status == 303
+
+
+def test_what_outlives_an_enterprise_does_so_in_the_management_api() -> None:
+    rows = {row.name: row for row in create_routes(MagicMock())}
+    for action in CONSOLE.actions:
+        row = rows.get(action.operation)
+        if row is not None and action.roles & CUSTOMER_ROLES:
+            outlives = row.is_personal or row.is_help
+            assert action.outlives_enterprise is outlives, action.operation
 
 
 def test_no_role_may_what_the_management_api_refuses() -> None:

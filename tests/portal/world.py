@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.session import Sessions
@@ -33,6 +34,7 @@ class World:
     # The names of parameters of paths and what they are, by enterprise.
     ids: dict[str, dict[str, str]] = field(default_factory=lambda: {ACME: {}, BRAVO: {}})
     tokens: dict[Role, str] = field(default_factory=dict)
+    log_ins: int = 0
 
     def __post_init__(self) -> None:
         self.engine = open_engine(self.settings.database_url, "normal")
@@ -42,6 +44,7 @@ class World:
         self.enrolments = Enrolments(
             self.transactions, self.vault, Letters("https://platform.example"), region="CN"
         )
+        self.audit_log = AuditLog(self.transactions)
         self.sessions = Sessions(
             self.transactions, self.vault, idle=timedelta(hours=10), life=timedelta(hours=12)
         )
@@ -60,8 +63,11 @@ class World:
 
     def log_in(self, account: str) -> str:
         """A session of theirs; returns its token."""
+        self.log_ins += 1
+        # Each from elsewhere: so many from one address would be kept waiting.
+        address = f"192.0.2.{self.log_ins}"
         return self.sessions.log_in(
-            account=account, password=PASSWORD, code=None, address="127.0.0.1", now=self.now
+            account=account, password=PASSWORD, code=None, address=address, now=self.now
         ).token
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, insert
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryState
+from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, DeliveryState
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.pool_alert import PoolAlert
@@ -36,9 +36,12 @@ async def test_pending_events_come_by_call_and_sequence(outbox: Outbox, database
     first = await store_events(database, 3)
     second = await store_events(database, 2)
     await store_events(database, 1, AppId("another"))
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [entry.event for entry in pending] == first + second
-    assert set(await outbox.applications_with_pending()) == {APP_ID, "another"}
+    assert set(await outbox.routes_with_pending()) == {
+        DeliveryRoute(APP_ID),
+        DeliveryRoute(AppId("another")),
+    }
 
 
 async def test_pending_skips_the_known_and_fills_the_limit(
@@ -46,7 +49,7 @@ async def test_pending_skips_the_known_and_fills_the_limit(
 ) -> None:
     events = await store_events(database, 5)
     known = frozenset((event.call_id, event.seq) for event in events[:2])
-    pending = await outbox.pending(APP_ID, limit=2, known=known)
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=2, known=known)
     assert [entry.event.seq for entry in pending] == [3, 4]
 
 
@@ -57,7 +60,7 @@ async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) 
     outbox.mark(DeliveryMark(keys[0], DeliveryState.DELIVERED, 1, delivered_at=NOW))
     outbox.mark(DeliveryMark(keys[1], DeliveryState.PENDING, 2, due, last_error="HTTP 500\0"))
     await outbox.mark(DeliveryMark(keys[2], DeliveryState.GIVEN_UP, 13, last_error="timeout"))
-    (pending,) = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    (pending,) = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert (pending.event.seq, pending.attempts, pending.next_attempt_at) == (2, 2, due)
     _, records = CallHistory(database.engine).call(events[0].call_id)
     assert [record.delivery_state for record in records] == [
@@ -79,18 +82,18 @@ async def test_alerts_wait_beside_events_and_are_marked_for_themselves(
             connection, "acme", [90, 80], used_percent=95, granted_s=100, used_s=95, now=NOW
         )
     assert queued == 2
-    assert await outbox.applications_with_pending() == [APP_ID]
-    first, second, third = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    assert await outbox.routes_with_pending() == [DeliveryRoute(APP_ID)]
+    first, second, third = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert isinstance(first.event, PoolAlert) and isinstance(second.event, PoolAlert)
     assert (first.event.percent, second.event.percent, third.event) == (80, 90, event)
     assert (first.event.enterprise_id, first.event.left_s) == ("acme", 5)
     assert first.event.seq < second.event.seq
-    (only,) = await outbox.pending(APP_ID, limit=1, known=frozenset({first.key}))
+    (only,) = await outbox.pending(DeliveryRoute(APP_ID), limit=1, known=frozenset({first.key}))
     assert only == second
     due = NOW + timedelta(seconds=9)
     outbox.mark(DeliveryMark(first.key, DeliveryState.DELIVERED, 1, delivered_at=NOW))
     await outbox.mark(DeliveryMark(second.key, DeliveryState.PENDING, 2, due, last_error="no"))
-    waiting, _ = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    waiting, _ = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert (waiting.event, waiting.attempts, waiting.next_attempt_at) == (second.event, 2, due)
 
 
@@ -121,7 +124,7 @@ async def test_revived_events_wait_as_if_never_tried(outbox: Outbox, database: D
         mark = DeliveryMark((event.call_id, event.seq), DeliveryState.GIVEN_UP, 13)
         await outbox.mark(mark)
     assert await outbox.revive(events[0].call_id) == events[:2]
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [(entry.event.seq, entry.attempts) for entry in pending] == [(1, 0), (2, 0), (3, 0)]
     assert await outbox.revive(CallId("none")) == []
 
@@ -132,7 +135,7 @@ async def test_unreadable_event_does_not_hold_up_the_others(
     await store_events(database, 2)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE call_event SET payload = '{}' WHERE seq = 1")
-    pending = await outbox.pending(APP_ID, limit=10, known=frozenset())
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [entry.event.seq for entry in pending] == [2]
     told = pending[0].event
     assert isinstance(told, StatusEvent) and told.status is CallStatus.CALLING_CALLER

@@ -212,6 +212,17 @@ class WorkOrders:
                 require_visible(connection, principal, which.enterprise_id)
             return [_order_of(row) for row in connection.execute(query)]
 
+    def count_open(self, principal: Principal) -> Mapping[WorkOrderKind, int]:
+        """How many of each kind wait for a decision, of those that the principal may see."""
+        query = (
+            select(_columns.kind, func.count())
+            .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
+            .where(_columns.state == WorkOrderState.OPEN.value, visible_enterprises(principal))
+            .group_by(_columns.kind)
+        )
+        with self._transactions.read() as connection:
+            return {WorkOrderKind(kind): count for kind, count in connection.execute(query)}
+
     def show(
         self, principal: Principal, work_order_id: str
     ) -> tuple[WorkOrder, Sequence[WorkOrderStep]]:

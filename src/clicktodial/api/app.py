@@ -7,11 +7,13 @@ from typing import Any, TypeAlias
 import structlog
 from litestar import Litestar, Request, Response, get
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.response import Redirect
 from litestar.types import ExceptionHandlersMap
 
 from clicktodial import __version__
+from clicktodial.api.camara.api import answer_http_error as answer_camara_error
+from clicktodial.api.camara.api import is_camara
 from clicktodial.api.health import IsReady, create_health_handlers
 from clicktodial.api.management.api import answer_http_error
 from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
@@ -28,6 +30,7 @@ from clicktodial.api.v1.error import (
 )
 from clicktodial.api.v1.operation import Operations, create_operation_handlers
 from clicktodial.config import HttpSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, RecordingCatalog
 from clicktodial.control.service import CallService
 
@@ -50,15 +53,16 @@ def create_http_app(
     default_region: str,
     is_ready: IsReady,
     gate: RequestGate | None = None,
-    further_handlers: Sequence[HTTPRouteHandler] = (),
+    once: OnceBegins | None = None,
+    further_handlers: Sequence[HTTPRouteHandler | ASGIRouteHandler] = (),
     console: ConsoleAnswer | None = None,
 ) -> Litestar:
     """The ASGI application of one process, to be served on the loop of `service`.
 
     `is_known_call` is CallStore.is_known. `is_ready` says whether the database is reachable and
     the process is not stopping; it may take a while, and is not asked for longer than bearable.
-    `gate` counts requests of both APIs; None trusts no proxy. `console` is the console's, where
-    there is one.
+    `gate` counts requests of both APIs; None trusts no proxy. `once` keeps begins of a key.
+    `console` is the console's, where there is one.
     """
     operations = Operations(
         service=service,
@@ -69,6 +73,7 @@ def create_http_app(
         body_bytes_max=settings.body_bytes_max,
         default_region=default_region,
         gate=gate,
+        once=once,
     )
     document = create_document(body_bytes_max=settings.body_bytes_max, version=__version__)
     return Litestar(
@@ -111,6 +116,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
     headers = getattr(error, "headers", None) or {}
     if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(status, headers, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(status, headers, error, request.scope["headers"])
     refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
     if refusal is INTERNAL_SERVICE_ERROR:
         log.error("api.internal_error", status=status, exc_info=error)
@@ -120,6 +127,8 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     if _is_below(MANAGEMENT_PATH, request):
         return answer_http_error(500, {}, error)
+    if is_camara(request.scope["path"]):
+        return answer_camara_error(500, {}, error, request.scope["headers"])
     log.error("api.internal_error", exc_info=error)
     return _render(INTERNAL_SERVICE_ERROR, {})
 

@@ -19,10 +19,12 @@ from clicktodial.cli import (
     call,
     config,
     enterprise,
+    event,
     mail,
     membership,
     message,
     number,
+    oauth,
     recording,
     roster,
     sandbox,
@@ -47,6 +49,7 @@ app = typer.Typer(
 app.command("call")(call.call)
 app.add_typer(call.calls_app, name="calls")
 app.add_typer(application.app, name="app")
+app.add_typer(oauth.app, name="oauth")
 app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(number.app, name="number")
 app.add_typer(work_order.app, name="work-order")
@@ -65,19 +68,13 @@ app.add_typer(membership.do_not_call_app, name="do-not-call")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(audio.app, name="audio")
 app.add_typer(recording.app, name="recording")
-app.add_typer(call.events_app, name="events")
+app.add_typer(event.app, name="events")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(roster.app, name="roster")
 app.add_typer(message.template_app, name="template")
 app.add_typer(message.messages_app, name="messages")
 app.add_typer(config.app, name="config")
 app.add_typer(sandbox.app, name="sandbox")
-
-
-# Without it the only command would take the place of its group.
-@call.events_app.callback()
-def events_group() -> None:
-    """Status notifications."""
 
 
 @app.command("serve")

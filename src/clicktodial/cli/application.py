@@ -9,7 +9,7 @@ import typer
 from clicktodial.cli.error import CommandError
 from clicktodial.cli.option import AppId, Config, Json
 from clicktodial.cli.output import format_fields, format_table, tell
-from clicktodial.cli.session import open_administration
+from clicktodial.cli.session import open_administration, open_oauth
 
 if TYPE_CHECKING:
     from clicktodial.domain.application import ApplicationStatus
@@ -230,6 +230,69 @@ def set_capabilities(
         administration.set_capabilities(app_id, wanted)
         detail = administration.show_application(app_id)
     tell(_answer(detail), _describe(detail), as_json=as_json)
+
+
+@app.command("set-keys")
+def set_keys(
+    app_id: AppId,
+    *,
+    jwks: Annotated[
+        Path | None,
+        typer.Option("--jwks", metavar="FILE", help="Its public keys, a JWK set."),
+    ] = None,
+    jwks_uri: Annotated[
+        str | None, typer.Option("--jwks-uri", metavar="URI", help="Where it keeps that set.")
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Give it access tokens for assertions that these keys sign; without any, for none."""
+    from clicktodial.accounts.oauth_client import ClientKeys
+    from clicktodial.accounts.public_key import JWKS_BYTES_MAX
+
+    text = None
+    if jwks is not None:
+        try:
+            with jwks.open(encoding="utf-8") as file:
+                text = file.read(JWKS_BYTES_MAX + 1)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{jwks} cannot be read: {error}", kind="FileError") from error
+    with open_oauth(config) as oauth:
+        oauth.clients.set_keys(app_id, ClientKeys(jwks=text, jwks_uri=jwks_uri))
+        detail = oauth.clients.show(app_id)
+    keys = [key.kid for key in detail.keys.parse().keys]
+    answer = {"app_id": app_id, "jwks_uri": detail.keys.jwks_uri, "keys": keys}
+    fields: list[tuple[str, object]] = [
+        ("APPID", app_id),
+        ("JWKS URI", detail.keys.jwks_uri),
+        ("Keys", keys),
+    ]
+    tell(answer, format_fields(fields), as_json=as_json)
+
+
+@app.command("set-scopes")
+def set_scopes(
+    app_id: AppId,
+    scopes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SCOPE]...", help="All that its tokens allow; all: every scope."),
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Let its access tokens allow these and no others, those given out included."""
+    from clicktodial.domain.access import ALL_SCOPES, ScopeUnknown, parse_scopes
+
+    try:
+        wanted = ALL_SCOPES if scopes == ["all"] else parse_scopes(scopes or ())
+    except ScopeUnknown as error:
+        raise CommandError(str(error), kind="ValueInvalid") from error
+    with open_oauth(config) as oauth:
+        oauth.clients.set_scopes(app_id, wanted)
+    answer = {"app_id": app_id, "scopes": sorted(wanted)}
+    text = format_fields([("APPID", app_id), ("Scopes", sorted(wanted))])
+    tell(answer, text, as_json=as_json)
 
 
 @app.command("rotate-signing-secret")

@@ -1,4 +1,4 @@
-"""`clicktodial call`, `calls`, `events` and `recording`: calls, as an operator works with them."""
+"""`clicktodial call`, `calls` and `recording`: calls, as an operator works with them."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,6 @@ from clicktodial.cli.option import CallIdArgument, Config, Json
 from clicktodial.cli.output import format_table, tell
 from clicktodial.cli.session import (
     log_to_standard_error,
-    open_administration,
     open_history,
     read_settings,
     storage_errors,
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from clicktodial.storage.history import CallHistory, CallRecord, EventRecord
 
 calls_app = typer.Typer(no_args_is_help=True, help="Calls, of now and before.")
-events_app = typer.Typer(no_args_is_help=True, help="Status notifications.")
 
 LIST_DEFAULT = 20
 LIST_MAX = 1000
@@ -330,14 +328,3 @@ def _answer(record: "CallRecord", events: "list[EventRecord]") -> dict[str, obje
     from clicktodial.storage.explanation import explain_end
 
     return {"call": record, "explanation": explain_end(record), "events": events}
-
-
-@events_app.command("replay")
-def replay(call_id: CallIdArgument, *, config: Config = None, as_json: Json = False) -> None:
-    """Deliver again those notifications of a call that were given up."""
-    with open_history(read_settings(config)) as history:
-        history.call(call_id)
-    with open_administration(config) as administration:
-        count = administration.replay_notifications(call_id)
-    text = f"{count} notifications of call {call_id} wait to be delivered again."
-    tell({"call_id": call_id, "revived": count}, text, as_json=as_json)

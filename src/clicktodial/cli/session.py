@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from clicktodial.accounts.audit import AuditLog
     from clicktodial.accounts.business import Business
     from clicktodial.accounts.number import NumberInventory
+    from clicktodial.accounts.oauth_client import OauthClients
     from clicktodial.accounts.roster import Rosters
     from clicktodial.accounts.ticket import Tickets
+    from clicktodial.accounts.token_key import TokenKeys
     from clicktodial.config import Settings
     from clicktodial.storage.administration import Administration
+    from clicktodial.storage.event_replay import EventReplays
     from clicktodial.storage.history import CallHistory
 
 
@@ -203,6 +206,65 @@ def open_history(settings: "Settings") -> "Generator[CallHistory]":
         try:
             migrate_engine(engine)
             yield CallHistory(engine)
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def open_replays(config: Path | None) -> "Generator[EventReplays]":
+    """Events to be delivered once more, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.event_replay import EventReplays
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            yield EventReplays(Transactions(engine))
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True)
+class Oauth:
+    """The use cases of access tokens that commands have."""
+
+    clients: "OauthClients"
+    token_keys: "TokenKeys"
+
+
+@contextmanager
+def open_oauth(config: Path | None) -> "Generator[Oauth]":
+    """Keys of applications and of access tokens, on a migrated database. Raises CommandError."""
+    settings = read_settings(config)
+    log_to_standard_error()
+    with storage_errors():
+        from clicktodial.accounts.oauth_client import OauthClients
+        from clicktodial.accounts.token_key import TokenKeys
+        from clicktodial.storage.administration import Administration
+        from clicktodial.storage.engine import open_engine
+        from clicktodial.storage.migration import migrate_engine
+        from clicktodial.storage.secret import SecretVault, load_master_key
+        from clicktodial.storage.transaction import Transactions
+
+        engine = open_engine(settings.database_url)
+        try:
+            migrate_engine(engine)
+            transactions, vault = Transactions(engine), SecretVault(load_master_key(settings))
+            administration = Administration(engine, vault, region=settings.calls.default_region)
+            yield Oauth(
+                clients=OauthClients(transactions, administration),
+                token_keys=TokenKeys(
+                    transactions,
+                    vault,
+                    algorithm=settings.oauth.algorithm,
+                    token_lifetime_s=settings.oauth.token_lifetime_s,
+                ),
+            )
         finally:
             engine.dispose()
 

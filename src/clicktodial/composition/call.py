@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clicktodial.accounts.call_bar import CallBar
+from clicktodial.api.camara.document import BASE_PATH as CAMARA_PATH
+from clicktodial.api.camara.mapping import CloudEventFormat
 from clicktodial.api.events.pool_alert import PoolAlertFormat
 from clicktodial.api.protocol import ARRIVAL_TIMEOUT_S
 from clicktodial.api.v1.mapping import V1NotificationFormat
@@ -16,17 +18,20 @@ from clicktodial.composition.reading import (
 )
 from clicktodial.composition.relay import AnyRelay, create_recording_fate, create_relay
 from clicktodial.composition.telephony import TelephonyParts, open_telephony
+from clicktodial.config import Settings
 from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
+from clicktodial.control.port import NoTracer
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.dispatcher import MessageDispatcher
 from clicktodial.messaging.driver import create_dispatcher, message_limits
 from clicktodial.notify.format import NoticeFormats
-from clicktodial.notify.notifier import HttpNotifier
+from clicktodial.notify.notifier import HttpNotifier, SinkDelivery
 from clicktodial.observe.metrics import MeteredCallStore
 from clicktodial.recordings.recorder import FileRecorder
 from clicktodial.storage.call_facts import MemberDepartments, SqlFactsReader
+from clicktodial.storage.call_sink import SqlSinks
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
@@ -62,8 +67,15 @@ async def open_calls(base: Foundation) -> Calls:
     await relay.start()
     stack.push_async_callback(relay.close)
     await _take_over(base, relay, recorder)
-    formats = NoticeFormats(V1NotificationFormat(), PoolAlertFormat())
-    notifier = HttpNotifier(Outbox(base.database), base.applications, formats, settings.notify)
+    sinks = SqlSinks(base.database, base.vault)
+    base.background.run("sink_tokens", sinks.run(base.clock.utc))
+    notifier = HttpNotifier(
+        Outbox(base.database),
+        base.applications,
+        NoticeFormats(V1NotificationFormat(), PoolAlertFormat()),
+        settings.notify,
+        sink_delivery=SinkDelivery(sinks, CloudEventFormat(event_source(settings))),
+    )
     await notifier.start()
     stack.push_async_callback(notifier.close)
     dispatcher = create_dispatcher(
@@ -73,10 +85,13 @@ async def open_calls(base: Foundation) -> Calls:
     await dispatcher.start()
     stack.push_async_callback(dispatcher.close)
     telephony = await open_telephony(base)
-    store = SqlCallStore(base.database, node_id=base.node_id)
+    store = SqlCallStore(base.database, node_id=base.node_id, vault=base.vault)
     service = _create_service(
         base, relay=relay, recorder=recorder, notifier=notifier, store=store, telephony=telephony
     )
+    if telephony.trunks.tracer is not None:
+        # After the last call has ended.
+        stack.callback(telephony.trunks.tracer.close)
     # Whatever goes wrong from here on, no phone is left ringing.
     stack.push_async_callback(service.stop)
     call_bar = CallBar(base.transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
@@ -101,6 +116,11 @@ async def open_calls(base: Foundation) -> Calls:
         telephony=telephony,
         relay=relay,
     )
+
+
+def event_source(settings: Settings) -> str:
+    """What events of calls name as where they come from."""
+    return settings.accounts.base_url.rstrip("/") + CAMARA_PATH
 
 
 async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) -> None:
@@ -139,6 +159,7 @@ def _create_service(
                 zone=settings.billing.zone,
                 department_of=MemberDepartments(base.database.engine.dialect),
             ),
+            tracer=telephony.trunks.tracer or NoTracer(),
         ),
         settings.calls,
         message_limits=message_limits(settings.messages),

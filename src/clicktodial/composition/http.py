@@ -1,13 +1,28 @@
 """What answers HTTP: the API of calls, that of management, and the metrics page."""
 
-from litestar import Litestar
+from collections.abc import Sequence
 
+from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
+
+from clicktodial import __version__
+from clicktodial.accounts.application_activity import ApplicationActivity
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.consequence import Consequences
+from clicktodial.accounts.naming import Names
 from clicktodial.accounts.node import Nodes
 from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
+from clicktodial.api.bearer import AccessTokens
+from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.operation import CamaraNeeds
+from clicktodial.api.camara.recording import Recordings
+from clicktodial.api.events.admission import Admission
+from clicktodial.api.events.handler import EventNeeds, create_event_handlers
+from clicktodial.api.events.stream import EventStreams
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
 from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
@@ -17,19 +32,33 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.api.v1.schema import create_error_table
+from clicktodial.billing.movement import Movements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
+from clicktodial.composition.oauth import open_oauth
 from clicktodial.composition.setting import hide_secrets
+from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.trial import TRIAL_TIMEOUT_S, ServerTrial
 from clicktodial.observe.metrics import CONTENT_TYPE
-from clicktodial.portal.needs import ConsoleNeeds
+from clicktodial.portal.needs import ApiReference, CallDefaults, ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
+from clicktodial.storage.call_view import SqlCallViews
+from clicktodial.storage.event_history import EventHistory
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.once import SqlKeptRequests
 from clicktodial.web.client_address import ClientAddresses
 
 
@@ -42,12 +71,18 @@ async def open_http(
     support: SupportNeeds,
     billing: BillingNeeds,
     membership: MembershipNeeds,
+    tokens: AccessTokens | None = None,
 ) -> HttpServer:
-    """Requests are taken from now on. Raises OSError."""
+    """Requests are taken from now on. `tokens` says who asks by the APIs that want access tokens;
+    None: those that the platform gives out, and its settings name. Raises OSError."""
     addresses = ClientAddresses(base.settings.http.trusted_proxies)
     worker = Worker()
     base.stack.push_async_callback(worker.close)
+    once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
+    sender = Sender(timeout_s=TRIAL_TIMEOUT_S)
+    base.stack.callback(sender.close)
     management = ManagementNeeds(
+        once=once,
         gate=RequestGate(addresses),
         client_address=addresses.describe,
         service=calls.service,
@@ -70,15 +105,63 @@ async def open_http(
         messages=Messages(base.transactions),
         membership=membership,
         billing=billing,
+        trial=ServerTrial(base.applications, sender, V1NotificationFormat()),
         take_up_changes=base.take_up_changes,
     )
+    oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
+    known: AccessTokens = oauth.verifier if tokens is None else tokens
+    admission = Admission(base.applications, known, management.gate)
+    history = EventHistory(base.database)
+    streams = EventStreams(history, admission, base.clock.utc)
+    events = EventNeeds(
+        history=history,
+        replays=EventReplays(base.transactions),
+        admission=admission,
+        streams=streams,
+        worker=worker,
+        body_bytes_max=base.settings.http.body_bytes_max,
+        utc=base.clock.utc,
+    )
+    further: list[ASGIRouteHandler | HTTPRouteHandler] = [
+        *oauth_handlers,
+        *_open_camara(base, calls, management, known, once),
+        *create_event_handlers(events),
+    ]
     console = create_console_handlers(_console_needs(base, calls, enterprises, management))
-    server = HttpServer(_create_app(base, calls, management, addresses, console))
+    server = HttpServer(
+        _create_app(base, calls, management, addresses, further, console, once=once)
+    )
     await server.start(base.settings.http.host, base.settings.http.port)
     base.stack.push_async_callback(server.close)
     # Before the server, which waits for streams to end.
+    base.stack.push_async_callback(streams.close)
     base.stack.push_async_callback(console.broadcaster.close)
     return server
+
+
+def _open_camara(
+    base: Foundation,
+    calls: Calls,
+    management: ManagementNeeds,
+    tokens: AccessTokens,
+    once: OnceBegins,
+) -> list[ASGIRouteHandler]:
+    recordings = Recordings(calls.catalog, calls.recordings_root)
+    base.stack.push_async_callback(recordings.close)
+    return create_camara_handlers(
+        CamaraNeeds(
+            service=calls.service,
+            applications=base.applications,
+            tokens=tokens,
+            calls=SqlCallViews(base.database, node_id=base.node_id),
+            recordings=recordings,
+            chooser=management.numbers.chooser,
+            gate=management.gate,
+            body_bytes_max=base.settings.http.body_bytes_max,
+            once=once,
+            utc=base.clock.utc,
+        )
+    )
 
 
 def _create_app(
@@ -86,7 +169,10 @@ def _create_app(
     calls: Calls,
     management: ManagementNeeds,
     addresses: ClientAddresses,
+    further: Sequence[ASGIRouteHandler | HTTPRouteHandler],
     console: ConsoleHandlers,
+    *,
+    once: OnceBegins,
 ) -> Litestar:
     settings = base.settings
 
@@ -105,11 +191,13 @@ def _create_app(
         default_region=base.region,
         is_ready=is_ready,
         gate=management.gate,
+        once=once,
         further_handlers=[
             create_metrics_handler(
                 base.metrics.render, content_type=CONTENT_TYPE, token=settings.metrics.token
             ),
             *create_management_handlers(management),
+            *further,
             *create_report_handlers(report, calls.dispatcher.report, addresses),
             *console.handlers,
         ],
@@ -132,6 +220,7 @@ def _console_needs(
         enrolments=people.enrolments,
         sessions=people.sessions,
         passwords=people.passwords,
+        emails=people.emails,
         factors=people.factors,
         audit_log=people.audit_log,
         mails=people.outbox,
@@ -140,7 +229,11 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        call_files=CallFiles(base.transactions),
+        event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,
+        recording_files=RecordingFiles(calls.recordings_root),
+        notification_format=V1NotificationFormat(),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,
@@ -148,7 +241,11 @@ def _console_needs(
         templates=enterprises.templates,
         administration=base.administration,
         business=enterprises.business,
+        names=Names(base.transactions),
+        consequences=Consequences(base.transactions),
         application_desk=enterprises.numbers.applications,
+        application_activity=ApplicationActivity(base.transactions),
+        trial=management.trial,
         inventory=enterprises.numbers.inventory,
         orders=enterprises.numbers.orders,
         number_pools=enterprises.numbers.pools,
@@ -163,7 +260,12 @@ def _console_needs(
         cdrs=management.billing.cdrs,
         statements=management.billing.statements,
         exports=management.billing.exports,
+        daily_use=DailyUse(base.transactions, zone=base.settings.billing.zone),
+        movements=Movements(base.transactions),
+        file_worker=management.billing.file_worker,
+        pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
         traffic=Traffic(base.transactions),
@@ -173,6 +275,16 @@ def _console_needs(
         relay_states=calls.relay.states,
         shown_settings=hide_secrets(base.settings),
         node_id=base.node_id,
+        reference=ApiReference(
+            create_document(body_bytes_max=base.settings.http.body_bytes_max, version=__version__),
+            create_error_table(),
+        ),
+        call_defaults=CallDefaults(
+            caller_ring_timeout_s=base.settings.calls.caller_ring_timeout_s,
+            callee_ring_timeout_s=base.settings.calls.callee_ring_timeout_s,
+            max_duration_s=base.settings.calls.max_duration_s,
+            recording_format=base.settings.recording.format,
+        ),
         client_address=management.client_address,
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,

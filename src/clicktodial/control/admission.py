@@ -25,6 +25,7 @@ from clicktodial.domain.protection import (
     NO_PLATFORM_RULES,
     NO_RULES,
     CallFacts,
+    Obstacle,
     PlatformRules,
     Rule,
     RulesInForce,
@@ -39,13 +40,18 @@ log = structlog.get_logger()
 CLAIM_TRIES = 4
 
 _ERROR_BY_RULE: dict[Rule, type[ControlError]] = {
-    Rule.BLACKLIST: PartyBlacklisted,
     Rule.MEMBERS_ONLY: CallerNotMember,
     Rule.DO_NOT_CALL: CalleeNotToBeCalled,
     Rule.QUIET_HOURS: CalleeInQuietHours,
     Rule.FREQUENCY: CalleeCalledTooOften,
     Rule.CALL_CAP: CapReached,
 }
+
+
+def _error_of(obstacle: Obstacle) -> ControlError:
+    if obstacle.rule is Rule.BLACKLIST:
+        return PartyBlacklisted(obstacle.words, side=obstacle.side)
+    return _ERROR_BY_RULE[obstacle.rule](obstacle.words)
 
 
 @dataclass(slots=True)
@@ -109,7 +115,7 @@ class CallAdmission:
                 log.warning("call.rules_unknown", detail=str(error))
                 raise Overloaded from error
             for obstacle in find_obstacles(rules, facts, callee, now):
-                raise _ERROR_BY_RULE[obstacle.rule](obstacle.words)
+                raise _error_of(obstacle)
             try:
                 return await make(make_claims(rules, facts, now))
             except StoreConflict:

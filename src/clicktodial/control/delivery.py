@@ -8,11 +8,12 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.pool_alert import PoolAlert
+from clicktodial.domain.sink import EventSink
 
 # What an application is told, and how it is named: by its line and its place there.
 Notice: TypeAlias = StatusEvent | PoolAlert
@@ -37,6 +38,10 @@ class PendingEvent:
     next_attempt_at: datetime | None = None
 
     @property
+    def route(self) -> "DeliveryRoute":
+        return DeliveryRoute.of(self.event)
+
+    @property
     def key(self) -> EventKey:
         return self.event.line, self.event.seq
 
@@ -53,20 +58,40 @@ class DeliveryMark:
     last_error: str | None = None
 
 
+class DeliveryRoute(NamedTuple):
+    """Events that go one way: to the application's own server, or to sinks of one origin."""
+
+    app_id: AppId
+    sink_origin: str | None = None
+
+    @classmethod
+    def of(cls, event: Notice) -> "DeliveryRoute":
+        """The way of that event."""
+        return cls(event.app_id, event.sink_origin if isinstance(event, StatusEvent) else None)
+
+
+class Sinks(Protocol):
+    """Knows the sinks of calls."""
+
+    async def find(self, call_id: CallId) -> EventSink | None:
+        """Of one call; None where it has none. Raises StoreError."""
+
+
 class DeliveryOutbox(Protocol):
     """The durable side of delivery. Reads raise StoreError."""
 
     def mark(self, mark: DeliveryMark) -> asyncio.Future[None]:
         """Durable soon, together with others, whose future it shares."""
 
-    async def applications_with_pending(self) -> list[AppId]:
-        """Applications of which events wait."""
+    async def routes_with_pending(self) -> list[DeliveryRoute]:
+        """Those of which events wait."""
 
     async def pending(
-        self, app_id: AppId, *, limit: int, known: frozenset[EventKey]
+        self, route: DeliveryRoute, *, limit: int, known: frozenset[EventKey]
     ) -> list[PendingEvent]:
-        """The oldest `limit` events of the application that wait and are not `known`, in order:
-        alerts of its pool, then calls as they began, each call's events by sequence number."""
+        """The oldest `limit` events of the route that wait and are not `known`, in order: alerts
+        of its application's pool, then calls as they began, each call's events by sequence
+        number."""
 
     async def revive(self, call_id: CallId) -> list[StatusEvent]:
         """Make the call's events that were given up wait again, as if never tried; returns them

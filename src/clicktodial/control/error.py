@@ -14,6 +14,9 @@ ControlError
 ├── MessageTooLong
 ├── PoolEmpty
 ├── CapReached
+├── PartyUnreachable
+├── PairHasCall
+├── KeyReused
 ├── PartyBlacklisted
 ├── CallerNotMember
 ├── CalleeNotToBeCalled
@@ -21,6 +24,8 @@ ControlError
 ├── CalleeCalledTooOften
 └── Overloaded
 """
+
+from clicktodial.domain.cause import Side
 
 
 class ControlError(Exception):
@@ -90,8 +95,29 @@ class CapReached(ControlError):
     """A cap of the member, the department or the application is reached."""
 
 
+class PartyUnreachable(ControlError):
+    """No trunk can be asked for a party now."""
+
+    def __init__(self, message: str | None = None, *, side: Side = Side.CALLEE) -> None:
+        super().__init__(message)
+        self.side = side
+
+
+class PairHasCall(ControlError):
+    """The application has a call between the two, and asked for it by an API that gives a pair
+    one at a time."""
+
+
+class KeyReused(ControlError):
+    """The idempotency key was used for another request."""
+
+
 class PartyBlacklisted(ControlError):
     """A party is on the operator's blacklist."""
+
+    def __init__(self, message: str | None = None, *, side: Side = Side.CALLEE) -> None:
+        super().__init__(message)
+        self.side = side
 
 
 class CallerNotMember(ControlError):

@@ -6,6 +6,7 @@ from functools import partial
 import structlog
 
 from clicktodial.config import CallsSettings
+from clicktodial.control.admission import Turns
 from clicktodial.control.controller import HOLD_TRIES, CallController, CallDependencies
 from clicktodial.control.enterprise_gate import EnterpriseGate
 from clicktodial.control.error import (
@@ -20,6 +21,8 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PairHasCall,
+    PartyUnreachable,
     PoolEmpty,
 )
 from clicktodial.control.message_plan import plan_messages
@@ -28,6 +31,7 @@ from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
     CallForecast,
+    CallProgress,
     LiveCall,
     ReleaseCondition,
 )
@@ -50,6 +54,7 @@ from clicktodial.domain.call_input import (
 )
 from clicktodial.domain.call_plan import PlannedMessage
 from clicktodial.domain.cause import Side
+from clicktodial.domain.event import CallApi
 from clicktodial.domain.identifier import CallId, create_call_id, create_recording_id
 from clicktodial.domain.media import Codec
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS, MessageLimits
@@ -82,6 +87,7 @@ class LiveCallService:
         self._message_limits = message_limits
         self._live: dict[CallId, CallController] = {}
         self._gate = EnterpriseGate(needs.clock.monotonic_s)
+        self._pair_turns = Turns()
         self._stopping = False
         self._all_over = asyncio.Event()
         self._all_over.set()
@@ -108,12 +114,62 @@ class LiveCallService:
         messages = plan_messages(application.messages, request, self._message_limits)
         if self._find_shortage() is not None:
             raise Overloaded
+        if request.api is CallApi.CAMARA:
+            return await self._begin_sole(application, request, messages)
+        return await self._admit(application, request, messages)
+
+    async def _admit(
+        self,
+        application: Application,
+        request: BeginCall,
+        messages: tuple[PlannedMessage, ...],
+    ) -> CallId:
         return await self._needs.admission.admit(
             application,
             request.caller.e164,
             request.callee.e164,
             partial(self._begin_charged, application, request, messages),
         )
+
+    async def _begin_sole(
+        self,
+        application: Application,
+        request: BeginCall,
+        messages: tuple[PlannedMessage, ...],
+    ) -> CallId:
+        """Begin the one call that the pair may have. Two that ask here at once take turns; of two
+        that ask on different nodes the database lets one in."""
+        caller, callee = request.caller.e164, request.callee.e164
+        self._check_reach(application, request)
+        async with self._pair_turns.take(f"{application.app_id} {caller} {callee}"):
+            await self._check_pair(application, caller, callee)
+            try:
+                return await self._admit(application, request, messages)
+            except (StoreConflict, Overloaded, PoolEmpty):
+                # Whichever was lost: where another node has begun a call of the pair, that is why.
+                await self._check_pair(application, caller, callee)
+                raise
+
+    def _check_reach(self, application: Application, request: BeginCall) -> None:
+        """Raises PartyUnreachable where no trunk can be asked for a party."""
+        plan = self._plan(application, request)
+        for side in Side:
+            number = plan.number(side).e164
+            forecast = self._needs.forecaster.forecast(number, plan.preferred_trunk(side))
+            if forecast.obstacle:
+                raise PartyUnreachable(f"The {side.value}: {forecast.obstacle}", side=side)
+
+    async def _check_pair(self, application: Application, caller: str, callee: str) -> None:
+        """Raises PairHasCall, and Overloaded where the database does not answer."""
+        try:
+            open_calls = await self._needs.store.find_open(application.app_id, caller, callee)
+        except StoreError as error:
+            raise Overloaded from error
+        for call_id, is_here in open_calls:
+            # Of a call of this node that it is over is known here first.
+            progress = self.find_progress(application, call_id)
+            if not is_here or (progress is not None and progress.state not in _OVER):
+                raise PairHasCall
 
     async def _begin_charged(
         self,
@@ -209,6 +265,13 @@ class LiveCallService:
             billed_s_per_minute=_billed_per_minute(application),
             price_per_minute_micros=_price_per_minute(application, charge),
         )
+
+    def find_progress(self, application: Application, call_id: CallId) -> CallProgress | None:
+        """Where the call stands; None where this node has it not in memory, or it is another's."""
+        controller = self._live.get(call_id)
+        if controller is None or controller.call.plan.app_id != application.app_id:
+            return None
+        return CallProgress(controller.call.state, controller.call.was_not_set_up)
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         """A live call. Raises CallNotFound or CallHasEnded."""
@@ -368,6 +431,9 @@ class LiveCallService:
             messages=messages,
             claims=claims,
             covered_s=None if charge is None else charge.covered_s,
+            api=request.api,
+            sink=request.sink,
+            once=request.once,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:

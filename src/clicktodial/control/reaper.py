@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TypeAlias
 
 from clicktodial.domain.call import STAGE_OF_STATE, CallState, EndedBy, EndStage
+from clicktodial.domain.call_plan import was_not_set_up
 from clicktodial.domain.cause import EndReason
-from clicktodial.domain.event import CallStatus, RecordingResult, StatusEvent
+from clicktodial.domain.event import CallApi, CallStatus, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 
 
@@ -39,6 +40,8 @@ class OpenCall:
     stage: EndStage | None
     event_count: int
     seen_at: datetime
+    api: CallApi = CallApi.V1
+    sink_origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def end_open_call(
     if call.recording_id is not None:
         result = recording_result if may_have_recording(call) else RecordingResult.NO_RECORD
     duration_s = call.duration_s if finishing else _duration_s(call, ended_at)
+    stage = call.stage or STAGE_OF_STATE[call.state]
+    ended_by = call.ended_by or EndedBy.PLATFORM
     event = StatusEvent(
         call_id=call.call_id,
         seq=call.event_count + 1,
@@ -88,12 +93,16 @@ def end_open_call(
         call_duration_s=duration_s,
         recording_id=call.recording_id,
         recording_result=result,
+        # A call that waits for its recording was joined: nothing else of its end matters here.
+        was_not_set_up=was_not_set_up(stage, ended_by, None, was_dialled=True),
+        api=call.api,
+        sink_origin=call.sink_origin,
     )
     return ReapedCall(
         call=call,
         reason=reason,
-        ended_by=call.ended_by or EndedBy.PLATFORM,
-        stage=call.stage or STAGE_OF_STATE[call.state],
+        ended_by=ended_by,
+        stage=stage,
         ended_at=ended_at,
         duration_s=duration_s,
         recording_result=result,

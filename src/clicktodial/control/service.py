@@ -7,9 +7,12 @@ from clicktodial.control.port import TrunkForecast
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState, SendDirection
 from clicktodial.domain.cause import Side
+from clicktodial.domain.event import CallApi
+from clicktodial.domain.idempotency import OnceClaim
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.sink import EventSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,9 @@ class BeginCall:
     record: bool = False
     send_direction: SendDirection | None = None
     options: CallOptions | None = None  # None: the application's
+    api: CallApi = CallApi.V1
+    sink: EventSink | None = None
+    once: OnceClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,15 @@ class LiveCall:
     is_recording_paused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    """Where a call stands that this node still has in memory; `was_not_set_up` as in
+    domain.call_plan."""
+
+    state: CallState
+    was_not_set_up: bool
+
+
 class CallService(Protocol):
     """What an API may do with calls."""
 
@@ -79,7 +94,8 @@ class CallService(Protocol):
         """Admit the call and make it durable, then ring the caller.
 
         Raises CapabilityMissing, NumberNotAuthorized, MessageNotApproved, MessageTooLong,
-        PoolEmpty, CapReached, LimitReached, Overloaded, or what Admission does.
+        PoolEmpty, CapReached, LimitReached, Overloaded, or what Admission does; of an API that
+        gives a pair one call at a time, PairHasCall or PartyUnreachable too.
         """
 
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
@@ -87,6 +103,10 @@ class CallService(Protocol):
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         """A live call. Raises CallNotFound or CallHasEnded."""
+
+    def find_progress(self, application: Application, call_id: CallId) -> CallProgress | None:
+        """Where the call stands; None where this node has it not in memory, or it is another's.
+        Never waits."""
 
     async def release(
         self,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypeAlias
 
+from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import ApplicationMessages
 from clicktodial.domain.minutes import PoolTerms
@@ -95,7 +96,7 @@ class Application:
     None where none of its templates is approved.
 
     Requests come from `allow_list` alone, where it names any network. `trunk_by_number` has those
-    of its numbers that belong to a trunk.
+    of its numbers that belong to a trunk. `scopes` are what its access tokens allow at most.
     """
 
     app_id: AppId
@@ -119,6 +120,7 @@ class Application:
     messages: ApplicationMessages | None = None
     rules: CallRules = NO_RULES
     pool_terms: PoolTerms | None = None  # None: its calls are free
+    scopes: frozenset[AccessScope] = ALL_SCOPES
 
     def __repr__(self) -> str:
         return f"Application({self.app_id!r})"

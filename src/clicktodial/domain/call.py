@@ -79,9 +79,17 @@ from clicktodial.domain.call_input import (
     RecordingPauseRequested,
     ReleaseRequested,
     ServiceWithdrawn,
+    SignalsTraced,
     VoiceJudged,
 )
-from clicktodial.domain.call_plan import CallEnd, CallPlan, EndedBy, EndStage, SendDirection
+from clicktodial.domain.call_plan import (
+    CallEnd,
+    CallPlan,
+    EndedBy,
+    EndStage,
+    SendDirection,
+    was_not_set_up,
+)
 from clicktodial.domain.cause import (
     RELEASE_CAUSE,
     RING_TIMEOUT_CAUSE,
@@ -240,6 +248,17 @@ class Call:
         self._deadlines.clear()
         self._live_legs.clear()
         return [CloseMedia(finish_recording=False)]
+
+    @property
+    def was_not_set_up(self) -> bool:
+        """Of a call that ended: see call_plan."""
+        end = self.end
+        if end is None:
+            return False
+        outcome = None if end.cause is None else end.cause.outcome
+        leg = self.legs.get(Side.CALLER)
+        was_dialled = leg is not None and leg.sip_call_id is not None
+        return was_not_set_up(end.stage, end.by, outcome, was_dialled=was_dialled)
 
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout` at the latest, on the monotonic clock; None for never."""
@@ -538,6 +557,12 @@ class Call:
         if self.state is CallState.ENDED:
             self._effects.append(PersistCall())
 
+    def _on_signals(self, traced: SignalsTraced, now: Moment) -> None:
+        for side, messages in traced.messages.items():
+            if side in self.legs:
+                self.legs[side].trace = messages
+        self._effects.append(PersistCall())
+
     # Endings
 
     def _on_leg_ended(self, ended: LegEnded, now: Moment) -> None:
@@ -652,6 +677,9 @@ class Call:
                     call_duration_s=self.duration_s if terminal else None,
                     recording_id=plan.recording_id if terminal else None,
                     recording_result=self.recording_result if terminal else None,
+                    was_not_set_up=terminal and self.was_not_set_up,
+                    api=plan.api,
+                    sink_origin=None if plan.sink is None else plan.sink.origin,
                 )
             )
         )
@@ -744,6 +772,7 @@ _ROWS: dict[CallState, _Rows] = {
         LegRinging: Call._ignore,
         LegEarlyMedia: Call._ignore,
         RecordingFinished: Call._ignore,
+        SignalsTraced: Call._on_signals,
     },
 }
 _TRANSITIONS: dict[tuple[CallState, type], _Handler] = {

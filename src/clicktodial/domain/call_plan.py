@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from clicktodial.domain.cause import EndReason, LegCause, Side
+from clicktodial.domain.cause import EndReason, LegCause, LegOutcome, Side
+from clicktodial.domain.event import CallApi
+from clicktodial.domain.idempotency import OnceClaim
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
 from clicktodial.domain.protection import Claim
+from clicktodial.domain.sink import EventSink
 
 
 class SendDirection(StrEnum):
@@ -39,7 +42,9 @@ class CallPlan:
     `covered_s` is how long the minutes last that are held at begin; None where the call is free.
     `codecs` may be offered, preferred first; unless the relay `transcodes`, both sides speak one.
     `trunk_to_*` is the trunk that the number shown to that side belongs to, where one is known.
-    There is no such call unless its `claims` still hold when it is made durable.
+    There is no such call unless its `claims` still hold when it is made durable, and nobody was
+    quicker with what it claims `once`. Of an `api` that
+    lets a pair have but one call at a time there is none where the pair has one.
     """
 
     call_id: CallId
@@ -61,6 +66,9 @@ class CallPlan:
     messages: tuple[PlannedMessage, ...] = ()
     claims: tuple[Claim, ...] = ()
     covered_s: int | None = None
+    api: CallApi = CallApi.V1
+    sink: EventSink | None = None
+    once: OnceClaim | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""
@@ -105,3 +113,19 @@ class CallEnd:
     stage: EndStage
     cause: LegCause | None
     at: datetime
+
+
+def was_not_set_up(
+    stage: EndStage, by: EndedBy, outcome: LegOutcome | None, *, was_dialled: bool
+) -> bool:
+    """Whether a call ended before the two were joined, by no doing of theirs or the application's:
+    the platform failed, or no trunk could be asked for the caller.
+
+    `outcome` is None where the process died that had the call; `was_dialled` tells whether the
+    caller's leg ever left.
+    """
+    if stage is EndStage.CONNECTED:
+        return False
+    if by is EndedBy.PLATFORM:
+        return outcome in (None, LegOutcome.FAILED)
+    return by is EndedBy.CALLER and outcome is LegOutcome.FAILED and not was_dialled

@@ -8,6 +8,14 @@ from clicktodial.domain.cause import EndReason
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 
 
+class CallApi(StrEnum):
+    """In whose spelling, and where, an application is told of a call: that of the API by which it
+    asked for the call."""
+
+    V1 = "v1"
+    CAMARA = "camara"
+
+
 class CallStatus(StrEnum):
     """The statuses of click-to-dial-v1 4.2, spelled as there."""
 
@@ -31,7 +39,11 @@ class StatusEvent:
 
     `seq` counts from 1 without gaps within a call. `sponsor`, `caller` and `callee` are as the
     application wrote them. `reason` and `call_duration_s` are set on DISCONNECTED only, the
-    recording's two fields on DISCONNECTED of a recorded call only.
+    recording's two fields on DISCONNECTED of a recorded call only. A call that `was_not_set_up`
+    ended before the two were joined, by no doing of theirs.
+
+    An event of V1 is told to the application's own server, one of CAMARA to `sink_origin`, and to
+    nobody where there is none.
     """
 
     call_id: CallId
@@ -46,6 +58,14 @@ class StatusEvent:
     call_duration_s: int | None = None
     recording_id: RecordingId | None = None
     recording_result: RecordingResult | None = None
+    was_not_set_up: bool = False
+    api: CallApi = CallApi.V1
+    sink_origin: str | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody may want to be told of it."""
+        return self.api is CallApi.V1 or self.sink_origin is not None
 
     @property
     def line(self) -> str:

@@ -63,6 +63,7 @@ class Obstacle(NamedTuple):
 
     rule: Rule
     words: str
+    side: Side = Side.CALLEE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,12 +446,13 @@ def to_ms(now: datetime) -> int:
 def _find_blacklisted(facts: CallFacts) -> Iterator[Obstacle]:
     for side in Side:
         if side in facts.blacklisted:
-            yield Obstacle(Rule.BLACKLIST, f"The {side.value} is on the operator's blacklist")
+            words = f"The {side.value} is on the operator's blacklist"
+            yield Obstacle(Rule.BLACKLIST, words, side)
 
 
 def _find_foreign_caller(rules: RulesInForce, facts: CallFacts) -> Iterator[Obstacle]:
     if rules.own.enterprise.members_only and facts.member is None:
-        yield Obstacle(Rule.MEMBERS_ONLY, "The caller is no member of the enterprise")
+        yield Obstacle(Rule.MEMBERS_ONLY, "The caller is no member of the enterprise", Side.CALLER)
 
 
 def _find_listed(facts: CallFacts) -> Iterator[Obstacle]:
@@ -495,7 +497,7 @@ def _find_frequency(rules: RulesInForce, facts: CallFacts, now: datetime) -> Ite
 def _find_call_caps(rules: RulesInForce, facts: CallFacts, now: datetime) -> Iterator[Obstacle]:
     for counted, limit, _, words in _caps_of(rules, facts, now):
         if facts.calls.get(counted, 0) >= limit:
-            yield Obstacle(Rule.CALL_CAP, f"The {words} is reached: {limit}")
+            yield Obstacle(Rule.CALL_CAP, f"The {words} is reached: {limit}", Side.CALLER)
 
 
 def _caps_of(

@@ -6,10 +6,9 @@ from typing import TypeAlias
 
 import structlog
 
-from clicktodial.control.delivery import DeliveryMark, PendingEvent
+from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, PendingEvent
 from clicktodial.control.port import Clock
 from clicktodial.domain.call import Moment
-from clicktodial.domain.identifier import AppId
 from clicktodial.notify.endpoint_queue import EndpointQueue
 
 log = structlog.get_logger()
@@ -22,7 +21,11 @@ class Rerouted(Exception):
     """The event is not for this server any more."""
 
 
-# Delivers one event; returns what went wrong, or None. Raises Rerouted.
+class Undeliverable(Exception):
+    """The event can never be delivered, whatever the server does."""
+
+
+# Delivers one event; returns what went wrong, or None. Raises Rerouted, Undeliverable.
 Deliver: TypeAlias = Callable[["Endpoint", PendingEvent], Awaitable[str | None]]
 
 
@@ -37,7 +40,7 @@ class Endpoint:
         *,
         deliver: Deliver,
         on_marks: Callable[[list[DeliveryMark]], None],
-        on_rerouted: Callable[[AppId], None],
+        on_rerouted: Callable[[DeliveryRoute], None],
     ) -> None:
         self.origin = origin
         self.queue = queue
@@ -49,7 +52,7 @@ class Endpoint:
         self._deliver = deliver
         self._on_marks = on_marks
         self._on_rerouted = on_rerouted
-        self._tasks: dict[asyncio.Task[None], AppId] = {}
+        self._tasks: dict[asyncio.Task[None], DeliveryRoute] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._is_closed = False
@@ -60,14 +63,19 @@ class Endpoint:
         self.queue.add(pending, now)
         self._pump(now)
 
-    def forget(self, app_id: AppId) -> None:
-        """Drop what waits of that application."""
-        self.queue.forget(app_id)
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is lost where it is forgotten, but for whether the server was down."""
+        return not self._tasks and not self.queue.event_count
+
+    def forget(self, route: DeliveryRoute) -> None:
+        """Drop what waits of that route."""
+        self.queue.forget(route)
         self._pump(self._now())
 
-    async def wait_idle(self, app_id: AppId) -> None:
-        """Wait until nothing of that application is under way."""
-        tasks = [task for task, owner in self._tasks.items() if owner == app_id]
+    async def wait_idle(self, route: DeliveryRoute) -> None:
+        """Wait until nothing of that route is under way."""
+        tasks = [task for task, owner in self._tasks.items() if owner == route]
         if tasks:
             await asyncio.wait(tasks)
 
@@ -93,7 +101,7 @@ class Endpoint:
             return
         while (pending := self.queue.take(now)) is not None:
             task = asyncio.create_task(self._run(pending))
-            self._tasks[task] = pending.event.app_id
+            self._tasks[task] = pending.route
             task.add_done_callback(self._on_done)
         self._tell()
         self._arm_timer()
@@ -110,8 +118,12 @@ class Endpoint:
             error = await self._deliver(self, pending)
         except Rerouted:
             self.queue.release(pending)
-            self._on_rerouted(pending.event.app_id)
+            self._on_rerouted(pending.route)
             self._pump(self._now())
+        except Undeliverable as reason:
+            now = self._now()
+            self.queue.give_up(pending, str(reason), now)
+            self._pump(now)
         except BaseException:
             # A fault of ours, or our end; the call must not hold its place for ever.
             now = self._now()

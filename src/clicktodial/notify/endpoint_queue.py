@@ -22,9 +22,14 @@ from enum import Enum, auto
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryState, EventKey, PendingEvent
+from clicktodial.control.delivery import (
+    DeliveryMark,
+    DeliveryRoute,
+    DeliveryState,
+    EventKey,
+    PendingEvent,
+)
 from clicktodial.domain.call import Moment
-from clicktodial.domain.identifier import AppId
 from clicktodial.notify.schedule import CircuitBreaker, RetrySchedule
 
 CIRCUIT_OPEN_ERROR = "not tried: the server failed too often"
@@ -39,11 +44,11 @@ class _Place(Enum):
 class _Line:
     """One call's events by sequence number, or the alerts of an application."""
 
-    __slots__ = ("app_id", "events", "name", "place")
+    __slots__ = ("events", "name", "place", "route")
 
     def __init__(self, pending: PendingEvent) -> None:
         self.name = pending.event.line
-        self.app_id: AppId = pending.event.app_id
+        self.route = pending.route
         self.events = deque([pending])
         self.place = _Place.READY
 
@@ -81,12 +86,12 @@ class EndpointQueue:
         """How many events may still be added."""
         return max(0, self._events_max - self._event_count)
 
-    def keys(self, app_id: AppId) -> set[EventKey]:
-        """The events of that application that are here."""
+    def keys(self, route: DeliveryRoute) -> set[EventKey]:
+        """The events of that route that are here."""
         return {
             pending.key
             for line in self._lines.values()
-            if line.app_id == app_id
+            if line.route == route
             for pending in line.events
         }
 
@@ -136,6 +141,17 @@ class EndpointQueue:
         self._retry_or_give_up(line, error, now)
         return opened
 
+    def give_up(self, pending: PendingEvent, error: str, now: Moment) -> None:
+        """The event was not tried, and never can be; its call goes on with the next one."""
+        line = self._land(pending)
+        if self._probe == line.name:
+            self._probe = None
+            self.breaker.on_probe_lost()
+        self._marks.append(
+            DeliveryMark(pending.key, DeliveryState.GIVEN_UP, pending.attempts, last_error=error)
+        )
+        self._advance(line, now)
+
     def release(self, pending: PendingEvent) -> None:
         """The event was not tried after all; its call leaves this queue."""
         line = self._land(pending)
@@ -145,9 +161,9 @@ class EndpointQueue:
         self._event_count -= len(line.events)
         del self._lines[line.name]
 
-    def forget(self, app_id: AppId) -> None:
-        """Drop all of that application but what is under way."""
-        for line in [line for line in self._lines.values() if line.app_id == app_id]:
+    def forget(self, route: DeliveryRoute) -> None:
+        """Drop all of that route but what is under way."""
+        for line in [line for line in self._lines.values() if line.route == route]:
             kept = 1 if line.place is _Place.IN_FLIGHT else 0
             self._event_count -= len(line.events) - kept
             while len(line.events) > kept:

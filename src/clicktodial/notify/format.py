@@ -7,6 +7,7 @@ from clicktodial.control.delivery import Notice
 from clicktodial.domain.application import Application
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.pool_alert import PoolAlert
+from clicktodial.domain.sink import EventSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class StatusFormat(Protocol):
 
     def render(self, event: StatusEvent, application: Application) -> NotificationRequest:
         """As NotificationFormat."""
+
+
+class SinkFormat(Protocol):
+    """Renders an event for the sink of its call."""
+
+    def render(self, event: StatusEvent, sink: EventSink) -> NotificationRequest:
+        """The sink's token, if any, is good. Pure, as above."""
 
 
 class AlertFormat(Protocol):

@@ -2,7 +2,8 @@
 
 Theory of operation. Every event is in the outbox table before it is published here, and what
 becomes of it is marked there. Memory holds the front of the work only: each application has a
-route to the endpoint (scheme, host and port) of its URL, and each endpoint a bounded queue.
+route to the endpoint (scheme, host and port) of its URL, and one more to each endpoint that it
+named as the sink of calls; each endpoint has a bounded queue.
 
 A route is either *current* - all that waits of the application is in the queue, and published
 events are appended - or *behind*: some of it is in the table alone. While it is behind, a task
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,17 +28,21 @@ from clicktodial.config import NotifySettings
 from clicktodial.control.delivery import (
     DeliveryMark,
     DeliveryOutbox,
+    DeliveryRoute,
     DeliveryState,
     EventKey,
+    Notice,
     PendingEvent,
+    Sinks,
 )
 from clicktodial.control.port import Applications, Clock, EndpointState, StoreError
 from clicktodial.domain.application import Application
 from clicktodial.domain.event import StatusEvent
-from clicktodial.domain.identifier import AppId, CallId
-from clicktodial.notify.endpoint import Endpoint, Rerouted
+from clicktodial.domain.identifier import CallId
+from clicktodial.domain.sink import origin_of_url
+from clicktodial.notify.endpoint import Endpoint, Rerouted, Undeliverable
 from clicktodial.notify.endpoint_queue import EndpointQueue
-from clicktodial.notify.format import NotificationFormat
+from clicktodial.notify.format import NotificationFormat, NotificationRequest, SinkFormat
 from clicktodial.notify.schedule import (
     PROBE_FIRST_S,
     PROBE_MAX_S,
@@ -59,6 +63,9 @@ RECENT_EVENTS_MAX = 500
 SWEEP_INTERVAL_S = 60.0
 # URLs taken apart once; beyond it only time is lost.
 ORIGINS_MAX = 1_024
+# Routes to sinks in memory: one names another with each call, if it likes. Some 2 kB each with the
+# endpoint. Those that rest are forgotten; events of one too many wait in the table.
+SINK_ROUTES_MAX = 2_000
 # After a failed read of the table.
 _RELOAD_WAIT_S = 1.0
 # Longer would hold up the node's stop; what is cut off is delivered again after the restart.
@@ -81,18 +88,31 @@ class _MachineClock:
     utc = staticmethod(partial(datetime.now, UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class SinkDelivery:
+    """Where sinks are found, and what is posted to them."""
+
+    sinks: Sinks
+    format: SinkFormat
+
+
 class _Route:
     """Where an application's events go. `loader` is set while the route is behind, `missed`
     while the table holds what was not looked at, `recent` is what was published meanwhile."""
 
-    __slots__ = ("app_id", "endpoint", "loader", "missed", "recent")
+    __slots__ = ("endpoint", "key", "loader", "missed", "recent")
 
-    def __init__(self, app_id: AppId) -> None:
-        self.app_id = app_id
+    def __init__(self, key: DeliveryRoute) -> None:
+        self.key = key
         self.endpoint: Endpoint | None = None
         self.loader: asyncio.Task[None] | None = None
         self.missed = False
         self.recent: list[StatusEvent] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be forgotten."""
+        return self.loader is None and (self.endpoint is None or self.endpoint.is_idle)
 
 
 class HttpNotifier:
@@ -107,7 +127,10 @@ class HttpNotifier:
         *,
         clock: Clock | None = None,
         timing: NotifyTiming | None = None,
+        sink_delivery: SinkDelivery | None = None,
     ) -> None:
+        """Without `sink_delivery` no call has a sink."""
+        self._sink_delivery = sink_delivery
         self._outbox = outbox
         self._applications = applications
         self._format = notification_format
@@ -118,7 +141,8 @@ class HttpNotifier:
             self._timing.retry_after_s or settings.retry_after_s, random.random
         )
         self._sender = Sender(timeout_s=settings.timeout_s)
-        self._routes: dict[AppId, _Route] = {}
+        self._routes: dict[DeliveryRoute, _Route] = {}
+        self._sink_routes = 0
         self._endpoints: dict[str, Endpoint] = {}
         # Settled, but perhaps not yet marked so in the table.
         self._unsaved: set[EventKey] = set()
@@ -137,9 +161,12 @@ class HttpNotifier:
         if self._is_closed:
             return  # they wait in the table
         for event in events:
-            route = self._routes.get(event.app_id)
+            if not event.is_wanted:
+                continue  # its row says so already
+            key = DeliveryRoute.of(event)
+            route = self._routes.get(key)
             if route is None:
-                self._fall_behind(self._route(event.app_id))
+                self._fall_behind(self._route(key))
             elif route.loader is not None:
                 if len(route.recent) < RECENT_EVENTS_MAX:
                     route.recent.append(event)
@@ -160,15 +187,15 @@ class HttpNotifier:
 
     async def rescan(self) -> None:
         """Look in the table for what waits there and is not known here. Raises StoreError."""
-        for app_id in await self._outbox.applications_with_pending():
-            self._fall_behind(self._route(app_id))
+        for key in await self._outbox.routes_with_pending():
+            self._fall_behind(self._route(key))
 
     async def replay(self, call_id: CallId) -> int:
         """Deliver the call's events that were given up once more; returns how many. Raises
         StoreError."""
         events = await self._outbox.revive(call_id)
-        for app_id in {event.app_id for event in events}:
-            self._fall_behind(self._route(app_id))
+        for key in {DeliveryRoute.of(event) for event in events}:
+            self._fall_behind(self._route(key))
         return len(events)
 
     def endpoint_states(self) -> list[EndpointState]:
@@ -192,14 +219,37 @@ class HttpNotifier:
 
     # Routes
 
-    def _route(self, app_id: AppId) -> _Route:
-        route = self._routes.get(app_id)
+    def _route(self, key: DeliveryRoute) -> _Route | None:
+        """The route; None where it is one too many for now, and its events wait for a sweep."""
+        route = self._routes.get(key)
         if route is None:
-            route = self._routes[app_id] = _Route(app_id)
+            if key.sink_origin is not None:
+                if self._sink_routes >= SINK_ROUTES_MAX:
+                    self._forget_idle()
+                if self._sink_routes >= SINK_ROUTES_MAX:
+                    log.warning("notification.too_many_sinks", app_id=key.app_id)
+                    return None
+                self._sink_routes += 1
+            route = self._routes[key] = _Route(key)
         return route
 
-    def _fall_behind(self, route: _Route) -> None:
-        if self._is_closed:
+    def _forget_idle(self) -> None:
+        """Forget the routes to sinks where nothing is to do, and what only they lead to."""
+        idle = [
+            key
+            for key, route in self._routes.items()
+            if key.sink_origin is not None and route.is_idle
+        ]
+        for key in idle:
+            del self._routes[key]
+        self._sink_routes -= len(idle)
+        used = {id(route.endpoint) for route in self._routes.values()}
+        for origin, endpoint in list(self._endpoints.items()):
+            if endpoint.is_idle and id(endpoint) not in used:
+                del self._endpoints[origin]
+
+    def _fall_behind(self, route: _Route | None) -> None:
+        if self._is_closed or route is None:
             return
         route.missed = True
         if route.loader is None:
@@ -212,14 +262,16 @@ class HttpNotifier:
                 try:
                     await self._load_page(route)
                 except StoreError as error:
-                    log.warning("notification.load_failed", app_id=route.app_id, error=str(error))
+                    log.warning(
+                        "notification.load_failed", app_id=route.key.app_id, error=str(error)
+                    )
                     await asyncio.sleep(_RELOAD_WAIT_S)
         finally:
             route.loader = None
 
     async def _load_page(self, route: _Route) -> None:
-        application = await self._applications.find(route.app_id)
-        origin = _origin(application)
+        application = await self._applications.find(route.key.app_id)
+        origin = _origin_of(route.key, application)
         await self._direct(route, origin)
         endpoint = route.endpoint
         if endpoint is not None:
@@ -228,7 +280,7 @@ class HttpNotifier:
         limit = max(1, min(PAGE_EVENTS, room))
         route.missed = False
         known = self._known(route)
-        page = await self._outbox.pending(route.app_id, limit=limit, known=frozenset(known))
+        page = await self._outbox.pending(route.key, limit=limit, known=frozenset(known))
         # A full page says nothing of what comes after it.
         route.missed = route.missed or len(page) >= limit
         known |= self._known(route)
@@ -254,12 +306,12 @@ class HttpNotifier:
         """Make the route lead there; what another endpoint holds is left to the table."""
         old = route.endpoint
         if old is not None and old.origin != origin:
-            old.forget(route.app_id)
-            await old.wait_idle(route.app_id)
+            old.forget(route.key)
+            await old.wait_idle(route.key)
         route.endpoint = None if origin is None else self._endpoint(origin)
 
     def _known(self, route: _Route) -> set[EventKey]:
-        here = set() if route.endpoint is None else route.endpoint.queue.keys(route.app_id)
+        here = set() if route.endpoint is None else route.endpoint.queue.keys(route.key)
         return here | self._unsaved
 
     def _endpoint(self, origin: str) -> Endpoint:
@@ -283,8 +335,8 @@ class HttpNotifier:
             )
         return endpoint
 
-    def _on_rerouted(self, app_id: AppId) -> None:
-        self._fall_behind(self._route(app_id))
+    def _on_rerouted(self, key: DeliveryRoute) -> None:
+        self._fall_behind(self._route(key))
 
     # Deliveries
 
@@ -294,9 +346,12 @@ class HttpNotifier:
             application = await self._applications.find(event.app_id)
         except StoreError as error:
             return f"the application cannot be looked up: {error}"
-        if application is None or _origin(application) != endpoint.origin:
+        if application is None or _origin_of(pending.route, application) != endpoint.origin:
             raise Rerouted
-        request = self._format.render(event, application)
+        try:
+            request = await self._render(event, application)
+        except StoreError as error:
+            return f"the sink cannot be looked up: {error}"
         signature = signature_headers(
             message_id(event),
             int(self._clock.utc().timestamp()),
@@ -307,13 +362,25 @@ class HttpNotifier:
             request, signature, allow_private_addresses=application.allow_private_addresses
         )
 
+    async def _render(self, event: Notice, application: Application) -> NotificationRequest:
+        """Raises StoreError, and Undeliverable where nothing may be sent any more."""
+        if not isinstance(event, StatusEvent) or event.sink_origin is None:
+            return self._format.render(event, application)
+        delivery = self._sink_delivery
+        sink = None if delivery is None else await delivery.sinks.find(event.call_id)
+        if delivery is None or sink is None:
+            raise Undeliverable("the sink is not known any more")
+        if sink.token is not None and not sink.token.is_good_at(self._clock.utc()):
+            raise Undeliverable("the access token of the sink has expired")
+        return delivery.format.render(event, sink)
+
     async def _settle_published(self, route: _Route, event: StatusEvent) -> None:
         """An event of an application that wanted no notifications so far."""
         try:
             application = await self._applications.find(event.app_id)
         except StoreError:
             application = None
-        if application is None or application.notify_url is not None:
+        if application is None or event.sink_origin or application.notify_url is not None:
             self._fall_behind(route)
         else:
             self._settle_unsent(PendingEvent(event), application)
@@ -380,7 +447,11 @@ def _origin(application: Application | None) -> str | None:
     return _origin_of_url(application.notify_url)
 
 
-@lru_cache(maxsize=ORIGINS_MAX)
-def _origin_of_url(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+def _origin_of(key: DeliveryRoute, application: Application | None) -> str | None:
+    """The same of a route."""
+    if application is None or key.sink_origin is None:
+        return _origin(application)
+    return key.sink_origin
+
+
+_origin_of_url = lru_cache(maxsize=ORIGINS_MAX)(origin_of_url)

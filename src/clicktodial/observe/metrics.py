@@ -20,7 +20,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from clicktodial.control.port import CallStore
+from clicktodial.control.port import CallStore, FoundCall
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import StatusEvent
@@ -260,6 +260,10 @@ class MeteredCallStore:
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """See control.port.CallStore."""
         return await self._store.is_known(call_id, app_id)
+
+    async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:
+        """See control.port.CallStore."""
+        return await self._store.find_open(app_id, caller, callee)
 
     def _on_created(self, created: asyncio.Future[None]) -> None:
         if not created.cancelled() and created.exception() is None:

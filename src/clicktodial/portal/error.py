@@ -44,6 +44,10 @@ class PageNotOpen(PortalError):
     """The page is not for the roles of who asks."""
 
 
+class EnterpriseEnded(PortalError):
+    """Nothing of an enterprise that has come to its end is changed any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A page or a toast: `code` is what the audit log says, `title` and `text` are messages."""
@@ -97,6 +101,12 @@ INVALID = Trouble(
     mark("That does not fit"),
     mark("Something that was sent is not as it must be."),
 )
+ENDED = Trouble(
+    403,
+    "enterprise-inactive",
+    mark("Your enterprise has left the service"),
+    mark("Nothing of it changes any more. You may still read it all, and ask for help."),
+)
 WAIT = Trouble(
     429,
     "too-many-attempts",
@@ -125,6 +135,7 @@ FAULT = Trouble(
 _TROUBLE_BY_ERROR: dict[type[Exception], Trouble] = {
     FormForged: FORGED,
     PageNotOpen: NOT_PERMITTED,
+    EnterpriseEnded: ENDED,
     FormUnreadable: UNREADABLE,
     BodyTooLong: TOO_LONG,
     RequestEntityTooLarge: TOO_LONG,

@@ -107,8 +107,6 @@ class Broadcaster:
         self._join(person, watch, event)
         try:
             yield _RETRY
-            # What changed since the page was made, or while the stream was cut, nobody was told.
-            yield _CHANGED
             while not self._is_closed:
                 try:
                     await asyncio.wait_for(event.wait(), HEARTBEAT_S)
@@ -125,7 +123,12 @@ class Broadcaster:
             self._leave(person, watch, event)
 
     def _join(self, person: str, watch: Watch, event: asyncio.Event) -> None:
-        self._watched.setdefault(watch.key, _Watched(watch)).waiting.add(event)
+        watched = self._watched.setdefault(watch.key, _Watched(watch))
+        watched.waiting.add(event)
+        # What changed since the page was made, or while the stream was cut, nobody was told. What
+        # nobody asked yet is told when it was, or a change between both would be told by neither.
+        if watched.was_asked:
+            event.set()
         self._streams_by_person[person] = self._streams_by_person.get(person, 0) + 1
         if self._task is None:
             self._task = asyncio.create_task(self._ask_all(), name="console_live")
@@ -154,7 +157,7 @@ class Broadcaster:
             # The next second asks again.
             log.warning("console.live_failed", key=str(watched.watch.key), error=str(error))
             return
-        if watched.was_asked and answer != watched.answer:
+        if not watched.was_asked or answer != watched.answer:
             for event in watched.waiting:
                 event.set()
         watched.answer, watched.was_asked = answer, True

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from clicktodial.portal.asset import load_assets
@@ -64,7 +65,7 @@ def _create_static_handler() -> HTTPRouteHandler:
     served = {asset.served_as: asset for asset in load_assets().values()}
 
     @get(STATIC_PATH + "{name:str}", name="console:static")
-    async def static(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    async def static(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         asset = served.get(name)
         if asset is None:
             return Response(b"", status_code=404, media_type="text/plain")
@@ -95,5 +96,6 @@ def _create_redirects() -> list[HTTPRouteHandler]:
 
     return [
         lead("/activate", "/activate"),
+        lead("/change-email", "/change-email"),
         lead("/reset-password", "/reset-password"),
     ]

@@ -7,7 +7,7 @@ the server starts and while it runs; each change counts up the version that
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from clicktodial.config import Settings
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.application import (
     ALL_CAPABILITIES,
     NO_APPLICATION_LIMITS,
@@ -38,9 +38,11 @@ from clicktodial.storage.application_codec import (
     decode_allow_list,
     decode_application_limits,
     decode_capabilities,
+    decode_scopes,
     encode_allow_list,
     encode_application_limits,
     encode_capabilities,
+    encode_scopes,
 )
 from clicktodial.storage.application_row import read_sponsors, trunk_of_row
 from clicktodial.storage.engine import open_engine
@@ -106,6 +108,7 @@ class ApplicationDetail:
     allow_list: tuple[Network, ...] = ()
     limits: ApplicationLimits = NO_APPLICATION_LIMITS
     old_secret_until: datetime | None = None
+    scopes: frozenset[AccessScope] = ALL_SCOPES
     pool_alerts: bool = False
 
 
@@ -242,6 +245,18 @@ class Administration:
             rows = connection.execute(query).all()
             return [_application_detail(connection, row) for row in rows]
 
+    def show_applications(self, app_ids: Sequence[str]) -> list[ApplicationDetail]:
+        """Those of these that there are, by identifier."""
+        columns, numbers = table.application.c, table.application_number.c
+        query = select(table.application).where(columns.app_id.in_(app_ids))
+        shown = select(numbers.app_id, numbers.e164).where(numbers.app_id.in_(app_ids))
+        with self._transactions.read() as connection:
+            sponsors: dict[str, list[str]] = {}
+            for app_id, e164 in connection.execute(shown):
+                sponsors.setdefault(app_id, []).append(e164)
+            rows = connection.execute(query.order_by(columns.app_id)).all()
+        return [_detail_of(row, sponsors.get(row.app_id, [])) for row in rows]
+
     def show_application(self, app_id: str) -> ApplicationDetail:
         """One application."""
         query = select(table.application).where(table.application.c.app_id == app_id)
@@ -299,6 +314,10 @@ class Administration:
     def set_capabilities(self, app_id: str, capabilities: frozenset[Capability]) -> None:
         """What it may use from now on."""
         self._update_application(app_id, {"capabilities": encode_capabilities(capabilities)})
+
+    def set_scopes(self, app_id: str, scopes: frozenset[AccessScope]) -> None:
+        """What its access tokens allow at most, those that were given out included."""
+        self._update_application(app_id, {"scopes": encode_scopes(scopes)})
 
     def set_allow_list(self, app_id: str, networks: tuple[Network, ...]) -> None:
         """From where alone it may ask from now on; none for everywhere."""
@@ -445,28 +464,6 @@ class Administration:
             rows = connection.execute(query)
             return [TrunkDetail(trunk_of_row(row), row.enabled) for row in rows]
 
-    # Notifications
-
-    def replay_notifications(self, call_id: str) -> int:
-        """Make those of the call that were given up wait again, as if never tried; returns how
-        many. A running server takes them up as it does any administrative change."""
-        columns = table.call_event.c
-        revived = {
-            "delivery_state": DeliveryState.PENDING.value,
-            "attempts": 0,
-            "next_attempt_at": None,
-            "delivered_at": None,
-            "last_error": None,
-        }
-        change = (
-            update(table.call_event)
-            .where(columns.call_id == call_id)
-            .where(columns.delivery_state == DeliveryState.GIVEN_UP.value)
-            .values(revived)
-        )
-        with self._transactions.change() as connection:
-            return connection.execute(change).rowcount
-
     # What all of them share
 
     def _trunk_password(self, trunk: Trunk) -> dict[str, Any]:
@@ -577,6 +574,10 @@ def _enterprise_detail(row: Row[Any]) -> EnterpriseDetail:
 
 
 def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDetail:
+    return _detail_of(row, read_sponsors(connection, row.app_id))
+
+
+def _detail_of(row: Row[Any], sponsors: Iterable[str]) -> ApplicationDetail:
     return ApplicationDetail(
         app_id=row.app_id,
         enterprise_id=row.enterprise_id,
@@ -586,12 +587,13 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         allow_private_addresses=row.allow_private_addresses,
         max_duration_s=row.max_duration_s,
         created_at=row.created_at,
-        sponsors=tuple(sorted(read_sponsors(connection, row.app_id))),
+        sponsors=tuple(sorted(sponsors)),
         options=decode_call_options(row.options),
         capabilities=decode_capabilities(row.capabilities),
         allow_list=decode_allow_list(row.allow_list),
         limits=decode_application_limits(row.limits),
         old_secret_until=row.old_secret_until,
+        scopes=decode_scopes(row.scopes),
         pool_alerts=row.pool_alerts,
     )
 

@@ -5,6 +5,7 @@ from ipaddress import IPv6Network, ip_network
 
 import msgspec
 
+from clicktodial.domain.access import ALL_SCOPES, AccessScope, join_scopes, known_scopes
 from clicktodial.domain.application import (
     ALL_CAPABILITIES,
     NO_APPLICATION_LIMITS,
@@ -102,6 +103,16 @@ def decode_capabilities(text: str) -> frozenset[Capability]:
     found = frozenset(known[each] for each in text.split(",") if each in known)
     # The very object, by which calls tell at once that there is nothing to check.
     return ALL_CAPABILITIES if found == ALL_CAPABILITIES else found
+
+
+def encode_scopes(scopes: frozenset[AccessScope]) -> str | None:
+    """The column's text; None for all, those of later versions included."""
+    return None if scopes == ALL_SCOPES else join_scopes(scopes)
+
+
+def decode_scopes(text: str | None) -> frozenset[AccessScope]:
+    """The inverse; one that a newer version added is passed over."""
+    return ALL_SCOPES if text is None else known_scopes(text.split())
 
 
 def check_city(text: str, what: str) -> str:

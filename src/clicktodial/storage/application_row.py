@@ -21,6 +21,7 @@ from clicktodial.storage.application_codec import (
     decode_application_limits,
     decode_capabilities,
     decode_cities,
+    decode_scopes,
 )
 from clicktodial.storage.error import OptionsUnreadable, SecretUnreadable
 from clicktodial.storage.message_row import read_application_messages
@@ -85,6 +86,7 @@ def read_application(
         messages=read_application_messages(connection, app_id),
         rules=read_call_rules(connection, row.enterprise_id, app_id),
         pool_terms=read_pool_terms(connection, row.enterprise_id),
+        scopes=decode_scopes(row.scopes),
     )
 
 

@@ -20,6 +20,8 @@ PLAN_COLUMNS = (
     "recording_id",
     "send_direction",
     "begun_at",
+    "api",
+    "sink_origin",
 )
 # What changes as the call goes on, in the table's order.
 PROGRESS_COLUMNS = (
@@ -57,6 +59,8 @@ def plan_parameters(call: Call, node_id: str) -> Parameters:
         plan.recording_id,
         None if plan.send_direction is None else plan.send_direction.value,
         to_millis(call.begun_at),
+        plan.api.value,
+        None if plan.sink is None else plan.sink.origin,
     )
 
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Dialect, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, Dialect, bindparam, exists, insert, select, update
 
+from clicktodial.control.port import FoundCall
 from clicktodial.domain.call import Call, CallState
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
@@ -17,6 +18,7 @@ from clicktodial.storage.call_row import (
     plan_parameters,
     progress_parameters,
 )
+from clicktodial.storage.call_sink import SinkWrites
 from clicktodial.storage.charge_writes import ChargeWrites, settle
 from clicktodial.storage.claim_writes import ClaimWrites
 from clicktodial.storage.database import Database
@@ -29,6 +31,8 @@ from clicktodial.storage.message_row import (
     message_parameters,
     queue_parameters,
 )
+from clicktodial.storage.once import OnceWrites
+from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.statement import Parameters, Statement, compile_statement
 from clicktodial.storage.writer import Write
 
@@ -41,7 +45,10 @@ _ENDED = CallState.ENDED.value
 class SqlCallStore:
     """Implements `control.port.CallStore` for the calls of one node."""
 
-    def __init__(self, database: Database, *, node_id: str) -> None:
+    def __init__(
+        self, database: Database, *, node_id: str, vault: SecretVault | None = None
+    ) -> None:
+        """`vault` seals what opens the sinks of calls; without it there are none."""
         self._writer = database.writer
         self._reader = database.reader
         self._node_id = node_id
@@ -55,6 +62,8 @@ class SqlCallStore:
         self._insert_message = compile_message_insert(dialect)
         self._queue_messages = compile_message_queue(dialect)
         self._claiming = ClaimWrites(dialect)
+        self._sinks = None if vault is None else SinkWrites(dialect, vault)
+        self._once = OnceWrites(dialect)
         self._charging = ChargeWrites(dialect)
         # Calls of which it is not known yet whether they hold more.
         self._extending: dict[CallId, asyncio.Future[None]] = {}
@@ -69,6 +78,12 @@ class SqlCallStore:
             writes.append((self._insert_message, message_parameters(call, planned)))
         if call.plan.claims:
             writes += self._claiming.writes(call.plan.claims)
+        if call.plan.sink is not None:
+            assert self._sinks is not None  # whoever lets calls have sinks gives the vault
+            writes.append(self._sinks.write(call.plan.call_id, call.plan.sink))
+        if call.plan.once is not None:
+            plan, once = call.plan, call.plan.once
+            writes.append(self._once.write(plan.app_id, plan.call_id, once))
         if call.charge is not None:
             writes += self._charging.reserve(call.plan.call_id, call.charge, call.begun_at)
         return self._writer.submit(writes, droppable=True)
@@ -148,6 +163,27 @@ class SqlCallStore:
         """Whether that application ever had that call. Raises StoreError."""
         query = select(exists().where(table.call.c.id == call_id, table.call.c.app_id == app_id))
         return bool(await self._reader.run(lambda connection: connection.scalar(query)))
+
+    async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:
+        """See control.port.CallStore."""
+        columns = table.call.c
+        # Of the application the calls that are open are few, and those that are over many: an
+        # expression keeps a planner from the index of the latter.
+        query = select(columns.id, columns.node_id).where(
+            table.OPEN_CALL,
+            columns.state != CallState.FINISHING.value,
+            columns.app_id + "" == app_id,
+            columns.caller_e164 == caller,
+            columns.callee_e164 == callee,
+        )
+
+        def read(connection: Connection) -> list[FoundCall]:
+            return [
+                FoundCall(CallId(row.id), row.node_id == self._node_id)
+                for row in connection.execute(query)
+            ]
+
+        return await self._reader.run(read)
 
     def _event_writes(self, events: Sequence[StatusEvent]) -> list[Write]:
         return [(self._insert_event, event_parameters(event)) for event in events]

@@ -29,11 +29,13 @@ EVENT_COLUMNS = (
     "payload",
     "delivery_state",
     "attempts",
+    "sink_origin",
 )
 
 
 def event_parameters(event: StatusEvent) -> Parameters:
-    """A new row of `call_event`, in the order of EVENT_COLUMNS, waiting to be delivered."""
+    """A new row of `call_event`, in the order of EVENT_COLUMNS, waiting to be delivered where
+    anybody wants it."""
     return (
         event.call_id,
         event.seq,
@@ -41,6 +43,7 @@ def event_parameters(event: StatusEvent) -> Parameters:
         str(event.status),
         to_millis(event.occurred_at),
         encode_event(event),
-        "pending",
+        "pending" if event.is_wanted else "none",
         0,
+        event.sink_origin,
     )

@@ -27,7 +27,7 @@ from clicktodial.control.reaper import (
 )
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason
-from clicktodial.domain.event import StatusEvent
+from clicktodial.domain.event import CallApi, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.minutes import Charge
 from clicktodial.storage import table
@@ -211,6 +211,8 @@ def _open_call(row: Row[Any]) -> OpenCall:
         stage=None if row.stage is None else EndStage(row.stage),
         event_count=row.event_count,
         seen_at=row.heartbeat_at or row.begun_at,
+        api=CallApi(row.api),
+        sink_origin=row.sink_origin,
     )
 
 

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Dialect, Select, bindparam, select, update
+from sqlalchemy import Connection, Dialect, Select, bindparam, null, select, update
 
 from clicktodial.control.delivery import (
     DeliveryMark,
+    DeliveryRoute,
     DeliveryState,
     EventKey,
     PendingEvent,
@@ -57,25 +58,31 @@ class Outbox:
             return self._writer.gather(self._mark_notice, (*values, seq))
         return self._writer.gather(self._mark, (*values, line, seq))
 
-    async def applications_with_pending(self) -> list[AppId]:
-        """Applications of which events wait."""
-        of_calls = select(table.call_event.c.app_id).where(table.PENDING_EVENT)
-        query = of_calls.union(select(pool_notice.c.app_id).where(PENDING_NOTICE))
+    async def routes_with_pending(self) -> list[DeliveryRoute]:
+        """Those of which events wait."""
+        columns = table.call_event.c
+        of_calls = select(columns.app_id, columns.sink_origin).where(table.PENDING_EVENT)
+        of_pools = select(pool_notice.c.app_id, null()).where(PENDING_NOTICE)
+        query = of_calls.union(of_pools)
 
-        def read(connection: Connection) -> list[AppId]:
-            return [AppId(app_id) for app_id in connection.scalars(query)]
+        def read(connection: Connection) -> list[DeliveryRoute]:
+            rows = connection.execute(query)
+            return [DeliveryRoute(AppId(row.app_id), row.sink_origin) for row in rows]
 
         return await self._reader.run(read)
 
     async def pending(
-        self, app_id: AppId, *, limit: int, known: frozenset[EventKey]
+        self, route: DeliveryRoute, *, limit: int, known: frozenset[EventKey]
     ) -> list[PendingEvent]:
-        """The oldest `limit` events of the application that wait and are not `known`, in order:
-        alerts of its pool, then calls as they began, each call's events by sequence number."""
-        query = _pending_query(app_id).limit(limit + len(known))
+        """The oldest `limit` events of the route that wait and are not `known`, in order: alerts
+        of its application's pool, then calls as they began, each call's events by sequence
+        number."""
+        query = _pending_query(route).limit(limit + len(known))
 
         def read(connection: Connection) -> list[PendingEvent]:
-            events = _read_alerts(connection, app_id, known=known, limit=limit)
+            events = []
+            if route.sink_origin is None:
+                events = _read_alerts(connection, route.app_id, known=known, limit=limit)
             for row in connection.execute(query):
                 if len(events) == limit:
                     break
@@ -133,7 +140,7 @@ def _decode_or_none(payload: str) -> StatusEvent | None:
 _REVIVED = (DeliveryState.PENDING.value, 0, None, None, None)
 
 
-def _pending_query(app_id: AppId) -> Select[tuple[str, int, str, int, datetime]]:
+def _pending_query(route: DeliveryRoute) -> Select[tuple[str, int, str, int, datetime]]:
     columns = table.call_event.c
     return (
         select(
@@ -143,7 +150,8 @@ def _pending_query(app_id: AppId) -> Select[tuple[str, int, str, int, datetime]]
             columns.attempts,
             columns.next_attempt_at,
         )
-        .where(table.PENDING_EVENT, columns.app_id == app_id)
+        .where(table.PENDING_EVENT, columns.app_id == route.app_id)
+        .where(columns.sink_origin.is_not_distinct_from(route.sink_origin))
         .order_by(columns.call_id, columns.seq)
     )
 

@@ -1,5 +1,5 @@
 """Forgets what counts for nothing any more: histories of callees, counts of days that are over,
-entries of lists that have expired."""
+entries of lists that have expired, and keys of begins of before yesterday."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clicktodial.storage.database import Database
 from clicktodial.storage.engine import FOR_WRITING
 from clicktodial.storage.member_table import call_count, callee_window, number_list
+from clicktodial.storage.once_table import once_request
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ def clean_up(engine: Engine, now: datetime) -> int:
         _delete_expired(engine, callee_window, now)
         + _delete_expired(engine, call_count, now)
         + _delete_expired(engine, number_list, now - LIST_KEPT)
+        + _delete_expired(engine, once_request, now)
     )
 
 

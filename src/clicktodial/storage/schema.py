@@ -6,6 +6,8 @@ from clicktodial.storage import (
     member_table,
     message_table,
     number_table,
+    oauth_table,
+    once_table,
     people_table,
     ticket_table,
 )
@@ -21,4 +23,6 @@ MODULES = (
     billing_table,
     message_table,
     ticket_table,
+    oauth_table,
+    once_table,
 )

@@ -84,9 +84,19 @@ def trunk_password_place(name: str) -> str:
     return f"trunk.password:{name}"
 
 
+def sink_token_place(call_id: str) -> str:
+    """Where the access token for the sink of a call stands."""
+    return f"call_sink/token/{call_id}"
+
+
 def signing_secret_place(app_id: str) -> str:
     """Where an application's signing secret stands."""
     return f"application/signing_secret/{app_id}"
+
+
+def token_key_place(kid: str) -> str:
+    """Where the private key that signs access tokens stands."""
+    return f"oauth_key/private/{kid}"
 
 
 def load_master_key(settings: Settings) -> bytes:

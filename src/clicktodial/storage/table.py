@@ -30,6 +30,12 @@ DETAIL_CHARACTERS_MAX = 256
 CAPABILITIES = "click-to-dial,recording,messages"
 OPEN_CALL = text("state <> 'ended'")
 PENDING_EVENT = text("delivery_state = 'pending'")
+# Of these a pair has one at a time, whichever node is asked (call_plan.CallPlan.api).
+SOLE_CALL = text("api = 'camara' AND state NOT IN ('finishing', 'ended')")
+# A scheme, a host of 253 characters (RFC 1035 2.3.4) or an address, a port.
+ORIGIN_CHARACTERS_MAX = 300
+
+KEPT_TOKEN = text("token_encrypted IS NOT NULL")
 
 metadata = MetaData()
 
@@ -69,6 +75,7 @@ application = Table(
     Column("capabilities", Text, nullable=False, server_default=CAPABILITIES),
     Column("allow_list", Text, nullable=False, server_default="[]"),
     Column("limits", Text, nullable=False, server_default="{}"),
+    Column("scopes", Text),  # of its access tokens at most; null: all that there are
     # Whether it is told when the pool passes a threshold.
     Column("pool_alerts", Boolean, nullable=False, server_default=false()),
     Index("application_by_enterprise", "enterprise_id", "app_id"),
@@ -121,6 +128,9 @@ call = Table(
     Column("recording_id", String(IDENTIFIER_CHARACTERS_MAX)),
     Column("send_direction", String(WORD_CHARACTERS_MAX)),
     Column("begun_at", UtcMillis, nullable=False),
+    # In whose spelling, and where, its application is told of it (domain.event.CallApi).
+    Column("api", String(WORD_CHARACTERS_MAX), nullable=False, server_default="v1"),
+    Column("sink_origin", String(ORIGIN_CHARACTERS_MAX)),
     Column("state", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("connected_at", UtcMillis),
     Column("ended_at", UtcMillis),
@@ -136,6 +146,15 @@ call = Table(
     Column("event_count", Integer, nullable=False),
     Column("reason_header", String(DETAIL_CHARACTERS_MAX)),
     Column("legs", Text),
+    Index(
+        "call_sole",
+        "app_id",
+        "caller_e164",
+        "callee_e164",
+        unique=True,
+        sqlite_where=SOLE_CALL,
+        postgresql_where=SOLE_CALL,
+    ),
     Index("call_open", "node_id", sqlite_where=OPEN_CALL, postgresql_where=OPEN_CALL),
     Index("call_by_application", "app_id", "begun_at"),
     sqlite_with_rowid=False,
@@ -153,6 +172,8 @@ call_event = Table(
     Column("payload", Text, nullable=False),
     Column("delivery_state", String(WORD_CHARACTERS_MAX), nullable=False),
     Column("attempts", Integer, nullable=False),
+    # Where it is delivered; NULL: to the application's own server.
+    Column("sink_origin", String(ORIGIN_CHARACTERS_MAX)),
     Column("next_attempt_at", UtcMillis),
     Column("delivered_at", UtcMillis),
     Column("last_error", String(DETAIL_CHARACTERS_MAX)),
@@ -164,7 +185,24 @@ call_event = Table(
         sqlite_where=PENDING_EVENT,
         postgresql_where=PENDING_EVENT,
     ),
+    Index("call_event_by_application", "app_id", "occurred_at", "call_id", "seq"),
     sqlite_with_rowid=False,
+)
+
+# Where the events of a call go whose application named a place for them with the call.
+call_sink = Table(
+    "call_sink",
+    metadata,
+    Column("call_id", ForeignKey("call.id"), primary_key=True),
+    Column("url", String(URL_CHARACTERS_MAX), nullable=False),
+    Column("token_encrypted", LargeBinary),
+    Column("token_expires_at", UtcMillis),
+    Index(
+        "call_sink_token",
+        "token_expires_at",
+        sqlite_where=KEPT_TOKEN,
+        postgresql_where=KEPT_TOKEN,
+    ),
 )
 
 recording = Table(

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -29,6 +29,7 @@ from tests.api.support import (
     FakeApplications,
     FakeCatalog,
     FakeService,
+    KeptBegins,
     create_application,
 )
 from tests.harness.database import place_database
@@ -51,17 +52,21 @@ from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
 from clicktodial.config import AccountsSettings, HttpSettings, NumbersSettings, SupportSettings
+from clicktodial.control.once import OnceBegins
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.message import DEFAULT_MESSAGE_LIMITS
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
@@ -143,6 +148,7 @@ async def create_management(
             applications.times_refreshed += 1
 
         needs = ManagementNeeds(
+            once=OnceBegins(KeptBegins(service), lambda: datetime.now(UTC)),
             gate=gate or RequestGate(),
             service=service,
             applications=applications,
@@ -185,6 +191,7 @@ async def create_management(
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
                 file_worker=worker,
             ),
+            trial=ServerTrial(applications, Sender(timeout_s=5), V1NotificationFormat()),
             take_up_changes=take_up_changes,
             utc=clock.utc,
         )

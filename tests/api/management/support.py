@@ -245,9 +245,12 @@ class Management:
         credential: bytes | None = OPERATOR,
         query: str = "",
         chunks: list[bytes] | None = None,
+        key: bytes | None = None,
     ) -> Answer:
         """A request below BASE_PATH: a body of JSON, of bytes as they are, or none."""
         headers: HeaderList = [] if credential is None else [(b"authorization", credential)]
+        if key is not None:
+            headers.append((b"idempotency-key", key))
         if chunks is None:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             chunks = [b"" if body is None else raw]

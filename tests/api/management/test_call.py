@@ -480,3 +480,21 @@ async def test_choice_that_cannot_be_made_says_why(
     answer = await management.ask("POST", "/calls", body, credential=APPLICATION)
     assert (answer.status, answer.json["code"], answer.json["pointer"]) == (400, code, pointer)
     assert management.service.begun == []
+
+
+async def test_begin_by_a_key_begins_one_call(management: Management) -> None:
+    async def begin(key: bytes, **changes: Any) -> Answer:
+        body = CALL | changes
+        return await management.ask("POST", "/calls", body, credential=APPLICATION, key=key)
+
+    first = await begin(b"once")
+    again = await begin(b'"once"')
+    assert (again.status, again.json) == (first.status, first.json)
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]
+    other = await begin(b"once", record=True)
+    assert (other.status, other.json["code"]) == (422, "idempotency-key-reused")
+    none = await begin(b"")
+    assert (none.status, none.json["code"]) == (400, "invalid-value")
+    assert len(management.service.begun) == 1

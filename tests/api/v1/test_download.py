@@ -21,14 +21,13 @@ from tests.api.support import (
     basic,
 )
 
+from clicktodial.api import base64_file
+from clicktodial.api.base64_file import PIECE_BYTES, FileTruncated
 from clicktodial.api.server import HttpServer
-from clicktodial.api.v1 import download
 from clicktodial.api.v1.download import (
     DOWNLOAD_RETRY_AFTER_S,
     DOWNLOADS_MAX,
-    PIECE_BYTES,
     RecordingDownload,
-    RecordingTruncated,
 )
 from clicktodial.api.v1.error import Refused
 from clicktodial.domain.identifier import CallId, RecordingId
@@ -180,13 +179,13 @@ async def test_reader_that_stops_holds_the_reading_and_is_cut_off(
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     reads = [0]
-    read = download._read_encoded
+    read = base64_file.read_encoded
 
     def counted(file: Any, size_bytes: int) -> bytes:
         reads[0] += 1
         return read(file, size_bytes)
 
-    monkeypatch.setattr(download, "_read_encoded", counted)
+    monkeypatch.setattr(base64_file, "read_encoded", counted)
     return reads
 
 
@@ -296,8 +295,8 @@ async def test_download_beyond_the_limit_waits_for_its_turn(platform: Platform) 
 
 
 def test_file_cut_before_its_end_is_an_error() -> None:
-    with pytest.raises(RecordingTruncated):
-        download._read_encoded(io.BytesIO(b"abc"), 6)
+    with pytest.raises(FileTruncated):
+        base64_file.read_encoded(io.BytesIO(b"abc"), 6)
 
 
 def test_file_read_in_small_parts_is_encoded_whole() -> None:
@@ -305,4 +304,4 @@ def test_file_read_in_small_parts_is_encoded_whole() -> None:
         def read(self, size: int | None = -1) -> bytes:
             return super().read(1)
 
-    assert base64.b64decode(download._read_encoded(Halting(b"abcdef"), 6)) == b"abcdef"
+    assert base64.b64decode(base64_file.read_encoded(Halting(b"abcdef"), 6)) == b"abcdef"

@@ -28,6 +28,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     ConditionNotMet,
     ControlError,
+    KeyReused,
     LimitReached,
     MessageNotApproved,
     MessageTooLong,
@@ -35,7 +36,9 @@ from clicktodial.control.error import (
     NotRecorded,
     NumberNotAuthorized,
     Overloaded,
+    PairHasCall,
     PartyBlacklisted,
+    PartyUnreachable,
 )
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import ApplicationStatus, EnterpriseStatus
@@ -235,6 +238,7 @@ async def test_request_of_inactive_application_is_refused(
 
 
 SERVICE_CASES: list[tuple[str, Callable[[], Exception]]] = [
+    ("422 0001012 Idempotency-Key was used with another body", KeyReused),
     ("403 0001007 Number not authorized", NumberNotAuthorized),
     ("400 1001004 Direction Error: no approved message for it", MessageNotApproved),
     ("403 0001005 Message length is too long", MessageTooLong),
@@ -317,7 +321,7 @@ def test_every_row_of_the_table_has_a_test() -> None:
 
 
 # What v1's three operations cannot meet.
-ELSEWHERE = {NotConnected, NotRecorded, ConditionNotMet}
+ELSEWHERE = {NotConnected, NotRecorded, ConditionNotMet, PairHasCall, PartyUnreachable}
 
 
 def test_every_error_of_the_use_cases_has_a_row() -> None:

@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
 from clicktodial import __version__
+from clicktodial.accounts.oauth_client import OauthClientDesk, OauthClients
 from clicktodial.accounts.session import SessionFinder
 from clicktodial.api.management.application import ApplicationResource
 from clicktodial.api.management.audio import AudioResource
@@ -31,6 +32,7 @@ from clicktodial.api.management.message import MessageResource
 from clicktodial.api.management.number import NumberResource
 from clicktodial.api.management.number_desks import NumberDesks
 from clicktodial.api.management.number_order import OrderResource
+from clicktodial.api.management.oauth_client import OauthClientResource
 from clicktodial.api.management.openapi import create_document
 from clicktodial.api.management.option import OptionResource
 from clicktodial.api.management.paper import PaperResource
@@ -57,12 +59,15 @@ from clicktodial.api.management.work_order import WorkOrderResource
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.page import render_page, respond_with_page
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.control.once import OnceBegins
 from clicktodial.control.port import Applications, TrunkMonitor
 from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.auditor import Auditor
@@ -96,7 +101,9 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    trial: ServerTrial
     take_up_changes: Callable[[], Awaitable[None]]
+    once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
     gate: RequestGate = field(default_factory=RequestGate)
     # Attempts are counted by it: behind a proxy it must be another than the proxy's.
@@ -134,14 +141,22 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             library,
             worker,
             needs.numbers.chooser,
+            EventReplays(needs.transactions),
             region=region,
+            once=needs.once,
         ).routes(),
         *TrunkResource(administration, needs.monitor, worker).routes(),
         *OptionResource(
             administration, needs.transactions, library, worker, region=region
         ).routes(),
         *LimitResource(administration, worker).routes(),
-        *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *ApplicationResource(needs.numbers.applications, needs.trial, worker).routes(),
+        *OauthClientResource(
+            OauthClientDesk(
+                OauthClients(needs.transactions, administration), needs.numbers.applications
+            ),
+            worker,
+        ).routes(),
         *PoolResource(
             needs.numbers.applications, needs.numbers.inventory, needs.numbers.pools, worker
         ).routes(),

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
+from clicktodial.api.idempotency import KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.management.call_view import (
     BegunCall,
     CallPage,
     CallView,
     Forecast,
+    ReplayedNotifications,
     render_call,
     render_forecast,
     render_summary,
@@ -25,6 +27,7 @@ from clicktodial.api.management.problem import (
     CALL_ENDED,
     CAP_REACHED,
     CONDITION_NOT_MET,
+    IDEMPOTENCY_KEY_REUSED,
     INVALID_PARAMETER,
     INVALID_VALUE,
     LIMIT_REACHED,
@@ -52,6 +55,7 @@ from clicktodial.api.management.schema import Identifier, Strict, WrittenNumber
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.v1.mapping import IDENTIFIER_PATTERN, parse_call_id
 from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications
 from clicktodial.control.service import BeginCall, CallService, LiveCall, ReleaseCondition
 from clicktodial.control.sponsor_choice import SponsorChooser
@@ -64,6 +68,7 @@ from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.error import NotFound
+from clicktodial.storage.event_replay import CallReplay, EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import audios_of, check_options
@@ -159,10 +164,15 @@ class CallResource:
         library: AudioLibrary,
         worker: Worker,
         chooser: SponsorChooser,
+        replays: EventReplays,
         *,
         region: str,
+        once: OnceBegins | None = None,
     ) -> None:
+        """Without `once`, Idempotency-Key means nothing."""
+        self._once = once
         self._chooser = chooser
+        self._replays = replays
         self._service = service
         self._applications = applications
         self._history = history
@@ -173,8 +183,19 @@ class CallResource:
     async def begin(self, ask: Ask) -> Created:
         """POST"""
         application, request = await self._read_request(ask)
-        call_id = await self._service.begin(application, request)
-        return Created(BegunCall(call_id=call_id), f"/calls/{call_id}")
+        key_hash = _find_key(ask)
+        if key_hash is None or self._once is None:
+            return _begun(await self._service.begin(application, request))
+        how = OnceBegin(
+            lambda claim: self._service.begin(application, replace(request, once=claim)),
+            _render_call_id,
+            keeps_answer=False,
+        )
+        # The number of a pool is chosen anew each time: what was asked for counts, not what came
+        # of it.
+        request_hash = hash_request("beginCall", ask.raw_body)
+        answer = await self._once.answer(application.app_id, key_hash, request_hash, how)
+        return _begun(CallId(answer.body.decode()), is_replayed=answer.is_replayed)
 
     async def forecast(self, ask: Ask) -> Forecast:
         """POST .../forecast"""
@@ -239,6 +260,13 @@ class CallResource:
         """POST .../resume-recording"""
         await self._service.set_recording_paused(*await self._find(ask), paused=False)
 
+    async def replay(self, ask: Ask) -> ReplayedNotifications:
+        """POST .../notifications/replay"""
+        _, call_id = await self._find_stored(ask)
+        replay = CallReplay(call_id=call_id)
+        replayed = await self._worker.run(lambda: self._replays.replay_call(replay))
+        return ReplayedNotifications(count=replayed.count)
+
     async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
         side = (await ask.read(SideBody)).side
         await self._service.set_muted(*await self._find(ask), side, muted=muted)
@@ -254,6 +282,11 @@ class CallResource:
         if application is not None:
             # Whether the call is its own, the service knows.
             return application, call_id
+        return await self._find_stored(ask)
+
+    async def _find_stored(self, ask: Ask) -> tuple[Application, CallId]:
+        """The same, where the service is not asked. Raises CallNotFound."""
+        call_id = _call_id(ask)
         app_id = await self._worker.run(lambda: self._history.application_of(call_id))
         if app_id is None:
             raise CallNotFound
@@ -379,7 +412,8 @@ class CallResource:
                 summary="Begin a call",
                 about="The caller's phone rings, then the callee's, and the two are joined. The "
                 "answer comes when the call is stored, before any phone rings; what becomes of it "
-                "is told by the notifications of v1.",
+                "is told by the notifications of v1. With an Idempotency-Key it may be sent twice, "
+                "and begins one call.",
                 handle=self.begin,
                 body=BeginBody,
                 body_example=_BEGIN | {"record": True, "options": {"presence": "key"}},
@@ -393,6 +427,7 @@ class CallResource:
                     POOL_EMPTY,
                     CAP_REACHED,
                     *RULE_PROBLEMS,
+                    IDEMPOTENCY_KEY_REUSED,
                     LIMIT_REACHED,
                 ),
                 **_CHANGING,
@@ -518,7 +553,33 @@ class CallResource:
                 handle=self.resume_recording,
                 **recorded,
             ),
+            Route(
+                name="replayNotifications",
+                path="/calls/{call_id}/notifications/replay",
+                summary="Send notifications again",
+                about="Those of the call that were given up wait again, as if never tried.",
+                handle=self.replay,
+                answer=ReplayedNotifications,
+                answer_example=ReplayedNotifications(count=1),
+                problems=(NOT_FOUND,),
+                **(_COMMAND | {"status": 200, "is_recorded": False}),
+            ),
         ]
+
+
+def _find_key(ask: Ask) -> str | None:
+    try:
+        return find_key_hash(ask.headers)
+    except KeyMalformed as error:
+        raise Refused(INVALID_VALUE, str(error)) from error
+
+
+async def _render_call_id(call_id: CallId) -> bytes:
+    return call_id.encode()
+
+
+def _begun(call_id: CallId, *, is_replayed: bool = False) -> Created:
+    return Created(BegunCall(call_id=call_id), f"/calls/{call_id}", is_replayed)
 
 
 def _call_id(ask: Ask) -> CallId:

@@ -27,6 +27,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     CapReached,
     ConditionNotMet,
+    KeyReused,
     LimitReached,
     MessageNotApproved,
     MessageTooLong,
@@ -299,6 +300,12 @@ DOCUMENT_REFUSED = Problem(
 AUDIO_REFUSED = Problem(
     422, "audio-refused", "The audio cannot be taken", "`detail` says why, in words."
 )
+IDEMPOTENCY_KEY_REUSED = Problem(
+    422,
+    "idempotency-key-reused",
+    "The Idempotency-Key was used for another call",
+    "The application began a call by that key in the last 24 hours, with another body.",
+)
 TOO_MANY_ATTEMPTS = Problem(
     429,
     "too-many-attempts",
@@ -358,6 +365,7 @@ PROBLEMS = (
     BODY_TOO_LONG,
     DOCUMENT_REFUSED,
     AUDIO_REFUSED,
+    IDEMPOTENCY_KEY_REUSED,
     TOO_MANY_ATTEMPTS,
     INTERNAL_ERROR,
     OVERLOADED,
@@ -376,6 +384,7 @@ _PROBLEM_BY_ERROR: dict[type[Exception], Problem] = {
     CalleeInQuietHours: QUIET_HOURS,
     CalleeCalledTooOften: CALLED_TOO_OFTEN,
     CallNotFound: NOT_FOUND,
+    KeyReused: IDEMPOTENCY_KEY_REUSED,
     CallHasEnded: CALL_ENDED,
     NotConnected: NOT_CONNECTED,
     NotRecorded: NOT_RECORDED,

@@ -18,6 +18,7 @@ from litestar.response import Stream
 from litestar.types import HTTPScope, Receive
 
 from clicktodial.accounts.audit import DONE, READ, AuditEntry
+from clicktodial.api.idempotency import REPLAYED
 from clicktodial.api.management.authentication import ANONYMOUS, Authenticator, Identity
 from clicktodial.api.management.body import NUL, decode_body, parse_query
 from clicktodial.api.management.problem import (
@@ -61,6 +62,8 @@ class AuditNotes:
     subjects: dict[str, str] = field(default_factory=dict)
     enterprise_id: str | None = None
     principal: Principal | None = None
+    # Not for the log: what the handler read.
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Ask:
     now: datetime
     client: str
     notes: AuditNotes = field(default_factory=AuditNotes)
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def principal(self) -> Principal:
@@ -108,7 +112,13 @@ class Ask:
             ) from error
         if not body and or_empty is not None:
             return or_empty
+        self.notes.body = body
         return decode_body(body, kind)
+
+    @property
+    def raw_body(self) -> bytes:
+        """The body as it came, of a request that was read."""
+        return self.notes.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +138,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """An answer that tells where the new thing is, below BASE_PATH."""
+    """An answer that tells where the new thing is, below BASE_PATH; one that `is_replayed` was
+    given before."""
 
     answer: object
     location: str
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +317,7 @@ async def _ask(
             visit.now,
             visit.client,
             visit.notes,
+            list(request.scope["headers"]),
         )
     )
 
@@ -417,6 +430,8 @@ def _render(row: Route, answer: object) -> Response[Any]:
     headers = dict(_NO_STORE)
     if isinstance(answer, Created):
         headers["Location"] = BASE_PATH + answer.location
+        if answer.is_replayed:
+            headers |= {name.decode(): text.decode() for name, text in REPLAYED}
         answer = answer.answer
     return Response(
         msgspec.json.encode(answer),

@@ -20,6 +20,7 @@ from clicktodial.control.error import (
     CapabilityMissing,
     CapReached,
     ControlError,
+    KeyReused,
     LimitReached,
     MessageNotApproved,
     MessageTooLong,
@@ -188,6 +189,12 @@ NOT_FOUND = Refusal(404, "0001010", "Resource not found", "There is nothing at t
 METHOD_NOT_ALLOWED = Refusal(
     405, "0001011", "Method not allowed", "The Allow header says which methods the path takes."
 )
+IDEMPOTENCY_KEY_REUSED = Refusal(
+    422,
+    "0001012",
+    "Idempotency-Key was used with another body",
+    "The application began a call by that key in the last 24 hours, with another body.",
+)
 INTERNAL_SERVICE_ERROR = Refusal(
     500, "0000001", "Internal Service Error", "A fault of the platform; its log says more."
 )
@@ -235,6 +242,7 @@ REFUSALS = (
     CALLEE_CALLED_TOO_OFTEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    IDEMPOTENCY_KEY_REUSED,
     INTERNAL_SERVICE_ERROR,
     SERVICE_UNAVAILABLE,
     LIMIT_REACHED,
@@ -244,6 +252,7 @@ REFUSALS = (
 _REFUSAL_BY_ERROR: dict[type[Exception], Refusal] = {
     NumberNotAuthorized: NUMBER_NOT_AUTHORIZED,
     CallNotFound: CALL_ID_ERROR,
+    KeyReused: IDEMPOTENCY_KEY_REUSED,
     CallHasEnded: OPERATION_ERROR,
     Overloaded: SERVICE_UNAVAILABLE,
     CapabilityMissing: NOT_AUTHORIZED,

@@ -7,6 +7,7 @@ call and the framework's reading of signatures would cost more than the work its
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from litestar.handlers import ASGIRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
 
 from clicktodial.api.authentication import authenticate
+from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import send_json
 from clicktodial.api.v1.body import BeginBody, BodyT, DownloadBody, ReleaseBody, decode_body
@@ -41,6 +43,7 @@ from clicktodial.api.v1.mapping import (
     render_success,
 )
 from clicktodial.control.error import ControlError
+from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.service import CallService
 from clicktodial.domain.application import (
@@ -54,6 +57,7 @@ from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 
 BASE_PATH = "/clicktodial/v1"
 CALL_ID_PARAMETER = "callidentifier"
+BEGIN_NAME = "clicktodialbegin"
 # Reading a number costs 30 us, three of them more than the rest of a begin, and an enterprise
 # shows few sponsors and calls the same staff again and again. About 300 bytes an entry.
 NUMBERS_CACHED_MAX = 8192
@@ -77,7 +81,10 @@ class Operations:
         body_bytes_max: int,
         default_region: str,
         gate: RequestGate | None = None,
+        once: OnceBegins | None = None,
     ) -> None:
+        """Without `once`, Idempotency-Key means nothing."""
+        self._once = once
         self._gate = gate or RequestGate()
         self._service = service
         self._applications = applications
@@ -92,14 +99,25 @@ class Operations:
 
     async def begin(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /clicktodial/v1/clicktodialbegin"""
-        application, body = await self._admit(scope, receive, self._begin_decoder)
+        application, body, raw = await self._admit(scope, receive, self._begin_decoder)
         request = parse_begin(body, self._parse_number)
+        key_hash = _find_key(scope)
+        if key_hash is not None and self._once is not None:
+            how = OnceBegin(
+                lambda claim: self._service.begin(application, replace(request, once=claim)),
+                _render_begun,
+                keeps_answer=False,
+            )
+            request_hash = hash_request(BEGIN_NAME, raw)
+            answer = await self._once.answer(application.app_id, key_hash, request_hash, how)
+            await send_json(send, 200, answer.body, REPLAYED if answer.is_replayed else ())
+            return
         call_id = await self._service.begin(application, request)
         await send_json(send, 200, render_begun(call_id))
 
     async def release(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /clicktodial/v1/clicktodialrelease/{callidentifier}"""
-        application, body = await self._admit(scope, receive, self._release_decoder)
+        application, body, _ = await self._admit(scope, receive, self._release_decoder)
         operation = parse_release(body)
         call_id = _path_call_id(scope)
         if operation == "EndCall":
@@ -110,15 +128,16 @@ class Operations:
 
     async def download(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /clicktodial/v1/recordingdownload/{callidentifier}"""
-        application, body = await self._admit(scope, receive, self._download_decoder)
+        application, body, _ = await self._admit(scope, receive, self._download_decoder)
         recording_id = parse_download(body)
         call_id = _path_call_id(scope)
         await self._download.send(application.app_id, call_id, recording_id, receive, send)
 
     async def _admit(
         self, scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[BodyT]
-    ) -> tuple[Application, BodyT]:
-        """Everything that comes before the properties, in the order of click-to-dial-v1 4.4."""
+    ) -> tuple[Application, BodyT, bytes]:
+        """Everything that comes before the properties, in the order of click-to-dial-v1 4.4; the
+        body also as it came."""
         application = await authenticate(scope["headers"], self._applications)
         if application is None:
             raise Refused(NOT_AUTHORIZED)
@@ -127,9 +146,10 @@ class Operations:
             raise Refused(NOT_AUTHORIZED)
         if not self._gate.take(application):
             raise Refused(APPLICATION_LIMIT_REACHED)
-        body, too_long = None, None
+        raw, body, too_long = b"", None, None
         try:
-            body = decode_body(await read_body(receive, self._body_bytes_max), decoder)
+            raw = await read_body(receive, self._body_bytes_max)
+            body = decode_body(raw, decoder)
         except BodyTooLong as error:
             too_long = error
         if body is not None and _names_another(body.app_id, application):
@@ -142,13 +162,13 @@ class Operations:
             raise Refused(MESSAGE_TOO_LONG, is_last=not too_long.is_drained)
         if body is None:
             raise Refused(INVALID_INPUT_VALUE)
-        return application, body
+        return application, body, raw
 
 
 def create_operation_handlers(operations: Operations) -> list[ASGIRouteHandler]:
     """The routes of the operations."""
     return [
-        _create_handler("clicktodialbegin", operations.begin, of_call=False),
+        _create_handler(BEGIN_NAME, operations.begin, of_call=False),
         _create_handler("clicktodialrelease", operations.release, of_call=True),
         _create_handler("recordingdownload", operations.download, of_call=True),
     ]
@@ -184,6 +204,17 @@ def _create_handler(name: str, handle: Handle, *, of_call: bool) -> ASGIRouteHan
 def _names_another(app_id: object, application: Application) -> bool:
     # An APPID that is not a string is an error of type, told later.
     return isinstance(app_id, str) and app_id != application.app_id
+
+
+def _find_key(scope: Scope) -> str | None:
+    try:
+        return find_key_hash(scope["headers"])
+    except KeyMalformed as error:
+        raise Refused(INVALID_INPUT_VALUE) from error
+
+
+async def _render_begun(call_id: CallId) -> bytes:
+    return render_begun(call_id)
 
 
 def _path_call_id(scope: Scope) -> CallId:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from clicktodial.api.authentication import APP_ID_CHARACTERS_MAX
+from clicktodial.api.idempotency import KEY_CHARACTERS_MAX
 from clicktodial.api.v1 import error
 from clicktodial.api.v1.error import REFUSALS, Refusal
 from clicktodial.api.v1.mapping import (
@@ -50,6 +51,7 @@ _BEGIN_REFUSALS = (
     error.CALLEE_NOT_TO_BE_CALLED,
     error.CALLEE_IN_QUIET_HOURS,
     error.CALLEE_CALLED_TOO_OFTEN,
+    error.IDEMPOTENCY_KEY_REUSED,
     *_ALWAYS,
     error.LIMIT_REACHED,
 )
@@ -71,8 +73,23 @@ _STATUS_TEXT = {
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    422: "Another request",
     500: "Server error",
     503: "Service temporarily unavailable",
+}
+
+
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": (
+        "A name that the application makes for this request, so that it can be sent again: within "
+        "24 hours the same key and body are answered the same, with Idempotent-Replayed: true, "
+        "and begin no other call."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 
 
@@ -86,6 +103,7 @@ def create_paths(body_bytes_max: int) -> Json:
     of_call = f"{{{CALL_ID_PARAMETER}}}"
     return {
         f"{BASE_PATH}/clicktodialbegin": {
+            "parameters": [_IDEMPOTENCY_KEY],
             "post": _create_operation(
                 "clicktodialbegin",
                 "Click to Dial initiation",
@@ -93,7 +111,7 @@ def create_paths(body_bytes_max: int) -> Json:
                 "joined. Both see only the sponsor. The answer comes when the call is stored "
                 f"durably, before any phone rings. {size}",
                 _BEGIN_REFUSALS,
-            )
+            ),
         },
         f"{BASE_PATH}/clicktodialrelease/{of_call}": {
             "parameters": [_create_call_id_parameter()],

@@ -88,5 +88,11 @@ class LoginPages:
         """What is done."""
         return [
             Action(operation="logIn", path="/login", roles=ANYBODY, handle=self.log_in),
-            Action(operation="logOut", path="/logout", roles=PERSON_ROLES, handle=self.log_out),
+            Action(
+                operation="logOut",
+                path="/logout",
+                roles=PERSON_ROLES,
+                handle=self.log_out,
+                outlives_enterprise=True,
+            ),
         ]

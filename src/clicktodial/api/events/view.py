@@ -1,0 +1,100 @@
+"""Events as they are answered, and cursors that name their places."""
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+
+from clicktodial.api.management.problem import INVALID_PARAMETER, Refused
+from clicktodial.notify.signature import message_id
+from clicktodial.storage.event_history import EventEntry, EventPlace
+from clicktodial.storage.instant import from_millis, to_millis
+
+_CURSOR = re.compile(r"(\d{1,14})\.([0-9A-Za-z_-]{0,64})\.(\d{1,9})")
+# Before the first event of anybody.
+BEGINNING = EventPlace(datetime(1970, 1, 1, tzinfo=UTC), "", 0)
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """What became of the event's delivery."""
+
+    state: str
+    attempts: int
+    next_attempt_at: str | None
+    delivered_at: str | None
+    last_error: str | None
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """One event. `id` is the webhook-id of its notification, `cursor` its place."""
+
+    id: str
+    cursor: str
+    call_id: str
+    seq: int
+    status: str
+    occurred_at: str
+    sponsor: str
+    caller: str
+    callee: str
+    reason: str | None
+    call_duration_s: int | None
+    recording_id: str | None
+    recording_result: str | None
+    delivery: DeliveryView
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events in their order; `next` is the cursor of what comes after them."""
+
+    events: list[EventView]
+    next: str
+
+
+def render_event(entry: EventEntry) -> EventView:
+    """An event as it is answered."""
+    event = entry.event
+    return EventView(
+        id=message_id(event),
+        cursor=render_cursor(entry.place),
+        call_id=event.call_id,
+        seq=event.seq,
+        status=event.status.value,
+        occurred_at=render_time(event.occurred_at),
+        sponsor=event.sponsor,
+        caller=event.caller,
+        callee=event.callee,
+        reason=None if event.reason is None else event.reason.value,
+        call_duration_s=event.call_duration_s,
+        recording_id=event.recording_id,
+        recording_result=None if event.recording_result is None else event.recording_result.value,
+        delivery=DeliveryView(
+            state=entry.delivery_state.value,
+            attempts=entry.attempts,
+            next_attempt_at=_time_or_none(entry.next_attempt_at),
+            delivered_at=_time_or_none(entry.delivered_at),
+            last_error=entry.last_error,
+        ),
+    )
+
+
+def render_cursor(place: EventPlace) -> str:
+    """The text by which a client names a place."""
+    return f"{to_millis(place.occurred_at)}.{place.call_id}.{place.seq}"
+
+
+def parse_cursor(text: str) -> EventPlace:
+    """The inverse. Raises Refused."""
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise Refused(INVALID_PARAMETER, "a cursor is what an answer called so")
+    return EventPlace(from_millis(int(match[1])), match[2], int(match[3]))
+
+
+def render_time(moment: datetime) -> str:
+    """RFC 3339, in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else render_time(moment)

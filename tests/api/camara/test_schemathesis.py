@@ -1,0 +1,112 @@
+"""Requests that schemathesis makes of the published documents, good and bad, on a running node.
+
+Always the same ones: what is found here is found each time.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, CheckFunction, GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from tests.api.camara.support import CALLEE, CALLER, CamaraNode
+
+from clicktodial.api.camara.document import V0_1, V0_2_RC1, VERSIONS, Version
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# To make them costs ten times what answering them does.
+EXAMPLES = {V0_2_RC1: 12, V0_1: 4}
+OPERATIONS = [
+    ("/calls", "POST"),
+    ("/calls/{callId}", "GET"),
+    ("/calls/{callId}", "DELETE"),
+    ("/calls/{callId}/recording", "GET"),
+]
+# The document: "the API specification MAY not document some non-mandatory error statuses as
+# indicated in `CAMARA API Design Guide`": these are such, and have its common errors' codes.
+COMMON = {
+    406: "NOT_ACCEPTABLE",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+# What the schema allows may be refused all the same, as the document has it for 422: it "is
+# syntactically correct but semantically invalid", such as a number that no country has.
+NOT_HELD: list[CheckFunction] = [positive_data_acceptance]
+RUN = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+async def test_no_request_meets_a_server_error_or_an_undocumented_answer(
+    node: CamaraNode, session: requests.Session, version: Version
+) -> None:
+    node.version = version
+    outcomes: Counter[str] = Counter()
+    await node.phone(CALLER, answers=False)
+    call_id = (await node.create(callee="+8613810268654")).json["callId"]
+    for path, method in OPERATIONS:
+        for mode in GenerationMode:
+            await asyncio.to_thread(ask, node, session, path, method, mode, outcomes, known=None)
+        positive = GenerationMode.POSITIVE
+        await asyncio.to_thread(ask, node, session, path, method, positive, outcomes, known=call_id)
+    # Both kinds were made, and came to what they should.
+    assert outcomes["POST negative 400"] > EXAMPLES[version] / 2
+    assert outcomes["POST positive 422"]
+    assert outcomes["POST positive 201"] == 1
+    assert outcomes["GET positive 200"]
+
+
+def ask(
+    node: CamaraNode,
+    session: requests.Session,
+    path: str,
+    method: str,
+    mode: GenerationMode,
+    outcomes: Counter[str],
+    *,
+    known: str | None,
+) -> None:
+    """Make EXAMPLES requests of that operation, and hold each answer against the document."""
+    schema = schemathesis.openapi.from_dict(yaml.safe_load(node.version.read()))
+    given_parts: dict[str, Any] = {}
+    if known is not None and "{callId}" in path:
+        given_parts["path_parameters"] = {"callId": known}
+    elif known is not None:
+        # Of numbers that somebody has, which chance does not find.
+        given_parts["body"] = {"caller": {"number": CALLER}, "callee": {"number": CALLEE}}
+    strategy = schema[path][method].as_strategy(generation_mode=mode, **given_parts)
+
+    @settings(RUN, max_examples=EXAMPLES[node.version])
+    @given(case=strategy)
+    def run(case: Case[Any]) -> None:
+        response = case.call(
+            base_url=node.base_url,
+            session=session,
+            headers={"Authorization": f"Bearer {node.token}"},
+        )
+        outcomes[f"{method} {mode.value} {response.status_code}"] += 1
+        if response.status_code in COMMON:
+            assert response.json()["code"] == COMMON[response.status_code]
+            return
+        case.validate_response(response, excluded_checks=NOT_HELD)
+
+    run()
