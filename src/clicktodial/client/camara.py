@@ -274,6 +274,10 @@ class CamaraClient:
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
 
+    def watch_call(self, call_id: str) -> Generator[HistoryEvent]:
+        """The events of a call as they happen, until it has ended. Raises as `create_call` does."""
+        return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
+
     def follow(self, after: str | None = None) -> Generator[HistoryEvent]:
         """Events as they happen, from now on or behind that cursor; a broken connection is made
         anew, and nothing is missed. Ends when it is closed. Raises Refused, InvalidAnswer."""
@@ -367,6 +371,10 @@ class AsyncCamaraClient:
         """See CamaraClient."""
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
+
+    def watch_call(self, call_id: str) -> AsyncGenerator[HistoryEvent]:
+        """See CamaraClient."""
+        return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
 
     def follow(self, after: str | None = None) -> AsyncGenerator[HistoryEvent]:
         """See CamaraClient. Close it with `aclose()`, or by contextlib.aclosing."""

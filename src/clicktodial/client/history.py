@@ -9,7 +9,7 @@ import msgspec
 from clicktodial.client.connection import Connection, decode, quote_segment, require
 from clicktodial.client.error import InvalidAnswer, LimitReached, NotAnswered, Refused, Unavailable
 from clicktodial.client.exchange import Emit, Open, Operation, Pause, Read, Request, Shut
-from clicktodial.client.model import HistoryEvent
+from clicktodial.client.model import CallStatus, HistoryEvent
 from clicktodial.client.refusal import create_refused
 from clicktodial.client.retry import RetryPolicy
 from clicktodial.client.server_sent_event import EventStreamParser, LineTooLong
@@ -20,6 +20,8 @@ _PAGE_EVENTS = 500
 SILENCE_S_MAX = 45.0
 # While it cannot be followed it is asked again, ever more seldom, for as long as somebody waits.
 FOLLOW_RETRIES = RetryPolicy(first_wait_s=0.5, wait_s_max=30.0)
+# A person who watches a call sees no delay, and two requests a second are within every limit.
+WATCH_INTERVAL_S = 0.5
 # Whatever the stream says of how soon to come again.
 _RECONNECT_S_MAX = 30.0
 
@@ -53,6 +55,19 @@ def _read(connection: Connection, path: str, after: str | None) -> Operation[Non
         if page.next == after:
             raise InvalidAnswer("the platform tells of events, and not where they end")
         after = page.next
+
+
+def watch_call(connection: Connection, call_id: str) -> Operation[None]:
+    """Emit the HistoryEvents of a call as they come, from its first to its last one."""
+    path, after = f"{_BASE}/calls/{quote_segment(call_id)}", 0
+    while True:
+        outcome = yield from connection.ask("GET", f"{path}?after={after}")
+        for event in decode(require(outcome.answer, 200), _Page).events:
+            after = event.seq
+            yield Emit(event)
+            if event.status is CallStatus.DISCONNECTED:
+                return
+        yield Pause(WATCH_INTERVAL_S)
 
 
 def follow(

@@ -83,11 +83,11 @@ def _import_key(key: str | bytes | Mapping[str, Any]) -> "tuple[RSAKey | ECKey |
                 case ed25519.Ed25519PrivateKey():
                     imported = OKPKey.import_key(pem)
                 case _:
-                    raise ValueError("the key is neither RSA, P-256 nor Ed25519")
+                    raise ValueError("another kind of key")
         if not imported.is_private:
-            raise ValueError("the key is a public one")
+            raise ValueError("a public key")
         if isinstance(imported, RSAKey):
             return imported, "RS256"
         return imported, _CURVE_ALGORITHMS[imported.curve_name]
-    except (JoseError, KeyError, TypeError) as error:
+    except (JoseError, KeyError, TypeError, ValueError) as error:
         raise ValueError("the key is no private key of RSA, P-256 or Ed25519") from error

@@ -200,6 +200,10 @@ class ClickToDial:
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
 
+    def watch_call(self, call_id: str) -> Generator[HistoryEvent]:
+        """The events of a call as they happen, until it has ended. Raises as `begin` does."""
+        return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
+
     def follow(self, after: str | None = None) -> Generator[HistoryEvent]:
         """Events as they happen, from now on or behind that cursor; a broken connection is made
         anew, and nothing is missed. Ends when it is closed. Raises Refused, InvalidAnswer."""
@@ -283,6 +287,10 @@ class AsyncClickToDial:
         """See ClickToDial."""
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
+
+    def watch_call(self, call_id: str) -> AsyncGenerator[HistoryEvent]:
+        """See ClickToDial."""
+        return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
 
     def follow(self, after: str | None = None) -> AsyncGenerator[HistoryEvent]:
         """See ClickToDial. Close it with `aclose()`, or by contextlib.aclosing."""
