@@ -37,6 +37,8 @@ from clicktodial.client.v1 import AsyncClickToDial, ClickToDial
 # Two seconds, unless the machine is very busy.
 READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
+# How soon the inbox notices that it is to be closed.
+_POLL_S = 0.05
 _COMMAND_TIMEOUT_S = 60.0
 # Answers come at once, unless the machine is very busy.
 REQUEST_TIMEOUT_S = 30.0
@@ -91,7 +93,9 @@ class Inbox:
                 """Tests tell what they want to be told."""
 
         self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), daemon=True
+        )
         self._thread.start()
 
     @property
