@@ -30,7 +30,8 @@ setup-test: setup
 	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
-		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium
+		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium \
+		curl:curl jq:jq openssl:openssl nginx-light:/usr/sbin/nginx
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
@@ -74,6 +75,10 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 .PHONY: docs
 docs: setup ## check that every setting and every command is documented
 	@$(BIN)/pytest -q tests/test_documentation.py
+
+.PHONY: reference
+reference: setup ## make the pages of docs/reference of the code
+	@$(BIN)/python -m tests.documentation.reference
 
 .PHONY: words
 words: setup ## take the console's new messages into its catalogues
