@@ -13,9 +13,24 @@ with wave.open("notice.wav", "wb") as out:
 PYTHON
 """
 
+# Whether the server, too, has all that a call needs: it takes a change up within a second.
+_MAY_CALL = """
+cat > forecast.json <<'JSON'
+{"caller": "13912345673", "callee": "13810268606", "sponsor": "01052680000"}
+JSON
+may_call() {
+    command curl -s -u CREDENTIAL $API/calls/forecast -d @forecast.json | jq -e .is_possible
+}
+until_so 'may_call >/dev/null'
+"""
+
 PREPARATIONS = {
-    "the call is over": """
-until_so 'clicktodial calls show CALL_ID --json | jq -e ".call.state == \\"ended\\"" >/dev/null'
+    "the tutorial may call": _MAY_CALL.replace("CREDENTIAL", "20260001:Secretkey"),
+    "the readme may call": _MAY_CALL.replace("CREDENTIAL", "20260002:SECRETKEY"),
+    "the call is over, and told": """
+told() { curl http://127.0.0.1:9000/events | jq -r '.events[] | select(.callidentifier == "CALL_ID")
+    .notification.status'; }
+until_so 'told | grep -q Disconnected'
 """,
     "a call that is connected": """
 CALL=$(curl -u $APP $API/calls -d '{"caller": "13912345673", "callee": "13810268653",

@@ -291,9 +291,14 @@ def prepare_server(world: World, base: Session, *, has_trunk: bool) -> None:
     base.run("""
 curl -H "Authorization: Bearer $TOKEN" -X PATCH $API/enterprises/default/limits \\
     -d '{"max_duration_s": null}'
-for call in $(curl -u $APP "$API/calls?limit=10" |
-    jq -r '.calls[] | select(.state != "ended").call_id')
-do command curl -s -o refused -u $APP -X POST $API/calls/$call/release; done
+none_lives() {
+    local live
+    live=$(curl -u $APP "$API/calls?limit=20" |
+        jq -r '.calls[] | select(.state != "ended").call_id')
+    for call in $live; do command curl -s -o refused -u $APP -X POST $API/calls/$call/release; done
+    [ -z "$live" ]
+}
+until_so none_lives
 for name in $(curl -H "Authorization: Bearer $TOKEN" $API/trunks | jq -r '.trunks[].name'); do
     curl -H "Authorization: Bearer $TOKEN" -X DELETE $API/trunks/$name
 done

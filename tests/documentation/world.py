@@ -18,9 +18,9 @@ from tests.harness.platform import COMMAND, READY_TIMEOUT_S, Platform
 from tests.harness.process import OwnedProcess
 
 TOKEN = "a-token-of-16-or-more"
-# Phones of the pages talk for an hour when nobody hangs up. Longer than the one that hangs up
-# after five seconds.
-_CALL_S = 7
+# Phones of the pages talk for an hour when nobody hangs up. Long enough for whatever a page does
+# with a call, however busy the machine is.
+_CALL_S = 120
 _HTTP_PORT = 8080
 _SIP_PORT = 5060
 _APPLICATION_PORT = 9000
@@ -53,7 +53,7 @@ async def open_world(directory: Path) -> AsyncIterator[World]:
     zone = {("sip.example.org.", "A"): [carrier]}
     async with open_name_server(zone, host=host) as names:
         tables = {
-            "http": {"host": host, "port": _HTTP_PORT},
+            "http": {"host": host, "port": _HTTP_PORT, "trusted_proxies": ["127.0.0.1"]},
             "sip": {
                 "host": host,
                 "port": _SIP_PORT,
