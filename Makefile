@@ -33,6 +33,10 @@ setup-test: setup
 		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium \
 		curl:curl jq:jq openssl:openssl nginx-light:/usr/sbin/nginx
 
+.PHONY: setup-site
+setup-site: setup
+	@scripts/setup.sh docs
+
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
 	@$(BIN)/clicktodial demo
@@ -75,6 +79,11 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 .PHONY: docs
 docs: setup ## check that every setting and every command is documented
 	@$(BIN)/pytest -q tests/test_documentation.py
+
+.PHONY: site
+site: setup-site ## make the documentation's site in build/site; a broken link fails
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "build/site/index.html"
 
 .PHONY: reference
 reference: setup ## make the pages of docs/reference of the code

@@ -71,6 +71,10 @@ PYTHON
 jq '{jwks: .}' jwks.json |
     curl -H "Authorization: Bearer $TOKEN" -X PATCH $API/applications/12345678/oauth -d @-
 """,
+    "a data directory": """
+export CLICKTODIAL_STORAGE__DATA_DIR=$PWD/clicktodial-data
+clicktodial app create --sponsor 01052680000
+""",
     "the enterprise acme": "clicktodial enterprise create acme --name Acme\n",
     "the mail": """
 first_mail() { curl -H "Authorization: Bearer $TOKEN" $API/mail | jq -r '.mails[0].mail_id'; }

@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import re
+import shlex
 import textwrap
 import time
 import tomllib
@@ -20,9 +21,18 @@ import pytest_asyncio
 import yaml
 from tests.documentation.block import Block, pages, read_blocks
 from tests.documentation.preparation import PREPARATIONS
+from tests.documentation.proxy import create_listed_application, open_proxy
 from tests.documentation.reference import OPERATIONS, read_document, render_operations
 from tests.documentation.shell import BlockFailed, Session, open_commands
-from tests.documentation.world import TOKEN, World, open_world
+from tests.documentation.world import (
+    APP_ID,
+    SECRET,
+    SPONSOR,
+    TOKEN,
+    World,
+    application_arguments,
+    open_world,
+)
 from tests.harness.database import FILE_NAME, place_database
 
 from clicktodial.config import Settings
@@ -38,10 +48,9 @@ NOT_RUN_MAX = 20
 _WITHOUT_TRUNK = {"README.md", "docs/tutorial.md", "docs/sandbox.md"}
 # It ends with rules under which nobody may be called.
 _LAST = "docs/management-api.md"
-_APP_ID = "12345678"
-_SECRET = "Secretkey"
 # Some twenty seconds; a busy machine is late.
 _READING_TIMEOUT_S = 300
+_EVENT_TIMEOUT_S = 30.0
 
 
 def of_language(*languages: str) -> list[Block]:
@@ -231,8 +240,6 @@ class Library:
     def read_all(self, *, is_served: bool) -> list[str]:
         """Those that need the server, or those that do not; returns what went wrong."""
         base = self._open("served" if is_served else "not-served", self._world.platform.config_path)
-        if is_served:
-            create_application(self._world, base)
         wrong = []
         for page, blocks in shell_pages():
             if needs_server(blocks) != is_served:
@@ -257,21 +264,13 @@ class Library:
         place_database(directory / "data" / FILE_NAME)
         config_path.write_text('[storage]\ndata_dir = "data"\n', encoding="utf-8")
         session = self._open(page, config_path)
-        create_application(self._world, session)
+        session.run(shlex.join(["clicktodial", *application_arguments(self._world.host)]))
         return session
 
     def _open(self, name: str, config_path: Path) -> Session:
         directory = self._directory / name
         directory.mkdir(parents=True, exist_ok=True)
         return Session(directory, self._commands, variables(self._world, config_path))
-
-
-def create_application(world: World, session: Session) -> None:
-    """The one that pages take for granted."""
-    session.run(
-        f"clicktodial app create --app-id {_APP_ID} --secret {_SECRET} --sponsor 01052680000 "
-        f"--notify-url http://{world.host}:9000 --allow-private-addresses\n"
-    )
 
 
 def variables(world: World, config_path: Path) -> dict[str, str]:
@@ -281,7 +280,7 @@ def variables(world: World, config_path: Path) -> dict[str, str]:
         "TOKEN": TOKEN,
         "CAMARA": f"http://{world.host}:8080/click-to-dial/v0.2rc1",
         "EVENTS": f"http://{world.host}:8080/events/v1",
-        "APP": f"{_APP_ID}:{_SECRET}",
+        "APP": f"{APP_ID}:{SECRET}",
     }
 
 
@@ -306,6 +305,38 @@ done
     if has_trunk:
         body = json.dumps({"name": "main", "host": world.carrier, "cost_per_minute_micros": 20_000})
         base.run(f"curl -H \"Authorization: Bearer $TOKEN\" $API/trunks -d '{body}'\n")
+
+
+@pytest.mark.timeout(_READING_TIMEOUT_S)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_nginx_of_its_page_tells_who_asks_and_passes_events_on(
+    world: World, tmp_path: Path
+) -> None:
+    """An allow-list holds behind it, whatever a client says of itself; no stream is held up."""
+    [block] = [block for block in BLOCKS if block.language == "nginx"]
+    with open_proxy(world, block.text, tmp_path) as proxy:
+        app_id, credential = await create_listed_application(world, proxy)
+        async with proxy.client(proxy.stranger) as stranger, proxy.client(proxy.host) as client:
+            forged = {"X-Forwarded-For": proxy.host, "Authorization": credential}
+            async with stranger.get(f"{proxy.url}/management/v1/calls", headers=forged) as answer:
+                assert answer.status == 401
+            headers = {"Authorization": credential}
+            async with client.get(f"{proxy.url}/health/ready") as answer:
+                assert answer.status == 404
+            async with client.get(f"{proxy.url}/events/v1/stream", headers=headers) as stream:
+                assert stream.status == 200
+                begin = {
+                    "APPID": app_id,
+                    "sponsor": SPONSOR,
+                    "caller": "13912345601",
+                    "callee": "13810268653",
+                }
+                url = f"{proxy.url}/clicktodial/v1/clicktodialbegin"
+                async with client.post(url, headers=headers, json=begin) as answer:
+                    assert answer.status == 200, await answer.text()
+                async with asyncio.timeout(_EVENT_TIMEOUT_S):
+                    while b"CallingCaller" not in await stream.content.readline():
+                        pass
 
 
 def test_page_of_operations_is_not_stale(world: World) -> None:

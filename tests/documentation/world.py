@@ -17,6 +17,9 @@ from tests.harness.name_server import open_name_server
 from tests.harness.platform import COMMAND, READY_TIMEOUT_S, Platform
 from tests.harness.process import OwnedProcess
 
+APP_ID = "12345678"
+SECRET = "Secretkey"
+SPONSOR = "01052680000"
 TOKEN = "a-token-of-16-or-more"
 # Phones of the pages talk for an hour when nobody hangs up. Long enough for whatever a page does
 # with a call, however busy the machine is.
@@ -68,6 +71,7 @@ async def open_world(directory: Path) -> AsyncIterator[World]:
         platform = Platform(directory, tables)
         platform.host = host
         place_database(platform.data_dir / FILE_NAME)
+        await platform.command(*application_arguments(host))
         arguments = {
             "the server": ["serve", "--config", str(platform.config_path)],
             "the carrier": ["sandbox", "carrier", "--sip", f"{carrier}:{_SIP_PORT}"],
@@ -84,6 +88,14 @@ async def open_world(directory: Path) -> AsyncIterator[World]:
                 line = child.read_line(READY_TIMEOUT_S)
                 assert '"ready"' in line, line
             yield World(platform, carrier, arguments)
+
+
+def application_arguments(host: str) -> list[str]:
+    """The command that creates the application which pages take for granted."""
+    return [
+        *("app", "create", "--app-id", APP_ID, "--secret", SECRET, "--sponsor", SPONSOR),
+        *("--notify-url", f"http://{host}:{_APPLICATION_PORT}", "--allow-private-addresses"),
+    ]
 
 
 def _open(stack: ExitStack, log_stem: Path, arguments: list[str]) -> OwnedProcess:
