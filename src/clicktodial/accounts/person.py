@@ -211,6 +211,13 @@ class People:
         with self._transactions.read() as connection:
             return [person_of(row) for row in connection.execute(query)]
 
+    def list_staff(self) -> Sequence[Person]:
+        """The operator's people who may be given a ticket, by account."""
+        workers = frozenset({Role.SUPPORT, Role.OPERATOR})
+        with self._transactions.read() as connection:
+            found = active_people_with(connection, enterprise_id=None, roles=workers)
+        return sorted(found, key=lambda person: person.account)
+
     def change(
         self,
         person_id: str,
