@@ -30,7 +30,8 @@ setup-test: setup
 	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
-		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium
+		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium \
+		'postgresql:/usr/lib/postgresql/*/bin/initdb'
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
