@@ -51,6 +51,7 @@ class Calls:
     dispatcher: MessageDispatcher
     notifier: HttpNotifier
     telephony: TelephonyParts
+    relay: AnyRelay
 
 
 async def open_calls(base: Foundation) -> Calls:
@@ -113,6 +114,7 @@ async def open_calls(base: Foundation) -> Calls:
         dispatcher=dispatcher,
         notifier=notifier,
         telephony=telephony,
+        relay=relay,
     )
 
 
