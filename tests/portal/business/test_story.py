@@ -77,8 +77,7 @@ async def _press(page: Page, words: str) -> None:
 
 
 async def _submit_intention(owner: Tab) -> None:
-    page = await owner.open("/")
-    await page.get_by_role("link", name="To the authentication centre").click()
+    page = await owner.open("/centre")
     await page.get_by_role("link", name="Submit an intention").click()
     await page.get_by_label("Region").fill("North")
     await page.get_by_label("Whom to talk to").fill("Li Lei")

@@ -218,7 +218,7 @@ class CentrePages:
     # The overview
 
     async def load_card(self, visit: Visit) -> Mapping[str, object]:
-        """How far it is, until the service is open."""
+        """What is to be known of a review or an activation, until the service is open."""
         principal = visit.principal
         assert principal.enterprise_id is not None
         enterprise_id, is_owner = principal.enterprise_id, visit.may(OWNER)
@@ -230,8 +230,7 @@ class CentrePages:
                 return None
             return read_progress(self._needs, principal, enterprise_id, may_read=is_owner)
 
-        steps = [visit.words.look_up(each) for each in Stage.LABELS]
-        return {"progress": await self._needs.worker.run(read), "steps": steps}
+        return {"progress": await self._needs.worker.run(read)}
 
     def cards(self) -> list[Card]:
         """What the overview has."""
