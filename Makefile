@@ -31,7 +31,8 @@ setup-test: setup
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
 		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium \
-		curl:curl jq:jq openssl:openssl nginx-light:/usr/sbin/nginx
+		curl:curl jq:jq openssl:openssl nginx-light:/usr/sbin/nginx \
+		'postgresql:/usr/lib/postgresql/*/bin/initdb'
 
 .PHONY: setup-site
 setup-site: setup
