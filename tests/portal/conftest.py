@@ -23,9 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give those that may have to wait for that the time it takes on a busy machine."""
     for item in items:
         is_here = Path(__file__).parent in item.path.parents
-        if is_here and "world" in getattr(item, "fixturenames", ()):
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(WORLD_TIMEOUT_S))
+        needs_world = is_here and "world" in getattr(item, "fixturenames", ())
+        if needs_world and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(WORLD_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")
