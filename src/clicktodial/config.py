@@ -69,6 +69,8 @@ class SipSettings(_Table, frozen=True):
     tls_ca_file: str | None = None  # who connects must show a certificate of these
     v6_host: str | None = None  # a second address, of IPv6
     v6_advertised_host: str | None = None  # what Via and Contact say there; default: v6_host
+    # Of which calls the messages are kept with the call, numbers masked.
+    trace: Literal["off", "failed", "all"] = "failed"
     # HOST:PORT each, for names of trunks; default: those of the system.
     name_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
 

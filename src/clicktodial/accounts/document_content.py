@@ -212,7 +212,9 @@ def _find_jpeg_end(content: bytes) -> int:
 def _read_marker(content: bytes, at: int) -> tuple[int, int]:
     """The marker there, and where it ends. B.1.1.2: any number of fill bytes may go before."""
     if content[at : at + 1] != b"\xff":
-        raise DocumentRefused("the JPEG is damaged" if at < len(content) else "the JPEG is cut off")
+        if at < len(content):
+            raise DocumentRefused("the JPEG is damaged")
+        raise DocumentRefused("the JPEG is cut off")
     while content[at : at + 1] == b"\xff":
         at += 1
     if at >= len(content):

@@ -22,6 +22,7 @@ from clicktodial.config import Settings
 from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
+from clicktodial.control.port import NoTracer
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.dispatcher import MessageDispatcher
 from clicktodial.messaging.driver import create_dispatcher, message_limits
@@ -87,6 +88,9 @@ async def open_calls(base: Foundation) -> Calls:
     service = _create_service(
         base, relay=relay, recorder=recorder, notifier=notifier, store=store, telephony=telephony
     )
+    if telephony.trunks.tracer is not None:
+        # After the last call has ended.
+        stack.callback(telephony.trunks.tracer.close)
     # Whatever goes wrong from here on, no phone is left ringing.
     stack.push_async_callback(service.stop)
     call_bar = CallBar(base.transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
@@ -153,6 +157,7 @@ def _create_service(
                 zone=settings.billing.zone,
                 department_of=MemberDepartments(base.database.engine.dialect),
             ),
+            tracer=telephony.trunks.tracer or NoTracer(),
         ),
         settings.calls,
         message_limits=message_limits(settings.messages),

@@ -10,6 +10,7 @@ from babel.dates import (
     format_datetime,
     format_skeleton,
     format_time,
+    format_timedelta,
     get_timezone_name,
 )
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
@@ -82,6 +83,11 @@ class Local:
         hours, rest = divmod(seconds, 3600)
         minutes, last = divmod(rest, 60)
         return f"{hours}:{minutes:02}:{last:02}" if hours else f"{minutes}:{last:02}"
+
+    def age(self, since: datetime, now: datetime) -> str:
+        """How long ago something began, in its largest unit: 3 days."""
+        # From the next larger unit on at its whole: 25 hours are a day, and 20 are hours.
+        return format_timedelta(now - since, threshold=1, locale=self.locale)
 
     def minutes(self, seconds: int | None) -> str:
         """Whole minutes, rounded up as they are charged, without their name."""

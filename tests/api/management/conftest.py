@@ -52,6 +52,7 @@ from clicktodial.api.management.people import create_people_needs
 from clicktodial.api.management.support import create_support_needs
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.request_gate import RequestGate
+from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.pool import Pools
@@ -64,6 +65,8 @@ from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.history import CallHistory
@@ -188,6 +191,7 @@ async def create_management(
                 exports=Exports(Transactions(engine), tmp_path / "exports", zone=UTC, keep_days=90),
                 file_worker=worker,
             ),
+            trial=ServerTrial(applications, Sender(timeout_s=5), V1NotificationFormat()),
             take_up_changes=take_up_changes,
             utc=clock.utc,
         )

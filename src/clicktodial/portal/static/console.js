@@ -26,9 +26,10 @@ function close(id) {
 
 async function copy(button) {
   const field = find(button.dataset.copies);
-  field.select();
+  if (field instanceof HTMLInputElement) field.select();
+  else window.getSelection().selectAllChildren(field);
   try {
-    await navigator.clipboard.writeText(field.value);
+    await navigator.clipboard.writeText(field.value ?? field.textContent);
   } catch {
     // No permission, or no TLS: the older way.
     document.execCommand("copy");
@@ -68,12 +69,46 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// What is chosen can be heard: an option's sound goes to the player that the choice names.
+document.addEventListener("change", (event) => {
+  const player = find(event.target.dataset?.player);
+  if (!player) return;
+  const sound = event.target.selectedOptions[0].dataset.sound;
+  player.hidden = !sound;
+  if (sound) player.src = sound;
+});
+
+// Boxes of a list that are ticked together.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.ticks;
+  if (!name) return;
+  for (const box of document.querySelectorAll(`input[name="${name}"]`)) {
+    box.checked = event.target.checked;
+  }
+});
+
 // A choice that needs no button where there are scripts.
 document.addEventListener("change", (event) => {
   const form = event.target.closest?.("[data-sends-on-change]");
   if (form) form.requestSubmit();
 });
 for (const button of document.querySelectorAll("[data-sends-on-change] button")) button.hidden = true;
+
+// A file that is too large is told before it is sent, and how much of one has gone while it is.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest?.("[data-bytes-max]");
+  if (!field) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.bytesMax));
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = event.target.closest?.("[data-uploads]")?.querySelector("progress");
+  const { loaded, total } = event.detail;
+  if (!bar || !total) return;
+  bar.hidden = false;
+  bar.value = (100 * loaded) / total;
+});
 
 // What a mail's link has behind the # never reaches a server; it goes into the form.
 function takeToken() {
