@@ -68,6 +68,16 @@ def test_traffic_tells_causes_of_the_last_day(origin: str, world: World) -> None
     assert Client(origin, world.tokens[Role.OPERATOR]).get("/traffic?span=ever").status == 422
 
 
+@pytest.mark.parametrize(
+    "path", ["/wall", "/traffic", "/trunks", "/relays", "/nodes", "/endpoints"]
+)
+def test_part_that_follows_is_made_by_itself(origin: str, world: World, path: str) -> None:
+    client = Client(origin, world.tokens[Role.OPERATOR])
+    answer = client.get(path, HX_Request="true", HX_Target="results", X_Live="yes")
+    assert answer.status == 200
+    assert answer.text.lstrip().startswith('<div id="results"')
+
+
 def test_settings_hide_what_is_secret(origin: str, world: World) -> None:
     text = Client(origin, world.tokens[Role.OPERATOR]).get("/settings").text
     assert "master_key" in text and "body_bytes_max" in text
