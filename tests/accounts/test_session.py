@@ -333,6 +333,6 @@ def test_first_attempts_that_meet_are_no_fault(
     def meet(*_: object) -> None:
         raise IntegrityError("INSERT", {}, Exception("the row is there"))
 
-    monkeypatch.setattr("clicktodial.accounts.attempt._insert", meet)
+    monkeypatch.setattr("clicktodial.accounts.attempt._hold", meet)
     with pytest.raises(TooManyAttempts):
         world.log_in()

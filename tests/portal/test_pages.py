@@ -62,8 +62,6 @@ async def test_every_page_is_without_fault(
     for role, pages in pages_by_opener():
         async with browsing.tab(role, language=language.code, theme=theme, width=width) as tab:
             for page in pages:
-                if page.is_file:
-                    continue
                 await tab.open(path_of(page, world.ids[ACME]))
                 expected = BASE_PATH + page.path.format(**world.ids[ACME])
                 assert expected in tab.page.url, f"{page.name} led to {tab.page.url}"

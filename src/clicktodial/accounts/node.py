@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, literal_column, select
 
 from clicktodial.storage import table
-from clicktodial.storage.node_registry import HEARTBEAT_STALE_S
+from clicktodial.storage.peer import HEARTBEAT_INTERVAL_S, LOOKS_UNTIL_DEAD
 from clicktodial.storage.transaction import Transactions
 
 # Nodes that ended long ago stay in the table; the newest are those that matter.
@@ -24,7 +24,7 @@ class NodeSeen:
 
     def lives(self, now: datetime) -> bool:
         """Whether it still says so; the calls of one that does not are ended for it."""
-        return now - self.seen_at < timedelta(seconds=HEARTBEAT_STALE_S)
+        return now - self.seen_at < timedelta(seconds=LOOKS_UNTIL_DEAD * HEARTBEAT_INTERVAL_S)
 
 
 class Nodes:

@@ -53,6 +53,7 @@ from clicktodial.storage.options_codec import decode_call_options
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_identifier, check_sponsor
 
+# What one page of a list holds; rows are short.
 NUMBERS_PAGE_MAX = 200
 # A released number rests for so long by default: whoever was called from it has called back by
 # then, or has forgotten it.

@@ -14,6 +14,7 @@ from clicktodial.accounts.consequence import Consequences
 from clicktodial.accounts.naming import Names
 from clicktodial.accounts.node import Nodes
 from clicktodial.accounts.notification import Notifications
+from clicktodial.accounts.standing import Standings
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
@@ -229,6 +230,7 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        standings=Standings(base.transactions),
         call_files=CallFiles(base.transactions),
         event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,

@@ -7,10 +7,13 @@ from urllib.parse import quote, urlencode
 from clicktodial.domain.principal import Principal
 from clicktodial.portal.account.area import create_account_area
 from clicktodial.portal.application.area import create_application_area
+from clicktodial.portal.audit.area import create_audit_area
 from clicktodial.portal.business.area import create_business_area
 from clicktodial.portal.call.area import create_call_area
 from clicktodial.portal.home.area import create_home_area
+from clicktodial.portal.home.standing import StandingCard
 from clicktodial.portal.member.area import create_member_area
+from clicktodial.portal.message.area import create_message_area
 from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.number.area import create_number_area
@@ -36,6 +39,8 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_user_area,
     create_support_area,
     create_money_area,
+    create_message_area,
+    create_audit_area,
 )
 
 
@@ -113,7 +118,7 @@ def create_console(needs: ConsoleNeeds) -> Console:
     areas = [create(needs) for create in AREAS]
     if needs.shows_style_guide:
         areas.append(create_style_area())
-    cards = [card for area in areas for card in area.cards]
+    cards = [*StandingCard(needs).cards(), *(card for area in areas for card in area.cards)]
     return Console([create_home_area(cards), *areas])
 
 

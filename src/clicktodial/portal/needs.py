@@ -32,6 +32,7 @@ from clicktodial.accounts.protection import ProtectionSettings
 from clicktodial.accounts.roster import Rosters
 from clicktodial.accounts.second_factor import SecondFactors
 from clicktodial.accounts.session import Sessions
+from clicktodial.accounts.standing import Standings
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
 from clicktodial.accounts.ticket_desk import TicketDesk
@@ -129,6 +130,7 @@ class ConsoleNeeds:
     history: CallHistory
     call_search: CallSearch
     call_statistics: CallStatistics
+    standings: Standings
     call_files: CallFiles
     event_replays: EventReplays
     recordings: RecordingCatalog

@@ -22,9 +22,19 @@ from clicktodial.portal.business.common import (
 )
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
-from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section, View, Visit
+from clicktodial.portal.page import (
+    Action,
+    Answer,
+    Nav,
+    Page,
+    Redirect,
+    Section,
+    ToastKind,
+    View,
+    Visit,
+)
 from clicktodial.portal.text import mark
-from clicktodial.storage.error import ValueInvalid
+from clicktodial.storage.error import AlreadyExists, Conflict, ValueInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,11 @@ def read_progress(
         enterprise,
         business.intentions.list_intentions(principal, enterprise_id=enterprise_id),
         business.work_orders.list_orders(
-            principal, WorkOrderFilter(enterprise_id=enterprise_id), limit=HISTORY_MAX
-        ),
+            principal,
+            WorkOrderFilter(enterprise_id=enterprise_id),
+            limit=HISTORY_MAX,
+            is_newest_first=True,
+        )[::-1],
         business.activations.show(principal, enterprise_id),
         business.documents.list_documents(principal, enterprise_id)[1] if may_read else None,
     )
@@ -165,11 +178,16 @@ class CentrePages:
         code = form.text("code", is_required=False, characters_max=8) or None
         if step is None or not form.is_valid:
             raise ValueInvalid("an activation has no such step")
-        await self._needs.worker.run(
-            lambda: self._needs.business.activations.complete_step(
-                principal, enterprise_id, step, code=code, now=visit.now
+        try:
+            await self._needs.worker.run(
+                lambda: self._needs.business.activations.complete_step(
+                    principal, enterprise_id, step, code=code, now=visit.now
+                )
             )
-        )
+        except (Conflict, AlreadyExists, ValueInvalid) as error:
+            visit.notes.outcome = "conflict"
+            toast = visit.words.sentence(str(error))
+            return Redirect(self._home(visit), toast=toast, kind=ToastKind.FAILED)
         return Redirect(self._home(visit), toast=visit.gettext("Done."))
 
     def _home(self, visit: Visit) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from clicktodial.domain.application import Application
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId
-from clicktodial.portal.call.detail import CHANGERS, show_call
+from clicktodial.portal.call.detail import show_call
+from clicktodial.portal.call.list import CHANGERS
 from clicktodial.portal.call.trial import TrialPages
 from clicktodial.portal.form import Form
 from clicktodial.portal.needs import ConsoleNeeds

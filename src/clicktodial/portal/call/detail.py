@@ -21,7 +21,7 @@ from clicktodial.domain.principal import Role
 from clicktodial.messaging.message import MessageDetail
 from clicktodial.portal.call.diagnosis import diagnose
 from clicktodial.portal.call.ladder import draw_ladder
-from clicktodial.portal.call.list import READERS, tone_of
+from clicktodial.portal.call.list import CHANGERS, READERS, tone_of
 from clicktodial.portal.label import label_of
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
@@ -29,8 +29,6 @@ from clicktodial.portal.page import Answer, Page, View, Visit
 from clicktodial.portal.text import mark
 from clicktodial.storage.history import CallRecord
 
-# Of the customer's people, those who run calls: they may hear what their application may fetch.
-CHANGERS = frozenset({Role.OWNER, Role.DEVELOPER})
 # Those who may read CDRs.
 _BOOKKEEPERS = frozenset({Role.OWNER, Role.FINANCE, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 _MESSAGE_STATES = {

@@ -1,6 +1,6 @@
 """A call's recording: heard, looked at, taken away. Each of them is told to the audit log."""
 
-from clicktodial.portal.call.detail import CHANGERS
+from clicktodial.portal.call.list import CHANGERS
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Answer, Clip, Page, View, Visit
 from clicktodial.portal.text import mark

@@ -13,9 +13,10 @@ from clicktodial.domain.call import CallState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.number import NumberError, PhoneNumber, mask_number, parse_number
 from clicktodial.domain.principal import Principal
-from clicktodial.portal.call.detail import CHANGERS, inspect, is_changing
+from clicktodial.portal.call.detail import inspect, is_changing
 from clicktodial.portal.call.diagnosis import diagnose
 from clicktodial.portal.call.ladder import draw_ladder
+from clicktodial.portal.call.list import CHANGERS
 from clicktodial.portal.form import Form
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds

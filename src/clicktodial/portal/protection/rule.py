@@ -29,9 +29,9 @@ _ZONE_CHARACTERS_MAX = 64
 # Those that stand on the page; the others are under their application in the management API.
 _APPLICATIONS_MAX = 100
 FREQUENCIES = {
-    "per_5_minutes": mark("In 5 minutes"),
-    "per_hour": mark("In an hour"),
-    "per_day": mark("In a day"),
+    "per_5_minutes": mark("Per 5 minutes"),
+    "per_hour": mark("Per hour"),
+    "per_day": mark("Per day"),
 }
 
 

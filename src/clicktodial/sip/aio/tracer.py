@@ -24,8 +24,8 @@ SESSIONS_MAX = 8_000
 MESSAGES_PER_SESSION_MAX = 60
 # An INVITE with its SDP has some 1500 bytes.
 MESSAGE_BYTES_MAX = 4_096
-# The answer to a BYE is there by then, even if both were lost twice.
-TAIL_S = 2.0
+# The answer to a BYE is there by then, even if one of the two was lost once.
+TAIL_S = 1.0
 _INVITE = b"INVITE "
 
 
