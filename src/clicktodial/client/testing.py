@@ -164,10 +164,11 @@ class Inbox:
                 self._changed.notify_all()
             self._answer(request, 401)
             return
-        self._answer(request, 204)
+        # Before it is answered: the next of its call comes then, in another thread.
         with self._changed:
             self._received.append(notification)
             self._changed.notify_all()
+        self._answer(request, 204)
 
     def _answer(self, request: BaseHTTPRequestHandler, status: int) -> None:
         request.send_response(status)
