@@ -16,7 +16,7 @@ from tests.client.support import SIGNING_SECRET, render_v1, sign
 from clicktodial.client.testing import PhoneKind, Sandbox
 
 ROOT = Path(__file__).parents[2]
-_TIMEOUT_S = 120
+_TIMEOUT_S = 150
 _LINES_MAX = 20
 
 
