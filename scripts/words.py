@@ -27,7 +27,14 @@ _UNKEPT = (b'"POT-', b'"PO-', b'"Report-', b'"Last-', b'"Language-Team')
 # Those of which an answer's words are shown to people.
 _REFUSALS = {
     name: None
-    for name in ("ValueInvalid", "Conflict", "AlreadyExists", "NotPermitted", "PasswordError")
+    for name in (
+        "ValueInvalid",
+        "Conflict",
+        "AlreadyExists",
+        "NotPermitted",
+        "PasswordError",
+        "DocumentRefused",
+    )
 }
 _REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
 

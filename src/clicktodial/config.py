@@ -69,6 +69,8 @@ class SipSettings(_Table, frozen=True):
     tls_ca_file: str | None = None  # who connects must show a certificate of these
     v6_host: str | None = None  # a second address, of IPv6
     v6_advertised_host: str | None = None  # what Via and Contact say there; default: v6_host
+    # Of which calls the messages are kept with the call, numbers masked.
+    trace: Literal["off", "failed", "all"] = "failed"
     # HOST:PORT each, for names of trunks; default: those of the system.
     name_servers: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
 
@@ -107,6 +109,8 @@ class DatabaseSettings(_Table, frozen=True):
     durability: Literal["full", "normal"] = "full"  # full survives a power cut, normal a kill
     queue_max: PositiveInt = 20_000
     commit_timeout_s: Seconds = 5
+    # Longer than a minute, and the calls of a dead node would hang for five.
+    heartbeat_interval_s: Annotated[int, Meta(ge=1, le=60)] = 5
 
 
 class StorageSettings(_Table, frozen=True):

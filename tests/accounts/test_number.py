@@ -629,3 +629,28 @@ def test_pools_are_bounded_and_of_its_own_numbers(
             office.pools.list_pools(stranger, "acme-app")
         with pytest.raises(NotFound):
             office.pools.remove(stranger, "acme-app", "p0")
+
+
+def test_free_numbers_are_counted_by_city(office: Office) -> None:
+    office.add(ONE, TWO)
+    office.add(THREE, city="Shenzhen")
+    office.orders.place(OLGA, "acme", [ONE], NOW)
+    assert office.inventory.count_free(NOW) == [
+        (Place("Beijing", "Beijing"), 1),
+        (Place("Shenzhen", "Shenzhen"), 1),
+    ]
+
+
+def test_customer_reads_what_the_reviewer_said_and_nobody_elses(office: Office) -> None:
+    office.add(ONE, TWO)
+    order = office.orders.place(OLGA, "acme", [ONE], NOW)
+    office.decide(order.order_id, approved=False)
+    later = office.orders.place(OLGA, "acme", [TWO], NOW)
+    said = [step.why for step in office.orders.show_review(OLGA, order.order_id)]
+    assert "not for them" in said
+    with pytest.raises(NotFound):
+        office.orders.show_review(BEN, order.order_id)
+    newest = office.orders.list_orders(OLGA, is_newest_first=True)
+    assert [each.order_id for each in newest] == [later.order_id, order.order_id]
+    older = office.orders.list_orders(OLGA, is_newest_first=True, after=later.order_id)
+    assert [each.order_id for each in older] == [order.order_id]

@@ -113,6 +113,20 @@ def test_account_waits_longer_after_each_wrong_password(world: World) -> None:
             world.log_in(password=WRONG)
 
 
+def test_account_that_is_unlocked_need_not_wait(world: World) -> None:
+    owner = world.add_owner()
+    for name in (owner.account, owner.email):
+        for _ in range(LOGIN_TO_ACCOUNT.free):
+            with pytest.raises(CredentialsWrong):
+                world.log_in(name, password=WRONG)
+        with pytest.raises(TooManyAttempts):
+            world.log_in(name)
+        world.sessions.unlock(owner.person_id)
+        world.log_in(name)
+    with pytest.raises(NotFound):
+        world.sessions.unlock("nobody")
+
+
 def test_account_that_is_none_waits_as_well(world: World) -> None:
     for _ in range(LOGIN_TO_ACCOUNT.free):
         with pytest.raises(CredentialsWrong):
@@ -319,6 +333,6 @@ def test_first_attempts_that_meet_are_no_fault(
     def meet(*_: object) -> None:
         raise IntegrityError("INSERT", {}, Exception("the row is there"))
 
-    monkeypatch.setattr("clicktodial.accounts.attempt._insert", meet)
+    monkeypatch.setattr("clicktodial.accounts.attempt._hold", meet)
     with pytest.raises(TooManyAttempts):
         world.log_in()

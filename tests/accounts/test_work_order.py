@@ -381,3 +381,27 @@ def test_unknown_order_and_overlong_details_are_refused(
     with pytest.raises(AdministrationError):
         open_order(details={"a": "x" * (DETAIL_CHARACTERS_MAX + 1)})
     open_order(details={"a": "x" * DETAIL_CHARACTERS_MAX})
+
+
+def test_what_waits_is_counted_by_kind_of_what_somebody_sees(
+    transactions: Transactions, work_orders: WorkOrders, open_order: Open
+) -> None:
+    decided, waits = open_order(), open_order()
+    with transactions.change() as connection:
+        kind = read_work_order(connection, waits).kind
+        decide_work_order(connection, decided, approved=True, decided_by="o", reason="", now=NOW)
+    assert work_orders.count_open(REVIEWER) == {kind: 1}
+    stranger = Principal(name="x", roles=frozenset({Role.OWNER}), enterprise_id="another")
+    assert work_orders.count_open(stranger) == {}
+
+
+def test_orders_are_listed_from_the_newest_on_where_that_is_wanted(
+    work_orders: WorkOrders, open_order: Open
+) -> None:
+    ids = [open_order() for _ in range(3)]
+    found = work_orders.list_orders(REVIEWER, WorkOrderFilter(), limit=2, is_newest_first=True)
+    assert [each.work_order_id for each in found] == ids[:0:-1]
+    rest = work_orders.list_orders(
+        REVIEWER, WorkOrderFilter(), after=found[-1].work_order_id, is_newest_first=True
+    )
+    assert [each.work_order_id for each in rest] == ids[:1]

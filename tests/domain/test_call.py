@@ -66,6 +66,7 @@ from clicktodial.domain.call_input import (
     RecordingPauseRequested,
     ReleaseRequested,
     ServiceWithdrawn,
+    SignalsTraced,
     VoiceJudged,
 )
 from clicktodial.domain.cause import (
@@ -114,6 +115,7 @@ ALL_INPUTS: list[CallInput] = [
     KEY,
     VoiceJudged(Side.CALLER, AnswerVerdict.MACHINE),
     QualityMeasured(QUALITY),
+    SignalsTraced({}),
     MinutesExtended(240),
     MinutesRefused(),
 ]
@@ -144,7 +146,7 @@ ACCEPTED: dict[CallState, set[type]] = {
         MinutesExtended, MinutesRefused,
     },
     _S.FINISHING: OVER,
-    _S.ENDED: OVER | {LegRinging, LegEarlyMedia},
+    _S.ENDED: OVER | {LegRinging, LegEarlyMedia, SignalsTraced},
 }  # fmt: skip
 
 

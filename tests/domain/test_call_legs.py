@@ -29,10 +29,11 @@ from clicktodial.domain.call_input import (
     LegRouted,
     QualityMeasured,
     RecordingFinished,
+    SignalsTraced,
 )
 from clicktodial.domain.cause import EndReason, Side
 from clicktodial.domain.event import RecordingResult
-from clicktodial.domain.leg import LegRecord
+from clicktodial.domain.leg import LegRecord, TracedMessage
 from clicktodial.domain.media import (
     G722,
     OPUS,
@@ -190,6 +191,15 @@ def test_quality_that_comes_after_the_end_is_written_after_it() -> None:
     assert scene.events[-1].is_terminal
     assert scene.give(QualityMeasured(QUALITY)) == [PersistCall()]
     assert scene.call.legs[CALLER].quality == QUALITY.caller
+
+
+def test_messages_that_were_traced_are_written_after_the_end() -> None:
+    scene = scene_in(_S.CONNECTED, recorded=False)
+    scene.give(CALLEE_ENDED)
+    messages = (TracedMessage(at_ms=1, is_sent=True, line="INVITE sip:x SIP/2.0"),)
+    assert scene.give(SignalsTraced({CALLEE: messages})) == [PersistCall()]
+    assert scene.call.legs[CALLEE].trace == messages
+    assert scene.call.legs[CALLER].trace is None
 
 
 def test_late_answers_leave_the_records_of_a_call_alone() -> None:

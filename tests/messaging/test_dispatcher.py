@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import String, func, select
@@ -48,8 +47,8 @@ PATIENCE_S = 20
 
 
 @pytest.fixture
-async def database(database_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{database_path}", durability="normal")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, durability="normal")
     database.open()
     yield database
     await database.close()

@@ -127,11 +127,13 @@ class Browsing:
         self,
         role: Role | None = None,
         *,
+        token: str | None = None,
         language: str = "en",
         theme: str = "light",
         width: int = WIDE,
     ) -> AsyncIterator[Tab]:
-        """A tab of somebody with that role; None: of nobody who is logged in."""
+        """A tab of somebody with that role, or of whose session has that token; of neither, of
+        nobody who is logged in."""
         context = await self.browser.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
             locale=language,
@@ -140,8 +142,10 @@ class Browsing:
         )
         await self._keep(context, cookie.LANGUAGE, language)
         await self._keep(context, cookie.THEME, theme)
-        if role is not None:
-            await self._keep(context, cookie.SESSION, self._tokens[role])
+        if token is None and role is not None:
+            token = self._tokens[role]
+        if token is not None:
+            await self._keep(context, cookie.SESSION, token)
         try:
             yield Tab(await context.new_page(), self.origin)
         finally:

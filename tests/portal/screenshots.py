@@ -72,7 +72,9 @@ async def _take_all(browsing: Browsing, world: World, folder: Path, names: Seque
         ("en", "dark", NARROW),
     )
     for page in CONSOLE.pages:
-        for language, theme, width in looks if not names or page.name in names else ():
+        if page.is_file or (names and page.name not in names):
+            continue
+        for language, theme, width in looks:
             name = f"{page.name}-{width}-{theme}.png"
             await _take(browsing, world, page, language, theme, width, folder / name)
 

@@ -38,7 +38,7 @@ def path_of(page: Page, ids: dict[str, str]) -> str:
 def pages_by_opener() -> Iterator[tuple[Role | None, list[Page]]]:
     """All pages, by who opens them: one tab for each."""
     for role in (None, *_OPENERS):
-        pages = [page for page in CONSOLE.pages if opener_of(page) == role]
+        pages = [page for page in CONSOLE.pages if opener_of(page) == role and not page.is_file]
         if pages:
             yield role, pages
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.session import Sessions
@@ -43,6 +44,7 @@ class World:
         self.enrolments = Enrolments(
             self.transactions, self.vault, Letters("https://platform.example"), region="CN"
         )
+        self.audit_log = AuditLog(self.transactions)
         self.sessions = Sessions(
             self.transactions, self.vault, idle=timedelta(hours=10), life=timedelta(hours=12)
         )

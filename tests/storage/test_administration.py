@@ -102,6 +102,16 @@ async def test_created_application_is_found_with_its_secrets(
     assert len(application.signing_secret) == 32
 
 
+async def test_trunk_that_was_there_before_an_application_is_known_with_it(
+    administration: Administration, changes: Changes
+) -> None:
+    administration.add_trunk(Trunk("main", "sip.example.com", 5060))
+    administration.create_application(NEW)
+    # The poll has not been there yet.
+    assert await changes.directory.find(AppId("12345678")) is not None
+    assert [trunk.name for trunk in changes.directory.trunks()] == ["main"]
+
+
 async def test_secrets_are_stored_encrypted_and_not_shown(
     administration: Administration, database: Database
 ) -> None:

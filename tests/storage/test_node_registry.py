@@ -15,7 +15,8 @@ from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.history import CallHistory
-from clicktodial.storage.node_registry import HEARTBEAT_STALE_S, NodeRegistry
+from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.peer import HEARTBEAT_INTERVAL_S, LOOKS_UNTIL_DEAD
 from clicktodial.storage.table import node
 
 LATER = at(3600).utc
@@ -157,7 +158,7 @@ async def test_call_that_changed_while_it_was_reaped_goes_on(
 
 
 async def test_only_calls_of_stale_nodes_are_reaped_without_own(database: Database) -> None:
-    now = NOW + timedelta(seconds=HEARTBEAT_STALE_S)
+    now = NOW + timedelta(seconds=LOOKS_UNTIL_DEAD * HEARTBEAT_INTERVAL_S)
     told: list[StatusEvent] = []
     ids = {}
     for name, heartbeat in (("fresh", now), ("stale", NOW - timedelta(milliseconds=1))):
@@ -199,7 +200,7 @@ async def test_running_registry_beats_at_once(
     store: SqlCallStore, registry: NodeRegistry, database: Database
 ) -> None:
     await registry.register(NOW)
-    beating = asyncio.create_task(registry.run(HeldClock()))
+    beating = asyncio.create_task(registry.run(HeldClock(), pytest.fail))
     await asyncio.sleep(0)
     # Submitted after the beat, so committed with it or later.
     await store.create(create_call(), [])

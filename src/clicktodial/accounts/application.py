@@ -31,6 +31,7 @@ from clicktodial.storage.administration import (
 from clicktodial.storage.error import NotPermitted, ValueInvalid
 from clicktodial.storage.transaction import Transactions
 
+# What one page of a list holds; an answer is to stay a few tens of kilobytes.
 APPLICATIONS_PAGE_MAX = 100
 # Beyond what anybody tells apart; each costs memory on every node that it calls through.
 APPLICATIONS_OF_ENTERPRISE_MAX = 1_000
@@ -82,6 +83,18 @@ class ApplicationDesk:
         limit: int = APPLICATIONS_PAGE_MAX,
     ) -> list[ApplicationDetail]:
         """Those that the principal may see, by identifier, beginning behind `after`."""
+        found = self.list_ids(principal, enterprise_id=enterprise_id, after=after, limit=limit)
+        return self._administration.show_applications(found)
+
+    def list_ids(
+        self,
+        principal: Principal,
+        *,
+        enterprise_id: str | None = None,
+        after: str | None = None,
+        limit: int = APPLICATIONS_PAGE_MAX,
+    ) -> list[str]:
+        """What those are called."""
         columns = table.application.c
         query = (
             select(columns.app_id)
@@ -97,8 +110,7 @@ class ApplicationDesk:
         with self._transactions.read() as connection:
             if enterprise_id is not None:
                 require_visible(connection, principal, enterprise_id)
-            found = connection.scalars(query).all()
-        return [self._administration.show_application(app_id) for app_id in found]
+            return list(connection.scalars(query))
 
     def show(self, principal: Principal, app_id: str) -> ApplicationDetail:
         """One application."""

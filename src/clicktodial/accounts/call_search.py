@@ -5,18 +5,18 @@ sorting; a page of several is merged of theirs.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from clicktodial.accounts.scope import require_application, visible_enterprises
 from clicktodial.domain.call import CallState
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.principal import Principal
 from clicktodial.storage import table
-from clicktodial.storage.error import NotFound
+from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.history import (
     CallPlace,
     CallRecord,
@@ -30,6 +30,10 @@ from clicktodial.storage.transaction import Transactions
 
 # Each costs a look into the index; whoever has more names one.
 MERGED_APPLICATIONS_MAX = 50
+# Rows of a page of an export: a few milliseconds.
+EXPORTED_AT_A_TIME = 500
+# Of more calls than that, sums would take longer than anybody waits for a page.
+SUMMED_MAX = 20_000
 _columns = table.call.c
 
 
@@ -80,6 +84,22 @@ class FoundCall:
     enterprise_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class CallSums:
+    """What calls come to: how many there are, how many were joined, how long people talked. Where
+    `is_cut`, there are more, and these are the newest SUMMED_MAX."""
+
+    begun: int
+    joined: int
+    talked_s: int
+    is_cut: bool = False
+
+    @property
+    def joined_share(self) -> float | None:
+        """Of all; None where there are none."""
+        return self.joined / self.begun if self.begun else None
+
+
 class CallSearch:
     """All methods block; they raise DatabaseUnavailable."""
 
@@ -101,11 +121,7 @@ class CallSearch:
     ) -> FoundCalls:
         """A page. Raises NotFound for another's application."""
         with self._transactions.read() as connection:
-            if wanted.app_id is not None:
-                require_application(connection, principal, wanted.app_id)
-                app_ids = [wanted.app_id]
-            else:
-                app_ids = [each.app_id for each in self._applications(connection, principal)]
+            app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return FoundCalls(calls=(), before=None, wants_application=True)
             # One more than is shown tells whether there is another page.
@@ -116,6 +132,56 @@ class CallSearch:
         calls = _merge(pages, limit + 1)
         has_more = len(calls) > limit
         return FoundCalls(calls=calls[:limit], before=calls[limit - 1].place if has_more else None)
+
+    def find_live(self, principal: Principal, wanted: CallFilter, *, limit: int) -> FoundCalls:
+        """The newest of those under way, of all that fit; the index knows them, so that nobody
+        looks through those that are over. Raises NotFound for another's application."""
+        with self._transactions.read() as connection:
+            app_ids = self._wanted_applications(connection, principal, wanted)
+            if len(app_ids) > MERGED_APPLICATIONS_MAX:
+                return FoundCalls(calls=(), before=None, wants_application=True)
+            query = (
+                _narrow(select(table.call), wanted)
+                .where(table.OPEN_CALL, _columns.app_id.in_(app_ids))
+                .order_by(_columns.begun_at.desc(), _columns.id.desc())
+            )
+            return FoundCalls(calls=self._page(connection, query, limit)[:limit], before=None)
+
+    def add_up(self, principal: Principal, wanted: CallFilter) -> CallSums | None:
+        """The sums of all that fit; None where somebody sees too many applications. Raises
+        NotFound for another's application."""
+        with self._transactions.read() as connection:
+            app_ids = self._wanted_applications(connection, principal, wanted)
+            if len(app_ids) > MERGED_APPLICATIONS_MAX:
+                return None
+            newest = (
+                _narrow(select(_columns.connected_at, _columns.duration_s), wanted)
+                .where(_columns.app_id.in_(app_ids))
+                .order_by(_columns.begun_at.desc())
+                .limit(SUMMED_MAX + 1)
+                .subquery()
+            )
+            query = select(
+                func.count(), func.count(newest.c.connected_at), func.sum(newest.c.duration_s)
+            )
+            begun, joined, talked_s = connection.execute(query.select_from(newest)).one()
+            return CallSums(
+                min(begun, SUMMED_MAX), joined, int(talked_s or 0), is_cut=begun > SUMMED_MAX
+            )
+
+    def stream(self, principal: Principal, wanted: CallFilter) -> Iterator[Sequence[CallRecord]]:
+        """All that fit, the newest first, a page at a time: no read stays open while whoever
+        takes them takes their time. Raises NotFound, ValueInvalid."""
+        before: CallPlace | None = None
+        while True:
+            found = self.find(principal, wanted, limit=EXPORTED_AT_A_TIME, before=before)
+            if found.wants_application:
+                raise ValueInvalid("choose an application: these are too many at once")
+            if found.calls:
+                yield found.calls
+            before = found.before
+            if before is None:
+                return
 
     def show(self, principal: Principal, call_id: str) -> FoundCall:
         """One call. Raises NotFound, also for another's."""
@@ -138,6 +204,15 @@ class CallSearch:
         self, connection: Connection, query: Select[tuple[object, ...]], limit: int
     ) -> list[CallRecord]:
         return [render_call_record(row) for row in connection.execute(query.limit(limit + 1))]
+
+    def _wanted_applications(
+        self, connection: Connection, principal: Principal, wanted: CallFilter
+    ) -> list[str]:
+        """Of whose calls those are that are wanted; one more than are merged at most."""
+        if wanted.app_id is not None:
+            require_application(connection, principal, wanted.app_id)
+            return [wanted.app_id]
+        return [each.app_id for each in self._applications(connection, principal)]
 
     def _applications(self, connection: Connection, principal: Principal) -> list[ApplicationName]:
         columns = table.application.c

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -108,6 +109,23 @@ class Documents:
             documents = read_current_documents(connection, enterprise_id)
             data = read_customer_data(connection, self._vault, enterprise_id).data
         return documents, find_missing(data, {each.kind for each in documents})
+
+    def describe(
+        self, principal: Principal, enterprise_id: str, ids: Sequence[str]
+    ) -> list[Document]:
+        """Those of an enterprise, as they were reviewed once, by kind; without what was erased."""
+        if not principal.has_any(READING_ROLES):
+            raise NotPermitted
+        query = select(document).where(
+            _columns.enterprise_id == enterprise_id,
+            _columns.id.in_(ids),
+            _columns.erased_at.is_(None),
+        )
+        with self._transactions.read() as connection:
+            require_visible(connection, principal, enterprise_id)
+            found = [_document_of(row) for row in connection.execute(query)]
+        order = list(DocumentKind)
+        return sorted(found, key=lambda each: (order.index(each.kind), each.document_id))
 
     def open(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+# A scan of some pages; more is a camera's raw picture.
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 # A4 in 600 dots an inch is 4960 by 7016; a telephone's largest photo some 12 000 by 9 000.
 PIXELS_A_SIDE_MAX = 12_000
@@ -212,7 +213,9 @@ def _find_jpeg_end(content: bytes) -> int:
 def _read_marker(content: bytes, at: int) -> tuple[int, int]:
     """The marker there, and where it ends. B.1.1.2: any number of fill bytes may go before."""
     if content[at : at + 1] != b"\xff":
-        raise DocumentRefused("the JPEG is damaged" if at < len(content) else "the JPEG is cut off")
+        if at < len(content):
+            raise DocumentRefused("the JPEG is damaged")
+        raise DocumentRefused("the JPEG is cut off")
     while content[at : at + 1] == b"\xff":
         at += 1
     if at >= len(content):

@@ -16,6 +16,8 @@ from clicktodial.storage.transaction import Transactions
 
 # A page of an API, and the one more that tells whether there is another.
 ENTERPRISES_PAGE_MAX = 101
+# A choice of more is no choice; a country has some thirty provinces.
+REGIONS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,12 @@ class Enterprises:
         states: frozenset[EnterpriseState] = frozenset(),
         region: str | None = None,
         account_manager: str | None = None,
+        name: str | None = None,
         after: str | None = None,
         limit: int = ENTERPRISES_PAGE_MAX,
     ) -> list[Enterprise]:
-        """Those that the principal may see, by identifier, beginning behind `after`."""
+        """Those that the principal may see, by identifier, beginning behind `after`; with `name`
+        those in whose names that stands."""
         columns = table.enterprise.c
         query = select(table.enterprise).where(visible_enterprises(principal))
         if states:
@@ -57,11 +61,26 @@ class Enterprises:
             query = query.where(columns.region == region)
         if account_manager is not None:
             query = query.where(columns.account_manager == account_manager)
+        if name is not None:
+            query = query.where(columns.name.icontains(name, autoescape=True))
         if after is not None:
             query = query.where(columns.id > after)
         query = query.order_by(columns.id).limit(min(limit, ENTERPRISES_PAGE_MAX))
         with self._transactions.read() as connection:
             return [_enterprise_of(row) for row in connection.execute(query)]
+
+    def list_regions(self, principal: Principal) -> list[str]:
+        """The regions of those that the principal may see, at most REGIONS_MAX."""
+        columns = table.enterprise.c
+        query = (
+            select(columns.region)
+            .where(visible_enterprises(principal), columns.region.is_not(None))
+            .distinct()
+            .order_by(columns.region)
+            .limit(REGIONS_MAX)
+        )
+        with self._transactions.read() as connection:
+            return [str(region) for region in connection.scalars(query)]
 
     def show(self, principal: Principal, enterprise_id: str) -> Enterprise:
         """One, with what it is known by in the operator's books."""

@@ -37,6 +37,7 @@ from clicktodial.accounts.work_order import (
 )
 from clicktodial.domain.enterprise import (
     IN_SERVICE,
+    TRANSITIONS,
     CallPolicy,
     EnterpriseMove,
     EnterpriseState,
@@ -472,6 +473,12 @@ class EnterpriseChanges:
             carried_out_at=row.carried_out_at,
             work_order_id=row.work_order_id,
         )
+
+
+def find_possible(state: EnterpriseState) -> list[WorkOrderKind]:
+    """What may be asked for in that state."""
+    possible = [WorkOrderKind.MODIFICATION] if state in IN_SERVICE else []
+    return possible + [kind for kind, move in _MOVES.items() if (state, move) in TRANSITIONS]
 
 
 def _check_possible(state: EnterpriseState, new: NewChange) -> None:

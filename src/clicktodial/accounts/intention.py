@@ -2,6 +2,7 @@
 assigned to an account manager of the region, engaged. click-to-dial-v1 2, 1 and "Customer
 Engagement"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -120,6 +121,8 @@ class Intentions:
         *,
         states: frozenset[IntentionState] = frozenset(),
         account_manager: str | None = None,
+        region: str | None = None,
+        enterprise_id: str | None = None,
         after: str | None = None,
         limit: int = INTENTIONS_PAGE_MAX,
     ) -> list[Intention]:
@@ -134,6 +137,10 @@ class Intentions:
             query = query.where(_columns.state.in_(sorted(states)))
         if account_manager is not None:
             query = query.where(_columns.account_manager == account_manager)
+        if region is not None:
+            query = query.where(_columns.region == region)
+        if enterprise_id is not None:
+            query = query.where(_columns.enterprise_id == enterprise_id)
         if after is not None:
             query = query.where(_columns.id > after)
         query = query.order_by(_columns.id).limit(min(limit, INTENTIONS_PAGE_MAX))
@@ -155,6 +162,14 @@ class Intentions:
                 )
             return _intention_of(row, self._contact_of(row))
 
+    def find_managers(self, principal: Principal, intention_id: str) -> Sequence[str]:
+        """Whom it may be given to: the account managers of its region."""
+        _require_manager(principal)
+        with self._transactions.read() as connection:
+            return self._managers_of(
+                connection, principal, _require(connection, principal, intention_id)
+            )
+
     def assign(
         self, principal: Principal, intention_id: str, *, account_manager: str, now: datetime
     ) -> Intention:
@@ -162,10 +177,7 @@ class Intentions:
         _require_manager(principal)
         with self._transactions.change(concerns_calls=False) as connection:
             row = _require(connection, principal, intention_id)
-            # Where it is now: a modification may have moved the enterprise since.
-            enterprise = require_visible(connection, principal, row.enterprise_id)
-            region = enterprise.region or row.region
-            if account_manager not in self._managers.find(connection, region):
+            if account_manager not in self._managers_of(connection, principal, row):
                 raise ValueInvalid("the region has no such account manager")
             self._assign(connection, intention_id, account_manager, by=principal.name, now=now)
             return _intention_of(_find(connection, intention_id))
@@ -191,6 +203,13 @@ class Intentions:
         """The customer wants it no longer, and says so here or on the telephone."""
         reason = check_note(reason, "the reason", characters_max=REASON_CHARACTERS_MAX)
         return self._move(principal, intention_id, IntentionMove.WITHDRAW, reason=reason, now=now)
+
+    def _managers_of(
+        self, connection: Connection, principal: Principal, row: Row[Any]
+    ) -> Sequence[str]:
+        # Where it is now: a modification may have moved the enterprise since.
+        enterprise = require_visible(connection, principal, row.enterprise_id)
+        return self._managers.find(connection, enterprise.region or row.region)
 
     def _check(self, new: NewIntention) -> NewIntention:
         return NewIntention(

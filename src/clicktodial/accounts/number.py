@@ -10,7 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import phonenumbers
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from clicktodial.accounts.scope import (
@@ -42,10 +53,13 @@ from clicktodial.storage.options_codec import decode_call_options
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_identifier, check_sponsor
 
+# What one page of a list holds; rows are short.
 NUMBERS_PAGE_MAX = 200
 # A released number rests for so long by default: whoever was called from it has called back by
 # then, or has forgotten it.
 COOLING_OFF = timedelta(days=90)
+# A country has some hundred cities that have numbers of their own.
+PLACES_MAX = 1_000
 # In one transaction: it holds SQLite's write lock, for which begins of calls wait meanwhile.
 _ROWS_AT_ONCE = 100
 _columns = sponsor_number.c
@@ -211,6 +225,19 @@ class NumberInventory:
         """Those that may be ordered."""
         which = NumberFilter(state=NumberState.FREE, kind=kind, city=city, region=region)
         return self.list_numbers(which, now, after=after, limit=limit)
+
+    def count_free(self, now: datetime) -> list[tuple[Place, int]]:
+        """How many may be ordered of each city, by region and city; PLACES_MAX at most."""
+        conditions = _conditions(NumberFilter(state=NumberState.FREE), now)
+        query = (
+            select(_columns.region, _columns.city, func.count().label("count"))
+            .where(*conditions)
+            .group_by(_columns.region, _columns.city)
+            .order_by(_columns.region, _columns.city)
+            .limit(PLACES_MAX)
+        )
+        with self._transactions.read() as connection:
+            return [(Place(row.city, row.region), int(row[2])) for row in connection.execute(query)]
 
     def list_of_enterprise(
         self,

@@ -16,11 +16,16 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from clicktodial.accounts.enterprise_change import PLATFORM
 from clicktodial.accounts.number import NumberInventory, move_number
 from clicktodial.accounts.scope import require_visible, visible_enterprises
-from clicktodial.accounts.work_order import open_work_order, withdraw_work_order
+from clicktodial.accounts.work_order import open_work_order, read_steps, withdraw_work_order
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.sponsor_number import Assign, Reserve, Unreserve
-from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
+from clicktodial.domain.work_order import (
+    WorkOrder,
+    WorkOrderKind,
+    WorkOrderState,
+    WorkOrderStep,
+)
 from clicktodial.storage import table
 from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
@@ -154,6 +159,11 @@ class NumberOrders:
         with self._transactions.read() as connection:
             return _require(connection, principal, order_id)
 
+    def show_review(self, principal: Principal, order_id: str) -> list[WorkOrderStep]:
+        """What became of its review, and what was said."""
+        with self._transactions.read() as connection:
+            return read_steps(connection, _require(connection, principal, order_id).work_order_id)
+
     def list_orders(
         self,
         principal: Principal,
@@ -161,16 +171,18 @@ class NumberOrders:
         enterprise_id: str | None = None,
         state: OrderState | None = None,
         after: str | None = None,
+        is_newest_first: bool = False,
         limit: int = ORDERS_PAGE_MAX,
     ) -> list[NumberOrder]:
-        """Those that the principal may see, oldest first, beginning behind `after`."""
-        query = _query().where(visible_enterprises(principal)).order_by(_columns.id)
+        """Those that the principal may see, beginning behind `after`."""
+        order = _columns.id.desc() if is_newest_first else _columns.id
+        query = _query().where(visible_enterprises(principal)).order_by(order)
         if enterprise_id is not None:
             query = query.where(_columns.enterprise_id == enterprise_id)
         if state is not None:
             query = query.where(_columns.state == state.value)
         if after is not None:
-            query = query.where(_columns.id > after)
+            query = query.where(_columns.id < after if is_newest_first else _columns.id > after)
         with self._transactions.read() as connection:
             if enterprise_id is not None:
                 require_visible(connection, principal, enterprise_id)

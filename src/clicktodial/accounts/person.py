@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, false, select, update
 
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.enterprise import EnterpriseState
@@ -211,6 +211,13 @@ class People:
         with self._transactions.read() as connection:
             return [person_of(row) for row in connection.execute(query)]
 
+    def list_staff(self) -> Sequence[Person]:
+        """The operator's people who may be given a ticket, by account."""
+        workers = frozenset({Role.SUPPORT, Role.OPERATOR})
+        with self._transactions.read() as connection:
+            found = active_people_with(connection, enterprise_id=None, roles=workers)
+        return sorted(found, key=lambda person: person.account)
+
     def change(
         self,
         person_id: str,
@@ -261,6 +268,8 @@ class People:
 def is_named(name: str) -> Any:
     """A condition: it is their account, or their address."""
     lowered = name.lower()
+    if "\0" in lowered:
+        return false()  # nobody's, and PostgreSQL would refuse to look
     return (_columns.account == lowered) | (_columns.email == lowered)
 
 

@@ -84,6 +84,23 @@ class ProtectionSettings:
         with self._transactions.read() as connection:
             return _read_exceptions(connection, enterprise_id, app_id)
 
+    def list_exceptions(self, enterprise_id: str) -> dict[str, ApplicationExceptions]:
+        """Those of the enterprise's applications that have any, by application."""
+        applications = table.application.c
+        query = (
+            select(_application)
+            .join(table.application, applications.app_id == _application.c.app_id)
+            .where(applications.enterprise_id == enterprise_id)
+        )
+        with self._transactions.read() as connection:
+            return {
+                row.app_id: ApplicationExceptions(
+                    ignores_quiet_hours=row.ignores_quiet_hours,
+                    ignores_platform_quiet_hours=row.ignores_platform_quiet_hours,
+                )
+                for row in connection.execute(query)
+            }
+
     def change_exceptions(
         self,
         enterprise_id: str,

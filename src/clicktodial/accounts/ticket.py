@@ -8,8 +8,9 @@ is in order, and an answer a second after the deadline is late, however busy the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from clicktodial.accounts.audit import note_access
 from clicktodial.accounts.scope import require_visible, visible_enterprises
@@ -86,6 +87,7 @@ class TicketFilter:
 
     states: frozenset[TicketState] = frozenset()
     priority: TicketPriority | None = None
+    channel: TicketChannel | None = None
     queue: TicketQueue | None = None
     assignee: str | None = None
     enterprise_id: str | None = None
@@ -161,19 +163,7 @@ class Tickets:
             .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
             .where(visible_enterprises(principal))
         )
-        if which.states:
-            query = query.where(_columns.state.in_(sorted(which.states)))
-        if which.is_late is not None:
-            late = _columns.is_response_late | _columns.is_resolution_late
-            query = query.where(late if which.is_late else ~late)
-        for column, value in (
-            (_columns.priority, which.priority),
-            (_columns.queue, which.queue),
-            (_columns.assignee, which.assignee),
-            (_columns.enterprise_id, which.enterprise_id),
-        ):
-            if value is not None:
-                query = query.where(column == value)
+        query = narrow_tickets(query, which)
         if before is not None:
             query = query.where(_columns.id < before)
         query = query.order_by(_columns.id.desc()).limit(min(limit, TICKETS_PAGE_MAX))
@@ -436,6 +426,25 @@ class Tickets:
         except EmailError as error:
             raise ValueInvalid(str(error)) from error
         return TicketContact(name=contact.name, phone=phone, email=email)
+
+
+def narrow_tickets(query: Select[Any], which: TicketFilter) -> Select[Any]:
+    """Of the tickets that a query selects, those that are wanted."""
+    if which.states:
+        query = query.where(_columns.state.in_(sorted(which.states)))
+    if which.is_late is not None:
+        late = _columns.is_response_late | _columns.is_resolution_late
+        query = query.where(late if which.is_late else ~late)
+    for column, value in (
+        (_columns.priority, which.priority),
+        (_columns.channel, which.channel),
+        (_columns.queue, which.queue),
+        (_columns.assignee, which.assignee),
+        (_columns.enterprise_id, which.enterprise_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return query
 
 
 def check_text(text: str) -> str:

@@ -1,6 +1,6 @@
 """Tickets as their rows tell them, and the one way in which a step gets there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -270,6 +270,26 @@ class TicketStore:
         return msgspec.json.decode(opened, type=TicketContact)
 
 
+def fold_tickets(
+    connection: Connection, ticket_ids: Sequence[str], timetable: Timetable
+) -> Mapping[str, Ticket]:
+    """What their steps make of tickets, by identifier. The timetable is to hold the critical
+    periods since the oldest of them."""
+    columns = ticket_step.c
+    query = select(ticket_step).where(columns.ticket_id.in_(ticket_ids))
+    steps: dict[str, list[KeptStep]] = {}
+    for row in connection.execute(query.order_by(columns.ticket_id, columns.seq)):
+        steps.setdefault(row.ticket_id, []).append(_step_of(row))
+    return {ticket_id: _fold(kept, timetable) for ticket_id, kept in steps.items()}
+
+
+def _fold(steps: Sequence[KeptStep], timetable: Timetable) -> Ticket:
+    folded = open_ticket(steps[0].step)
+    for kept in steps[1:]:
+        folded = advance(folded, kept.step, timetable)
+    return folded
+
+
 def find_due_tickets(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Those with which something is due, the longest first."""
     query = select(_columns.id).where(_columns.due_at <= now)
@@ -344,9 +364,6 @@ def _step_of(row: Row[Any]) -> KeptStep:
 def _file_of(
     row: Row[Any], steps: list[KeptStep], timetable: Timetable, contact: TicketContact | None
 ) -> TicketFile:
-    folded = open_ticket(steps[0].step)
-    for kept in steps[1:]:
-        folded = advance(folded, kept.step, timetable)
     return TicketFile(
         ticket_id=row.id,
         enterprise_id=row.enterprise_id,
@@ -357,7 +374,7 @@ def _file_of(
         call_id=row.call_id,
         contact=contact,
         opened_by=row.opened_by,
-        ticket=folded,
+        ticket=_fold(steps, timetable),
         steps=steps,
         timetable=timetable,
     )

@@ -200,17 +200,30 @@ class WorkOrders:
         *,
         after: str | None = None,
         limit: int = WORK_ORDERS_PAGE_MAX,
+        is_newest_first: bool = False,
     ) -> list[WorkOrder]:
-        """Those that the principal may see, oldest first, beginning behind `after`. Raises
-        NotFound for an enterprise of another."""
+        """Those that the principal may see, the oldest first unless said otherwise, beginning
+        behind `after`. Raises NotFound for an enterprise of another."""
         query = _filtered(which).where(visible_enterprises(principal))
         if after is not None:
-            query = query.where(_columns.id > after)
-        query = query.order_by(_columns.id).limit(min(limit, WORK_ORDERS_PAGE_MAX))
+            query = query.where(_columns.id < after if is_newest_first else _columns.id > after)
+        order = _columns.id.desc() if is_newest_first else _columns.id
+        query = query.order_by(order).limit(min(limit, WORK_ORDERS_PAGE_MAX))
         with self._transactions.read() as connection:
             if which.enterprise_id is not None:
                 require_visible(connection, principal, which.enterprise_id)
             return [_order_of(row) for row in connection.execute(query)]
+
+    def count_open(self, principal: Principal) -> Mapping[WorkOrderKind, int]:
+        """How many of each kind wait for a decision, of those that the principal may see."""
+        query = (
+            select(_columns.kind, func.count())
+            .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
+            .where(_columns.state == WorkOrderState.OPEN.value, visible_enterprises(principal))
+            .group_by(_columns.kind)
+        )
+        with self._transactions.read() as connection:
+            return {WorkOrderKind(kind): count for kind, count in connection.execute(query)}
 
     def show(
         self, principal: Principal, work_order_id: str

@@ -80,6 +80,20 @@ class CdrReader:
             require_visible(connection, principal, query.enterprise_id)
             return read_page(connection, query, after=after, limit=limit)
 
+    def newest(
+        self,
+        principal: Principal,
+        query: CdrQuery,
+        *,
+        before: CdrPlace | None = None,
+        limit: int = ROWS_AT_A_TIME,
+    ) -> list[CdrDetail]:
+        """The last `limit` of them, the latest first, of those before that place."""
+        with self._transactions.read() as connection:
+            require_visible(connection, principal, query.enterprise_id)
+            rows = connection.execute(_select_newest(query, before).limit(limit))
+            return [_detail(row) for row in rows]
+
     def stream(self, query: CdrQuery) -> Iterator[list[CdrDetail]]:
         """All of them, a page at a time."""
         after: CdrPlace | None = None
@@ -106,15 +120,32 @@ def _select(query: CdrQuery, after: CdrPlace | None) -> Select[Any]:
     # Where the page begins bounds the index: were it `since` for all of them, each would read
     # from the very first on.
     since = query.since if after is None else after.ended_at
-    chosen = select(*(columns[name] for name in COLUMNS), columns.lots).where(
-        columns.enterprise_id == query.enterprise_id,
-        columns.ended_at >= since,
-        columns.ended_at < query.until,
-    )
+    chosen = _within(query.enterprise_id, since, query.until)
     if after is not None:
         place = tuple_(columns.ended_at, columns.call_id)
         chosen = chosen.where(place > tuple_(literal(after.ended_at, UtcMillis), after.call_id))
     return chosen.order_by(columns.ended_at, columns.call_id)
+
+
+def _select_newest(query: CdrQuery, before: CdrPlace | None) -> Select[Any]:
+    columns = cdr.c
+    chosen = _within(query.enterprise_id, query.since, query.until)
+    if before is not None:
+        place = tuple_(columns.ended_at, columns.call_id)
+        chosen = chosen.where(
+            columns.ended_at <= before.ended_at,
+            place < tuple_(literal(before.ended_at, UtcMillis), before.call_id),
+        )
+    return chosen.order_by(columns.ended_at.desc(), columns.call_id.desc())
+
+
+def _within(enterprise_id: str, since: datetime, until: datetime) -> Select[Any]:
+    columns = cdr.c
+    return select(*(columns[name] for name in COLUMNS), columns.lots).where(
+        columns.enterprise_id == enterprise_id,
+        columns.ended_at >= since,
+        columns.ended_at < until,
+    )
 
 
 def _detail(row: Row[Any]) -> CdrDetail:

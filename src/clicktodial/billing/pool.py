@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    case,
     delete,
     func,
     insert,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from clicktodial.accounts.scope import require_visible
+from clicktodial.accounts.scope import require_visible, visible_enterprises
 from clicktodial.billing.package import (
     NewPackage,
     PackageKind,
@@ -55,12 +56,15 @@ GRANT = "grant"
 EXPIRE = "expire"
 
 DEFAULT_ALERT_PERCENTS = (80, 90, 100)
+# Each is a mail to everybody who is named; more is noise.
 ALERT_PERCENTS_MAX = 10
 ALERT_EMAILS_MAX = 10
 EMAIL_CHARACTERS_MAX = 254  # RFC 5321 4.5.3.1.3
 # A read of all of them is one page; whoever has more caps than members has one for every member.
 CAPS_MAX = 10_000
 PACKAGES_MAX = 1_000
+POOLS_PAGE_MAX = 100
+CAPS_PAGE_MAX = 100
 # What was used lately says how long the rest will last.
 FORECAST_WINDOW = timedelta(days=7)
 _CURRENCY_LETTERS = 3
@@ -142,6 +146,33 @@ class CapDetail:
     key: str
     period: CapPeriod
     limit_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapUse:
+    """A cap, and what of it is used in this period, what runs included: by whoever `key` names,
+    or, of each of them, by who used most. `reached` is how many have nothing left."""
+
+    cap: CapDetail
+    used_s: int
+    reached: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSummary:
+    """A pool in a list: sums over the lots that may be drawn on now, overage left out."""
+
+    enterprise_id: str
+    enterprise_name: str
+    currency: str
+    granted_s: int
+    available_s: int
+    consumed_s: int
+    owed_micros: int
+
+    @property
+    def used_percent(self) -> int:
+        return used_percent(self.granted_s, self.consumed_s)
 
 
 class Pools:
@@ -234,6 +265,39 @@ class Pools:
             runs_dry_at=runs_dry_at(available_s, pace_s, now),
             lots=lots,
         )
+
+    def list_pools(
+        self,
+        principal: Principal,
+        now: datetime,
+        *,
+        after: str | None = None,
+        limit: int = POOLS_PAGE_MAX,
+    ) -> list[PoolSummary]:
+        """Those that somebody may see, by the enterprise's identifier, beginning behind `after`:
+        two questions to the database, however many there are."""
+        enterprise = table.enterprise.c
+        query = (
+            select(pool.c.enterprise_id, pool.c.currency, enterprise.name)
+            .join(table.enterprise, enterprise.id == pool.c.enterprise_id)
+            .where(visible_enterprises(principal))
+            .order_by(pool.c.enterprise_id)
+            .limit(min(limit, POOLS_PAGE_MAX))
+        )
+        if after is not None:
+            query = query.where(pool.c.enterprise_id > after)
+        with self._transactions.read() as connection:
+            rows = connection.execute(query).all()
+            sums = _sum_lots(connection, [row.enterprise_id for row in rows], now)
+        return [
+            PoolSummary(
+                enterprise_id=row.enterprise_id,
+                enterprise_name=row.name,
+                currency=row.currency,
+                **sums.get(row.enterprise_id, _NOTHING),
+            )
+            for row in rows
+        ]
 
     # Packages
 
@@ -352,6 +416,32 @@ class Pools:
                 CapDetail(row.id, CapScope(row.scope), row.key, CapPeriod(row.period), row.limit_s)
                 for row in connection.execute(query.limit(CAPS_MAX))
             ]
+
+    def list_cap_uses(
+        self,
+        principal: Principal,
+        enterprise_id: str,
+        now: datetime,
+        *,
+        after: str | None = None,
+        limit: int = CAPS_PAGE_MAX,
+    ) -> list[CapUse]:
+        """Caps with what is used of them, in the order of their making, beginning behind the cap
+        `after`."""
+        query = select(cap).where(cap.c.enterprise_id == enterprise_id).order_by(cap.c.id)
+        if after is not None:
+            query = query.where(cap.c.id > after)
+        with self._transactions.read() as connection:
+            require_pool(connection, principal, enterprise_id)
+            rows = connection.execute(query.limit(min(limit, CAPS_PAGE_MAX))).all()
+            used = _read_cap_uses(connection, [row.id for row in rows], now, self._zone)
+        return [
+            CapUse(
+                CapDetail(row.id, CapScope(row.scope), row.key, CapPeriod(row.period), row.limit_s),
+                *used.get((row.id, row.period), (0, 0)),
+            )
+            for row in rows
+        ]
 
     def cap_used_s(self, cap_id: str, key: str, now: datetime) -> int:
         """What whoever `key` names has used of a cap in this period, what runs included."""
@@ -521,6 +611,55 @@ def close_lot(connection: Connection, lot_id: str, now: datetime) -> int:
 
 
 # Rows
+
+
+_NOTHING = {"granted_s": 0, "available_s": 0, "consumed_s": 0, "owed_micros": 0}
+
+
+def _sum_lots(
+    connection: Connection, enterprise_ids: list[str], now: datetime
+) -> dict[str, dict[str, int]]:
+    """Of the lots that may be drawn on; what is owed, of all."""
+    columns, counts = package_lot.c, counts_for_share(now)
+    query = (
+        select(
+            columns.enterprise_id,
+            *(
+                func.sum(case((counts, columns[name]), else_=0)).label(name)
+                for name in ("granted_s", "available_s", "consumed_s")
+            ),
+            func.sum(columns.owed_micros).label("owed_micros"),
+        )
+        .where(columns.enterprise_id.in_(enterprise_ids))
+        .group_by(columns.enterprise_id)
+    )
+    return {
+        row.enterprise_id: {name: int(row._mapping[name]) for name in _NOTHING}
+        for row in connection.execute(query)
+    }
+
+
+def _read_cap_uses(
+    connection: Connection, cap_ids: list[str], now: datetime, zone: tzinfo
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """The most that is used of caps, and how many used all, by cap and the kind of its period."""
+    columns = cap_usage.c
+    periods = {each.start(now, zone): each.value for each in CapPeriod}
+    query = (
+        select(
+            columns.cap_id,
+            columns.period,
+            func.max(columns.used_s).label("used_s"),
+            func.count().filter(columns.used_s >= cap.c.limit_s).label("reached"),
+        )
+        .join(cap, cap.c.id == columns.cap_id)
+        .where(columns.cap_id.in_(cap_ids), columns.period.in_(periods))
+        .group_by(columns.cap_id, columns.period)
+    )
+    return {
+        (row.cap_id, periods[row.period]): (int(row.used_s), row.reached)
+        for row in connection.execute(query)
+    }
 
 
 def _read_lots(connection: Connection, enterprise_id: str, now: datetime) -> Iterable[Row[Any]]:

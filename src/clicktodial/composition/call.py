@@ -22,6 +22,7 @@ from clicktodial.config import Settings
 from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
+from clicktodial.control.port import NoTracer
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.dispatcher import MessageDispatcher
 from clicktodial.messaging.driver import create_dispatcher, message_limits
@@ -50,6 +51,7 @@ class Calls:
     dispatcher: MessageDispatcher
     notifier: HttpNotifier
     telephony: TelephonyParts
+    relay: AnyRelay
 
 
 async def open_calls(base: Foundation) -> Calls:
@@ -64,11 +66,11 @@ async def open_calls(base: Foundation) -> Calls:
     relay = create_relay(settings, library, base.node_id)
     await relay.start()
     stack.push_async_callback(relay.close)
-    await _take_over(base, relay, recorder)
+    registry = await _take_over(base, relay, recorder)
     sinks = SqlSinks(base.database, base.vault)
     base.background.run("sink_tokens", sinks.run(base.clock.utc))
     notifier = HttpNotifier(
-        Outbox(base.database),
+        Outbox(base.database, peers=registry.peers, utc=base.clock.utc),
         base.applications,
         NoticeFormats(V1NotificationFormat(), PoolAlertFormat()),
         settings.notify,
@@ -76,6 +78,7 @@ async def open_calls(base: Foundation) -> Calls:
     )
     await notifier.start()
     stack.push_async_callback(notifier.close)
+    base.background.run("node_registry", registry.run(base.clock, notifier.request_rescan))
     dispatcher = create_dispatcher(
         settings.messages, base.transactions, base.clock, node_id=base.node_id
     )
@@ -87,6 +90,9 @@ async def open_calls(base: Foundation) -> Calls:
     service = _create_service(
         base, relay=relay, recorder=recorder, notifier=notifier, store=store, telephony=telephony
     )
+    if telephony.trunks.tracer is not None:
+        # After the last call has ended.
+        stack.callback(telephony.trunks.tracer.close)
     # Whatever goes wrong from here on, no phone is left ringing.
     stack.push_async_callback(service.stop)
     call_bar = CallBar(base.transactions, service, arrival_timeout_s=ARRIVAL_TIMEOUT_S)
@@ -109,6 +115,7 @@ async def open_calls(base: Foundation) -> Calls:
         dispatcher=dispatcher,
         notifier=notifier,
         telephony=telephony,
+        relay=relay,
     )
 
 
@@ -117,12 +124,16 @@ def event_source(settings: Settings) -> str:
     return settings.accounts.base_url.rstrip("/") + CAMARA_PATH
 
 
-async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) -> None:
-    registry = NodeRegistry(base.database, node_id=base.node_id)
+async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) -> NodeRegistry:
+    registry = NodeRegistry(
+        base.database,
+        node_id=base.node_id,
+        interval_s=base.settings.database.heartbeat_interval_s,
+    )
     # Before the first event of this process, so that those of a dead one are not overtaken.
     await registry.reap(base.clock.utc(), create_recording_fate(relay, recorder), own=True)
     await registry.register(base.clock.utc())
-    base.background.run("node_registry", registry.run(base.clock))
+    return registry
 
 
 def _create_service(
@@ -153,6 +164,7 @@ def _create_service(
                 zone=settings.billing.zone,
                 department_of=MemberDepartments(base.database.engine.dialect),
             ),
+            tracer=telephony.trunks.tracer or NoTracer(),
         ),
         settings.calls,
         message_limits=message_limits(settings.messages),

@@ -5,8 +5,17 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 
+from clicktodial import __version__
+from clicktodial.accounts.application_activity import ApplicationActivity
+from clicktodial.accounts.call_file import CallFiles
 from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
+from clicktodial.accounts.consequence import Consequences
+from clicktodial.accounts.naming import Names
+from clicktodial.accounts.node import Nodes
+from clicktodial.accounts.notification import Notifications
+from clicktodial.accounts.standing import Standings
+from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
@@ -24,18 +33,27 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
+from clicktodial.api.v1.mapping import V1NotificationFormat
+from clicktodial.api.v1.schema import create_error_table
+from clicktodial.billing.movement import Movements
+from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
+from clicktodial.composition.setting import hide_secrets
 from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
+from clicktodial.notify.sender import Sender
+from clicktodial.notify.trial import TRIAL_TIMEOUT_S, ServerTrial
 from clicktodial.observe.metrics import CONTENT_TYPE
-from clicktodial.portal.needs import ConsoleNeeds
+from clicktodial.portal.needs import ApiReference, CallDefaults, ConsoleNeeds
 from clicktodial.portal.server import ConsoleHandlers, create_console_handlers
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.sip.aio.trunk_monitor import StatesMonitor
 from clicktodial.storage.call_view import SqlCallViews
 from clicktodial.storage.event_history import EventHistory
@@ -62,6 +80,8 @@ async def open_http(
     worker = Worker()
     base.stack.push_async_callback(worker.close)
     once = OnceBegins(SqlKeptRequests(base.database), base.clock.utc)
+    sender = Sender(timeout_s=TRIAL_TIMEOUT_S)
+    base.stack.callback(sender.close)
     management = ManagementNeeds(
         once=once,
         gate=RequestGate(addresses),
@@ -86,6 +106,7 @@ async def open_http(
         messages=Messages(base.transactions),
         membership=membership,
         billing=billing,
+        trial=ServerTrial(base.applications, sender, V1NotificationFormat()),
         take_up_changes=base.take_up_changes,
     )
     oauth, oauth_handlers = await open_oauth(base, gate=management.gate, addresses=addresses)
@@ -200,6 +221,7 @@ def _console_needs(
         enrolments=people.enrolments,
         sessions=people.sessions,
         passwords=people.passwords,
+        emails=people.emails,
         factors=people.factors,
         audit_log=people.audit_log,
         mails=people.outbox,
@@ -208,7 +230,12 @@ def _console_needs(
         history=management.history,
         call_search=CallSearch(base.transactions),
         call_statistics=CallStatistics(base.transactions),
+        standings=Standings(base.transactions),
+        call_files=CallFiles(base.transactions),
+        event_replays=EventReplays(base.transactions),
         recordings=calls.catalog,
+        recording_files=RecordingFiles(calls.recordings_root),
+        notification_format=V1NotificationFormat(),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,
@@ -216,7 +243,11 @@ def _console_needs(
         templates=enterprises.templates,
         administration=base.administration,
         business=enterprises.business,
+        names=Names(base.transactions),
+        consequences=Consequences(base.transactions),
         application_desk=enterprises.numbers.applications,
+        application_activity=ApplicationActivity(base.transactions),
+        trial=management.trial,
         inventory=enterprises.numbers.inventory,
         orders=enterprises.numbers.orders,
         number_pools=enterprises.numbers.pools,
@@ -231,9 +262,31 @@ def _console_needs(
         cdrs=management.billing.cdrs,
         statements=management.billing.statements,
         exports=management.billing.exports,
+        daily_use=DailyUse(base.transactions, zone=base.settings.billing.zone),
+        movements=Movements(base.transactions),
+        file_worker=management.billing.file_worker,
+        pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
+        traffic=Traffic(base.transactions),
+        nodes=Nodes(base.transactions),
+        notifications=Notifications(base.transactions),
+        endpoint_states=calls.notifier.endpoint_states,
+        relay_states=calls.relay.states,
+        shown_settings=hide_secrets(base.settings),
+        node_id=base.node_id,
+        reference=ApiReference(
+            create_document(body_bytes_max=base.settings.http.body_bytes_max, version=__version__),
+            create_error_table(),
+        ),
+        call_defaults=CallDefaults(
+            caller_ring_timeout_s=base.settings.calls.caller_ring_timeout_s,
+            callee_ring_timeout_s=base.settings.calls.callee_ring_timeout_s,
+            max_duration_s=base.settings.calls.max_duration_s,
+            recording_format=base.settings.recording.format,
+        ),
         client_address=management.client_address,
         body_bytes_max=base.settings.http.body_bytes_max,
         default_region=base.region,

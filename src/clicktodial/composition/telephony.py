@@ -11,6 +11,7 @@ from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
 from clicktodial.sip.aio.telephony import TrunkTelephony
 from clicktodial.sip.aio.tls import TlsListener
+from clicktodial.sip.aio.tracer import SipTracer, TraceOf
 from clicktodial.sip.aio.trunk_watch import TrunkWatch
 from clicktodial.sip.error import PassportError
 from clicktodial.sip.identity import IdentityWriter
@@ -30,17 +31,19 @@ class TelephonyParts:
 async def open_telephony(base: Foundation) -> TelephonyParts:
     """Listens from now on. Raises ConfigError, OSError."""
     sip, known = base.settings.sip, base.applications.trunks
+    tracer = None if sip.trace == "off" else SipTracer(TraceOf(sip.trace))
     identities = IdentityWriter(create_signer(base.settings.stir), unix_s=time.time)
     endpoint = SipEndpoint(
         user_agent=sip.user_agent,
         advertised_host=sip.advertised_host,
         timers=create_timers(sip.t1_ms / 1000),
+        on_message=None if tracer is None else tracer.tap,
     )
     await endpoint.start(sip.host, sip.port, listeners=_create_listeners(sip))
     base.stack.push_async_callback(endpoint.close)
     name_servers = [parse_name_server(server) for server in sip.name_servers]
     resolver = TargetResolver(DnsNames(name_servers, speaks=endpoint.speaks))
-    trunks = TrunkTelephony(endpoint, known, resolver, identities=identities)
+    trunks = TrunkTelephony(endpoint, known, resolver, identities=identities, tracer=tracer)
     base.stack.push_async_callback(trunks.close)
     watch = TrunkWatch(endpoint, known, trunks.states, trunks.resolve)
     watch.start()

@@ -8,7 +8,7 @@ leg that is hung up before its turn to be dialled is never dialled.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +36,7 @@ from clicktodial.control.port import (
     NoAdmission,
     NoMinutes,
     Notifier,
+    NoTracer,
     OfferAnswered,
     Offered,
     OfferRefused,
@@ -44,6 +45,7 @@ from clicktodial.control.port import (
     RelayError,
     RelaySession,
     Ringing,
+    SignalTracer,
     StoreConflict,
     StoreError,
     Telephony,
@@ -85,11 +87,12 @@ from clicktodial.domain.call_input import (
     PromptEnded,
     QualityMeasured,
     RecordingFinished,
+    SignalsTraced,
     VoiceJudged,
 )
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
-from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.leg import CallQuality, SideQuality, TracedMessage
 from clicktodial.domain.media import MediaDescription
 from clicktodial.domain.minutes import Charge
 
@@ -144,6 +147,7 @@ class CallDependencies:
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
     admission: Admission = field(default_factory=NoAdmission)
     minutes: Minutes = field(default_factory=NoMinutes)
+    tracer: SignalTracer = field(default_factory=NoTracer)
 
 
 class CallController:
@@ -352,7 +356,13 @@ class CallController:
         if self._told_over:
             return
         self._told_over = True
+        end = self.call.end
+        reason = None if end is None else end.reason
+        self._needs.tracer.finish(self.call.plan.call_id, reason, self._on_traced)
         self._on_over(self)
+
+    def _on_traced(self, messages: Mapping[Side, tuple[TracedMessage, ...]]) -> None:
+        self.feed(SignalsTraced(messages))
 
     async def _carry_out_on_relay(self, effect: _RelayEffect) -> None:
         match effect:
@@ -458,6 +468,7 @@ class CallController:
             hides_number=plan.options.hides_number,
             ring_timeout_s=plan.ring_timeout_s(side),
             preferred_trunk=plan.preferred_trunk(side),
+            owner=(plan.call_id, side),
         )
         self._legs[side] = self._needs.telephony.place(
             leg_plan, lambda event: self._on_leg_event(side, event)

@@ -5,17 +5,17 @@ another thread and never before the call that registered it has returned.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import Call
-from clicktodial.domain.cause import LegCause, Side
+from clicktodial.domain.cause import EndReason, LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.leg import CallQuality
+from clicktodial.domain.leg import CallQuality, TracedMessage
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
 from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
@@ -26,6 +26,9 @@ from clicktodial.domain.trunk import Trunk
 
 # Telephony
 
+# Whose leg it is.
+LegOwner: TypeAlias = tuple[CallId, Side]
+
 
 @dataclass(frozen=True, slots=True)
 class LegPlan:
@@ -35,6 +38,7 @@ class LegPlan:
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
     stop be lost. `offer` may list more codecs than a trunk takes, and keys that only a trunk of
     SRTP is told. The trunk that is preferred, as the number shown belongs to it, is tried first.
+    `owner` is for a tracer.
     """
 
     destination: str
@@ -43,6 +47,7 @@ class LegPlan:
     hides_number: bool = False
     ring_timeout_s: int | None = None
     preferred_trunk: str | None = None
+    owner: LegOwner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +200,30 @@ class TrunkMonitor(Protocol):
         """Of a trunk, whether or not it is used. Never waits."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """How an application server takes what it is told, by this node. While its breaker `is_open`,
+    it is only asked now and then whether it is there again; `waiting` are the notifications in
+    memory."""
+
+    origin: str
+    is_open: bool
+    waiting: int
+
+
 # Media
+
+
+@dataclass(frozen=True, slots=True)
+class RelayState:
+    """How a relay fares. One that `is_up` may be drained, and take no more calls; `sessions` are
+    those of this node, and `sessions_max` is None where it is not bounded by itself."""
+
+    name: str
+    is_up: bool
+    takes_calls: bool
+    sessions: int
+    sessions_max: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +510,23 @@ class NoMinutes:
     async def plan_more(self, charge: Charge, now: datetime) -> tuple[Hold, ...]:
         """See Minutes."""
         return ()
+
+
+OnTraced: TypeAlias = Callable[[Mapping[Side, tuple[TracedMessage, ...]]], None]
+
+
+class SignalTracer(Protocol):
+    """Keeps what passed between us and the networks, for whoever looks at a call later."""
+
+    def finish(self, call_id: CallId, reason: EndReason | None, on_traced: OnTraced) -> None:
+        """The call is over: tell what was kept of it, in a while, if it is wanted."""
+
+
+class NoTracer:
+    """Nothing is kept."""
+
+    def finish(self, call_id: CallId, reason: EndReason | None, on_traced: OnTraced) -> None:
+        """See SignalTracer."""
 
 
 class Applications(Protocol):

@@ -79,6 +79,7 @@ from clicktodial.domain.call_input import (
     RecordingPauseRequested,
     ReleaseRequested,
     ServiceWithdrawn,
+    SignalsTraced,
     VoiceJudged,
 )
 from clicktodial.domain.call_plan import (
@@ -556,6 +557,12 @@ class Call:
         if self.state is CallState.ENDED:
             self._effects.append(PersistCall())
 
+    def _on_signals(self, traced: SignalsTraced, now: Moment) -> None:
+        for side, messages in traced.messages.items():
+            if side in self.legs:
+                self.legs[side].trace = messages
+        self._effects.append(PersistCall())
+
     # Endings
 
     def _on_leg_ended(self, ended: LegEnded, now: Moment) -> None:
@@ -765,6 +772,7 @@ _ROWS: dict[CallState, _Rows] = {
         LegRinging: Call._ignore,
         LegEarlyMedia: Call._ignore,
         RecordingFinished: Call._ignore,
+        SignalsTraced: Call._on_signals,
     },
 }
 _TRANSITIONS: dict[tuple[CallState, type], _Handler] = {

@@ -1,11 +1,12 @@
 """What can happen to a call: the inputs of its state machine (call.py)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from clicktodial.domain.cause import LegCause, Side
 from clicktodial.domain.event import RecordingResult
-from clicktodial.domain.leg import CallQuality
+from clicktodial.domain.leg import CallQuality, TracedMessage
 from clicktodial.domain.media import MediaDescription
 from clicktodial.domain.plan import AnswerVerdict
 
@@ -159,6 +160,13 @@ class MinutesRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalsTraced:
+    """What was kept of the SIP messages of a call that is over."""
+
+    messages: Mapping[Side, tuple[TracedMessage, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class QualityMeasured:
     """What the relay says of a conversation that is over."""
 
@@ -199,5 +207,6 @@ CallInput: TypeAlias = (
     | MinutesExtended
     | MinutesRefused
     | QualityMeasured
+    | SignalsTraced
     | RecordingFinished
 )

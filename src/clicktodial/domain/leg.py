@@ -34,12 +34,24 @@ class CallQuality:
     callee: SideQuality
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedMessage:
+    """What is kept of a SIP message: numbers masked, no hosts. `at_ms` counts from 1970."""
+
+    at_ms: int
+    is_sent: bool
+    line: str
+    headers: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+    size: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class LegRecord:
     """One leg; None of what never was. Fields are read by anyone and written by the call alone.
 
     `trunk` is the last that was tried, `sip_call_id` its Call-ID there. `silence_s` is how long a
-    recorded side said nothing."""
+    recorded side said nothing. `trace` is of all trunks that were tried."""
 
     trunk: str | None = None
     sip_call_id: str | None = None
@@ -50,3 +62,4 @@ class LegRecord:
     is_encrypted: bool = False
     quality: SideQuality | None = None
     silence_s: int | None = None
+    trace: tuple[TracedMessage, ...] | None = None

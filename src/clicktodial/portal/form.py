@@ -171,6 +171,13 @@ class Form:
                 self.fail(name, mark("Choose among these."))
         return frozenset(chosen)
 
+    def several(self, name: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> list[str]:
+        """All that was chosen or typed under that name, each once, without what is empty."""
+        values = dict.fromkeys(value.strip() for value in self._fields.get(name, ()))
+        if any(len(each) > characters_max or _UNPRINTABLE.search(each) for each in values):
+            self.fail(name, mark("Choose among these."))
+        return [each for each in values if each]
+
     def is_ticked(self, name: str) -> bool:
         """Whether the box is."""
         return bool(self._fields.get(name))

@@ -28,6 +28,7 @@ from clicktodial.accounts.session import TOKEN_PREFIX, LiveSession
 from clicktodial.accounts.token import TOKEN_CHARACTERS_MAX
 from clicktodial.control.error import Overloaded
 from clicktodial.portal import session_cookie as jar
+from clicktodial.portal.clip import ClipSender
 from clicktodial.portal.console import Console
 from clicktodial.portal.error import (
     FAULT,
@@ -50,6 +51,7 @@ from clicktodial.portal.page import (
     THEMES,
     Action,
     Answer,
+    Clip,
     Download,
     Page,
     Redirect,
@@ -69,6 +71,7 @@ log = structlog.get_logger()
 TOKEN_FIELD = "form_token"
 TOKEN_HEADER = b"x-form-token"
 LIVE_HEADER = b"x-live"
+# The filters of the largest list are a dozen.
 QUERY_FIELDS_MAX = 50
 # Files that come at once; each is on the disk as it comes, beyond a megabyte.
 UPLOADS_MAX = 4
@@ -133,6 +136,7 @@ class Gate:
         self._renderer = renderer
         self._static = static
         self._uploading = 0
+        self._clips = ClipSender()
         self._jar = jar.Jar(is_secure=needs.is_secure)
 
     def create_handlers(self) -> list[HTTPRouteHandler]:
@@ -366,6 +370,15 @@ class Gate:
                 return self._lead(arrival, answer)
             case Download():
                 return _send(answer)
+            case Clip():
+                return await self._send_clip(arrival, answer)
+
+    async def _send_clip(self, arrival: _Arrival, clip: Clip) -> Response[Any]:
+        ranges = find_header(arrival.request.scope["headers"], b"range")
+        try:
+            return await self._clips.send(clip, ranges, HEADERS)
+        except Exception as error:
+            return await self._fail(arrival, arrival.visit.page, error)
 
     async def _show(self, arrival: _Arrival, view: View) -> Response[bytes]:
         cookies: list[Cookie] = []

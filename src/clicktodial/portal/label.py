@@ -3,14 +3,23 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from clicktodial.accounts.enterprise_change import ChangeState
 from clicktodial.accounts.person import PersonState
 from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.activation import ActivationStep
 from clicktodial.domain.call import CallState
 from clicktodial.domain.call_plan import EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
+from clicktodial.domain.customer import DocumentKind
+from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
 from clicktodial.domain.event import CallStatus
+from clicktodial.domain.intention import IntentionChannel, IntentionState
 from clicktodial.domain.principal import Role
+from clicktodial.domain.work_order import WorkOrderAction, WorkOrderKind, WorkOrderState
+from clicktodial.portal.message.label import MESSAGE_LABELS
+from clicktodial.portal.money.label import MONEY_LABELS
 from clicktodial.portal.page import Section
+from clicktodial.portal.support.label import SUPPORT_LABELS
 from clicktodial.portal.text import mark
 
 # Values of two enumerations may be spelled alike, so each has a table of its own; a test holds
@@ -40,6 +49,79 @@ LABELS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     PersonState: {
         PersonState.ACTIVE: mark("Active"),
         PersonState.DISABLED: mark("Disabled"),
+    },
+    EnterpriseState: {
+        EnterpriseState.PROSPECT: mark("Getting ready"),
+        EnterpriseState.IN_REVIEW: mark("In review"),
+        EnterpriseState.APPROVED: mark("Being activated"),
+        EnterpriseState.ACTIVE: mark("In service"),
+        EnterpriseState.SUSPENDED: mark("Suspended"),
+        EnterpriseState.CANCELLING: mark("Being cancelled"),
+        EnterpriseState.CANCELLING_SUSPENDED: mark("Suspended, being cancelled"),
+        EnterpriseState.CANCELLED: mark("Cancelled"),
+    },
+    IntentionState: {
+        IntentionState.RESERVED: mark("Reserved"),
+        IntentionState.ASSIGNED: mark("Assigned"),
+        IntentionState.ENGAGED: mark("In talks"),
+        IntentionState.WITHDRAWN: mark("Withdrawn"),
+        IntentionState.DECLINED: mark("Declined"),
+    },
+    IntentionChannel: {
+        IntentionChannel.PORTAL: mark("Online"),
+        IntentionChannel.HOTLINE: mark("Hotline"),
+    },
+    WorkOrderKind: {
+        WorkOrderKind.QUALIFICATION: mark("Qualification"),
+        WorkOrderKind.ACTIVATION: mark("Activation"),
+        WorkOrderKind.NUMBER_ORDER: mark("Order of numbers"),
+        WorkOrderKind.MODIFICATION: mark("Modification"),
+        WorkOrderKind.SUSPENSION: mark("Suspension"),
+        WorkOrderKind.RESUMPTION: mark("Resumption"),
+        WorkOrderKind.CANCELLATION: mark("Cancellation"),
+        WorkOrderKind.TEMPLATE_REVIEW: mark("Message template"),
+    },
+    WorkOrderState: {
+        WorkOrderState.OPEN: mark("Open"),
+        WorkOrderState.APPROVED: mark("Approved"),
+        WorkOrderState.REJECTED: mark("Rejected"),
+        WorkOrderState.WITHDRAWN: mark("Withdrawn"),
+        WorkOrderState.ARCHIVED: mark("Archived"),
+    },
+    WorkOrderAction: {
+        WorkOrderAction.OPEN: mark("Submitted"),
+        WorkOrderAction.ASSIGN: mark("Assigned"),
+        WorkOrderAction.APPROVE: mark("Approved"),
+        WorkOrderAction.REJECT: mark("Rejected"),
+        WorkOrderAction.WITHDRAW: mark("Withdrawn"),
+        WorkOrderAction.ARCHIVE: mark("Archived"),
+    },
+    ChangeState: {
+        ChangeState.REQUESTED: mark("Requested"),
+        ChangeState.SCHEDULED: mark("Scheduled"),
+        ChangeState.DONE: mark("In force"),
+        ChangeState.REJECTED: mark("Rejected"),
+        ChangeState.WITHDRAWN: mark("Withdrawn"),
+        ChangeState.VOID: mark("Could not be done"),
+    },
+    DocumentKind: {
+        DocumentKind.CERTIFICATE: mark("Business licence"),
+        DocumentKind.REPRESENTATIVE_ID_FRONT: mark("Legal representative's ID, front"),
+        DocumentKind.REPRESENTATIVE_ID_BACK: mark("Legal representative's ID, back"),
+        DocumentKind.HANDLER_ID_FRONT: mark("Handler's ID, front"),
+        DocumentKind.HANDLER_ID_BACK: mark("Handler's ID, back"),
+        DocumentKind.OTHER: mark("Other document"),
+    },
+    ActivationStep: {
+        ActivationStep.CUSTOMER_RECORD: mark("Create the customer record"),
+        ActivationStep.BASIC_PRODUCT: mark("Order the basic product"),
+        ActivationStep.SERVICE_CODE: mark("Assign the short service code"),
+        ActivationStep.CAPABILITY_PRODUCT: mark("Order click-to-dial"),
+        ActivationStep.NUMBERS: mark("Order numbers"),
+    },
+    CallPolicy: {
+        CallPolicy.AT_ONCE: mark("End them at once"),
+        CallPolicy.WHEN_ENDED: mark("Let them end by themselves"),
     },
     Side: {Side.CALLER: mark("Caller"), Side.CALLEE: mark("Callee")},
     CallState: {
@@ -93,6 +175,9 @@ LABELS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         LegOutcome.NO_ANSWER: mark("no answer"),
         LegOutcome.FAILED: mark("not reached"),
     },
+    **MESSAGE_LABELS,
+    **MONEY_LABELS,
+    **SUPPORT_LABELS,
 }
 
 

@@ -5,7 +5,14 @@ from datetime import date, datetime, tzinfo
 from decimal import Decimal
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_time, get_timezone_name
+from babel.dates import (
+    format_date,
+    format_datetime,
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_timezone_name,
+)
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
 from clicktodial.domain.number import mask_number
@@ -33,6 +40,14 @@ class Local:
         if isinstance(at, datetime):
             at = at.astimezone(self.zone)
         return format_date(at, length, locale=self.locale)
+
+    def day_of_month(self, at: date) -> str:
+        """A date without its year, as short as it can be."""
+        return format_skeleton("Md", at, locale=self.locale)
+
+    def month(self, at: date) -> str:
+        """A month with its year."""
+        return format_skeleton("yMMMM", at, locale=self.locale)
 
     def time(self, at: datetime | None, length: str = "medium") -> str:
         """The time of day alone."""
@@ -68,6 +83,11 @@ class Local:
         hours, rest = divmod(seconds, 3600)
         minutes, last = divmod(rest, 60)
         return f"{hours}:{minutes:02}:{last:02}" if hours else f"{minutes}:{last:02}"
+
+    def age(self, since: datetime, now: datetime) -> str:
+        """How long ago something began, in its largest unit: 3 days."""
+        # From the next larger unit on at its whole: 25 hours are a day, and 20 are hours.
+        return format_timedelta(now - since, threshold=1, locale=self.locale)
 
     def minutes(self, seconds: int | None) -> str:
         """Whole minutes, rounded up as they are charged, without their name."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from clicktodial.accounts.session import LiveSession
 from clicktodial.domain.principal import Principal, Role
@@ -112,7 +112,21 @@ class Download:
     media_type: str = "application/octet-stream"
 
 
-Answer: TypeAlias = View | Redirect | Download
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An answer that is a file whose length is known, of which browsers ask for parts (Range).
+
+    `open` is called on a thread, when it is sent; shown in the page unless `is_attachment`.
+    """
+
+    open: Callable[[], BinaryIO]
+    size: int
+    file_name: str
+    media_type: str
+    is_attachment: bool = False
+
+
+Answer: TypeAlias = View | Redirect | Download | Clip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,7 +204,8 @@ class Page:
     `roles` are those that may open it; ANYBODY where no session is needed. `operations` are those
     of the management API that do the same: no role may here what it may not there, which a test
     holds. What is another enterprise's is `show`'s to refuse, by `visit.require_sight`.
-    A page that follows what it shows tells by `watch` what to ask (live.py).
+    A page that follows what it shows tells by `watch` what to ask (live.py). One that `is_file`
+    answers with a Download or a Clip, which nobody looks at in a tab.
     `example_query` is for the tests, which open every page.
     """
 
@@ -203,6 +218,7 @@ class Page:
     nav: Nav | None = None
     parent: str = ""
     is_access: bool = False
+    is_file: bool = False
     watch: Callable[[Visit], Awaitable[Watch]] | None = None
     example_query: str = ""
 
@@ -215,7 +231,7 @@ class Action:
     same. It answers with a Redirect when it is done, and with a View of the page, status 422,
     where the form is wrong. A form with files of up to `file_bytes_max` is multipart. What people
     may still do when their enterprise has come to its end, with their account or to ask for help,
-    `outlives_enterprise`.
+    `outlives_enterprise`. `name` is for links, where two forms do the same in different places.
     """
 
     operation: str
@@ -224,6 +240,7 @@ class Action:
     handle: Show
     file_bytes_max: int = 0
     is_audited: bool = True
+    name: str = ""
     outlives_enterprise: bool = False
 
 
@@ -247,3 +264,19 @@ class Area:
     pages: Sequence[Page]
     actions: Sequence[Action] = ()
     cards: Sequence[Card] = ()
+
+
+class AreaPart(Protocol):
+    """A class of an area: a page or a few that belong together."""
+
+    def pages(self) -> list[Page]: ...
+
+    def actions(self) -> list[Action]: ...
+
+
+def gather_area(*parts: AreaPart) -> Area:
+    """The area of these."""
+    return Area(
+        [page for part in parts for page in part.pages()],
+        [action for part in parts for action in part.actions()],
+    )

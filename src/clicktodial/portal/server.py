@@ -96,5 +96,6 @@ def _create_redirects() -> list[HTTPRouteHandler]:
 
     return [
         lead("/activate", "/activate"),
+        lead("/change-email", "/change-email"),
         lead("/reset-password", "/reset-password"),
     ]

@@ -7,7 +7,7 @@ the server starts and while it runs; each change counts up the version that
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -244,6 +244,18 @@ class Administration:
         with self._transactions.read() as connection:
             rows = connection.execute(query).all()
             return [_application_detail(connection, row) for row in rows]
+
+    def show_applications(self, app_ids: Sequence[str]) -> list[ApplicationDetail]:
+        """Those of these that there are, by identifier."""
+        columns, numbers = table.application.c, table.application_number.c
+        query = select(table.application).where(columns.app_id.in_(app_ids))
+        shown = select(numbers.app_id, numbers.e164).where(numbers.app_id.in_(app_ids))
+        with self._transactions.read() as connection:
+            sponsors: dict[str, list[str]] = {}
+            for app_id, e164 in connection.execute(shown):
+                sponsors.setdefault(app_id, []).append(e164)
+            rows = connection.execute(query.order_by(columns.app_id)).all()
+        return [_detail_of(row, sponsors.get(row.app_id, [])) for row in rows]
 
     def show_application(self, app_id: str) -> ApplicationDetail:
         """One application."""
@@ -562,6 +574,10 @@ def _enterprise_detail(row: Row[Any]) -> EnterpriseDetail:
 
 
 def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDetail:
+    return _detail_of(row, read_sponsors(connection, row.app_id))
+
+
+def _detail_of(row: Row[Any], sponsors: Iterable[str]) -> ApplicationDetail:
     return ApplicationDetail(
         app_id=row.app_id,
         enterprise_id=row.enterprise_id,
@@ -571,7 +587,7 @@ def _application_detail(connection: Connection, row: Row[Any]) -> ApplicationDet
         allow_private_addresses=row.allow_private_addresses,
         max_duration_s=row.max_duration_s,
         created_at=row.created_at,
-        sponsors=tuple(sorted(read_sponsors(connection, row.app_id))),
+        sponsors=tuple(sorted(sponsors)),
         options=decode_call_options(row.options),
         capabilities=decode_capabilities(row.capabilities),
         allow_list=decode_allow_list(row.allow_list),

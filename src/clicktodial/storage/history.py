@@ -17,6 +17,7 @@ from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.leg_codec import decode_legs
 
+# More than anybody reads in a terminal.
 RECENT_MAX = 1_000
 
 
@@ -135,7 +136,7 @@ def read_events(connection: Connection, call_id: str) -> list[EventRecord]:
     """A call's events in order, within the caller's transaction."""
     events = table.call_event.c
     query = select(table.call_event).where(events.call_id == call_id).order_by(events.seq)
-    return [_event_record(row) for row in connection.execute(query)]
+    return [render_event_record(row) for row in connection.execute(query)]
 
 
 def render_call_record(row: Row[Any]) -> CallRecord:
@@ -166,7 +167,8 @@ def render_call_record(row: Row[Any]) -> CallRecord:
     )
 
 
-def _event_record(row: Row[Any]) -> EventRecord:
+def render_event_record(row: Row[Any]) -> EventRecord:
+    """A row of `call_event`."""
     return EventRecord(
         seq=row.seq,
         status=CallStatus(row.status),

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -33,7 +32,6 @@ from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_history import EventHistory
 from clicktodial.storage.event_replay import EventReplays
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.worker import Worker
 
@@ -113,10 +111,8 @@ class Rig:
 
 
 @pytest_asyncio.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    url = f"sqlite:///{tmp_path / 'clicktodial.db'}"
-    migrate(url)
-    database = Database(url, durability="normal")
+async def rig(database_url: str) -> AsyncIterator[Rig]:
+    database = Database(database_url, durability="normal")
     database.open()
     other = create_application(app_id=OTHER_APP)
     applications = FakeApplications(create_application(), other)

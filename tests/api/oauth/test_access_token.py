@@ -259,7 +259,7 @@ async def test_private_keys_are_sealed_in_the_database(rig: Rig) -> None:
 
 async def test_node_with_another_master_key_runs_and_signs_with_a_new_key(rig: Rig) -> None:
     token = await rig.token()
-    database = Database(f"sqlite:///{rig.database_path}")
+    database = Database(rig.database_url)
     database.open()
     vault = SecretVault(b"2" * 32)
     directory = TokenDirectory(database, vault)

@@ -65,7 +65,9 @@ from clicktodial.control.service import CallService
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.event_replay import EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.auditor import Auditor
@@ -99,6 +101,7 @@ class ManagementNeeds:
     messages: Messages
     membership: MembershipNeeds
     billing: BillingNeeds
+    trial: ServerTrial
     take_up_changes: Callable[[], Awaitable[None]]
     once: OnceBegins | None = None
     utc: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -138,6 +141,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             library,
             worker,
             needs.numbers.chooser,
+            EventReplays(needs.transactions),
             region=region,
             once=needs.once,
         ).routes(),
@@ -146,7 +150,7 @@ def create_routes(needs: ManagementNeeds) -> list[Route]:
             administration, needs.transactions, library, worker, region=region
         ).routes(),
         *LimitResource(administration, worker).routes(),
-        *ApplicationResource(needs.numbers.applications, worker).routes(),
+        *ApplicationResource(needs.numbers.applications, needs.trial, worker).routes(),
         *OauthClientResource(
             OauthClientDesk(
                 OauthClients(needs.transactions, administration), needs.numbers.applications

@@ -31,6 +31,7 @@ from clicktodial.domain.application import (
     Capability,
 )
 from clicktodial.domain.principal import Role
+from clicktodial.notify.trial import ServerTrial
 from clicktodial.storage.administration import ApplicationDetail, CreatedSecrets
 from clicktodial.storage.application_codec import (
     GRACE_S_MAX,
@@ -196,11 +197,21 @@ class ApplicationLimitsChange(Strict, frozen=True):
     requests_per_second_max: _Requests | UnsetType | None = UNSET
 
 
+class ServerTestView(Strict, frozen=True):
+    """What came of asking the application server; `error` is null where it took the request."""
+
+    url: str
+    took_ms: Annotated[int, Meta(ge=0)]
+    accepted: bool
+    error: str | None
+
+
 class ApplicationResource:
     """Applications of the enterprises that whoever asks may see."""
 
-    def __init__(self, desk: ApplicationDesk, worker: Worker) -> None:
+    def __init__(self, desk: ApplicationDesk, trial: ServerTrial, worker: Worker) -> None:
         self._desk = desk
+        self._trial = trial
         self._worker = worker
 
     async def list_all(self, ask: Ask) -> ApplicationPage:
@@ -266,6 +277,19 @@ class ApplicationResource:
 
         await self._worker.run(change)
         return render_application(await self._detail(ask))
+
+    async def test_server(self, ask: Ask) -> ServerTestView:
+        """POST .../server-test"""
+        detail = await self._detail(ask)
+        outcome = await self._trial.run(detail.app_id)
+        if outcome is None:
+            raise Refused(CONFLICT, "the application has no server that could be asked")
+        return ServerTestView(
+            url=outcome.url,
+            took_ms=outcome.took_ms,
+            accepted=outcome.error is None,
+            error=outcome.error,
+        )
 
     async def enable(self, ask: Ask) -> None:
         """POST .../enable"""
@@ -414,6 +438,25 @@ class ApplicationResource:
                 answer=ApplicationView,
                 answer_example=_APPLICATION,
                 **_CHANGE_OF_APPLICATION,
+            ),
+            Route(
+                name="testApplicationServer",
+                method="POST",
+                path="/applications/{app_id}/server-test",
+                summary="Test the application server",
+                about="Sends a notification that tells of no call (`status` Test), with the "
+                "credential and the signature of all others, and answers what came of it. A "
+                "server takes it with any 2xx within 5 seconds.",
+                roles=CHANGING,
+                handle=self.test_server,
+                answer=ServerTestView,
+                answer_example={
+                    "url": "https://app.example/clicktodial/v1/clicktodialstatusnotify/test",
+                    "took_ms": 42,
+                    "accepted": True,
+                    "error": None,
+                },
+                **(OF_APPLICATION | {"problems": (NOT_FOUND, CONFLICT)}),
             ),
             Route(
                 name="enableApplication",

@@ -11,6 +11,7 @@ from clicktodial.api.management.call_view import (
     CallPage,
     CallView,
     Forecast,
+    ReplayedNotifications,
     render_call,
     render_forecast,
     render_summary,
@@ -67,6 +68,7 @@ from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.principal import Role
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage.error import NotFound
+from clicktodial.storage.event_replay import CallReplay, EventReplays
 from clicktodial.storage.history import CallHistory
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import audios_of, check_options
@@ -162,6 +164,7 @@ class CallResource:
         library: AudioLibrary,
         worker: Worker,
         chooser: SponsorChooser,
+        replays: EventReplays,
         *,
         region: str,
         once: OnceBegins | None = None,
@@ -169,6 +172,7 @@ class CallResource:
         """Without `once`, Idempotency-Key means nothing."""
         self._once = once
         self._chooser = chooser
+        self._replays = replays
         self._service = service
         self._applications = applications
         self._history = history
@@ -256,6 +260,13 @@ class CallResource:
         """POST .../resume-recording"""
         await self._service.set_recording_paused(*await self._find(ask), paused=False)
 
+    async def replay(self, ask: Ask) -> ReplayedNotifications:
+        """POST .../notifications/replay"""
+        _, call_id = await self._find_stored(ask)
+        replay = CallReplay(call_id=call_id)
+        replayed = await self._worker.run(lambda: self._replays.replay_call(replay))
+        return ReplayedNotifications(count=replayed.count)
+
     async def _set_muted(self, ask: Ask, *, muted: bool) -> None:
         side = (await ask.read(SideBody)).side
         await self._service.set_muted(*await self._find(ask), side, muted=muted)
@@ -271,6 +282,11 @@ class CallResource:
         if application is not None:
             # Whether the call is its own, the service knows.
             return application, call_id
+        return await self._find_stored(ask)
+
+    async def _find_stored(self, ask: Ask) -> tuple[Application, CallId]:
+        """The same, where the service is not asked. Raises CallNotFound."""
+        call_id = _call_id(ask)
         app_id = await self._worker.run(lambda: self._history.application_of(call_id))
         if app_id is None:
             raise CallNotFound
@@ -536,6 +552,17 @@ class CallResource:
                 about="Captures again.",
                 handle=self.resume_recording,
                 **recorded,
+            ),
+            Route(
+                name="replayNotifications",
+                path="/calls/{call_id}/notifications/replay",
+                summary="Send notifications again",
+                about="Those of the call that were given up wait again, as if never tried.",
+                handle=self.replay,
+                answer=ReplayedNotifications,
+                answer_example=ReplayedNotifications(count=1),
+                problems=(NOT_FOUND,),
+                **(_COMMAND | {"status": 200, "is_recorded": False}),
             ),
         ]
 

@@ -25,6 +25,12 @@ class BegunCall(Strict, frozen=True):
     call_id: str
 
 
+class ReplayedNotifications(Strict, frozen=True):
+    """How many notifications of a call wait again."""
+
+    count: int
+
+
 class ForecastLeg(Strict, frozen=True):
     """What would become of one leg: its trunk, or in words why there is none."""
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from clicktodial.accounts.roster import Rosters
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.accounts.ticket_store import SupportPolicy
 from clicktodial.api.management.problem import INVALID_VALUE
@@ -29,6 +30,7 @@ class SupportNeeds:
     tickets: Tickets
     rosters: Rosters
     statistics: TicketStatistics
+    desk: TicketDesk
 
 
 def create_support_needs(
@@ -40,6 +42,7 @@ def create_support_needs(
         tickets=Tickets(transactions, vault, policy, region=region),
         rosters=Rosters(transactions, vault, region=region, operator_email=settings.operator_email),
         statistics=TicketStatistics(transactions),
+        desk=TicketDesk(transactions, policy.hours),
     )
 
 

@@ -429,6 +429,7 @@ TICKET_ID = Parameter(
 _ENUMS: dict[str, Any] = {
     "state": TicketState,
     "priority": TicketPriority,
+    "channel": TicketChannel,
     "queue": TicketQueue,
 }
 _FILTERS = (
@@ -460,6 +461,7 @@ def _parse_filter(query: dict[str, str]) -> TicketFilter:
     return TicketFilter(
         states=frozenset() if state is None else frozenset({state}),
         priority=find_word(query, "priority", TicketPriority),
+        channel=find_word(query, "channel", TicketChannel),
         queue=find_word(query, "queue", TicketQueue),
         assignee=query.get("assignee"),
         enterprise_id=query.get("enterprise_id"),

@@ -196,6 +196,22 @@ class V1NotificationFormat:
             body=msgspec.json.encode(notification),
         )
 
+    def render_trial(self, application: Application) -> NotificationRequest:
+        """The request that only tries whether the server takes one: of no call, and of a status
+        that no call has. Raises ValueError as `render` does."""
+        if application.notify_url is None:
+            raise ValueError("the application has no notify_url")
+        now = datetime.fromtimestamp(self._unix_s(), UTC)
+        body = {"APPID": application.app_id, "status": "Test", "timeStamp": render_time(now)}
+        return NotificationRequest(
+            url=f"{application.notify_url}{NOTIFY_PATH}test",
+            headers=(
+                ("Content-Type", "application/json"),
+                ("Authorization", render_basic(application, self._unix_s)),
+            ),
+            body=msgspec.json.encode(body),
+        )
+
 
 def _add_ending(notification: _Notification, event: StatusEvent) -> None:
     notification.reason = None if event.reason is None else event.reason.value

@@ -13,6 +13,7 @@ from clicktodial.portal.page import ANYBODY, Action, Answer, Page, Redirect, Vie
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
 
+# RFC 5321 allows 254 characters; the others are the management API's bounds.
 EMAIL_CHARACTERS_MAX = 254
 REGION_CHARACTERS_MAX = 32
 TOKEN_CHARACTERS_MAX = 64
@@ -116,6 +117,24 @@ class EnrolmentPages:
                 )
         return View("account/reset.html", {"form": form}, 422)
 
+    # Another address
+
+    async def show_email(self, visit: Visit) -> Answer:
+        """GET /change-email"""
+        return View("account/change_email.html", {"form": visit.form()})
+
+    async def complete_email(self, visit: Visit) -> Answer:
+        """POST /change-email: by whoever got the link, logged in or not; sessions stay."""
+        form = await visit.read_form()
+        token = form.text("token", characters_max=TOKEN_CHARACTERS_MAX)
+        work = partial(self._needs.emails.complete, token, now=visit.now)
+        if not form.is_valid or not await self._try(visit, form, work):
+            return View("account/change_email.html", {"form": form}, 422)
+        return Redirect(
+            visit.link("profile" if visit.session else "login"),
+            toast=visit.gettext("The new address is that of your account."),
+        )
+
     async def _try(self, visit: Visit, form: Form, work: Callable[[], object]) -> bool:
         """Whether it could be done; what was refused is noted in the form."""
         try:
@@ -166,6 +185,13 @@ class EnrolmentPages:
                 roles=ANYBODY,
                 show=self.show_reset,
             ),
+            Page(
+                name="confirmEmail",
+                path="/change-email",
+                title=mark("Confirm your new address"),
+                roles=ANYBODY,
+                show=self.show_email,
+            ),
         ]
 
     def actions(self) -> list[Action]:
@@ -184,5 +210,11 @@ class EnrolmentPages:
                 path="/reset-password",
                 roles=ANYBODY,
                 handle=self.complete_reset,
+            ),
+            Action(
+                operation="completeEmailChange",
+                path="/change-email",
+                roles=ANYBODY,
+                handle=self.complete_email,
             ),
         ]

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from clicktodial.accounts.error import CredentialsWrong, TooManyAttempts
 from clicktodial.accounts.second_factor import NewSecret
 from clicktodial.domain.principal import PERSON_ROLES
+from clicktodial.portal.account.enrolment import EMAIL_CHARACTERS_MAX
 from clicktodial.portal.account.qr_code import draw_qr_code
 from clicktodial.portal.form import Form
 from clicktodial.portal.needs import ConsoleNeeds
@@ -17,6 +18,7 @@ from clicktodial.storage.error import Conflict, ValueInvalid
 
 T = TypeVar("T")
 
+# Codes and recovery codes are shorter.
 CODE_CHARACTERS_MAX = 64
 
 
@@ -39,6 +41,7 @@ class ProfilePages:
             "person": person,
             "sessions": sessions,
             "password_form": forms.get("password_form") or visit.form(),
+            "email_form": forms.get("email_form") or visit.form(),
             "factor_form": forms.get("factor_form") or visit.form(),
             "zones": sorted(available_timezones()),
         }
@@ -60,6 +63,27 @@ class ProfilePages:
             visit.link("login"),
             toast=visit.gettext("Your password is changed: log in with the new one."),
             session_token="",
+        )
+
+    # The address
+
+    async def change_email(self, visit: Visit) -> Answer:
+        """POST /profile/email: a link goes to the new address."""
+        form = await visit.read_form()
+        email = form.text("email", characters_max=EMAIL_CHARACTERS_MAX)
+        password = form.secret("password")
+        work = partial(
+            self._needs.emails.ask,
+            visit.principal.name,
+            password=password,
+            email=email,
+            now=visit.now,
+        )
+        if not form.is_valid or not (await self._try(visit, form, work))[0]:
+            return await self._view(visit, email_form=form)
+        return Redirect(
+            visit.link("profile"),
+            toast=visit.gettext("A link goes to the new address: follow it within 24 hours."),
         )
 
     # Sessions
@@ -162,6 +186,7 @@ class ProfilePages:
         """What is done."""
         rows = (
             ("changePassword", "/profile/password", self.change_password),
+            ("changeEmail", "/profile/email", self.change_email),
             ("endOtherSessions", "/profile/sessions/end", self.end_others),
             ("beginTotp", "/profile/second-factor", self.begin_factor),
             ("turnTotpOn", "/profile/second-factor/on", self.turn_factor_on),

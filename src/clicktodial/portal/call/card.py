@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from clicktodial.accounts.call_search import CallFilter
-from clicktodial.portal.call.list import READERS, tone_of
+from clicktodial.accounts.call_statistics import DayOfCalls
+from clicktodial.domain.cause import EndReason
+from clicktodial.portal.call.list import READERS, Period, tone_of
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Card, Visit
 
-NEWEST = 6
+NEWEST = 8
+# Of nine reasons.
+FAILURES_SHOWN = 5
 
 
 class CallCard:
@@ -25,12 +29,25 @@ class CallCard:
             return {
                 "live": needs.call_statistics.count_live(principal),
                 "day": needs.call_statistics.last_day(principal, visit.now),
+                "weeks": needs.call_statistics.last_weeks(principal, visit.now),
                 "newest": needs.call_search.find(principal, CallFilter(), limit=NEWEST).calls,
             }
 
         found = await needs.worker.run(read)
         bars = [(visit.local.time(hour.at, "short"), hour.begun) for hour in found["day"].hours]
-        return {**found, "bars": bars, "tone": tone_of}
+        day: DayOfCalls = found["day"]
+        failures = [
+            (reason, count, visit.link("calls", period=Period.TODAY, reason=reason))
+            for reason, count in day.ends.items()
+            if reason is not EndReason.HANG_UP
+        ]
+        return {
+            **found,
+            "bars": bars,
+            "tone": tone_of,
+            "failures": failures[:FAILURES_SHOWN],
+            "failed": sum(count for _, count, _ in failures),
+        }
 
     def cards(self) -> list[Card]:
         """What the overview has."""

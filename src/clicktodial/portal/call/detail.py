@@ -1,16 +1,57 @@
-"""One call: what it was, how it went, what its application was told."""
+"""One call: what happened and why, both legs, how it sounded, what was told, kept and charged."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from clicktodial.accounts.call_search import CallSearch
+import msgspec
+
+from clicktodial.accounts.call_file import CallFile, ToldEvent
+from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.service import LiveCall
+from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState
-from clicktodial.portal.call.list import READERS, tone_of
+from clicktodial.domain.cause import Side
+from clicktodial.domain.identifier import AppId, CallId
+from clicktodial.domain.leg import LegRecord, SideQuality
+from clicktodial.domain.message import MessageState
+from clicktodial.domain.number import mask_number
+from clicktodial.domain.principal import Role
+from clicktodial.messaging.message import MessageDetail
+from clicktodial.portal.call.diagnosis import diagnose
+from clicktodial.portal.call.ladder import draw_ladder
+from clicktodial.portal.call.list import CHANGERS, READERS, tone_of
 from clicktodial.portal.label import label_of
+from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Answer, Page, View, Visit
 from clicktodial.portal.text import mark
 from clicktodial.storage.history import CallRecord
+
+# Those who may read CDRs.
+_BOOKKEEPERS = frozenset({Role.OWNER, Role.FINANCE, Role.ACCOUNT_MANAGER, Role.OPERATOR})
+_MESSAGE_STATES = {
+    MessageState.PLANNED: (mark("Planned"), "calm"),
+    MessageState.SKIPPED: (mark("Not sent: the call was not joined"), "calm"),
+    MessageState.QUEUED: (mark("Waiting"), "busy"),
+    MessageState.SENT: (mark("Sent"), "busy"),
+    MessageState.DELIVERED: (mark("Delivered"), "good"),
+    MessageState.FAILED: (mark("Failed"), "bad"),
+    MessageState.EXPIRED: (mark("Expired"), "bad"),
+}
+# ITU-T G.107 Annex B: what people make of a MOS of at least so much.
+_RATINGS = (
+    (4.3, mark("very good"), "good"),
+    (4.0, mark("good"), "good"),
+    (3.6, mark("fair"), "warn"),
+    (3.1, mark("poor"), "bad"),
+    (0.0, mark("bad"), "bad"),
+)
+
+
+# By then a call that has ended is measured and rated.
+SETTLED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +64,45 @@ class Moment:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """How one side came over."""
+
+    side: Side
+    leg: LegRecord
+    quality: SideQuality | None
+    rating: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notification: what was sent where, as far as the page may show it."""
+
+    event: ToldEvent
+    url: str
+    body: str
+
+
 class CallDetailPages:
-    """GET /calls/{call_id}"""
+    """GET /calls/{call_id}, and the same with whole numbers."""
 
     def __init__(self, needs: ConsoleNeeds) -> None:
         self._needs = needs
 
     async def show(self, visit: Visit) -> Answer:
         """The call, where its application is of the business of who asks."""
-        call_id, principal = visit.path["call_id"], visit.principal
-        search: CallSearch = self._needs.call_search
-        found = await self._needs.worker.run(lambda: search.show(principal, call_id))
-        visit.notes.enterprise_id = found.enterprise_id
-        return View(
-            "call/detail.html",
-            {
-                "call": found.call,
-                "events": found.events,
-                "application": found.application,
-                "moments": _moments(visit, found.call),
-                "tone": tone_of,
-                "is_live": found.call.state is not CallState.ENDED,
-            },
-        )
+        return await show_call(self._needs, visit, shows_numbers=False)
+
+    async def show_numbers(self, visit: Visit) -> Answer:
+        """GET /calls/{call_id}/numbers"""
+        return await show_call(self._needs, visit, shows_numbers=True)
+
+    async def watch(self, visit: Visit) -> Watch:
+        """Its state, and what became of its notifications."""
+        call_id, files = visit.path["call_id"], self._needs.call_files
+        await self._needs.worker.run(lambda: files.show(visit.principal, call_id))
+        return Watch(("call", call_id), lambda: files.version(call_id))
 
     def pages(self) -> list[Page]:
         """What is shown."""
@@ -59,25 +116,148 @@ class CallDetailPages:
                 operations=("showCall",),
                 parent="calls",
                 is_access=True,
-            )
+                watch=self.watch,
+            ),
+            Page(
+                name="callNumbers",
+                path="/calls/{call_id}/numbers",
+                title=mark("Call with whole numbers"),
+                roles=READERS,
+                show=self.show_numbers,
+                operations=("showCall",),
+                parent="call",
+                is_access=True,
+            ),
         ]
 
 
-def _moments(visit: Visit, call: CallRecord) -> list[Moment]:
+async def show_call(needs: ConsoleNeeds, visit: Visit, *, shows_numbers: bool = False) -> View:
+    """The page of the call that the path names."""
+    call_id, principal = visit.path["call_id"], visit.principal
+
+    def read() -> tuple[CallFile, Sequence[MessageDetail]]:
+        found = needs.call_files.show(principal, call_id)
+        return found, needs.messages.list_messages(principal, call_id=call_id)
+
+    found, messages = await needs.worker.run(read)
+    visit.notes.enterprise_id = found.enterprise_id
+    application = await needs.applications.find(AppId(found.application.app_id))
+    call = found.call
+    diagnosis = diagnose(call, visit.words, visit.local)
+    return View(
+        "call/detail.html",
+        {
+            "call": call,
+            "application": found.application,
+            "numbers": _numbers(call, shows_numbers=shows_numbers),
+            "shows_numbers": shows_numbers,
+            "diagnosis": diagnosis,
+            "moments": moments_of(visit, call),
+            "ladder": draw_ladder(call, visit.words),
+            "sounds": _sounds(visit, call),
+            "told": _told(needs, found.events, application, shows_numbers=shows_numbers),
+            "has_given_up": any(
+                each.record.delivery_state is DeliveryState.GIVEN_UP for each in found.events
+            ),
+            "recording": found.recording,
+            "may_hear": visit.may(CHANGERS),
+            "messages": [
+                (each, visit.words.look_up(_MESSAGE_STATES[each.state][0]), tone)
+                for each in messages
+                for tone in [_MESSAGE_STATES[each.state][1]]
+            ],
+            "charge": found.charge if visit.may(_BOOKKEEPERS) else None,
+            "tone": tone_of,
+            "is_live": call.state is not CallState.ENDED,
+            "live": await inspect(needs, application, call),
+            "may_change": visit.may(CHANGERS),
+            "is_followed": not shows_numbers and is_changing(found, visit.now),
+        },
+    )
+
+
+def is_changing(found: CallFile, now: datetime) -> bool:
+    """Whether more is to come of it: what was measured, notifications that wait."""
+    ended_at = found.call.ended_at
+    return (
+        ended_at is None
+        or now - ended_at < SETTLED_AFTER
+        or any(each.record.delivery_state is DeliveryState.PENDING for each in found.events)
+    )
+
+
+async def inspect(
+    needs: ConsoleNeeds, application: Application | None, call: CallRecord
+) -> LiveCall | None:
+    """What only memory knows of it; None where it is over, or another node carries it."""
+    if application is None or call.state is CallState.ENDED:
+        return None
+    try:
+        return await needs.service.inspect(application, CallId(call.call_id))
+    except (CallHasEnded, CallNotFound):
+        return None
+
+
+def moments_of(visit: Visit, call: CallRecord) -> list[Moment]:
     """What happened, in order."""
     moments = [Moment(call.begun_at, visit.gettext("The application began the call"))]
     for side, leg in call.legs.items():
         side_words = visit.words.look_up(label_of(side))
-        for at, words, tone in (
-            (leg.placed_at, mark("%(side)s: called"), "calm"),
-            (leg.ringing_at, mark("%(side)s: rings"), "calm"),
-            (leg.answered_at, mark("%(side)s: answered"), "good"),
+        trunk = visit.gettext("by the trunk %(name)s", name=leg.trunk) if leg.trunk else ""
+        for at, words, tone, text in (
+            (leg.placed_at, mark("%(side)s: called"), "calm", trunk),
+            (leg.ringing_at, mark("%(side)s: rings"), "calm", ""),
+            (leg.answered_at, mark("%(side)s: answered"), "good", leg.codec or ""),
         ):
             if at is not None:
-                moments.append(Moment(at, visit.gettext(words, side=side_words), tone))
+                moments.append(Moment(at, visit.gettext(words, side=side_words), tone, text))
     if call.connected_at is not None:
         moments.append(Moment(call.connected_at, visit.gettext("The two are joined"), "good"))
     if call.ended_at is not None and call.reason is not None:
         words = visit.words.look_up(label_of(call.reason))
         moments.append(Moment(call.ended_at, words, tone_of(call), call.sip_text or ""))
     return sorted(moments, key=lambda moment: moment.at)
+
+
+def _numbers(call: CallRecord, *, shows_numbers: bool) -> Mapping[str, str]:
+    shown = {"caller": call.caller, "callee": call.callee}
+    return shown if shows_numbers else {side: mask_number(each) for side, each in shown.items()}
+
+
+def _sounds(visit: Visit, call: CallRecord) -> list[Sound]:
+    sounds = []
+    for side, leg in call.legs.items():
+        quality = leg.quality
+        if quality is None or quality.mos is None:
+            sounds.append(Sound(side, leg, quality))
+            continue
+        mos = quality.mos
+        words, tone = next((words, tone) for least, words, tone in _RATINGS if mos >= least)
+        sounds.append(Sound(side, leg, quality, visit.words.look_up(words), tone))
+    return sounds
+
+
+def _told(
+    needs: ConsoleNeeds,
+    events: Sequence[ToldEvent],
+    application: Application | None,
+    *,
+    shows_numbers: bool,
+) -> list[Told]:
+    """The request of each, without its credential."""
+    told = []
+    for each in events:
+        event, url, body = each.event, "", ""
+        if event is not None and application is not None and application.notify_url is not None:
+            if not shows_numbers:
+                event = replace(
+                    event, caller=mask_number(event.caller), callee=mask_number(event.callee)
+                )
+            request = needs.notification_format.render(event, application)
+            url, body = request.url, _pretty(request.body)
+        told.append(Told(each, url, body))
+    return told
+
+
+def _pretty(body: bytes) -> str:
+    return msgspec.json.format(body, indent=2).decode()

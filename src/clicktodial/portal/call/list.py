@@ -1,20 +1,38 @@
 """The list of calls: by application, state, time and number, in pages."""
 
-from datetime import datetime, time, timedelta
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 
-from clicktodial.accounts.call_search import ApplicationName, CallFilter, FoundCalls
+from clicktodial.accounts.call_search import (
+    ApplicationName,
+    CallFilter,
+    CallSearch,
+    CallSums,
+    FoundCalls,
+)
+from clicktodial.control.error import Overloaded
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.number import NumberError, parse_number
-from clicktodial.domain.principal import Role
+from clicktodial.domain.principal import Principal, Role
+from clicktodial.portal.call.export import render_csv, render_csv_head
 from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
-from clicktodial.portal.page import Answer, Nav, Page, Section, View, Visit
+from clicktodial.portal.page import Answer, Download, Nav, Page, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_place, render_place
 from clicktodial.portal.text import mark
+from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.history import CallPlace, CallRecord
+
+# Those under way that the list shows.
+LIVE_MAX = 100
+# Each keeps one of the console's threads busy in turns.
+EXPORTS_MAX = 4
+FIRST_YEAR, LAST_YEAR = 2000, 9000
+NONE_FOUND = FoundCalls(calls=(), before=None)
 
 READERS = frozenset(
     {
@@ -25,6 +43,10 @@ READERS = frozenset(
         Role.SUPPORT,
     }
 )
+
+
+# Of the customer's people, those who run calls: they may hear what their application may fetch.
+CHANGERS = frozenset({Role.OWNER, Role.DEVELOPER})
 
 
 class State(StrEnum):
@@ -68,6 +90,7 @@ class CallListPages:
 
     def __init__(self, needs: ConsoleNeeds) -> None:
         self._needs = needs
+        self._exporting = 0
 
     async def show(self, visit: Visit) -> Answer:
         """The page, and the block `results` of it for htmx."""
@@ -76,13 +99,18 @@ class CallListPages:
         search, principal = self._needs.call_search, visit.principal
         before = parse_place(visit.query.get("before"))
 
-        def read() -> tuple[list[ApplicationName], FoundCalls | None]:
+        wants_sums = visit.target == "sums"
+
+        def read() -> tuple[list[ApplicationName], FoundCalls | None, FoundCalls, CallSums | None]:
             applications = search.list_applications(principal)
             if not form.is_valid:
-                return applications, None
-            return applications, search.find(principal, wanted, limit=PAGE_SIZE, before=before)
+                return applications, None, NONE_FOUND, None
+            if wants_sums:
+                return applications, None, NONE_FOUND, search.add_up(principal, wanted)
+            live, found = _find(search, principal, wanted, before)
+            return applications, found, live, None
 
-        applications, found = await self._needs.worker.run(read)
+        applications, found, live, sums = await self._needs.worker.run(read)
         word = visit.words.look_up
         return View(
             "call/list.html",
@@ -94,6 +122,11 @@ class CallListPages:
                 "state_options": [(each, word(words)) for each, words in STATES.items()],
                 "reason_options": [(each, word(label_of(each))) for each in EndReason],
                 "found": found,
+                "live": live.calls,
+                "sums": sums,
+                "changers": CHANGERS,
+                "wants_sums": not wants_sums,
+                "export_href": visit.link("callsCsv", **{**visit.query, "before": None}),
                 "tone": tone_of,
                 "is_filtered": not wanted.is_any,
                 "is_first": before is None,
@@ -113,8 +146,10 @@ class CallListPages:
         before = parse_place(visit.query.get("before"))
 
         def ask() -> object:
-            found = search.find(principal, wanted, limit=PAGE_SIZE, before=before)
-            return [(call.call_id, call.state) for call in found.calls]
+            return [
+                [(call.call_id, call.state) for call in part.calls]
+                for part in _find(search, principal, wanted, before)
+            ]
 
         whose = (principal.enterprise_id, principal.roles, principal.regions)
         return Watch(("calls", whose, wanted, before), ask)
@@ -128,18 +163,63 @@ class CallListPages:
         period = form.one_of("period", Period, is_required=False)
         state = form.one_of("state", State, is_required=False)
         reason = form.one_of("reason", EndReason, is_required=False)
-        since = None
-        if period is not None:
+        since, until = self._parse_day(visit, form, "from"), self._parse_day(visit, form, "until")
+        if until is not None:
+            until += timedelta(days=1)
+        if period is not None and since is None:
             today = visit.now.astimezone(visit.local.zone).date()
             first = today - timedelta(days=PERIODS[period][0])
             since = datetime.combine(first, time(), visit.local.zone)
+        if since is not None and until is not None and until <= since:
+            form.fail("until", mark("This is before the first day."))
         return CallFilter(
             app_id=form.text("application", is_required=False, characters_max=64) or None,
             is_live=None if state is None else state is State.LIVE,
             reason=reason,
             number=self._parse_number(form),
             since=since,
+            until=until,
         )
+
+    def _parse_day(self, visit: Visit, form: Form, name: str) -> datetime | None:
+        """The beginning of the day, where the person is."""
+        written = form.text(name, is_required=False, characters_max=10)
+        if not written:
+            return None
+        try:
+            day = date.fromisoformat(written)
+            # Whatever is computed with it stays a time.
+            if not FIRST_YEAR <= day.year <= LAST_YEAR:
+                raise ValueError(written)
+        except ValueError:
+            form.fail(name, mark("This is no day."))
+            return None
+        return datetime.combine(day, time(), visit.local.zone)
+
+    async def export(self, visit: Visit) -> Answer:
+        """GET /calls.csv: all that the filter lets through, with whole numbers."""
+        form = self._form(visit)
+        wanted = self._parse(visit, form)
+        if not form.is_valid:
+            raise ValueInvalid("the filter has something that does not fit")
+        if self._exporting >= EXPORTS_MAX:
+            raise Overloaded(retry_after_s=30)
+        pages = self._needs.call_search.stream(visit.principal, wanted)
+        first = await self._needs.worker.run(lambda: next(pages, ()))
+        return Download(self._write(visit, first, pages), "calls.csv", "text/csv; charset=utf-8")
+
+    async def _write(
+        self, visit: Visit, first: Sequence[CallRecord], pages: Iterator[Sequence[CallRecord]]
+    ) -> AsyncIterator[bytes]:
+        self._exporting += 1
+        try:
+            yield render_csv_head()
+            page = first
+            while page:
+                yield render_csv(page, visit.local.zone)
+                page = await self._needs.worker.run(lambda: next(pages, ()))
+        finally:
+            self._exporting -= 1
 
     def _parse_number(self, form: Form) -> str | None:
         written = form.text("number", is_required=False)
@@ -164,5 +244,29 @@ class CallListPages:
                 nav=Nav(Section.CALLING, 10, "phone"),
                 watch=self.watch,
                 example_query="period=month",
-            )
+            ),
+            Page(
+                name="callsCsv",
+                path="/calls.csv",
+                title=mark("Calls as a file"),
+                roles=READERS,
+                show=self.export,
+                operations=("listCalls",),
+                parent="calls",
+                is_access=True,
+                is_file=True,
+            ),
         ]
+
+
+def _find(
+    search: CallSearch, principal: Principal, wanted: CallFilter, before: CallPlace | None
+) -> tuple[FoundCalls, FoundCalls]:
+    """Those under way, which stand first, on the first page alone; and a page of the others."""
+    live = NONE_FOUND
+    if wanted.is_live is not False and wanted.reason is None and before is None:
+        live = search.find_live(principal, wanted, limit=LIVE_MAX)
+    if wanted.is_live:
+        return live, replace(live, calls=())
+    ended = replace(wanted, is_live=False)
+    return live, search.find(principal, ended, limit=PAGE_SIZE, before=before)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from clicktodial.domain.principal import PERSON_ROLES
+from clicktodial.domain.principal import PERSON_ROLES, Role
 from clicktodial.portal.page import Answer, Area, Card, Nav, Page, Section, View, Visit
 from clicktodial.portal.text import mark
 
@@ -11,6 +11,10 @@ from clicktodial.portal.text import mark
 def create_home_area(cards: Sequence[Card]) -> Area:
     """Its page, made of the cards of all areas."""
     return Area([*HomePages(cards).pages()])
+
+
+# Who may make calls.
+CALLERS = frozenset({Role.OWNER, Role.DEVELOPER})
 
 
 class HomePages:
@@ -24,7 +28,7 @@ class HomePages:
         cards = [card for card in self._cards if visit.may(card.roles)]
         loaded = await asyncio.gather(*(card.load(visit) for card in cards))
         pairs = [(card.template, context) for card, context in zip(cards, loaded, strict=True)]
-        return View("home/home.html", {"cards": pairs})
+        return View("home/home.html", {"cards": pairs, "callers": CALLERS})
 
     def pages(self) -> list[Page]:
         """What is shown."""

@@ -26,9 +26,10 @@ function close(id) {
 
 async function copy(button) {
   const field = find(button.dataset.copies);
-  field.select();
+  if (field instanceof HTMLInputElement) field.select();
+  else window.getSelection().selectAllChildren(field);
   try {
-    await navigator.clipboard.writeText(field.value);
+    await navigator.clipboard.writeText(field.value ?? field.textContent);
   } catch {
     // No permission, or no TLS: the older way.
     document.execCommand("copy");
@@ -37,12 +38,22 @@ async function copy(button) {
   words.textContent = button.dataset.copied;
 }
 
+// Words of a button go to where one writes.
+function insert(button) {
+  const field = find(button.dataset.into);
+  field.focus();
+  field.setRangeText(button.dataset.inserts, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest?.(selector);
   const [opener, closer, copier, dismisser] = [
     at("[data-opens]"), at("[data-closes]"), at("[data-copies]"), at("[data-dismiss]"),
   ];
-  if (opener) open(opener.dataset.opens);
+  const inserter = at("[data-inserts]");
+  if (inserter) insert(inserter);
+  else if (opener) open(opener.dataset.opens);
   else if (closer) close(closer.dataset.closes);
   else if (copier) copy(copier);
   else if (dismisser) dismisser.closest("[data-toast]").remove();
@@ -58,12 +69,46 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// What is chosen can be heard: an option's sound goes to the player that the choice names.
+document.addEventListener("change", (event) => {
+  const player = find(event.target.dataset?.player);
+  if (!player) return;
+  const sound = event.target.selectedOptions[0].dataset.sound;
+  player.hidden = !sound;
+  if (sound) player.src = sound;
+});
+
+// Boxes of a list that are ticked together.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.ticks;
+  if (!name) return;
+  for (const box of document.querySelectorAll(`input[name="${name}"]`)) {
+    box.checked = event.target.checked;
+  }
+});
+
 // A choice that needs no button where there are scripts.
 document.addEventListener("change", (event) => {
   const form = event.target.closest?.("[data-sends-on-change]");
   if (form) form.requestSubmit();
 });
 for (const button of document.querySelectorAll("[data-sends-on-change] button")) button.hidden = true;
+
+// A file that is too large is told before it is sent, and how much of one has gone while it is.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest?.("[data-bytes-max]");
+  if (!field) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.bytesMax));
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  field.reportValidity();
+});
+document.addEventListener("htmx:xhr:progress", (event) => {
+  const bar = event.target.closest?.("[data-uploads]")?.querySelector("progress");
+  const { loaded, total } = event.detail;
+  if (!bar || !total) return;
+  bar.hidden = false;
+  bar.value = (100 * loaded) / total;
+});
 
 // What a mail's link has behind the # never reaches a server; it goes into the form.
 function takeToken() {
@@ -73,6 +118,30 @@ function takeToken() {
   field.closest("[data-token-field]").hidden = true;
   history.replaceState(null, "", location.pathname + location.search);
 }
+
+// Clocks that count down: what was left when the page came, and what stands there when it is over.
+// They go by what passed since, so that a wrong clock of the visitor's does no harm.
+const endings = new WeakMap();
+
+function showLength(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+function tick() {
+  for (const clock of document.querySelectorAll("[data-left]")) {
+    if (!endings.has(clock)) endings.set(clock, performance.now() + Number(clock.dataset.left) * 1000);
+    const left = Math.ceil((endings.get(clock) - performance.now()) / 1000);
+    const shown = clock.querySelector("[data-shown]");
+    shown.textContent = left > 0 ? showLength(left) : clock.dataset.passed;
+    clock.classList.toggle("clock-bad", left <= 0);
+  }
+}
+
+tick();
+setInterval(tick, 1000);
+document.addEventListener("htmx:afterSettle", tick);
 
 // A block that follows what it shows: a stream says that it changed, and it is fetched again. What a
 // person asks for into the same block goes before, and has the stream of what it shows then.
@@ -153,7 +222,6 @@ document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
   follow();
   follower.refresh();
 });
-
 takeToken();
 // Where a form came back with errors, the first field that needs a look has the focus.
 document.querySelector("[aria-invalid=true]")?.focus();

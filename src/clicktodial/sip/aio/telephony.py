@@ -20,6 +20,7 @@ A trunk that was silent, or failed several times in a row, is tried after the ot
 
 import asyncio
 import random as random_module
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,6 +48,7 @@ from clicktodial.domain.trunk import Transport, Trunk
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
+from clicktodial.sip.aio.tracer import SipTracer
 from clicktodial.sip.event import (
     SessionAnswered,
     SessionDigit,
@@ -91,14 +93,17 @@ class TrunkTelephony:
         resolver: TargetResolver | None = None,
         random: random_module.Random | None = None,
         identities: IdentityWriter | None = None,
+        tracer: SipTracer | None = None,
     ) -> None:
-        """`trunks` is asked anew for every leg. `random` shares calls by weight."""
+        """`trunks` is asked anew for every leg. `random` shares calls by weight. The endpoint's
+        messages pass the `tracer`, which is told whose they are."""
+        self.tracer = tracer
         self._identities = identities or IdentityWriter()
         self._endpoint = endpoint
         self._trunks = trunks
         self._resolver = resolver or TargetResolver(DnsNames(speaks=endpoint.speaks))
         self._random = random or random_module.Random()
-        self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
+        self.states = TrunkStates(time.monotonic)
 
     def forecast(self, destination: str, preferred_trunk: str | None = None) -> TrunkForecast:
         """The trunk that a leg to that number would take now; takes no channel and no token.
@@ -321,6 +326,8 @@ class TrunkLeg:
         attempt.session = self._telephony.endpoint.invite(
             invitation, lambda event: self._on_session_event(attempt, event)
         )
+        if self._telephony.tracer is not None and self._plan.owner is not None:
+            self._telephony.tracer.bind(self._plan.owner, attempt.session.call_id)
         if attempt.hops or not attempt.is_last:
             self._silence_timer = asyncio.get_running_loop().call_later(
                 attempt.trunk.answer_timeout_s, self._on_silence, attempt

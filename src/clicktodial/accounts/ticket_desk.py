@@ -1,0 +1,163 @@
+"""Lists of tickets with their clocks, for whoever works through them or waits for them.
+
+A page is three questions to the database, however many tickets it shows.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Row, Select, func, literal, select, text, tuple_
+from sqlalchemy import type_coerce as read_as
+
+from clicktodial.accounts.roster import read_timetable
+from clicktodial.accounts.scope import visible_enterprises
+from clicktodial.accounts.ticket import TicketFilter, narrow_tickets
+from clicktodial.accounts.ticket_store import TicketSummary, fold_tickets, summary_of
+from clicktodial.domain.principal import Principal
+from clicktodial.domain.support_clock import BusinessHours
+from clicktodial.domain.ticket import TicketClock, TicketPriority
+from clicktodial.domain.ticket_clock import ClockFace, read_clock
+from clicktodial.storage import table
+from clicktodial.storage.ticket_table import ticket
+from clicktodial.storage.transaction import Transactions
+
+DESK_PAGE_MAX = 100
+_columns = ticket.c
+# Where nothing more can become due, all of it has: that presses most.
+_AT_ONCE = 0
+# As the index of open tickets has it, of a table that others stand beside.
+_OPEN = text("ticket.state NOT IN ('resolved', 'closed')")
+_due_ms = func.coalesce(read_as(_columns.due_at, BigInteger), _AT_ONCE)
+
+
+class DeskPlace(NamedTuple):
+    """Where an open ticket stands: by what is due with it next, then by age."""
+
+    due_ms: int
+    ticket_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTicket:
+    """A ticket in a list, with its clocks as they are now. `clock` is the one that matters: until
+    the customer has had a word, that of the response."""
+
+    summary: TicketSummary
+    enterprise_name: str
+    clock: ClockFace
+    place: DeskPlace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskCounts:
+    """How much is open, and what of it needs somebody."""
+
+    opened: int
+    late: int
+    emergencies: int
+    unassigned: int
+
+
+class TicketDesk:
+    """Blocking reads of what somebody may see; they raise DatabaseUnavailable."""
+
+    def __init__(self, transactions: Transactions, hours: BusinessHours) -> None:
+        self._transactions = transactions
+        self._hours = hours
+
+    def list_open(
+        self,
+        principal: Principal,
+        which: TicketFilter,
+        now: datetime,
+        *,
+        after: DeskPlace | None = None,
+        limit: int = DESK_PAGE_MAX,
+    ) -> list[DeskTicket]:
+        """Those that are open, the most pressing first, beginning behind that place."""
+        query = narrow_tickets(_query(principal), which).where(_OPEN)
+        if after is not None:
+            place = tuple_(literal(after.due_ms, BigInteger), literal(after.ticket_id))
+            query = query.where(tuple_(_due_ms, _columns.id) > place)
+        query = query.order_by(_due_ms, _columns.id)
+        with self._transactions.read() as connection:
+            return self._read(connection, query.limit(min(limit, DESK_PAGE_MAX)), now)
+
+    def list_newest(
+        self,
+        principal: Principal,
+        which: TicketFilter,
+        now: datetime,
+        *,
+        before: str | None = None,
+        limit: int = DESK_PAGE_MAX,
+    ) -> list[DeskTicket]:
+        """Those of any state, the newest first, beginning behind the ticket `before`."""
+        query = narrow_tickets(_query(principal), which)
+        if before is not None:
+            query = query.where(_columns.id < before)
+        query = query.order_by(_columns.id.desc())
+        with self._transactions.read() as connection:
+            return self._read(connection, query.limit(min(limit, DESK_PAGE_MAX)), now)
+
+    def count(self, principal: Principal) -> DeskCounts:
+        """How much of it is open."""
+        late = _columns.is_response_late | _columns.is_resolution_late
+        emergency = _columns.priority == TicketPriority.EMERGENCY.value
+        query = (
+            select(
+                func.count().label("opened"),
+                func.count().filter(late).label("late"),
+                func.count().filter(emergency).label("emergencies"),
+                func.count().filter(_columns.assignee.is_(None)).label("unassigned"),
+            )
+            .select_from(ticket)
+            .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
+            .where(_OPEN, visible_enterprises(principal))
+        )
+        with self._transactions.read() as connection:
+            return DeskCounts(**connection.execute(query).one()._mapping)
+
+    def version(self, principal: Principal, ticket_id: str | None = None) -> object:
+        """Something that changes with what somebody sees of the tickets, or of one."""
+        query = (
+            select(func.count(), func.sum(_columns.steps), func.max(_columns.id))
+            .select_from(ticket)
+            .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
+            .where(visible_enterprises(principal))
+        )
+        # What is over changes by being opened again, and is open then.
+        query = query.where(_OPEN if ticket_id is None else _columns.id == ticket_id)
+        with self._transactions.read() as connection:
+            return tuple(connection.execute(query).one())
+
+    def _read(self, connection: Connection, query: Select[Any], now: datetime) -> list[DeskTicket]:
+        rows = connection.execute(query).all()
+        since = min((row.opened_at for row in rows), default=now)
+        timetable = read_timetable(connection, self._hours, since)
+        folded = fold_tickets(connection, [row.id for row in rows], timetable)
+
+        def clock_of(row: Row[Any]) -> ClockFace:
+            clock = TicketClock.RESOLUTION
+            if folded[row.id].awaits_response:
+                clock = TicketClock.RESPONSE
+            return read_clock(folded[row.id], clock, timetable, now)
+
+        return [
+            DeskTicket(
+                summary=summary_of(row),
+                enterprise_name=row.enterprise_name,
+                clock=clock_of(row),
+                place=DeskPlace(int(row.due_ms), row.id),
+            )
+            for row in rows
+        ]
+
+
+def _query(principal: Principal) -> Select[Any]:
+    return (
+        select(ticket, table.enterprise.c.name.label("enterprise_name"), _due_ms.label("due_ms"))
+        .join(table.enterprise, table.enterprise.c.id == _columns.enterprise_id)
+        .where(visible_enterprises(principal))
+    )

@@ -1,0 +1,1 @@
+"""The operator's business: customers, their way to the service, and who decides."""

@@ -1,0 +1,1 @@
+"""Messages after calls, and what they say."""

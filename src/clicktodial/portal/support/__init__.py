@@ -1,0 +1,1 @@
+"""Tickets, for those who ask and those who answer; the roster, and how quick support was."""

@@ -1,0 +1,63 @@
+"""The list of calls: those under way first, filtered by days, added up, as a file."""
+
+import csv
+import io
+
+from tests.portal.client import Client
+from tests.portal.world import ACME, World
+
+from clicktodial.domain.principal import Role
+from clicktodial.portal.call.export import COLUMNS
+
+
+def test_calls_are_taken_as_a_file_with_whole_numbers(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    answer = client.get("/calls.csv?reason=CalleeBusy")
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/csv")
+    head, *rows = csv.reader(io.StringIO(answer.body.decode("utf-8-sig")))
+    assert tuple(head) == COLUMNS
+    values = [dict(zip(head, row, strict=True)) for row in rows]
+    assert {each["reason"] for each in values} == {"CalleeBusy"}
+    assert all(each["caller"] == "+8613912345673" for each in values)
+    assert len(values) == 4
+    entry = world.audit_log.list_entries(enterprise_id=ACME, limit=1)[0]
+    assert (entry.operation, entry.outcome) == ("callsCsv", "read")
+
+
+def test_file_of_what_nothing_fits_has_its_headings(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.READER])
+    text = client.get("/calls.csv?number=13900000000").body.decode("utf-8-sig")
+    assert list(csv.reader(io.StringIO(text))) == [list(COLUMNS)]
+    assert client.get("/calls.csv?application=22222222").status == 404
+    assert client.get("/calls.csv?until=tomorrow").status == 422
+
+
+def test_days_that_do_not_fit_are_said_at_their_field(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    for query, words in (
+        ("from=yesterday", "This is no day."),
+        ("from=0001-01-01", "This is no day."),
+        ("until=9999-12-31", "This is no day."),
+        ("from=2026-02-02&until=2026-02-01", "This is before the first day."),
+    ):
+        answer = client.get(f"/calls?{query}")
+        assert answer.status == 422 and words in answer.text, query
+
+
+def test_calls_of_days_are_added_up(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    part = {"HX_Request": "true", "HX_Target": "sums"}
+    busy = client.get("/calls?reason=CalleeBusy", **part).text
+    assert "<dd>4</dd>" in busy and "<dd>0 (0%)</dd>" in busy
+    assert "<table" not in busy
+    none = client.get("/calls?from=2020-01-01&until=2020-01-02", **part).text
+    assert "<dd>0</dd>" in none
+
+
+def test_calls_under_way_stand_first(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    live = world.ids[ACME]["live_call_id"]
+    first = client.get("/calls").text
+    assert first.count(live) == 1 and 'class="is-live"' in first
+    assert live in client.get("/calls?state=live").text
+    assert live not in client.get("/calls?state=ended").text

@@ -1,0 +1,182 @@
+"""The heart of the console: a customer makes a call on the page, hears it, and sees its charge."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+from playwright.async_api import expect
+from tests.api.support import SECRET
+from tests.harness.address import allocate_host
+from tests.portal.browser import TIMEOUT_MS, Browsing
+from tests.portal.client import Client
+from tests.portal.world import ACME, World
+from tests.sandbox.bench import FAST
+
+from clicktodial.billing.package import NewPackage, PackageKind
+from clicktodial.billing.pool import Pools, PoolSettings
+from clicktodial.domain.application import Capability
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
+from clicktodial.domain.rating import Tariff
+from clicktodial.domain.trunk import Trunk
+from clicktodial.portal.call.trial import SANDBOX_PHONES
+from clicktodial.sandbox.behaviour import create_numbering_plan
+from clicktodial.sandbox.carrier import Carrier
+from clicktodial.storage.administration import NewApplication
+
+CAROL = "carol"
+SPONSOR, SILENT_SPONSOR = "+861052689999", "+861052689998"
+# Nobody else's: the trunk to the carrier takes these alone.
+CALLER, CALLEE, BUSY = "+8613700000053", "+8613700000153", "+8613700000101"
+PREFIX = "+861370000"
+# Of what is heard, as a share of full scale: silence is none.
+HEARD_RMS_MIN = 0.01
+TALKED = re.compile(r"^0:0[1-9]$|^0:[1-9]")
+
+
+@pytest.fixture(scope="module")
+def tokens() -> dict[Role, str]:
+    """Of carol's people, when they are there."""
+    return {}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def carol(
+    browsing: Browsing, world: World, origin: str, tokens: dict[Role, str]
+) -> AsyncIterator[Browsing]:
+    """Tabs of a customer who has minutes and a trunk to phones that answer."""
+    carrier = Carrier(report=lambda _report: None, plan=create_numbering_plan(FAST))
+    await carrier.start(allocate_host(), 0)
+    host, port = carrier.address
+    await asyncio.to_thread(_set_up, world, tokens, host, port)
+    yield Browsing(browsing.browser, origin, tokens)
+    await carrier.close()
+
+
+def _set_up(world: World, tokens: dict[Role, str], host: str, port: int) -> None:
+    world.administration.create_enterprise(CAROL, name="Carol Clinics")
+    new = NewApplication(
+        app_id="33333333", secret=SECRET, name="Clinic desk", enterprise_id=CAROL,
+        sponsors=(SPONSOR,),
+    )  # fmt: skip
+    world.administration.create_application(new)
+    without = NewApplication(
+        app_id="44444444", secret=SECRET, name="No recording", enterprise_id=CAROL,
+        sponsors=(SILENT_SPONSOR,), capabilities=frozenset({Capability.CLICK_TO_DIAL}),
+    )  # fmt: skip
+    world.administration.create_application(without)
+    world.administration.add_trunk(Trunk("carol-phones", host, port, prefixes=(PREFIX,)))
+    pools, rated = Pools(world.transactions), Tariff(unit_s=60)
+    pools.set_up(OPERATOR_PRINCIPAL, CAROL, PoolSettings(rated), world.now)
+    package = NewPackage(
+        kind=PackageKind.ONE_OFF, name="Start", seconds=6_000,
+        valid_from=world.now - timedelta(days=1),
+    )  # fmt: skip
+    pools.add_package(OPERATOR_PRINCIPAL, CAROL, package, world.now)
+    world.add_person("owner.carol", Role.OWNER, CAROL)
+    tokens[Role.OWNER] = world.log_in("owner.carol")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_call_is_tried_heard_and_charged(carol: Browsing, tmp_path: Path) -> None:
+    async with carol.tab(Role.OWNER) as tab:
+        page = await tab.open("/try")
+        page.set_default_timeout(TIMEOUT_MS)
+        stage = page.locator("#stage")
+        await page.fill("#caller", CALLER)
+        await page.fill("#callee", CALLEE)
+        await page.check("[name=record]")
+        await page.get_by_role("button", name="Check first").click()
+        await expect(stage).to_contain_text("This call may be placed", timeout=TIMEOUT_MS)
+        await expect(stage).to_contain_text("by the trunk carol-phones")
+
+        await page.get_by_role("button", name="Call now").click()
+        await expect(stage.locator("[data-since]")).to_have_text(TALKED, timeout=TIMEOUT_MS)
+        await page.get_by_role("button", name="Mute the caller").click()
+        await expect(stage.locator(".trial-leg", has_text="Caller")).to_contain_text("muted")
+        await page.get_by_role("button", name="Release").click()
+        await expect(stage).to_contain_text("The application released the call after")
+        await expect(stage.locator("path.waveform-callee")).to_be_visible(timeout=TIMEOUT_MS)
+        await tab.check()
+
+        async with page.expect_download() as downloading:
+            await page.get_by_role("link", name="Download").click()
+        file = tmp_path / "recording.wav"
+        await (await downloading.value).save_as(file)
+        frames, _ = await asyncio.to_thread(soundfile.read, file)
+        loud = np.sqrt(np.mean(frames**2, axis=0))
+        assert len(loud) == 2 and min(loud) > HEARD_RMS_MIN, loud
+
+        await page.get_by_role("link", name="All about this call").click()
+        charged = page.locator(".tile", has_text="Minutes taken of the pool")
+        await expect(charged.locator(".tile-value")).to_have_text("1", timeout=TIMEOUT_MS)
+        await tab.check("nothing")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_call_that_failed_is_explained_with_its_messages(carol: Browsing) -> None:
+    async with carol.tab(Role.OWNER) as tab:
+        page = await tab.open("/try")
+        stage = page.locator("#stage")
+        await page.fill("#caller", CALLER)
+        await page.fill("#callee", BUSY)
+        await page.get_by_role("button", name="Call now").click()
+        await expect(stage).to_contain_text(
+            "The callee's network answered 486: busy.", timeout=TIMEOUT_MS
+        )
+        ladder = stage.locator(".ladder-callee .ladder-label")
+        await expect(ladder.filter(has_text="486 Busy Here")).to_be_visible(timeout=TIMEOUT_MS)
+        assert BUSY[3:] not in await stage.inner_text()
+        await tab.check("nothing")
+
+
+def test_what_is_wrong_is_said_at_its_field(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    fields = {"application": world.ids[ACME]["app_id"], "caller": "what", "callee": ""}
+    for path in ("/try/forecast", "/try/call"):
+        answer = client.post(path, fields, HX_Request="true", HX_Target="trial")
+        assert answer.status == 422
+        assert "This is no telephone number." in answer.text
+        assert "This is needed." in answer.text
+    same = fields | {"caller": "13912345673", "callee": "+8613912345673"}
+    assert "This is the caller&#39;s number, too." in client.post("/try/call", same).text
+    foreign = same | {"callee": "13810268653", "sponsor": "+861000000000"}
+    assert "Choose one of these." in client.post("/try/call", foreign).text
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_obstacles_of_a_call_are_told(
+    carol: Browsing, tokens: dict[Role, str], origin: str
+) -> None:
+    fields = {
+        "application": "44444444", "caller": CALLER, "callee": CALLEE, "sponsor": SILENT_SPONSOR,
+        "record": "yes",
+    }  # fmt: skip
+    client = Client(origin, tokens[Role.OWNER])
+    answer = await asyncio.to_thread(client.post, "/try/forecast", fields)
+    assert answer.status == 200
+    assert "This call would be refused" in answer.text
+    assert "The application has not the capability recording" in answer.text
+
+
+def test_application_of_another_is_not_there(origin: str, world: World) -> None:
+    client = Client(origin, world.tokens[Role.OWNER])
+    fields = {"application": "22222222", "caller": "13912345673", "callee": "13810268653"}
+    assert client.post("/try/call", fields).status == 404
+    assert client.get("/try?application=22222222").status == 404
+
+
+def test_phones_of_the_sandbox_do_what_the_page_says() -> None:
+    plan = create_numbering_plan()
+    names = {digits: plan.behaviour_of(digits).name for digits in SANDBOX_PHONES}
+    assert names == {
+        "53": "answers", "06": "hangs-up", "09": "late", "01": "busy", "03": "declines",
+        "02": "rings-on", "04": "unknown", "08": "voicemail",
+    }  # fmt: skip
