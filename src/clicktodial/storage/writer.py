@@ -405,7 +405,11 @@ class Writer:
                     rows[statement] = [parameters]
         cursor = connection.cursor()
         cursor.execute(self._begin)
-        transaction_id = None if self._commit_status is None else str(cursor.fetchone()[0])
+        transaction_id = None
+        if self._commit_status is not None:
+            row = cursor.fetchone()
+            assert row is not None  # the statement has one
+            transaction_id = str(row[0])
         for statement in sorted(rows, key=attrgetter("rank")):
             parameter_rows = rows[statement]
             cursor.executemany(statement.sql, parameter_rows)
