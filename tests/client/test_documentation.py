@@ -18,6 +18,8 @@ from clicktodial.client.testing import PhoneKind, Sandbox
 ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 150
 _LINES_MAX = 20
+_RUN = "test: fragment: tests/client/test_documentation.py runs it"
+_RUN_AS_TEST = "test: fragment: a test that tests/client/test_documentation.py runs"
 
 
 def shown(page: str, mark: str) -> list[str]:
@@ -29,7 +31,7 @@ def shown(page: str, mark: str) -> list[str]:
 def test_newcomers_application_of_the_readme_runs(
     clicktodial_sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    [source] = shown("README.md", "tested: tests/client/test_documentation.py")
+    [source] = shown("README.md", _RUN)
     assert len(source.splitlines()) <= _LINES_MAX
     environment = {
         "PLATFORM": clicktodial_sandbox.base_url,
@@ -80,7 +82,7 @@ def test_blocks_of_the_page_run(
     clicktodial_sandbox: Sandbox, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sandbox = clicktodial_sandbox
-    v1, camara, events, notification = shown("docs/sdk.md", "tested")
+    v1, camara, events, notification = shown("docs/sdk.md", _RUN)
     exec(v1, names)
     sandbox.inbox.wait_for(names["call_id"], "Disconnected")
     exec(camara, names)
@@ -94,7 +96,7 @@ def test_blocks_of_the_page_run(
 
 
 def test_users_test_has_the_fixture_and_its_process_ends_with_it(tmp_path: Path) -> None:
-    [source] = shown("docs/sdk.md", "tested: a test")
+    [source] = shown("docs/sdk.md", _RUN_AS_TEST)
     tell = '\n\ndef test_pid(clicktodial_sandbox):\n    print("PID", clicktodial_sandbox.pid)\n'
     (tmp_path / "test_mine.py").write_text(source + tell)
     done = subprocess.run(
