@@ -84,3 +84,19 @@ def test_rows_of_a_file_are_taken_each_for_itself(origin: str, world: World) -> 
     assert "1 number was added." in answer.text and "1 row was not taken:" in answer.text
     wrong = client.upload("/inventory/import", {}, "file", "x.csv", b"a,b\n1,2\n")
     assert wrong.status == 422
+
+
+def test_account_manager_orders_for_a_customer(origin: str, world: World, own: Own) -> None:
+    client = Client(origin, world.tokens[Role.ACCOUNT_MANAGER])
+    add_numbers(world, "+862885550021", city=CITY)
+    page = client.get(f"/numbers/order?city={CITY}&enterprise={own.enterprise_id}")
+    assert f'value="{own.enterprise_id}"' in page.text and "+862885550021" in page.text
+    fields = {"numbers": "+862885550021", "enterprise": "nobody"}
+    wrong = client.post("/numbers/order", fields)
+    assert wrong.status == 422 and "There is no such customer of yours." in wrong.text
+    placed = client.post("/numbers/order", fields | {"enterprise": own.enterprise_id})
+    assert placed.status == 303
+    order = placed.headers["location"].removeprefix("/console")
+    assert "Under review" in client.get(order).text
+    assert client.post(f"{order}/withdraw").status == 303
+    assert "Withdrawn" in Client(origin, own.token).get(order).text
