@@ -285,3 +285,15 @@ def test_limit_out_of_bounds_is_refused(desk: ApplicationDesk, limits: Applicati
     with pytest.raises(ValueInvalid):
         desk.change_limits(OLGA, "acme-app", lambda _: limits)
     assert desk.show(OLGA, "acme-app").limits == NO_APPLICATION_LIMITS
+
+
+def test_applications_are_shown_together_with_their_numbers(
+    desk: ApplicationDesk, administration: Administration
+) -> None:
+    administration.add_sponsor("acme-app", "01052680000")
+    shown = administration.show_applications(["bell-app", "acme-app", "none"])
+    assert [each.app_id for each in shown] == ["acme-app", "bell-app"]
+    assert shown[0] == administration.show_application("acme-app")
+    assert shown[0].sponsors == ("+861052680000",)
+    assert desk.list_ids(OLGA) == ["acme-app"]
+    assert desk.list_ids(OPERATOR_PRINCIPAL, after="acme-app") == ["bell-app"]

@@ -317,3 +317,31 @@ def test_vault_of_another_key_opens_nothing(business: Business, prospect: str) -
     other.data._vault = SecretVault(bytes(31) + b"\x01")
     with pytest.raises(Exception, match="another master key"):
         other.data.read(MANAGER, prospect, purpose=PURPOSE, now=NOW)
+
+
+def test_documents_of_a_review_are_described_also_when_replaced(
+    business: Business, prospect: str
+) -> None:
+    owner = owner_of(prospect)
+    certificate = business.documents.upload(
+        owner, prospect, kind=DocumentKind.CERTIFICATE, content=pdf(), now=NOW
+    )
+    business.fill(prospect)
+    with pytest.raises(NotFound):
+        business.documents.describe(SOUTH_MANAGER, prospect, [certificate.document_id])
+    with pytest.raises(NotPermitted):
+        business.documents.describe(SUPPORT, prospect, [certificate.document_id])
+    front = next(
+        each for each in business.documents.list_documents(owner, prospect)[0] if each.kind is FRONT
+    )
+    order = business.reviews.submit(owner, prospect, now=NOW).order
+    business.work_orders.decide(
+        REVIEWER, order.work_order_id, approved=False, reason="blurred", now=NOW
+    )
+    business.documents.upload(owner, prospect, kind=FRONT, content=png(), now=NOW)
+    ids = [front.document_id, certificate.document_id, "none"]
+    described = business.documents.describe(REVIEWER, prospect, ids)
+    assert [each.document_id for each in described] == ids[1::-1]
+    assert [each.is_current for each in described] == [True, False]
+    another = business.enter().enterprise_id
+    assert business.documents.describe(REVIEWER, another, ids) == []

@@ -1,10 +1,11 @@
 """Modification, suspension, resumption, cancellation."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from tests.accounts.business import (
     CONTACT,
     DATA,
@@ -22,12 +23,14 @@ from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.enterprise import find_barred_enterprises
 from clicktodial.accounts.enterprise_change import (
     AHEAD_MAX,
+    CHANGE_KINDS,
     Change,
     ChangeState,
     EnterpriseChanges,
     Modification,
     NewChange,
     OnCancelled,
+    find_possible,
 )
 from clicktodial.domain.application import EnterpriseStatus
 from clicktodial.domain.enterprise import CallPolicy, EnterpriseMove, EnterpriseState
@@ -385,3 +388,32 @@ def test_other_parts_are_told_of_the_end_and_may_undo_it(business: Business, act
     ask(business, active, SUSPENSION, decides=True)
     ask(business, active, CANCELLATION, decides=True)
     assert told == [(active, NOW)]
+
+
+@pytest.mark.parametrize("state", EnterpriseState)
+def test_what_is_possible_is_what_a_request_is_taken_for(
+    business: Business, state: EnterpriseState
+) -> None:
+    enterprise_id = business.enter().enterprise_id
+    _set_state_of(business, enterprise_id, state)
+    taken = []
+    for kind in CHANGE_KINDS:
+        is_modification = kind is WorkOrderKind.MODIFICATION
+        new = NewChange(
+            kind=kind,
+            reason="a test",
+            modification=Modification(name="Acme") if is_modification else None,
+        )
+        with suppress(Conflict):
+            business.changes.request_change(MANAGER, enterprise_id, new, now=NOW)
+            taken.append(kind)
+    assert sorted(find_possible(state)) == sorted(taken)
+
+
+def _set_state_of(business: Business, enterprise_id: str, state: EnterpriseState) -> None:
+    with business.transactions.change() as connection:
+        connection.execute(
+            update(table.enterprise)
+            .where(table.enterprise.c.id == enterprise_id)
+            .values(state=state.value)
+        )

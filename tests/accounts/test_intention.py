@@ -214,3 +214,39 @@ def test_account_managers_are_those_of_the_operators_people(business: Business) 
         assert managers.find(connection, "north") == ["everywhere", "north"]
         assert managers.find(connection, "south") == ["everywhere"]
         assert choose_manager(connection, managers, "north") == "everywhere"
+
+
+def test_intentions_are_found_by_region_and_enterprise(business: Business) -> None:
+    first = business.enter()
+    other = business.intentions.submit(
+        SOUTH_MANAGER, replace(NEW_INTENTION, enterprise_name="Bell", region="south"), now=NOW
+    )
+    find = business.intentions.list_intentions
+    for found, expected in (
+        (find(OPERATOR_PRINCIPAL, region="south"), [other.intention_id]),
+        (find(OPERATOR_PRINCIPAL, region="west"), []),
+        (find(OPERATOR_PRINCIPAL, enterprise_id=first.enterprise_id), [first.intention_id]),
+    ):
+        assert [each.intention_id for each in found] == expected
+    assert business.intentions.list_intentions(MANAGER, region="south") == []
+
+
+def test_managers_of_the_region_are_those_it_may_be_given_to(business: Business) -> None:
+    other = business.intentions.submit(
+        SOUTH_MANAGER, replace(NEW_INTENTION, enterprise_name="Bell", region="south"), now=NOW
+    )
+    found = business.intentions.find_managers(OPERATOR_PRINCIPAL, other.intention_id)
+    assert list(found) == ["sam", "susi"]
+    with pytest.raises(NotFound):
+        business.intentions.find_managers(MANAGER, other.intention_id)
+    with pytest.raises(NotPermitted):
+        business.intentions.find_managers(SUPPORT, other.intention_id)
+
+
+def test_enterprises_are_found_by_a_part_of_their_name(business: Business) -> None:
+    enterprise_id = business.enter().enterprise_id
+    for name, expected in (("cme L", [enterprise_id]), ("ACME", [enterprise_id]), ("%", [])):
+        found = business.enterprises.list_enterprises(OPERATOR_PRINCIPAL, name=name)
+        assert [each.enterprise_id for each in found] == expected
+    assert business.enterprises.list_regions(OPERATOR_PRINCIPAL) == ["north"]
+    assert business.enterprises.list_regions(SOUTH_MANAGER) == []

@@ -66,7 +66,7 @@ def test_platform_of_each_checkout_is_measured_by_turns(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=170,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -80,7 +80,7 @@ def test_directory_that_is_no_checkout_ends_with_an_error(tmp_path: Path) -> Non
         [sys.executable, "-m", "clicktodial.bench", "compare", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=170,
         check=False,
     )
     assert done.returncode == 1

@@ -86,6 +86,16 @@ def note_access(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries; None is any. `until` is the first moment that is too late."""
+
+    principal: str | None = None
+    operation: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class AuditLog:
     """The log as a whole. All methods block, and raise DatabaseUnavailable."""
 
@@ -99,16 +109,29 @@ class AuditLog:
                 add_entry(connection, entry)
 
     def list_entries(
-        self, *, limit: int, enterprise_id: str | None = None, before: str | None = None
+        self,
+        *,
+        limit: int,
+        enterprise_id: str | None = None,
+        before: str | None = None,
+        which: AuditFilter = AuditFilter(),
     ) -> list[AuditEntry]:
         """The newest first, at most LISTED_MAX; of one enterprise alone, those `before` an
-        entry of that identifier."""
+        entry of that identifier, and those that are wanted."""
         columns = table.audit.c
         query = select(table.audit).order_by(columns.id.desc()).limit(min(limit, LISTED_MAX))
         if enterprise_id is not None:
             query = query.where(columns.enterprise_id == enterprise_id)
         if before is not None:
             query = query.where(columns.id < before)
+        if which.principal is not None:
+            query = query.where(columns.principal == which.principal)
+        if which.operation is not None:
+            query = query.where(columns.operation == which.operation)
+        if which.since is not None:
+            query = query.where(columns.at >= which.since)
+        if which.until is not None:
+            query = query.where(columns.at < which.until)
         with self._transactions.read() as connection:
             return [
                 AuditEntry(

@@ -200,13 +200,15 @@ class WorkOrders:
         *,
         after: str | None = None,
         limit: int = WORK_ORDERS_PAGE_MAX,
+        is_newest_first: bool = False,
     ) -> list[WorkOrder]:
-        """Those that the principal may see, oldest first, beginning behind `after`. Raises
-        NotFound for an enterprise of another."""
+        """Those that the principal may see, the oldest first unless said otherwise, beginning
+        behind `after`. Raises NotFound for an enterprise of another."""
         query = _filtered(which).where(visible_enterprises(principal))
         if after is not None:
-            query = query.where(_columns.id > after)
-        query = query.order_by(_columns.id).limit(min(limit, WORK_ORDERS_PAGE_MAX))
+            query = query.where(_columns.id < after if is_newest_first else _columns.id > after)
+        order = _columns.id.desc() if is_newest_first else _columns.id
+        query = query.order_by(order).limit(min(limit, WORK_ORDERS_PAGE_MAX))
         with self._transactions.read() as connection:
             if which.enterprise_id is not None:
                 require_visible(connection, principal, which.enterprise_id)

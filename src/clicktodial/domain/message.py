@@ -39,6 +39,9 @@ _BRACE = re.compile(r"[{}]")
 # The longest call is a day (config.CallsSettings): 1440 minutes.
 _DURATION_LONGEST = timedelta(days=1)
 _TIME_FORMAT = "%Y-%m-%d %H:%M"
+# What a preview shows, of no call.
+_SAMPLE_SPONSOR, _SAMPLE_OTHER = "+861052680000", "+8613800138000"
+_SAMPLE_DURATION_S = 187
 
 
 class TemplateError(ValueError):
@@ -260,6 +263,23 @@ def longest_fill(sponsor: str, other: str, enterprise_name: str) -> dict[str, st
     }
 
 
+def sample_fill(enterprise_name: str, time: str) -> dict[str, str]:
+    """Values of a call that nobody made, for whoever writes a template. `time` is as a message
+    tells it."""
+    return {
+        Variable.SPONSOR: _SAMPLE_SPONSOR,
+        Variable.OTHER: mask_number(_SAMPLE_OTHER),
+        Variable.TIME: time,
+        Variable.DURATION: format_duration(_SAMPLE_DURATION_S),
+        Variable.ENTERPRISE: enterprise_name,
+    }
+
+
+def format_time(at: datetime, place: tzinfo) -> str:
+    """When a call began, as a message tells it."""
+    return at.astimezone(place).strftime(_TIME_FORMAT)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedCall:
     """What a message tells of its call. Numbers are E.164."""
@@ -281,7 +301,7 @@ def fill_of_call(
     return {
         Variable.SPONSOR: call.sponsor,
         Variable.OTHER: mask_number(call.number(side.other)),
-        Variable.TIME: call.begun_at.astimezone(place).strftime(_TIME_FORMAT),
+        Variable.TIME: format_time(call.begun_at, place),
         Variable.DURATION: format_duration(call.duration_s),
         Variable.ENTERPRISE: enterprise_name,
     }

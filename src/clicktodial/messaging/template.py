@@ -5,7 +5,7 @@ says what it says. A change is a new version, and the approved one stays in use 
 approved. All methods raise AdministrationError and DatabaseUnavailable.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,10 +27,12 @@ from clicktodial.domain.message import (
     TemplateText,
     check_template,
     find_excess,
+    sample_fill,
     shortest_fill,
     step_template,
 )
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.short_message import Alphabet, count_parts, find_alphabet
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.messaging.picture import PICTURES_MAX, read_picture_type
 from clicktodial.storage.call_row import clean_detail
@@ -84,6 +86,25 @@ class TemplateDetail:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplatePreview:
+    """What a template that is being written comes to, with the values of a sample call.
+
+    `parts` are short messages, or 1; `size_bytes` of a multimedia message with its pictures.
+    `problem` is why it would be refused.
+    """
+
+    subject: str
+    text: str
+    characters: int
+    parts: int
+    parts_max: int
+    is_unicode: bool
+    size_bytes: int
+    size_bytes_max: int
+    problem: str | None
+
+
 class Templates:
     """Every change of a template, and the handler of its work orders."""
 
@@ -122,6 +143,48 @@ class Templates:
             }
             connection.execute(insert(message_template).values(row))
             return _read_detail(connection, template_id)
+
+    def preview(
+        self,
+        principal: Principal,
+        app_id: str,
+        content: TemplateText,
+        *,
+        time: str,
+        picture_bytes: int = 0,
+    ) -> TemplatePreview:
+        """What it would say, and whether it could be kept; nothing is."""
+        with self._transactions.read() as connection:
+            enterprise = require_application(connection, principal, app_id).enterprise_name
+        try:
+            check_template(content)
+        except TemplateError as error:
+            # As far as it can be told, of a text with a variable that there is not.
+            return self._measure(content.subject, content.text, picture_bytes, str(error))
+        excess = find_excess(
+            content, shortest_fill(enterprise), self._limits, picture_bytes=picture_bytes
+        )
+        problem = None if excess is None else f"the message is too long: {excess}"
+        subject, text = content.render(sample_fill(enterprise, time))
+        return self._measure(subject, text, picture_bytes, problem)
+
+    def _measure(
+        self, subject: str, text: str, picture_bytes: int, problem: str | None
+    ) -> TemplatePreview:
+        # A lone half of a pair is no character of a message; it was refused above.
+        text = text.encode(errors="replace").decode()
+        subject = subject.encode(errors="replace").decode()
+        return TemplatePreview(
+            subject=subject,
+            text=text,
+            characters=len(text),
+            parts=count_parts(text),
+            parts_max=self._limits.parts_max,
+            is_unicode=find_alphabet(text) is Alphabet.UCS2,
+            size_bytes=len(subject.encode()) + len(text.encode()) + picture_bytes,
+            size_bytes_max=self._limits.mms_bytes_max,
+            problem=problem,
+        )
 
     def add_picture(
         self, principal: Principal, app_id: str, template_id: str, content: bytes
@@ -258,7 +321,8 @@ class Templates:
         with self._transactions.read() as connection:
             require_application(connection, principal, app_id)
             rows = connection.execute(query).all()
-            return [_detail(connection, row) for row in rows]
+            pictures = _read_pictures(connection, [row.id for row in rows])
+            return [_render(row, pictures.get(row.id, ())) for row in rows]
 
     def show(self, principal: Principal, app_id: str, template_id: str) -> TemplateDetail:
         """One version."""
@@ -361,8 +425,26 @@ def _read_detail(connection: Connection, template_id: str) -> TemplateDetail:
 
 
 def _detail(connection: Connection, row: Row[Any]) -> TemplateDetail:
+    return _render(row, _read_pictures(connection, [row.id]).get(row.id, ()))
+
+
+def _read_pictures(
+    connection: Connection, template_ids: Sequence[str]
+) -> Mapping[str, tuple[str, ...]]:
+    """The media types of versions' pictures, in order, by the version."""
     pictures = message_picture.c
-    query = select(pictures.media_type).where(pictures.template_id == row.id)
+    query = (
+        select(pictures.template_id, pictures.media_type)
+        .where(pictures.template_id.in_(template_ids))
+        .order_by(pictures.template_id, pictures.position)
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for row in connection.execute(query):
+        found[row.template_id] = (*found.get(row.template_id, ()), row.media_type)
+    return found
+
+
+def _render(row: Row[Any], pictures: tuple[str, ...]) -> TemplateDetail:
     return TemplateDetail(
         template_id=row.id,
         app_id=row.app_id,
@@ -376,7 +458,7 @@ def _detail(connection: Connection, row: Row[Any]) -> TemplateDetail:
             values=msgspec.json.decode(row.fixed_values, type=dict[str, str]),
         ),
         only_connected=row.only_connected,
-        pictures=tuple(connection.scalars(query.order_by(pictures.position))),
+        pictures=pictures,
         picture_bytes=row.picture_bytes,
         created_at=row.created_at,
         created_by=row.created_by,

@@ -41,6 +41,10 @@ class Local:
             at = at.astimezone(self.zone)
         return format_date(at, length, locale=self.locale)
 
+    def day_of_month(self, at: date) -> str:
+        """A date without its year, as short as it can be."""
+        return format_skeleton("Md", at, locale=self.locale)
+
     def month(self, at: date) -> str:
         """A month with its year."""
         return format_skeleton("yMMMM", at, locale=self.locale)

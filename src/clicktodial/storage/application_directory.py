@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
+from sqlalchemy import Connection
 
 from clicktodial.control.port import StoreError
 from clicktodial.domain.application import Application
@@ -83,7 +84,7 @@ class ApplicationDirectory:
             return None
         load = self._loads.get(app_id)
         if load is None:
-            load = asyncio.create_task(self._load(app_id, self._version))
+            load = asyncio.create_task(self._load(app_id))
             self._loads[app_id] = load
             load.add_done_callback(lambda done: self._on_loaded(app_id, done))
         # Several wait for one load; that one of them goes away is nothing to the others.
@@ -124,14 +125,19 @@ class ApplicationDirectory:
             except StoreError as error:
                 log.error("administration.poll_failed", error=str(error))
 
-    async def _load(self, app_id: AppId, version: int) -> Application | None:
+    async def _load(self, app_id: AppId) -> Application | None:
+        def read(connection: Connection) -> tuple[Application | None, int]:
+            application = read_application(connection, app_id, self._vault)
+            return application, self._version_query.run(connection)
+
         try:
-            application = await self._reader.run(
-                lambda connection: read_application(connection, app_id, self._vault)
-            )
+            application, version = await self._reader.run(read)
         except (SecretUnreadable, OptionsUnreadable) as error:
             log.error("application.unreadable", app_id=app_id, error=str(error))
             raise StoreError(str(error)) from error
+        if version != self._version:
+            # An application that was made after a trunk is not to call without it.
+            await self.refresh()
         # What was read before a change, and came after it was noticed, is not kept.
         if version == self._version:
             self._keep(app_id, application)

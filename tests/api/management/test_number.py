@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.api.management.conftest import CreateManagement
 from tests.api.management.support import APPLICATION, CALL, Management
-from tests.api.support import Answer
+from tests.api.support import Answer, create_application
 
 from clicktodial.accounts.number_import import FILE_BYTES_MAX
 from clicktodial.accounts.number_order import NumberOrders
@@ -16,6 +16,7 @@ from clicktodial.accounts.work_order import WorkOrders
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.error import ApplicationLimitReached, CapabilityMissing
 from clicktodial.domain.application import ApplicationLimits
+from clicktodial.domain.identifier import AppId
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage.transaction import Transactions
@@ -186,6 +187,20 @@ async def test_allow_list_and_limits_are_set_and_read(people: People) -> None:
     assert (await people.ask(people.reader, "GET", f"{path}/limits")).json == answer.json
 
 
+async def test_server_is_tested(people: People) -> None:
+    path = f"/applications/{await people.create()}"
+    none = await people.ask(people.owner, "POST", f"{path}/server-test")
+    assert (none.status, none.json["code"]) == (409, "conflict")
+    # The platform speaks to nobody's private network for a customer.
+    app_id = path.rsplit("/", 1)[1]
+    people.management.applications.by_id[AppId(app_id)] = create_application(
+        app_id=AppId(app_id), allow_private_addresses=False
+    )
+    answer = await people.ask(people.owner, "POST", f"{path}/server-test")
+    assert (answer.status, answer.json["accepted"]) == (200, False)
+    assert "public Internet" in answer.json["error"]
+
+
 async def test_application_of_another_is_not_there_and_a_reader_changes_nothing(
     people: People,
 ) -> None:
@@ -197,6 +212,7 @@ async def test_application_of_another_is_not_there_and_a_reader_changes_nothing(
         ("POST", "/keys", None),
         ("DELETE", "/keys/old", None),
         ("POST", "/signing-keys", None),
+        ("POST", "/server-test", None),
         ("PUT", "/allow-list", {"networks": []}),
         ("PATCH", "/limits", {}),
         ("POST", "/numbers", {"number": NUMBER}),

@@ -78,7 +78,8 @@ class TestRtpengineFleet(RelayConversationContract):
         for _ in range(100):
             await stage.check_both_ways()
         caller, callee = rtcps
-        held_s = 0.05
+        # Longer than a busy machine takes to send a report and to read one.
+        held_s = 1.5
         reports = await asyncio.gather(
             caller.answer_report(lost=0, jitter=0, held_s=held_s),
             callee.answer_report(lost=4, jitter=80, held_s=held_s),

@@ -2,7 +2,6 @@
 
 import io
 import wave
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from clicktodial.control.error import Overloaded
@@ -22,7 +21,7 @@ from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import (
     Action,
     Answer,
-    Download,
+    Clip,
     Nav,
     Page,
     Redirect,
@@ -95,18 +94,18 @@ class AudioPages:
         """GET /audio/sample?name=...: as WAV."""
         name = visit.query.get("name", "")
         if name in BUILT_IN:
-            return Download(_once(_render_tone(name)), f"{name}.wav", "audio/wav")
+            return _clip(name, _render_tone(name))
 
         def read() -> bytes:
+            # A name of ours alone is part of a path.
             if not self._needs.library.has(name):
                 raise NotFound
             return Path(self._needs.library.directory, f"{name}.wav").read_bytes()
 
         try:
-            content = await self._needs.worker.run(read)
+            return _clip(name, await self._needs.worker.run(read))
         except FileNotFoundError as error:
             raise NotFound from error
-        return Download(_once(content), f"{name}.wav", "audio/wav")
 
     async def _view(self, visit: Visit, form: Form, status: int = 200) -> View:
         word = visit.words.look_up
@@ -161,8 +160,8 @@ class AudioPages:
         ]
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+def _clip(name: str, content: bytes) -> Clip:
+    return Clip(lambda: io.BytesIO(content), len(content), f"{name}.wav", "audio/wav")
 
 
 def _render_tone(name: str) -> bytes:

@@ -90,7 +90,8 @@ def moments_of(
                 mark("%(kind)s in force"), kind=visit.words.look_up(label_of(change.kind))
             )
             moments.append(Moment(change.carried_out_at, words, "good", change.reason))
-    return sorted(moments, key=lambda moment: moment.at, reverse=True)[:HISTORY_MAX]
+    # Of those at one time the later stands behind, as it does here: so all are turned round.
+    return sorted(moments, key=lambda moment: moment.at)[::-1][:HISTORY_MAX]
 
 
 def _of_intention(visit: Visit, intention: Intention) -> list[Moment]:

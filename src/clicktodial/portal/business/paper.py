@@ -48,7 +48,7 @@ DATA_LABELS: Mapping[str, str] = {
     "handler_phone": mark("Telephone of the handler"),
 }
 DATA_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (mark("Enterprise"), ("legal_name", "certificate_number")),
+    (mark("About the enterprise"), ("legal_name", "certificate_number")),
     (
         mark("Legal representative"),
         ("representative_name", "representative_id_number", "representative_phone"),

@@ -1,17 +1,19 @@
 """Work orders: the queues of whoever decides, and the page on which one is decided."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from clicktodial.accounts.document import Document
 from clicktodial.accounts.document_content import MediaType
-from clicktodial.accounts.enterprise_change import CHANGE_KINDS, Change
+from clicktodial.accounts.enterprise_change import CHANGE_KINDS, LIVE_CHANGES, Change
 from clicktodial.accounts.number_order import NumberOrder
 from clicktodial.accounts.review import Snapshot
 from clicktodial.accounts.work_order import WorkOrderFilter
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.work_order import (
+    DECIDERS,
     WorkOrder,
     WorkOrderKind,
     WorkOrderState,
@@ -83,7 +85,10 @@ class Subject:
     documents: Sequence[Document] = ()
     number_order: NumberOrder | None = None
     template: TemplateDetail | None = None
+    pictures: Sequence[str] = ()  # of a template, as addresses that hold them
     change: Change | None = None
+    # What a modification would replace, by name.
+    before: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,14 +259,28 @@ class WorkOrderPages:
                 return Subject(number_order=needs.orders.show(principal, order.subject_id))
             case WorkOrderKind.TEMPLATE_REVIEW:
                 app_id = order.details.get("application", "")
-                return Subject(template=needs.templates.show(principal, app_id, order.subject_id))
+                template = needs.templates.show(principal, app_id, order.subject_id)
+                pictures = [
+                    needs.templates.read_picture(principal, app_id, order.subject_id, position)
+                    for position, _ in enumerate(template.pictures, 1)
+                ]
+                return Subject(template=template, pictures=[_address(*each) for each in pictures])
             case WorkOrderKind.ACTIVATION:
                 return Subject()
             case _:
                 change = business.changes.show_change(
                     principal, order.enterprise_id, order.subject_id, purpose=PURPOSE, now=now
                 )
-                return Subject(change=change)
+                return Subject(change=change, before=self._read_before(visit, change))
+
+    def _read_before(self, visit: Visit, change: Change) -> Mapping[str, str]:
+        if change.modification is None or change.state not in LIVE_CHANGES:
+            return {}
+        business, principal = self._needs.business, visit.principal
+        enterprise = business.enterprises.show(principal, change.enterprise_id)
+        kept = business.data.read(principal, change.enterprise_id, purpose=PURPOSE, now=visit.now)
+        known = {"name": enterprise.name, "region": enterprise.region or ""}
+        return known | asdict(kept.data)
 
     async def take(self, visit: Visit) -> Answer:
         """POST /work-orders/{work_order_id}/assign: to oneself."""
@@ -345,6 +364,7 @@ class WorkOrderPages:
                     sum(counts.get(kind, 0) for kind in KINDS[each]),
                 )
                 for each, words in QUEUE_LABELS.items()
+                if any(principal.has_any(DECIDERS[kind]) for kind in KINDS[each])
             ]
         }
 
@@ -402,3 +422,8 @@ class Verdict(StrEnum):
 
     APPROVE = "approve"
     REJECT = "reject"
+
+
+def _address(media_type: str, content: bytes) -> str:
+    """A picture within the page: a message's are small, and of types that were proved."""
+    return f"data:{media_type};base64,{b64encode(content).decode()}"

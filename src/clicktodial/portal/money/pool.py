@@ -210,7 +210,7 @@ def pool_facts(visit: Visit, pool: PoolDetail, days: list[DayUse]) -> dict[str, 
         "pool": pool,
         "month_s": sum(each.billed_s for each in days if each.day.month == today.month),
         "month_calls": sum(each.calls for each in days if each.day.month == today.month),
-        "days": [(visit.local.day(each.day, "short"), -(-each.billed_s // 60)) for each in days],
+        "days": [(visit.local.day_of_month(each.day), -(-each.billed_s // 60)) for each in days],
         "sparks": [each.billed_s for each in days[-CARD_DAYS:]],
         "is_dry_soon": runs_dry_at is not None and runs_dry_at < visit.now + _SOON,
     }

@@ -16,6 +16,7 @@ from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.number.shared import (
     KIND_WORDS,
     ORDERING,
+    OWN_ORDERING,
     READING,
     STEP_WORDS,
     kind_words,
@@ -24,9 +25,8 @@ from clicktodial.portal.number.shared import (
 from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_identifier
 from clicktodial.portal.text import mark
-from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
+from clicktodial.storage.error import Conflict, ValueInvalid
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
-from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 
 # What one sitting looks through; the page has a box for each.
 FREE_PAGE = 30
@@ -53,14 +53,13 @@ class OrderPages:
 
     async def browse(self, visit: Visit) -> Answer:
         """Those that fit the filter in the address."""
-        return await self._view_free(visit, visit.form(enterprise=visit.query.get("enterprise")))
+        return await self._view_free(visit, visit.form())
 
     async def place(self, visit: Visit) -> Answer:
         """POST /numbers/orders: those that are ticked, all or none."""
         form = await visit.read_form()
         enterprise_id = visit.principal.enterprise_id
-        if enterprise_id is None:
-            enterprise_id = form.text("enterprise", characters_max=IDENTIFIER_CHARACTERS_MAX)
+        assert enterprise_id is not None  # the roles are a customer's
         numbers = form.several("numbers", characters_max=_NUMBER_CHARACTERS_MAX)
         if not numbers:
             form.refuse(mark("Tick the numbers that you want."))
@@ -72,15 +71,10 @@ class OrderPages:
         if form.is_valid:
             try:
                 await self._needs.worker.run(place)
-            except NotFound:
-                if visit.principal.enterprise_id is not None:
-                    raise
-                form.fail("enterprise", mark("There is no such customer of yours."))
             except (ValueInvalid, Conflict) as error:
                 form.refuse_as(error)
         if not form.is_valid:
             return await self._view_free(visit, form, 422)
-        visit.notes.enterprise_id = enterprise_id
         visit.notes.subjects["order_id"] = made[0].order_id
         return Redirect(
             visit.link("numberOrder", order_id=made[0].order_id),
@@ -100,15 +94,16 @@ class OrderPages:
         after = query.get("after", "")[:_NUMBER_CHARACTERS_MAX] or None
         inventory = self._needs.inventory
 
-        def read() -> tuple[list[tuple[Place, int]], list[NumberDetail]]:
+        def read() -> tuple[Sequence[tuple[Place, int]], list[NumberDetail]]:
             places = inventory.count_free(visit.now)
-            cities = {place.city for place, _ in places if not region or place.region == region}
+            regions = {place.region for place, _ in places if place.city == city}
             # A city of the region before, where another was chosen.
+            is_left = bool(region and regions) and region not in regions
             found = inventory.list_free(
                 visit.now,
                 kind=kind,
                 region=region or None,
-                city=city if city in cities and city else None,
+                city=None if is_left else city or None,
                 after=after,
                 limit=FREE_PAGE + 1,
             )
@@ -117,7 +112,7 @@ class OrderPages:
         places, found = await self._needs.worker.run(read)
         page = found[:FREE_PAGE]
         following = page[-1].number.e164 if len(found) > FREE_PAGE else None
-        kept = {name: query.get(name) for name in ("region", "city", "kind", "enterprise")}
+        kept = {name: query.get(name) for name in ("region", "city", "kind")}
         word = visit.words.look_up
         context = {
             "form": form,
@@ -130,11 +125,10 @@ class OrderPages:
             ),
             "kind_options": [(kind, word(words)) for kind, words in KIND_WORDS.items()],
             "kind_words": kind_words(visit),
-            "is_staff": visit.may(STAFF_ROLES),
             "is_filtered": bool(region or city or kind),
             "numbers_max": NUMBERS_PER_ORDER_MAX,
-            "first_href": visit.link("orderNumbers", **kept) if after else "",
-            "next_href": visit.link("orderNumbers", **kept, after=following) if following else "",
+            "first_href": visit.link("chooseNumbers", **kept) if after else "",
+            "next_href": visit.link("chooseNumbers", **kept, after=following) if following else "",
         }
         return View("number/free.html", context, status)
 
@@ -155,7 +149,7 @@ class OrderPages:
             "orders": page,
             "order_words": order_words(visit),
             "is_staff": visit.may(STAFF_ROLES),
-            "may_order": visit.may(ORDERING),
+            "may_order": visit.may(OWN_ORDERING),
             "first_href": visit.link("numberOrders") if after else "",
             "next_href": visit.link("numberOrders", after=following) if following else "",
         }
@@ -206,10 +200,10 @@ class OrderPages:
         """What is shown."""
         return [
             Page(
-                name="orderNumbers",
+                name="chooseNumbers",
                 path="/numbers/order",
                 title=mark("Order numbers"),
-                roles=ORDERING,
+                roles=OWN_ORDERING,
                 show=self.browse,
                 operations=("listFreeNumbers", "placeNumberOrder"),
                 parent="numberOrders",
@@ -240,8 +234,9 @@ class OrderPages:
         return [
             Action(
                 operation="placeNumberOrder",
+                name="chooseNumbers",
                 path="/numbers/order",
-                roles=ORDERING,
+                roles=OWN_ORDERING,
                 handle=self.place,
             ),
             Action(

@@ -3,7 +3,7 @@
 from clicktodial.accounts.number import NumberDetail
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.number.shared import (
-    ORDERING,
+    OWN_ORDERING,
     OWN_READING,
     RELEASING,
     kind_words,
@@ -12,6 +12,7 @@ from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section
 from clicktodial.portal.paging import PAGE_SIZE
 from clicktodial.portal.text import mark
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 
 
@@ -43,7 +44,7 @@ class OwnNumberPages:
             "numbers": page,
             "names": names,
             "kind_words": kind_words(visit),
-            "may_order": visit.may(ORDERING),
+            "may_order": visit.may(OWN_ORDERING),
             "may_release": visit.may(RELEASING),
             "first_href": visit.link("numbers") if after else "",
             "next_href": visit.link("numbers", after=following) if following else "",

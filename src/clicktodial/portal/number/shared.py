@@ -11,7 +11,8 @@ from clicktodial.portal.text import mark
 
 ORDERING = frozenset({Role.OWNER, Role.DEVELOPER, Role.ACCOUNT_MANAGER, Role.OPERATOR})
 READING = ORDERING | {Role.READER, Role.REVIEWER, Role.SUPPORT}
-# Those who have numbers of their own.
+# Those who have numbers of their own. The operator's people order for a customer on its own pages.
+OWN_ORDERING = ORDERING & CUSTOMER_ROLES
 OWN_READING = READING & CUSTOMER_ROLES
 RELEASING = frozenset({Role.OWNER})
 OPERATOR = frozenset({Role.OPERATOR})

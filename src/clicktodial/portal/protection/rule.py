@@ -25,13 +25,14 @@ from clicktodial.storage.administration import ApplicationDetail
 from clicktodial.storage.error import ValueInvalid
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+# Longer than any name of the IANA data base.
 _ZONE_CHARACTERS_MAX = 64
 # Those that stand on the page; the others are under their application in the management API.
 _APPLICATIONS_MAX = 100
 FREQUENCIES = {
-    "per_5_minutes": mark("In 5 minutes"),
-    "per_hour": mark("In an hour"),
-    "per_day": mark("In a day"),
+    "per_5_minutes": mark("Per 5 minutes"),
+    "per_hour": mark("Per hour"),
+    "per_day": mark("Per day"),
 }
 
 

@@ -38,12 +38,22 @@ async function copy(button) {
   words.textContent = button.dataset.copied;
 }
 
+// Words of a button go to where one writes.
+function insert(button) {
+  const field = find(button.dataset.into);
+  field.focus();
+  field.setRangeText(button.dataset.inserts, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest?.(selector);
   const [opener, closer, copier, dismisser] = [
     at("[data-opens]"), at("[data-closes]"), at("[data-copies]"), at("[data-dismiss]"),
   ];
-  if (opener) open(opener.dataset.opens);
+  const inserter = at("[data-inserts]");
+  if (inserter) insert(inserter);
+  else if (opener) open(opener.dataset.opens);
   else if (closer) close(closer.dataset.closes);
   else if (copier) copy(copier);
   else if (dismisser) dismisser.closest("[data-toast]").remove();
