@@ -33,7 +33,9 @@ MERGED_APPLICATIONS_MAX = 50
 # Rows of a page of an export: a few milliseconds.
 EXPORTED_AT_A_TIME = 500
 # Of more calls than that, sums would take longer than anybody waits for a page.
-SUMMED_MAX = 20_000
+SUMMED_MAX = 5_000
+# More than all nodes of a platform carry.
+OPEN_MAX = 1_000_000
 _columns = table.call.c
 
 
@@ -140,9 +142,11 @@ class CallSearch:
             app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return FoundCalls(calls=(), before=None, wants_application=True)
+            open_calls = select_open_calls().subquery()
             query = (
                 _narrow(select(table.call), wanted)
-                .where(table.OPEN_CALL, _columns.app_id.in_(app_ids))
+                .join(open_calls, open_calls.c.id == _columns.id)
+                .where(open_calls.c.app_id.in_(app_ids))
                 .order_by(_columns.begun_at.desc(), _columns.id.desc())
             )
             return FoundCalls(calls=self._page(connection, query, limit)[:limit], before=None)
@@ -224,6 +228,13 @@ class CallSearch:
             .limit(MERGED_APPLICATIONS_MAX + 1)
         )
         return [ApplicationName(row.app_id, row.name) for row in connection.execute(query)]
+
+
+def select_open_calls() -> Select[tuple[str, str]]:
+    """The identifiers and applications of all calls under way. The limit, which is never reached,
+    keeps databases from looking through those of an application that are over: the index of the
+    open ones has a handful."""
+    return select(_columns.id, _columns.app_id).where(table.OPEN_CALL).limit(OPEN_MAX)
 
 
 def _narrow(query: Select[tuple[object, ...]], wanted: CallFilter) -> Select[tuple[object, ...]]:

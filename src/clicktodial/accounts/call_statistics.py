@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
+from clicktodial.accounts.call_search import select_open_calls
 from clicktodial.accounts.scope import visible_enterprises
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.principal import Principal
@@ -90,10 +91,11 @@ class CallStatistics:
 
     def count_live(self, principal: Principal) -> int:
         """The calls under way that somebody may see."""
+        open_calls = select_open_calls().subquery()
         query = (
             select(func.count())
-            .select_from(table.call)
-            .where(table.OPEN_CALL, _columns.app_id.in_(_visible_applications(principal)))
+            .select_from(open_calls)
+            .where(open_calls.c.app_id.in_(_visible_applications(principal)))
         )
         with self._transactions.read() as connection:
             return int(connection.execute(query).scalar_one())

@@ -99,7 +99,7 @@ def test_facts_tell_all_that_is_known() -> None:
         "Ended by": "The callee",
         "Stage": "while the callee was called",
         "Reason told (v1)": "CalleeBusy",
-        "SIP": "486 Busy Here",
+        "Network": "486 Busy Here",
         "Q.850 cause": "17 user busy",
         "Reason header": "Q.850;cause=17",
     }

@@ -19,7 +19,7 @@ from clicktodial.domain.message import MessageState
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Role
 from clicktodial.messaging.message import MessageDetail
-from clicktodial.portal.call.diagnosis import diagnose
+from clicktodial.portal.call.diagnosis import diagnose, network_words
 from clicktodial.portal.call.ladder import draw_ladder
 from clicktodial.portal.call.list import CHANGERS, READERS, tone_of
 from clicktodial.portal.label import label_of
@@ -28,6 +28,7 @@ from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Answer, Page, View, Visit
 from clicktodial.portal.text import mark
 from clicktodial.storage.history import CallRecord
+from clicktodial.storage.instant import to_millis
 
 # Those who may read CDRs.
 _BOOKKEEPERS = frozenset({Role.OWNER, Role.FINANCE, Role.ACCOUNT_MANAGER, Role.OPERATOR})
@@ -215,8 +216,11 @@ def moments_of(visit: Visit, call: CallRecord) -> list[Moment]:
         moments.append(Moment(call.connected_at, visit.gettext("The two are joined"), "good"))
     if call.ended_at is not None and call.reason is not None:
         words = visit.words.look_up(label_of(call.reason))
-        moments.append(Moment(call.ended_at, words, tone_of(call), call.sip_text or ""))
-    return sorted(moments, key=lambda moment: moment.at)
+        moments.append(
+            Moment(call.ended_at, words, tone_of(call), network_words(call, visit.words))
+        )
+    # What was noted in the same millisecond stays in order.
+    return sorted(moments, key=lambda moment: to_millis(moment.at))
 
 
 def _numbers(call: CallRecord, *, shows_numbers: bool) -> Mapping[str, str]:

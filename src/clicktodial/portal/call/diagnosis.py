@@ -98,6 +98,16 @@ def diagnose(call: CallRecord, words: Words, local: Local) -> Diagnosis | None:
     )
 
 
+def network_words(call: CallRecord, words: Words) -> str:
+    """What the network, or the platform itself, said of the end; a mere BYE says nothing."""
+    own = _OWN_WORDS.get(call.sip_text or "")
+    if own is not None:
+        return words.look_up(own)
+    if call.sip_status is None:
+        return "" if call.sip_text == "BYE" else call.sip_text or ""
+    return f"{call.sip_status} {call.sip_text or ''}".rstrip()
+
+
 def side_of(reason: EndReason, by: EndedBy | None) -> Side | None:
     """Whose leg ended the call; None where it was neither's."""
     match reason:
@@ -202,7 +212,7 @@ def _tone(reason: EndReason) -> str:
 def _facts(call: CallRecord, reason: EndReason, words: Words) -> list[tuple[str, str]]:
     """What is known of the end, for whoever wants it exactly."""
     gettext, side = words.look_up, side_of(reason, call.ended_by)
-    sip = " ".join(str(part) for part in (call.sip_status, call.sip_text) if part)
+    sip = network_words(call, words)
     q850 = str(call.q850 or "")
     if call.q850 in Q850_NAMES:
         q850 = f"{q850} {gettext(Q850_NAMES[call.q850])}"
@@ -211,7 +221,7 @@ def _facts(call: CallRecord, reason: EndReason, words: Words) -> list[tuple[str,
         (gettext(mark("Ended by")), gettext(label_of(call.ended_by)) if call.ended_by else ""),
         (gettext(mark("Stage")), gettext(label_of(call.stage)) if call.stage else ""),
         (gettext(mark("Reason told (v1)")), str(reason)),
-        (gettext(mark("SIP")), sip),
+        (gettext(mark("Network")), sip),
         (gettext(mark("Q.850 cause")), q850),
         (gettext(mark("Reason header")), call.reason_header or ""),
     ]

@@ -67,3 +67,10 @@ document.addEventListener("click", (event) => {
   field.value = filler.dataset.value;
   field.focus();
 });
+
+// On a phone the call is below the form that made it.
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  const stage = document.getElementById("stage");
+  if (target.id !== "trial" || !stage?.firstElementChild) return;
+  if (stage.getBoundingClientRect().top > innerHeight * 0.8) stage.scrollIntoView();
+});
