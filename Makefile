@@ -78,8 +78,8 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 	@$(BIN)/python -m clicktodial.bench relay
 
 .PHONY: docs
-docs: setup ## check that every setting and every command is documented
-	@$(BIN)/pytest -q tests/test_documentation.py
+docs: setup-test ## check that all is documented, and run every code block
+	@$(BIN)/pytest -q tests/test_documentation.py tests/documentation
 
 .PHONY: site
 site: setup-site ## make the documentation's site in build/site; a broken link fails

@@ -63,6 +63,7 @@ NAVIGATION: list[Section] = [
             "reference/management-operations",
             "reference/limits",
             "billing",
+            "desk",
             "support",
             "console",
             "privacy",

@@ -26,7 +26,8 @@ _EXPLORED_EXAMPLES = 5_000
 _CAPTURED_SHOWN = 4_000
 
 _EVERY_DATABASE = "--every-database"
-_MARK = "on_every_database"
+_EVERY_MARK = "on_every_database"
+_POSTGRESQL_MARK = "on_postgresql"
 
 settings.register_profile("suite", _PATIENT, derandomize=True, print_blob=True)
 settings.register_profile("explore", _PATIENT, max_examples=_EXPLORED_EXAMPLES)
@@ -42,15 +43,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{_MARK}: what is tested depends on the database's SQL")
+    config.addinivalue_line("markers", f"{_EVERY_MARK}: it depends on the database's SQL")
+    config.addinivalue_line("markers", f"{_POSTGRESQL_MARK}: SQLite has no such case")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what is marked once with each kind of database."""
     if "database_kind" not in metafunc.fixturenames:
         return
-    is_marked = metafunc.definition.get_closest_marker(_MARK) is not None
-    if is_marked or metafunc.config.getoption(_EVERY_DATABASE):
+    get_marker = metafunc.definition.get_closest_marker
+    if get_marker(_POSTGRESQL_MARK) is not None:
+        metafunc.parametrize("database_kind", [DatabaseKind.POSTGRESQL], indirect=True)
+    elif get_marker(_EVERY_MARK) is not None or metafunc.config.getoption(_EVERY_DATABASE):
         metafunc.parametrize("database_kind", list(DatabaseKind), indirect=True)
 
 

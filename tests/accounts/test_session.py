@@ -61,6 +61,7 @@ def test_session_tells_whether_the_enterprise_has_ended(world: World) -> None:
     assert found is not None and not found.is_former
 
 
+@pytest.mark.on_every_database
 def test_wrong_password_and_unknown_account_are_the_same(world: World) -> None:
     world.add_owner()
     for account, password in (("zhang.wei", WRONG), ("nobody", PASSWORD), ("", ""), ("a\0", "b")):
@@ -156,6 +157,7 @@ def test_names_that_were_tried_are_not_stored(world: World) -> None:
     assert "mistake" not in str(rows)
 
 
+@pytest.mark.on_every_database
 def test_guesses_made_at_once_are_all_counted(world: World) -> None:
     world.add_owner()
     outcomes: list[type[Exception]] = []

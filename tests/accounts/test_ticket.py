@@ -170,6 +170,7 @@ def test_row_says_what_the_steps_say(tickets: Tickets, engine: Engine) -> None:
     assert row.due_at == after(120)
 
 
+@pytest.mark.on_every_database
 def test_deadlines_are_acted_on_once_by_two_nodes(
     tickets: Tickets, transactions: Transactions, database_url: str, engine: Engine
 ) -> None:

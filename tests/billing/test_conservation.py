@@ -235,9 +235,12 @@ class PoolUnderFire(RuleBasedStateMachine):
 
 @pytest.mark.on_every_database
 def test_pool_under_fire(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> None:
+    class PoolOfKind(PoolUnderFire):
+        def __init__(self) -> None:
+            super().__init__(partial(open_database, database_kind, request))
+
     # With connections to a server each takes several times as long.
     examples = 10 if database_kind is DatabaseKind.SQLITE else 3
     run_state_machine_as_test(
-        lambda: PoolUnderFire(partial(open_database, database_kind, request)),
-        settings=settings(max_examples=examples, stateful_step_count=25),
+        PoolOfKind, settings=settings(max_examples=examples, stateful_step_count=25)
     )

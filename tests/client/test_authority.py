@@ -118,7 +118,7 @@ def test_answer_that_is_no_bearer_token_is_invalid(wrong: Any) -> None:
         ask(Script(wrong), create_authority(Clock()))
 
 
-KEYS = {
+KEYS: dict[str, RSAKey | ECKey | OKPKey] = {
     "RS256": RSAKey.generate_key(2048, {"kid": "k1"}),
     "ES256": ECKey.generate_key("P-256", {"kid": "k1"}),
     "Ed25519": OKPKey.generate_key("Ed25519", {"kid": "k1"}),

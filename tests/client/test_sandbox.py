@@ -106,11 +106,13 @@ def test_camara_call_by_private_key_jwt(clicktodial_sandbox: Sandbox, tmp_path: 
     sandbox.command("app", "set-keys", sandbox.app_id, "--jwks", str(jwks))
     proof = PrivateKey(sandbox.app_id, key.as_dict(private=True))
     with CamaraClient(sandbox.base_url, proof, timeout_s=REQUEST_TIMEOUT_S) as client:
-        numbers = {"caller": sandbox.phone(), "callee": sandbox.phone(PhoneKind.HANGS_UP)}
-        call = client.create_call(**numbers, recording=True, sink=sandbox.inbox.url)
-        assert (call.caller, call.callee) == (numbers["caller"], numbers["callee"])
+        caller, callee = sandbox.phone(), sandbox.phone(PhoneKind.HANGS_UP)
+        call = client.create_call(
+            caller=caller, callee=callee, recording=True, sink=sandbox.inbox.url
+        )
+        assert (call.caller, call.callee) == (caller, callee)
         with pytest.raises(Conflict) as caught:
-            client.create_call(**numbers, correlator="of-mine")
+            client.create_call(caller=caller, callee=callee, correlator="of-mine")
         assert (caught.value.code, caught.value.correlator) == ("ALREADY_EXISTS", "of-mine")
         told = sandbox.inbox.wait_for(call.call_id, CamaraStatus.DISCONNECTED)
         assert isinstance(told, CallStatusChanged)
@@ -119,7 +121,7 @@ def test_camara_call_by_private_key_jwt(clicktodial_sandbox: Sandbox, tmp_path: 
         recording = client.get_recording(call.call_id)
         assert (recording.content_type, recording.content[:4]) == ("audio/wav", b"RIFF")
         with pytest.raises(InvalidRequest) as refused:
-            client.create_call(caller="8613912345673", callee=numbers["callee"])
+            client.create_call(caller="8613912345673", callee=callee)
         assert refused.value.code == "INVALID_PHONE_NUMBER"
         with pytest.raises(NotFound):
             client.get_call(str(uuid.uuid4()))
@@ -157,10 +159,10 @@ async def test_lost_answers_place_one_camara_call(
         retries=QUICK,
         timeout_s=REQUEST_TIMEOUT_S,
     ) as client:
-        numbers = {"caller": sandbox.phone(PhoneKind.RINGS_ON), "callee": sandbox.phone()}
+        caller = sandbox.phone(PhoneKind.RINGS_ON)
         proxy.lose_first(2, "POST", CALLS)
         # A second call between the two would be refused: there was none.
-        call = await client.create_call(**numbers)
+        call = await client.create_call(caller=caller, callee=sandbox.phone())
         assert proxy.lost == 2
         proxy.lose_first(1, "DELETE", CALLS)
         await client.terminate_call(call.call_id)
@@ -183,7 +185,7 @@ def test_followed_stream_that_breaks_misses_nothing(
         # From behind the first event of the call on, and broken behind the next.
         proxy.lose_first(1, "GET", "/events/v1/stream")
         with contextlib.closing(client.follow(first.cursor)) as following:
-            seen = []
+            seen: list[CallStatus] = []
             while len(seen) < 2:
                 event = next(following)
                 if event.call_id == call_id:

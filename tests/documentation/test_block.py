@@ -43,7 +43,7 @@ BLOCKS = [block for page in pages() for block in read_blocks(page)]
 SHELL = "sh"
 LANGUAGES = {SHELL, "json", "toml", "python", "yaml", "html", "text", "nginx"}
 # Blocks that nothing executes are to stay few: each is a promise that nobody checks.
-NOT_RUN_MAX = 20
+NOT_RUN_MAX = 14
 # They say themselves how the server comes by a trunk.
 _WITHOUT_TRUNK = {"README.md", "docs/tutorial.md", "docs/sandbox.md"}
 # It ends with rules under which nobody may be called.
@@ -339,6 +339,7 @@ async def test_nginx_of_its_page_tells_who_asks_and_passes_events_on(
                         pass
 
 
+@pytest.mark.timeout(_READING_TIMEOUT_S)
 def test_page_of_operations_is_not_stale(world: World) -> None:
     """Here, since its document is the running server's."""
     made = render_operations(read_document(world.platform))

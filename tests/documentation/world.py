@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.harness.address import allocate_host, format_address
 from tests.harness.database import FILE_NAME, place_database
@@ -55,7 +56,7 @@ async def open_world(directory: Path) -> AsyncIterator[World]:
     host = allocate_host()
     zone = {("sip.example.org.", "A"): [carrier]}
     async with open_name_server(zone, host=host) as names:
-        tables = {
+        tables: dict[str, dict[str, Any]] = {
             "http": {"host": host, "port": _HTTP_PORT, "trusted_proxies": ["127.0.0.1"]},
             "sip": {
                 "host": host,

@@ -42,6 +42,8 @@ from clicktodial.storage.message_table import message_mailbox, message_part, mes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.transaction import Transactions
 
+pytestmark = pytest.mark.on_every_database
+
 LIMITS = DispatchLimits(retry_after_s=(10, 20), per_second_max=10_000, concurrency=4)
 PATIENCE_S = 20
 

@@ -1,6 +1,7 @@
 """`clicktodial sandbox`: phones and an application server to try the platform with."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
@@ -108,7 +109,12 @@ def run_all(
 ) -> None:
     """Run all of it in one process: server, phones, an application. A line of JSON tells how it is
     reached."""
+    # As `serve` has it: what is loaded stays.
+    gc.disable()
     from clicktodial.cli.playground import PlaygroundExists, PlaygroundPlan, run_playground
+
+    gc.freeze()
+    gc.enable()
     from clicktodial.config import ConfigError
     from clicktodial.control.port import StoreError
     from clicktodial.storage.error import StorageError

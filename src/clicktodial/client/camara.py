@@ -285,7 +285,7 @@ class CamaraClient:
 
 
 class AsyncCamaraClient:
-    """CAMARA click-to-dial for asyncio and trio. An async context manager; every method is as that
+    """CAMARA click-to-dial for asyncio. An async context manager; every method is as that
     of CamaraClient."""
 
     def __init__(

@@ -157,7 +157,7 @@ def _read_whole(request: Request, response: httpx.Response) -> Answer:
 
 
 class AsyncDriver:
-    """For asyncio and trio."""
+    """For asyncio."""
 
     def __init__(self, http: httpx.AsyncClient | None = None) -> None:
         """See Driver."""

@@ -35,7 +35,7 @@ from clicktodial.client.notification import (
 from clicktodial.client.v1 import AsyncClickToDial, ClickToDial
 
 # Two seconds, unless the machine is very busy.
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 20.0
 # How soon the inbox notices that it is to be closed.
 _POLL_S = 0.05
@@ -164,10 +164,11 @@ class Inbox:
                 self._changed.notify_all()
             self._answer(request, 401)
             return
-        self._answer(request, 204)
+        # Before it is answered: the next of its call comes then, in another thread.
         with self._changed:
             self._received.append(notification)
             self._changed.notify_all()
+        self._answer(request, 204)
 
     def _answer(self, request: BaseHTTPRequestHandler, status: int) -> None:
         request.send_response(status)

@@ -211,7 +211,7 @@ class ClickToDial:
 
 
 class AsyncClickToDial:
-    """The v1 API for asyncio and trio. An async context manager; every method is as that of
+    """The v1 API for asyncio. An async context manager; every method is as that of
     ClickToDial."""
 
     def __init__(

@@ -46,7 +46,11 @@ _SESSION = {
 
 _SQLITE = "sqlite"
 _POSTGRESQL = "postgresql"
-_MIGRATION_LOCK = 7_236_014_200_411  # any number that no other program uses on this database
+# Any numbers that no other program uses on this database.
+_MIGRATION_LOCK = 7_236_014_200_411
+_WRITER_LOCK = 7_236_014_200_412
+# A writer that says nothing for so long while it is its turn has died without a word.
+_TURN_MS_MAX = 3_000
 
 
 def open_engine(url: str, durability: Durability = "full") -> Engine:
@@ -114,9 +118,25 @@ def _open_sqlite(url: URL, durability: Durability) -> Engine:
     return engine
 
 
-def begin_statement(engine: Engine) -> str | None:
-    """What begins a writing transaction on a bare connection; None where the driver does."""
-    return "BEGIN IMMEDIATE" if engine.dialect.name == _SQLITE else None
+def begin_statement(engine: Engine) -> str:
+    """What begins a transaction of a writer on a bare connection. Where a commit may succeed
+    without our hearing of it, it answers with what `commit_status_query` asks by.
+
+    Writers take turns, on PostgreSQL too: each locks what all calls share, such as lots of minutes,
+    in the order in which calls came, and two would often wait for each other.
+    """
+    if engine.dialect.name == _SQLITE:
+        return "BEGIN IMMEDIATE"
+    return (
+        f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({_WRITER_LOCK}),"
+        f" set_config('idle_in_transaction_session_timeout', '{_TURN_MS_MAX}', true)"
+    )
+
+
+def commit_status_query(engine: Engine) -> str | None:
+    """Asks what became of a transaction: "committed", "aborted", "in progress", or nothing where
+    the server never knew it. None where a failed commit never succeeded."""
+    return None if engine.dialect.name == _SQLITE else "SELECT pg_xact_status(%s::xid8)"
 
 
 @contextmanager

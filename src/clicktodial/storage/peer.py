@@ -41,10 +41,11 @@ class Peers:
         for node_id, at in heartbeats:
             if node_id == self.node_id:
                 continue
-            last, unchanged = self._seen.get(node_id, (at, 0))
-            unchanged = unchanged + 1 if last == at else 0
-            if node_id not in self._seen and at < self.stale_before(now):
-                unchanged = LOOKS_UNTIL_DEAD
+            known = self._seen.get(node_id)
+            if known is None:
+                unchanged = LOOKS_UNTIL_DEAD if at < self.stale_before(now) else 0
+            else:
+                unchanged = known[1] + 1 if known[0] == at else 0
             self._seen[node_id] = at, unchanged
             if unchanged < LOOKS_UNTIL_DEAD:
                 living.add(node_id)
