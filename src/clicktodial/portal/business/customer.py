@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from clicktodial.accounts.enterprise import Enterprise
 from clicktodial.accounts.enterprise_change import Change
 from clicktodial.accounts.number import NumberDetail
-from clicktodial.accounts.number_order import NumberOrder
+from clicktodial.accounts.number_order import NUMBERS_PER_ORDER_MAX, NumberOrder
 from clicktodial.accounts.person import Person
 from clicktodial.accounts.ticket import TicketFilter
 from clicktodial.accounts.ticket_store import TicketSummary
@@ -27,14 +27,17 @@ from clicktodial.portal.business.common import (
 from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
 from clicktodial.portal.needs import ConsoleNeeds
-from clicktodial.portal.page import Action, Answer, Nav, Page, Section, View, Visit
+from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_identifier
 from clicktodial.portal.text import mark
 from clicktodial.storage.administration import ApplicationDetail
-from clicktodial.storage.error import NotFound
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 
 # Of what an enterprise has, the file shows so much; the rest stands on the pages of its own.
 HELD_MAX = 20
+# Free numbers of one view, to choose among.
+FREE_MAX = 60
+NUMBER_CHARACTERS_MAX = 20
 NUMBER_KINDS = {
     NumberKind.FIXED: mark("Fixed line"),
     NumberKind.MOBILE: mark("Mobile"),
@@ -202,6 +205,77 @@ class CustomerPages:
             else None,
         )
 
+    # Orders of numbers, for a customer
+
+    async def show_free(self, visit: Visit) -> Answer:
+        """GET /customers/{enterprise_id}/order-numbers"""
+        form = Form(visit.words, {name: [value] for name, value in visit.query.items()})
+        return await self._view_free(visit, form, [])
+
+    async def _view_free(self, visit: Visit, form: Form, chosen: list[str]) -> Answer:
+        enterprise_id, principal = visit.path["enterprise_id"], visit.principal
+        kind = form.one_of("kind", NumberKind, is_required=False)
+        city = form.text("city", is_required=False, characters_max=64) or None
+        after = form.value("after")
+
+        def read() -> tuple[Enterprise, list[NumberDetail]]:
+            enterprise = self._needs.business.enterprises.show(principal, enterprise_id)
+            return enterprise, self._needs.inventory.list_free(
+                visit.now, kind=kind, city=city, after=after or None, limit=FREE_MAX + 1
+            )
+
+        enterprise, free = await self._needs.worker.run(read)
+        visit.notes.enterprise_id = enterprise_id
+        last = free[FREE_MAX - 1].number.e164 if len(free) > FREE_MAX else ""
+        query = {"kind": kind, "city": city}
+        word = visit.words.look_up
+        return View(
+            "business/order_numbers.html",
+            {
+                **place_of(visit, enterprise),
+                "enterprise": enterprise,
+                "form": form,
+                "free": free[:FREE_MAX],
+                "chosen": chosen,
+                "kinds": NUMBER_KINDS,
+                "kind_options": [(each, word(words)) for each, words in NUMBER_KINDS.items()],
+                "numbers_max": NUMBERS_PER_ORDER_MAX,
+                "is_filtered": bool(kind or city),
+                "first_href": ""
+                if not after
+                else visit.link("orderNumbersFor", enterprise_id=enterprise_id, **query),
+                "next_href": last
+                and visit.link("orderNumbersFor", enterprise_id=enterprise_id, after=last, **query),
+            },
+            200 if form.is_valid else 422,
+        )
+
+    async def place_order(self, visit: Visit) -> Answer:
+        """POST the same: an offline order, which another reviews."""
+        form = await visit.read_form()
+        enterprise_id, principal = visit.path["enterprise_id"], visit.principal
+        visit.notes.enterprise_id = enterprise_id
+        numbers = form.several("numbers", characters_max=NUMBER_CHARACTERS_MAX)
+        if not numbers:
+            form.refuse(mark("Choose at least one number."))
+            return await self._view_free(visit, form, numbers)
+        try:
+            order = await self._needs.worker.run(
+                lambda: self._needs.orders.place(principal, enterprise_id, numbers, visit.now)
+            )
+        except (ValueInvalid, Conflict) as error:
+            form.refuse_as(error)
+            return await self._view_free(visit, form, numbers)
+        visit.notes.subjects["order_id"] = order.order_id
+        return Redirect(
+            visit.link("holdings", enterprise_id=enterprise_id),
+            toast=visit.ngettext(
+                "%(num)s number is reserved and waits for its review.",
+                "%(num)s numbers are reserved and wait for their review.",
+                len(order.numbers),
+            ),
+        )
+
     def pages(self) -> list[Page]:
         """What is shown."""
         path = "/customers/{enterprise_id}"
@@ -245,8 +319,25 @@ class CustomerPages:
                 ),
                 parent="customer",
             ),
+            Page(
+                name="orderNumbersFor",
+                path=path + "/order-numbers",
+                title=mark("Order numbers for a customer"),
+                roles=MANAGERS,
+                show=self.show_free,
+                operations=("placeNumberOrder", "listFreeNumbers"),
+                parent="holdings",
+            ),
         ]
 
     def actions(self) -> list[Action]:
-        """None of its own: the file leads to where things are done."""
-        return []
+        """What is done."""
+        return [
+            Action(
+                operation="placeNumberOrder",
+                name="orderNumbersFor",
+                path="/customers/{enterprise_id}/order-numbers",
+                roles=MANAGERS,
+                handle=self.place_order,
+            )
+        ]
