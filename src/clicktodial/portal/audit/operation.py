@@ -44,6 +44,8 @@ OPERATIONS: Mapping[str, str] = {
     "changeApplicationLimits": mark("changed the limits of an application"),
     "changeEnterpriseLimits": mark("changed the limits of an enterprise"),
     "changeOauthClient": mark("changed the keys and scopes of access tokens"),
+    "testApplicationServer": mark("tried an application's server"),
+    "replayNotifications": mark("sent notifications anew"),
     "uploadAudio": mark("uploaded audio"),
     "removeAudio": mark("removed audio"),
     # Numbers
