@@ -30,7 +30,13 @@ setup-test: setup
 	@scripts/require-debian.sh sip-tester:sipp kamailio:/usr/sbin/kamailio \
 		'kamailio-tls-modules:/usr/lib/*/kamailio/modules/tls.so' \
 		rtpengine-daemon:rtpengine baresip-core:baresip \
-		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium
+		libnet-smpp-perl:/usr/share/perl5/Net/SMPP.pm chromium:chromium \
+		curl:curl jq:jq openssl:openssl nginx-light:/usr/sbin/nginx \
+		'postgresql:/usr/lib/postgresql/*/bin/initdb'
+
+.PHONY: setup-site
+setup-site: setup
+	@scripts/setup.sh docs
 
 .PHONY: demo
 demo: setup-run ## one whole call on this machine: two phones, notifications, a recording
@@ -72,8 +78,17 @@ bench: setup-test ## offer calls at rising rates, and print what each and its re
 	@$(BIN)/python -m clicktodial.bench relay
 
 .PHONY: docs
-docs: setup ## check that every setting and every command is documented
-	@$(BIN)/pytest -q tests/test_documentation.py
+docs: setup-test ## check that all is documented, and run every code block
+	@$(BIN)/pytest -q tests/test_documentation.py tests/documentation
+
+.PHONY: site
+site: setup-site ## make the documentation's site in build/site; a broken link fails
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "build/site/index.html"
+
+.PHONY: reference
+reference: setup ## make the pages of docs/reference of the code
+	@$(BIN)/python -m tests.documentation.reference
 
 .PHONY: words
 words: setup ## take the console's new messages into its catalogues

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes requirements.lock (to run the platform and to install it from its source) and
-# requirements-dev.lock (that, and all that tests and tools need), with hashes, for every machine.
+# requirements-dev.lock (that, and all that tests and tools need), and requirements-docs.lock (what
+# makes the documentation's site), with hashes, for every machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,3 +13,4 @@ compile() {
 compile --upgrade --group build -o requirements.lock
 # Bounded by the first, so that one .venv serves both.
 compile --upgrade --group dev -c requirements.lock -o requirements-dev.lock
+compile --upgrade --group docs -c requirements-dev.lock -o requirements-docs.lock

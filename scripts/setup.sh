@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Makes .venv: setup.sh run (what the platform needs) or setup.sh dev (tests and tools as well).
+# Makes .venv: setup.sh run (what the platform needs), setup.sh dev (tests and tools as well), or
+# setup.sh docs (beside those of dev, what makes the site of the documentation).
 # A second run with the same lock does nothing. pip's own configuration decides where packages
 # come from; nothing here names an index.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
-kind=${1:?usage: setup.sh run|dev}
+kind=${1:?usage: setup.sh run|dev|docs}
 case "$kind" in
     run) lock=requirements.lock ;;
     dev) lock=requirements-dev.lock ;;
-    *) echo "usage: setup.sh run|dev" >&2; exit 2 ;;
+    docs) lock=requirements-docs.lock ;;
+    *) echo "usage: setup.sh run|dev|docs" >&2; exit 2 ;;
 esac
 
 venv=$PWD/.venv
@@ -83,7 +85,8 @@ if is_ready; then
     exit 0
 fi
 is_usable || create_venv
-rm -f "$venv"/.ready-*
+# What makes the site is bounded by the development lock: it replaces nothing.
+[ "$kind" = docs ] || rm -f "$venv"/.ready-*
 echo "==> Installing the locked packages of $lock (the first time takes a minute or two)"
 run_pip install -qq --no-input --require-hashes -r "$lock"
 echo "==> Installing clicktodial itself"

@@ -176,6 +176,23 @@ def test_each_link_of_a_page_leads_to_a_file(page: Path) -> None:
         assert (page.parent / match[1]).exists(), match[1]
 
 
+def headings_of(page: Path) -> set[str]:
+    """The anchors that GitHub, and the site, make of a page's headings."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        kept = re.sub(r"[^\w\- ]", "", re.sub(r"\]\([^)]*\)", "", heading).lower())
+        anchors.add(kept.strip().replace(" ", "-"))
+    return anchors
+
+
+@pytest.mark.parametrize("page", markdown_files(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_anchor_that_is_linked_is_a_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        linked = page.parent / target if target else page
+        assert anchor in headings_of(linked), f"{target}#{anchor}"
+
+
 def test_each_page_is_reached_from_the_index() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):

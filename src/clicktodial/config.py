@@ -109,6 +109,8 @@ class DatabaseSettings(_Table, frozen=True):
     durability: Literal["full", "normal"] = "full"  # full survives a power cut, normal a kill
     queue_max: PositiveInt = 20_000
     commit_timeout_s: Seconds = 5
+    # Longer than a minute, and the calls of a dead node would hang for five.
+    heartbeat_interval_s: Annotated[int, Meta(ge=1, le=60)] = 5
 
 
 class StorageSettings(_Table, frozen=True):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from tests.accounts.business import Business
-from tests.harness.database import place_database
 
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.engine import open_engine
@@ -15,10 +14,9 @@ from clicktodial.storage.transaction import Transactions
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
+def engine(database_url: str) -> Iterator[Engine]:
     """A database of the test's own, with tables."""
-    path = place_database(tmp_path / "clicktodial.db")
-    engine = open_engine(f"sqlite:///{path}", "normal")
+    engine = open_engine(database_url, "normal")
     yield engine
     engine.dispose()
 

@@ -191,7 +191,7 @@ def test_exceptions_are_of_an_application_of_the_enterprise(
             text(
                 "INSERT INTO application (app_id, enterprise_id, name, status, secret_encrypted,"
                 " signing_secret_encrypted, allow_private_addresses, created_at)"
-                " VALUES ('app', 'acme', 'app', 'active', '', '', 0, 0)"
+                " VALUES ('app', 'acme', 'app', 'active', '', '', false, 0)"
             )
         )
     assert settings.show_exceptions(ACME, "app") == ApplicationExceptions()

@@ -55,6 +55,7 @@ def test_member_is_added_changed_and_removed(members: Members) -> None:
             gone(ACME, added.member_id)
 
 
+@pytest.mark.on_every_database
 def test_number_is_a_member_once_in_an_enterprise(members: Members) -> None:
     first = members.add(ACME, LI_LEI, now=NOW)
     with pytest.raises(AlreadyExists):
@@ -101,6 +102,7 @@ def test_profile_out_of_bounds_is_refused(members: Members, profile: MemberProfi
     assert members.count(ACME) == 0
 
 
+@pytest.mark.on_every_database
 def test_search_by_number_name_employee_and_department(
     members: Members, departments: Departments
 ) -> None:
@@ -134,6 +136,7 @@ def test_search_by_number_name_employee_and_department(
         names("x" * 65)
 
 
+@pytest.mark.on_every_database
 def test_pages_have_each_member_once(members: Members) -> None:
     numbers = [f"+861391234{serial:04d}" for serial in range(25)]
     for e164 in numbers:

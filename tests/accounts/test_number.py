@@ -13,6 +13,7 @@ from clicktodial.accounts.business import create_business
 from clicktodial.accounts.enterprise_change import NewChange
 from clicktodial.accounts.number import (
     COOLING_OFF,
+    COUNT_KEPT,
     NewNumber,
     NumberFilter,
     NumberInventory,
@@ -272,6 +273,7 @@ def test_file_that_is_none_is_refused_whole(office: Office, content: bytes, why:
 # Orders
 
 
+@pytest.mark.on_every_database
 def test_order_of_a_customer_is_reserved_reviewed_and_assigned(office: Office) -> None:
     office.add(ONE, TWO)
     order = office.orders.place(OLGA, "acme", [TWO, "010 5268 0001", ONE], NOW)
@@ -322,6 +324,7 @@ def test_order_with_a_number_that_is_taken_takes_none(office: Office) -> None:
     assert office.orders.list_orders(OLGA) == []
 
 
+@pytest.mark.on_every_database
 def test_reservation_that_lapsed_goes_to_the_next_and_not_to_its_late_review(
     office: Office,
 ) -> None:
@@ -374,6 +377,7 @@ def test_orders_of_others_are_not_there(office: Office) -> None:
         assert office.orders.list_orders(stranger) == []
 
 
+@pytest.mark.on_every_database
 def test_of_many_orders_for_one_number_at_once_one_wins(office: Office) -> None:
     numbers = [ONE, TWO, THREE]
     office.add(*numbers)
@@ -427,6 +431,7 @@ def test_released_number_rests_and_is_shown_by_nobody(office: Office) -> None:
     office.orders.place(BEN, "bell", [ONE], NOW + COOLING_OFF)
 
 
+@pytest.mark.on_every_database
 def test_cancelled_enterprise_gives_back_what_it_has_and_what_it_ordered(
     engine: Engine, office: Office, tmp_path: Path
 ) -> None:
@@ -635,10 +640,12 @@ def test_free_numbers_are_counted_by_city(office: Office) -> None:
     office.add(ONE, TWO)
     office.add(THREE, city="Shenzhen")
     office.orders.place(OLGA, "acme", [ONE], NOW)
-    assert office.inventory.count_free(NOW) == [
-        (Place("Beijing", "Beijing"), 1),
-        (Place("Shenzhen", "Shenzhen"), 1),
-    ]
+    counted = [(Place("Beijing", "Beijing"), 1), (Place("Shenzhen", "Shenzhen"), 1)]
+    assert office.inventory.count_free(NOW) == counted
+    # It is kept for a while, and no longer.
+    office.orders.place(OLGA, "acme", [TWO, THREE], NOW)
+    assert office.inventory.count_free(NOW) == counted
+    assert office.inventory.count_free(NOW + COUNT_KEPT) == []
 
 
 def test_customer_reads_what_the_reviewer_said_and_nobody_elses(office: Office) -> None:

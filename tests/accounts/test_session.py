@@ -61,6 +61,7 @@ def test_session_tells_whether_the_enterprise_has_ended(world: World) -> None:
     assert found is not None and not found.is_former
 
 
+@pytest.mark.on_every_database
 def test_wrong_password_and_unknown_account_are_the_same(world: World) -> None:
     world.add_owner()
     for account, password in (("zhang.wei", WRONG), ("nobody", PASSWORD), ("", ""), ("a\0", "b")):
@@ -113,6 +114,20 @@ def test_account_waits_longer_after_each_wrong_password(world: World) -> None:
             world.log_in(password=WRONG)
 
 
+def test_account_that_is_unlocked_need_not_wait(world: World) -> None:
+    owner = world.add_owner()
+    for name in (owner.account, owner.email):
+        for _ in range(LOGIN_TO_ACCOUNT.free):
+            with pytest.raises(CredentialsWrong):
+                world.log_in(name, password=WRONG)
+        with pytest.raises(TooManyAttempts):
+            world.log_in(name)
+        world.sessions.unlock(owner.person_id)
+        world.log_in(name)
+    with pytest.raises(NotFound):
+        world.sessions.unlock("nobody")
+
+
 def test_account_that_is_none_waits_as_well(world: World) -> None:
     for _ in range(LOGIN_TO_ACCOUNT.free):
         with pytest.raises(CredentialsWrong):
@@ -142,6 +157,7 @@ def test_names_that_were_tried_are_not_stored(world: World) -> None:
     assert "mistake" not in str(rows)
 
 
+@pytest.mark.on_every_database
 def test_guesses_made_at_once_are_all_counted(world: World) -> None:
     world.add_owner()
     outcomes: list[type[Exception]] = []
@@ -319,6 +335,6 @@ def test_first_attempts_that_meet_are_no_fault(
     def meet(*_: object) -> None:
         raise IntegrityError("INSERT", {}, Exception("the row is there"))
 
-    monkeypatch.setattr("clicktodial.accounts.attempt._insert", meet)
+    monkeypatch.setattr("clicktodial.accounts.attempt._hold", meet)
     with pytest.raises(TooManyAttempts):
         world.log_in()

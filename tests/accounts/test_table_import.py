@@ -86,6 +86,7 @@ PROBLEMS = [
 ]
 
 
+@pytest.mark.on_every_database
 def test_sound_rows_are_imported_and_the_others_told(
     importing: TableImport, members: Members, transactions: Transactions
 ) -> None:
@@ -116,6 +117,7 @@ def test_all_or_nothing_imports_nothing_where_a_row_is_wrong(
     assert len(numbers(members)) == 2
 
 
+@pytest.mark.on_every_database
 @pytest.mark.parametrize("whole", [False, True])
 def test_row_that_only_the_database_refuses_is_told(
     importing: TableImport, members: Members, monkeypatch: pytest.MonkeyPatch, whole: bool
@@ -128,6 +130,7 @@ def test_row_that_only_the_database_refuses_is_told(
     assert (job.added, len(numbers(members))) == ((0, 0) if whole else (2, 2))
 
 
+@pytest.mark.on_every_database
 def test_import_again_changes_what_is_another_and_leaves_the_rest(
     importing: TableImport, members: Members
 ) -> None:
@@ -273,6 +276,7 @@ def test_job_is_shown_to_its_enterprise_alone(importing: TableImport) -> None:
             importing.show(kind, scope, job.job_id)
 
 
+@pytest.mark.on_every_database
 def test_numbers_not_to_be_called_are_imported_as_hashes(
     importing: TableImport, transactions: Transactions, engine: Engine
 ) -> None:

@@ -170,13 +170,13 @@ def test_row_says_what_the_steps_say(tickets: Tickets, engine: Engine) -> None:
     assert row.due_at == after(120)
 
 
+@pytest.mark.on_every_database
 def test_deadlines_are_acted_on_once_by_two_nodes(
-    tickets: Tickets, transactions: Transactions, engine: Engine
+    tickets: Tickets, transactions: Transactions, database_url: str, engine: Engine
 ) -> None:
     ticket_id = tickets.open(OLGA, new_ticket(), NINE)
     clear_mails(engine)
-    url = str(engine.url)
-    engines = [open_engine(url, "normal") for _ in range(4)]
+    engines = [open_engine(database_url, "normal") for _ in range(4)]
     nodes = [create_tickets(Transactions(each)) for each in engines]
     start = threading.Barrier(len(nodes))
     acts: list[int] = []

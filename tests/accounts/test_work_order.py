@@ -119,6 +119,7 @@ def test_order_is_read_as_it_was_opened(work_orders: WorkOrders, open_order: Ope
     ]
 
 
+@pytest.mark.on_every_database
 def test_approved_order_is_carried_out_and_archived(
     work_orders: WorkOrders, open_order: Open, carrier: Carrier
 ) -> None:
@@ -160,6 +161,7 @@ def test_decided_order_is_never_decided_again(work_orders: WorkOrders, open_orde
     assert work_orders.show(REVIEWER, order_id)[0] == first
 
 
+@pytest.mark.on_every_database
 def test_of_two_reviewers_at_once_one_wins(
     work_orders: WorkOrders, open_order: Open, carrier: Carrier
 ) -> None:
@@ -225,6 +227,7 @@ def test_other_parts_decide_within_their_own_transaction(
     assert order.state is WorkOrderState.ARCHIVED
 
 
+@pytest.mark.on_every_database
 def test_rejected_order_is_resubmitted_once_and_names_the_one_before(
     work_orders: WorkOrders, open_order: Open, transactions: Transactions
 ) -> None:
@@ -319,6 +322,7 @@ def test_customer_decides_and_assigns_nothing(work_orders: WorkOrders, open_orde
         work_orders.assign(CUSTOMER, order_id, assignee="olga", now=NOW)
 
 
+@pytest.mark.on_every_database
 def test_queues_are_filtered_and_paged(work_orders: WorkOrders, open_order: Open) -> None:
     ids = [open_order("acme" if n % 2 else "brave", subject_id=str(n)) for n in range(4)]
     ids.append(open_order(kind=WorkOrderKind.SUSPENSION))

@@ -35,6 +35,8 @@ from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.table import NAME_CHARACTERS_MAX
 
+pytestmark = pytest.mark.on_every_database
+
 
 @pytest.fixture
 def store(database: Database) -> SqlCallStore:

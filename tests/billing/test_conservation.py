@@ -1,14 +1,22 @@
 """Whatever happens, in whatever order: no second of a pool is lost or invented."""
 
 import asyncio
-import shutil
-import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
+from typing import TypeAlias
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from tests.billing.support import (
     ENTERPRISE,
     OPERATOR,
@@ -18,7 +26,7 @@ from tests.billing.support import (
     read_application,
     top_up,
 )
-from tests.harness.database import place_database
+from tests.harness.database import DatabaseKind, open_database
 from tests.storage.support import CALLER, NODE_ID, NOW, at
 
 from clicktodial.billing.ledger import verify_ledger
@@ -37,6 +45,7 @@ from clicktodial.storage.minutes import SqlMinutes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.transaction import Transactions
 
+OpenDatabase: TypeAlias = Callable[[], AbstractContextManager[str]]
 NODES = (NODE_ID, "node-2")
 
 
@@ -47,12 +56,11 @@ async def no_recording(_: object) -> RecordingResult:
 class PoolUnderFire(RuleBasedStateMachine):
     """Two nodes on one database, each with a writer of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_database: OpenDatabase) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp())
-        path = place_database(self.directory / "pool.db")
+        self.stack = ExitStack()
+        url = self.stack.enter_context(open_database())
         self.loop = asyncio.new_event_loop()
-        url = f"sqlite:///{path}"
         self.databases = [Database(url, durability="normal") for _ in NODES]
         self.loop.run_until_complete(self._open())
         self.stores = [
@@ -79,7 +87,7 @@ class PoolUnderFire(RuleBasedStateMachine):
 
         self.loop.run_until_complete(close())
         self.loop.close()
-        shutil.rmtree(self.directory)
+        self.stack.close()
 
     # What happens
 
@@ -225,5 +233,14 @@ class PoolUnderFire(RuleBasedStateMachine):
         assert found.open_calls == len(self.phones)
 
 
-TestPoolUnderFire = PoolUnderFire.TestCase
-TestPoolUnderFire.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+@pytest.mark.on_every_database
+def test_pool_under_fire(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> None:
+    class PoolOfKind(PoolUnderFire):
+        def __init__(self) -> None:
+            super().__init__(partial(open_database, database_kind, request))
+
+    # With connections to a server each takes several times as long.
+    examples = 10 if database_kind is DatabaseKind.SQLITE else 3
+    run_state_machine_as_test(
+        PoolOfKind, settings=settings(max_examples=examples, stateful_step_count=25)
+    )

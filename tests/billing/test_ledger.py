@@ -37,6 +37,7 @@ def plant(engine: Engine, statement: str) -> Verification:
     return verify_ledger(engine)
 
 
+@pytest.mark.on_every_database
 async def test_sound_ledger_is_told_with_what_was_looked_at(database: Database) -> None:
     await settled_call(database)
     found = verify_ledger(database.engine)
@@ -115,12 +116,14 @@ async def test_planted_error_of_a_call_that_is_not_charged_is_found(
     assert [each.detail for each in found.discrepancies] == [detail]
 
 
+@pytest.mark.on_every_database
 async def test_charged_call_whose_cdr_says_that_it_is_not_is_found(database: Database) -> None:
     await settled_call(database)
     found = plant(database.engine, "UPDATE cdr SET charging = 'not-charged'")
     assert [each.detail for each in found.discrepancies] == ["is not charged, and is in the ledger"]
 
 
+@pytest.mark.on_every_database
 async def test_second_that_was_not_sold_is_found(database: Database) -> None:
     await settled_call(database)
     # By the front door: balanced, and moved by the database itself.
@@ -146,6 +149,7 @@ async def test_overage_that_a_cdr_hides_is_found(database: Database) -> None:
     assert [each.detail for each in found.discrepancies] == ["59 s of overage, consumed 60 s of it"]
 
 
+@pytest.mark.on_every_database
 async def test_call_that_holds_and_does_not_live_is_found(database: Database) -> None:
     await settled_call(database)
     found = plant(database.engine, "UPDATE call SET state = 'ended'")
@@ -155,6 +159,7 @@ async def test_call_that_holds_and_does_not_live_is_found(database: Database) ->
     ]
 
 
+@pytest.mark.on_every_database
 @pytest.mark.parametrize(
     "statement",
     [

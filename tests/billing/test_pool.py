@@ -47,6 +47,8 @@ from clicktodial.storage.error import Conflict, DatabaseUnavailable, NotFound, V
 from clicktodial.storage.people_table import mail
 from clicktodial.storage.transaction import Transactions
 
+pytestmark = pytest.mark.on_every_database
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 

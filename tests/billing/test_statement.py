@@ -69,6 +69,7 @@ def add_cdr(engine: Engine, number: int, ended_at: datetime, **changes: object) 
         connection.execute(insert(cdr).values(row | changes))
 
 
+@pytest.mark.on_every_database
 def test_statement_adds_up_by_application_department_and_local_day(engine: Engine) -> None:
     pools = create_pool(engine)
     top_up(pools, 6000, price_micros=50_000_000)
@@ -145,6 +146,7 @@ def test_minutes_are_whole_and_seconds() -> None:
     )
 
 
+@pytest.mark.on_every_database
 def test_stream_gives_each_cdr_once_across_pages(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_files_that_another_node_dropped_from_the_catalog_go(
     assert not list((tmp_path / "own" / ENTERPRISE).iterdir())
 
 
+@pytest.mark.on_every_database
 @pytest.mark.parametrize("kind", list(ExportKind))
 def test_file_that_another_node_wrote_is_written_again_byte_for_byte(
     engine: Engine, tmp_path: Path, kind: ExportKind
@@ -269,6 +272,7 @@ def test_file_that_another_node_wrote_is_written_again_byte_for_byte(
         assert again.read() == written
 
 
+@pytest.mark.on_every_database
 def test_file_with_a_cdr_that_came_late_is_the_same_on_every_node(
     engine: Engine, tmp_path: Path
 ) -> None:

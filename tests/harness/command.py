@@ -37,12 +37,20 @@ _PRELOADED = [
 
 
 def run_forked(
-    arguments: Sequence[str], *, directory: Path, timeout_s: float
+    arguments: Sequence[str],
+    *,
+    directory: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """The program with these arguments; raises TimeoutExpired, after its end, where it hangs."""
+    """The program with these arguments, and this process's environment where none is given.
+
+    Raises TimeoutExpired, after its end, where it hangs.
+    """
+    chosen = dict(os.environ if environment is None else environment)
     with tempfile.TemporaryDirectory() as streams:
         process = _context().Process(
-            target=_run, args=(list(arguments), str(directory), dict(os.environ), streams)
+            target=_run, args=(list(arguments), str(directory), chosen, streams)
         )
         process.start()
         try:

@@ -1,12 +1,10 @@
 """A migrated database with an enterprise and its application."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from tests.harness.database import place_database
+from tests.harness.database import DatabaseKind, open_database
 from tests.messaging.support import APP_ID, ENTERPRISE
 
 from clicktodial.storage.administration import Administration, NewApplication
@@ -15,11 +13,9 @@ from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
 
-@pytest.fixture(scope="session")
-def furnished_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To be copied."""
-    path = place_database(tmp_path_factory.mktemp("furnished") / "clicktodial.db")
-    engine = open_engine(f"sqlite:///{path}", "normal")
+def furnish(url: str) -> None:
+    """Two customers with an application each."""
+    engine = open_engine(url, "normal")
     administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for enterprise_id, app_id in ((ENTERPRISE, APP_ID), ("other", "87654321")):
         administration.create_enterprise(enterprise_id, name=f"{enterprise_id.title()} Couriers")
@@ -27,19 +23,18 @@ def furnished_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             NewApplication(app_id=app_id, secret="s" * 32, enterprise_id=enterprise_id)
         )
     engine.dispose()
-    return path
 
 
 @pytest.fixture
-def database_path(furnished_file: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "clicktodial.db"
-    shutil.copy(furnished_file, path)
-    return path
+def database_url(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a furnished database."""
+    with open_database(database_kind, request, furnish=furnish) as url:
+        yield url
 
 
 @pytest.fixture
-def engine(database_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{database_path}", "normal")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = open_engine(database_url, "normal")
     yield engine
     engine.dispose()
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import String, func, select
@@ -43,13 +42,15 @@ from clicktodial.storage.message_table import message_mailbox, message_part, mes
 from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.transaction import Transactions
 
+pytestmark = pytest.mark.on_every_database
+
 LIMITS = DispatchLimits(retry_after_s=(10, 20), per_second_max=10_000, concurrency=4)
 PATIENCE_S = 20
 
 
 @pytest.fixture
-async def database(database_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{database_path}", durability="normal")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, durability="normal")
     database.open()
     yield database
     await database.close()

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.messaging.support import NOW
 
-from clicktodial.cli.config import HIDDEN, hide_secrets
+from clicktodial.composition.setting import HIDDEN, hide_secrets
 from clicktodial.config import ConfigError, MessagesSettings, Settings
 from clicktodial.domain.message import Channel
 from clicktodial.messaging.driver import create_gateways, message_limits, report_address

@@ -1,6 +1,7 @@
 """A console that runs, for all tests of a worker: its enterprises, its people, a browser."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,7 +14,18 @@ from tests.portal.world import World
 
 from clicktodial.config import load_settings
 
+# Whichever test is the first waits for the console and for all that it is filled with.
+WORLD_TIMEOUT_S = 240
 SETTINGS = {"console": {"style_guide": True}}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give those that may have to wait for that the time it takes on a busy machine."""
+    for item in items:
+        is_here = Path(__file__).parent in item.path.parents
+        needs_world = is_here and "world" in getattr(item, "fixturenames", ())
+        if needs_world and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(WORLD_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,13 @@ from clicktodial.portal.page import BASE_PATH, Action, Page
 from clicktodial.storage.enterprise_row import move_enterprise
 
 # Of what the console alone can do there is no route.
-_OWN_OPERATIONS = {"setPreferences", "logOut", "showToast", "previewTemplate"}
+_OWN_OPERATIONS = {
+    "setPreferences",
+    "logOut",
+    "showToast",
+    "previewTemplate",
+    "replayApplicationNotifications",
+}
 
 
 @pytest.mark.parametrize("role", sorted(PERSON_ROLES))

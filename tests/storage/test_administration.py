@@ -87,6 +87,7 @@ def version(engine: Engine) -> int:
         return int(connection.execute(text("SELECT version FROM administration")).scalar_one())
 
 
+@pytest.mark.on_every_database
 async def test_created_application_is_found_with_its_secrets(
     administration: Administration, changes: Changes
 ) -> None:
@@ -175,6 +176,7 @@ def suspend(engine: Engine, enterprise_id: str) -> None:
         move_enterprise(connection, enterprise_id, EnterpriseMove.SUSPEND, now=datetime.now(UTC))
 
 
+@pytest.mark.on_every_database
 async def test_every_change_counts_up_the_version(
     administration: Administration, database: Database
 ) -> None:
@@ -466,6 +468,7 @@ async def test_limits_that_make_no_sense_change_nothing(
     assert administration.show_enterprise("default").limits == NO_LIMITS
 
 
+@pytest.mark.on_every_database
 async def test_trunks_come_by_priority_and_only_enabled(
     administration: Administration, changes: Changes
 ) -> None:
@@ -557,6 +560,7 @@ async def test_many_that_ask_at_once_share_one_load(
     assert len({id(application) for application in found}) == 1
 
 
+@pytest.mark.on_every_database
 def test_rotations_at_once_each_keep_the_secret_before_them(
     administration: Administration, engine: Engine
 ) -> None:

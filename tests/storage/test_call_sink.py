@@ -117,6 +117,7 @@ async def test_sinks_in_memory_are_bounded(
 # One call of a pair
 
 
+@pytest.mark.on_every_database
 async def test_pair_of_an_application_has_one_such_call(store: SqlCallStore) -> None:
     first, second = camara_call(), camara_call()
     await store.create(first, [event_of(first)])
@@ -132,6 +133,7 @@ async def test_pair_of_an_application_has_one_such_call(store: SqlCallStore) -> 
     await store.create(camara_call(), [])
 
 
+@pytest.mark.on_every_database
 async def test_call_that_ends_makes_room_in_the_same_transaction(store: SqlCallStore) -> None:
     """Written together, the new call's row would come before the old one's change."""
     for _ in range(5):
@@ -163,6 +165,7 @@ async def test_open_calls_of_a_pair_are_found_whoever_placed_them(
 # Events, views, reaped calls
 
 
+@pytest.mark.on_every_database
 async def test_events_go_the_way_of_their_call(database: Database, store: SqlCallStore) -> None:
     outbox = Outbox(database)
     told, v1, untold = camara_call(), create_call(), camara_call(None, AppId("other"))
@@ -201,6 +204,7 @@ async def test_call_is_shown_to_its_application_alone_as_it_was_last_told(
     assert (view.state, view.was_not_set_up) == (CallState.ENDED, True)
 
 
+@pytest.mark.on_every_database
 async def test_end_of_a_dead_nodes_call_is_told_to_its_sink(
     database: Database, store: SqlCallStore
 ) -> None:

@@ -23,6 +23,8 @@ from clicktodial.storage.event_codec import decode_event, encode_event
 from clicktodial.storage.history import CallHistory, CallPlace, calls_of_application
 from clicktodial.storage.table import DETAIL_CHARACTERS_MAX
 
+pytestmark = pytest.mark.on_every_database
+
 
 @pytest.fixture
 def store(database: Database) -> SqlCallStore:

@@ -50,6 +50,8 @@ from clicktodial.storage.protection_row import (
 )
 from clicktodial.storage.secret import SecretVault
 
+pytestmark = pytest.mark.on_every_database
+
 KEYS = NumberKeys(SecretVault(bytes(32)))
 CALLER, CALLEE = "+8613912345673", "+8613810268653"
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)

@@ -22,6 +22,8 @@ from clicktodial.storage.history import CallHistory
 from clicktodial.storage.migration import SCHEMA_VERSION, migrate, migrate_engine
 from clicktodial.storage.secret import SecretVault
 
+pytestmark = pytest.mark.on_every_database
+
 
 def test_schema_version_is_the_newest_migration() -> None:
     config = Config()

@@ -15,8 +15,11 @@ from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.history import CallHistory
-from clicktodial.storage.node_registry import HEARTBEAT_STALE_S, NodeRegistry
+from clicktodial.storage.node_registry import NodeRegistry
+from clicktodial.storage.peer import HEARTBEAT_INTERVAL_S, LOOKS_UNTIL_DEAD
 from clicktodial.storage.table import node
+
+pytestmark = pytest.mark.on_every_database
 
 LATER = at(3600).utc
 
@@ -157,7 +160,7 @@ async def test_call_that_changed_while_it_was_reaped_goes_on(
 
 
 async def test_only_calls_of_stale_nodes_are_reaped_without_own(database: Database) -> None:
-    now = NOW + timedelta(seconds=HEARTBEAT_STALE_S)
+    now = NOW + timedelta(seconds=LOOKS_UNTIL_DEAD * HEARTBEAT_INTERVAL_S)
     told: list[StatusEvent] = []
     ids = {}
     for name, heartbeat in (("fresh", now), ("stale", NOW - timedelta(milliseconds=1))):
@@ -199,7 +202,7 @@ async def test_running_registry_beats_at_once(
     store: SqlCallStore, registry: NodeRegistry, database: Database
 ) -> None:
     await registry.register(NOW)
-    beating = asyncio.create_task(registry.run(HeldClock()))
+    beating = asyncio.create_task(registry.run(HeldClock(), pytest.fail))
     await asyncio.sleep(0)
     # Submitted after the beat, so committed with it or later.
     await store.create(create_call(), [])
@@ -208,3 +211,28 @@ async def test_running_registry_beats_at_once(
     beating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await beating
+
+
+async def test_calls_of_a_node_that_dies_are_ended_by_the_first_that_lives(
+    database: Database,
+) -> None:
+    registries = {name: NodeRegistry(database, node_id=name) for name in ("a", "b", "doomed")}
+    for each in registries.values():
+        await each.register(NOW)
+    call, own = create_call(), create_call()
+    await SqlCallStore(database, node_id="doomed").create(call, [])
+    await SqlCallStore(database, node_id="a").create(own, [])
+    history, inherited = CallHistory(database.engine), []
+    for turn in range(1, LOOKS_UNTIL_DEAD + 2):
+        now = NOW + timedelta(seconds=turn * HEARTBEAT_INTERVAL_S)
+        for name in ("a", "b"):
+            await registries[name].beat(now)
+        assert not await registries["b"].look_around(now)
+        record, _ = history.call(call.plan.call_id)
+        assert record.state is not CallState.ENDED
+        inherited.append(await registries["a"].look_around(now))
+    assert inherited == [False] * LOOKS_UNTIL_DEAD + [True]
+    record, _ = history.call(call.plan.call_id)
+    assert (record.state, record.reason) == (CallState.ENDED, EndReason.OTHER)
+    record, _ = history.call(own.plan.call_id)
+    assert record.state is not CallState.ENDED

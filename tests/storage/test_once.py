@@ -17,6 +17,8 @@ from clicktodial.storage.error import StoreConflict
 from clicktodial.storage.once import SqlKeptRequests
 from clicktodial.storage.protection_cleanup import clean_up
 
+pytestmark = pytest.mark.on_every_database
+
 OTHER_APP = AppId("87654321")
 
 

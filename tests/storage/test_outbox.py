@@ -15,9 +15,13 @@ from clicktodial.storage import table
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.node_registry import NodeRegistry
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.peer import Peers
 from clicktodial.storage.pool_notice import queue_notices
 from clicktodial.storage.recording_catalog import SqlRecordingCatalog
+
+pytestmark = pytest.mark.on_every_database
 
 
 @pytest.fixture
@@ -151,3 +155,29 @@ async def test_recording_is_found_by_its_call_and_application_only(database: Dat
     assert await catalog.find(RecordingId("x"), ids[1], ids[2]) is None
     assert await catalog.find(ids[0], CallId("x"), ids[2]) is None
     assert await catalog.find(ids[0], ids[1], AppId("x")) is None
+
+
+async def keys_of(outbox: Outbox) -> set[str]:
+    """The calls of which events are this outbox's to deliver."""
+    routes = await outbox.routes_with_pending()
+    if not routes:
+        return set()
+    pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
+    return {entry.key[0] for entry in pending}
+
+
+async def test_each_event_is_of_one_node(database: Database) -> None:
+    """Of the node of its call, and where that is dead of the first that lives."""
+    calls = {}
+    for name, seen in (("a", NOW), ("b", NOW), ("dead", NOW - timedelta(days=1))):
+        await NodeRegistry(database, node_id=name).register(seen)
+        call = create_call()
+        calls[name] = call.plan.call_id
+        await SqlCallStore(database, node_id=name).create(call, [create_event(call)])
+    peers = {name: Peers(name) for name in ("a", "b")}
+    outboxes = {name: Outbox(database, peers=peers[name], utc=lambda: NOW) for name in peers}
+    assert await keys_of(outboxes["a"]) == {calls["a"], calls["dead"]}
+    assert await keys_of(outboxes["b"]) == {calls["b"]}
+    later = NOW + timedelta(days=1)
+    alone = Outbox(database, peers=peers["b"], utc=lambda: later)
+    assert await keys_of(alone) == set(calls.values())

@@ -21,6 +21,8 @@ from clicktodial.storage.people_table import audit, mail
 from clicktodial.storage.retention import Retention, RetentionTerms, first_identifier
 from clicktodial.storage.transaction import Transactions
 
+pytestmark = pytest.mark.on_every_database
+
 KEPT = timedelta(days=30)
 ALL = RetentionTerms(audit=KEPT, mail=KEPT, notifications=KEPT, messages=KEPT, call_numbers=KEPT)
 OLD, YOUNG = NOW - KEPT - timedelta(seconds=1), NOW - KEPT + timedelta(seconds=1)

@@ -7,6 +7,8 @@ from sqlalchemy.exc import DataError
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.transaction import Transactions
 
+pytestmark = pytest.mark.on_every_database
+
 
 def look_for_nul(connection: Connection) -> None:
     """What PostgreSQL's driver refuses; SQLite takes it, and is made to."""

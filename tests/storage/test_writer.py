@@ -4,10 +4,13 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, bindparam, insert, update
-from tests.storage.support import count_rows
+from sqlalchemy.pool import PoolProxiedConnection
+from tests.storage.support import NOW, count_rows
 
 from clicktodial.storage import table
 from clicktodial.storage import writer as writer_module
@@ -17,6 +20,8 @@ from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.statement import Statement, compile_statement
 from clicktodial.storage.writer import BATCH_UNITS_MAX, Write, Writer
 
+# Enough for two that take their locks crosswise to meet.
+ROUNDS = 50
 COLUMNS = ("id", "started_at", "heartbeat_at")
 
 
@@ -57,6 +62,7 @@ def sqlite_engine(tmp_path: Path) -> Engine:
     return engine
 
 
+@pytest.mark.on_every_database
 async def test_units_submitted_together_share_commits(
     writer: Writer, insert_node: Statement, engine: Engine
 ) -> None:
@@ -67,6 +73,7 @@ async def test_units_submitted_together_share_commits(
     assert writer.depth == 0
 
 
+@pytest.mark.on_every_database
 async def test_more_units_than_a_batch_holds_are_all_committed(
     writer: Writer, insert_node: Statement, engine: Engine
 ) -> None:
@@ -75,6 +82,7 @@ async def test_more_units_than_a_batch_holds_are_all_committed(
     assert count_rows(engine, "node") == total
 
 
+@pytest.mark.on_every_database
 async def test_poison_unit_in_batch_fails_alone(
     writer: Writer, insert_node: Statement, engine: Engine
 ) -> None:
@@ -92,6 +100,7 @@ async def test_poison_unit_in_batch_fails_alone(
     assert writer.statistics.conflicts == 1
 
 
+@pytest.mark.on_every_database
 @pytest.mark.parametrize(
     "poison", [("\udc80", 1, 1), ("x", 2**70, 1), (object(), 1, 1), (None, 1, 1), ("x", 1)]
 )
@@ -108,6 +117,7 @@ async def test_value_that_no_column_holds_fails_its_unit_alone(
     assert count_rows(engine, "node") == 2
 
 
+@pytest.mark.on_every_database
 async def test_unit_of_two_writes_is_written_whole_or_not_at_all(
     writer: Writer, insert_node: Statement, engine: Engine
 ) -> None:
@@ -117,6 +127,7 @@ async def test_unit_of_two_writes_is_written_whole_or_not_at_all(
     assert count_rows(engine, "node") == 1
 
 
+@pytest.mark.on_every_database
 async def test_counted_update_of_no_row_is_a_conflict(writer: Writer, engine: Engine) -> None:
     statement = compile_statement(
         update(table.node)
@@ -253,3 +264,98 @@ def test_statement_with_parameters_in_another_order_is_refused(engine: Engine) -
             ("node", "beat"),
             rank=0,
         )
+
+
+# What only a server has: a connection that is lost
+
+
+class LosesConnection:
+    """The writer's connection, lost around its next commit: before the server had it, or before
+    we heard of it."""
+
+    def __init__(self, connection: PoolProxiedConnection, *, after_commit: bool) -> None:
+        self._connection = connection
+        self._after_commit = after_commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        if self._after_commit:
+            self._connection.commit()
+        self._connection.dbapi_connection.close()  # type: ignore[union-attr]  # it is open
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.on_postgresql
+@pytest.mark.parametrize("after_commit", [False, True])
+async def test_commit_without_an_answer_is_written_once(
+    writer: Writer, engine: Engine, insert_node: Statement, *, after_commit: bool
+) -> None:
+    engine.dispose()
+    lossy = LosesConnection(engine.raw_connection(), after_commit=after_commit)
+    writer._connection = lossy  # type: ignore[assignment]
+    await writer.submit(node(insert_node, "a"), droppable=True)
+    await writer.submit(node(insert_node, "b"))
+    assert count_rows(engine, "node") == 2
+    assert (writer.statistics.conflicts, writer.statistics.units) == (0, 2)
+
+
+@pytest.mark.on_postgresql
+async def test_connection_that_the_server_ended_is_made_anew(
+    writer: Writer, engine: Engine, insert_node: Statement
+) -> None:
+    await writer.submit(node(insert_node, "a"))
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend' AND state = 'idle'"
+            " AND application_name = 'clicktodial'"
+        )
+    await writer.submit(node(insert_node, "b"))
+    assert count_rows(engine, "node") == 2
+    assert writer.statistics.retries == 1
+
+
+@pytest.mark.on_postgresql
+async def test_row_locked_by_another_times_a_droppable_unit_out(
+    engine: Engine, insert_node: Statement
+) -> None:
+    writer = Writer(engine, queue_max=100, commit_timeout_s=0.05)
+    writer.start()
+    with engine.begin() as holder:
+        holder.execute(insert(table.node).values(id="a", started_at=NOW, heartbeat_at=NOW))
+        # Whether its insert succeeds is known when the other's transaction ends.
+        with pytest.raises(StoreTimeout):
+            await writer.submit(node(insert_node, "a"), droppable=True)
+        holder.rollback()
+    await writer.submit(node(insert_node, "b"))
+    await writer.close()
+    assert count_rows(engine, "node") == 1
+
+
+@pytest.mark.on_postgresql
+async def test_writers_that_lock_rows_in_another_order_do_not_wait_for_each_other(
+    engine: Engine, insert_node: Statement
+) -> None:
+    beat = compile_statement(
+        update(table.node)
+        .where(table.node.c.id == bindparam("of"))
+        .values(heartbeat_at=bindparam("at")),
+        engine.dialect,
+        ["at", "of"],
+        rank=1,
+    )
+    writers = [Writer(engine, queue_max=1000, commit_timeout_s=30) for _ in range(2)]
+    for each in writers:
+        each.start()
+    await writers[0].submit([*node(insert_node, "a"), *node(insert_node, "b")])
+    orders = [[(beat, (2, name)) for name in names] for names in ("ab", "ba")]
+    for _ in range(ROUNDS):
+        await asyncio.gather(
+            *(each.submit(order) for each, order in zip(writers, orders, strict=True))
+        )
+    assert [each.statistics.retries for each in writers] == [0, 0]
+    for each in writers:
+        await each.close()

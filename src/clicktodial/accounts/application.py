@@ -31,6 +31,7 @@ from clicktodial.storage.administration import (
 from clicktodial.storage.error import NotPermitted, ValueInvalid
 from clicktodial.storage.transaction import Transactions
 
+# What one page of a list holds; an answer is to stay a few tens of kilobytes.
 APPLICATIONS_PAGE_MAX = 100
 # Beyond what anybody tells apart; each costs memory on every node that it calls through.
 APPLICATIONS_OF_ENTERPRISE_MAX = 1_000

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from clicktodial.accounts.error import TooManyAttempts
 from clicktodial.domain.throttle import FORGOTTEN_AFTER_S, Throttle
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import AlreadyExists
+from clicktodial.storage.statement import insert_if_absent
 from clicktodial.storage.transaction import Transactions
 
 # Some 20 MB. Beyond it the oldest are forgotten: guessing from so many addresses at so many
@@ -51,21 +52,12 @@ def count_attempts(connection: Connection, subjects: Sequence[Subject], now: dat
     counts nothing, where one of them must still wait."""
     # Before any is read: one that went after that would look as if somebody else had counted it.
     _drop_old(connection, now)
-    rows = {
-        row.subject_hash: row
-        for row in connection.execute(
-            select(table.attempt).where(_columns.subject_hash.in_([each.hash for each in subjects]))
-        )
-    }
-    blocked_until = max((row.blocked_until for row in rows.values()), default=now)
+    known = [_hold(connection, each, now) for each in subjects]
+    blocked_until = max(blocked_until for _, blocked_until in known)
     if blocked_until > now:
         raise TooManyAttempts(math.ceil((blocked_until - now).total_seconds()))
-    for each in subjects:
-        row = rows.get(each.hash)
-        if row is None:
-            _insert(connection, each, now)
-        else:
-            _count(connection, each, row.made, now)
+    for each, (made, _) in zip(subjects, known, strict=True):
+        _count(connection, each, made, now)
 
 
 def forget_attempts(connection: Connection, subject: Subject) -> None:
@@ -82,30 +74,36 @@ def uncount_attempt(connection: Connection, subject: Subject) -> None:
     )
 
 
-def _insert(connection: Connection, subject: Subject, now: datetime) -> None:
+def _hold(connection: Connection, subject: Subject, now: datetime) -> tuple[int, datetime]:
+    """How many were made, and until when the next has to wait. Whoever counts at this very moment
+    is waited for, and whoever comes after waits for this transaction."""
     connection.execute(
-        insert(table.attempt).values(
-            subject_hash=subject.hash,
-            made=1,
-            last_at=now,
-            blocked_until=now + timedelta(seconds=subject.throttle.wait_s(1)),
+        insert_if_absent(table.attempt, connection.dialect).values(
+            subject_hash=subject.hash, made=0, last_at=now, blocked_until=now
         )
     )
+    query = (
+        select(_columns.made, _columns.blocked_until)
+        .where(_columns.subject_hash == subject.hash)
+        .with_for_update()
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise TooManyAttempts(1)  # somebody else was right, or forgot it, at this very moment
+    return row.made, row.blocked_until
 
 
 def _count(connection: Connection, subject: Subject, known: int, now: datetime) -> None:
     count = known + 1
-    counted = connection.execute(
+    connection.execute(
         update(table.attempt)
-        .where(_columns.subject_hash == subject.hash, _columns.made == known)
+        .where(_columns.subject_hash == subject.hash)
         .values(
             made=count,
             last_at=now,
             blocked_until=now + timedelta(seconds=subject.throttle.wait_s(count)),
         )
     )
-    if counted.rowcount == 0:
-        raise TooManyAttempts(1)  # somebody else tries at this very moment
 
 
 def _drop_old(connection: Connection, now: datetime) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+# A scan of some pages; more is a camera's raw picture.
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 # A4 in 600 dots an inch is 4960 by 7016; a telephone's largest photo some 12 000 by 9 000.
 PIXELS_A_SIDE_MAX = 12_000

@@ -7,6 +7,7 @@ on the number's version, so that of two who want one number one gets Conflict.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import phonenumbers
@@ -53,12 +54,15 @@ from clicktodial.storage.options_codec import decode_call_options
 from clicktodial.storage.transaction import Transactions
 from clicktodial.storage.value import check_identifier, check_sponsor
 
+# What one page of a list holds; rows are short.
 NUMBERS_PAGE_MAX = 200
 # A released number rests for so long by default: whoever was called from it has called back by
 # then, or has forgotten it.
 COOLING_OFF = timedelta(days=90)
 # A country has some hundred cities that have numbers of their own.
 PLACES_MAX = 1_000
+# Counting a hundred thousand free numbers takes a tenth of a second.
+COUNT_KEPT = timedelta(minutes=1)
 # In one transaction: it holds SQLite's write lock, for which begins of calls wait meanwhile.
 _ROWS_AT_ONCE = 100
 _columns = sponsor_number.c
@@ -116,6 +120,8 @@ class NumberInventory:
         self._region = region
         self._places = places or NullPlaceLookup()
         self._cooling_off = cooling_off
+        self._lock = Lock()
+        self._free_by_place: tuple[datetime, Sequence[tuple[Place, int]]] | None = None
 
     # The operator's
 
@@ -225,18 +231,26 @@ class NumberInventory:
         which = NumberFilter(state=NumberState.FREE, kind=kind, city=city, region=region)
         return self.list_numbers(which, now, after=after, limit=limit)
 
-    def count_free(self, now: datetime) -> list[tuple[Place, int]]:
-        """How many may be ordered of each city, by region and city; PLACES_MAX at most."""
-        conditions = _conditions(NumberFilter(state=NumberState.FREE), now)
+    def count_free(self, now: datetime) -> Sequence[tuple[Place, int]]:
+        """How many may be ordered of each city, by region and city; PLACES_MAX at most. As they
+        were up to COUNT_KEPT ago: each of them is looked at."""
+        with self._lock:
+            known = self._free_by_place
+        if known is not None and timedelta(0) <= now - known[0] < COUNT_KEPT:
+            return known[1]
         query = (
-            select(_columns.region, _columns.city, func.count().label("count"))
-            .where(*conditions)
+            select(_columns.region, _columns.city, func.count())
+            .where(*_conditions(NumberFilter(state=NumberState.FREE), now))
             .group_by(_columns.region, _columns.city)
             .order_by(_columns.region, _columns.city)
             .limit(PLACES_MAX)
         )
         with self._transactions.read() as connection:
-            return [(Place(row.city, row.region), int(row[2])) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        found = [(Place(city, region), int(count)) for region, city, count in rows]
+        with self._lock:
+            self._free_by_place = (now, found)
+        return found
 
     def list_of_enterprise(
         self,

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import Connection, Row, Select, delete, false, select, update
 
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.enterprise import EnterpriseState
@@ -268,6 +268,8 @@ class People:
 def is_named(name: str) -> Any:
     """A condition: it is their account, or their address."""
     lowered = name.lower()
+    if "\0" in lowered:
+        return false()  # nobody's, and PostgreSQL would refuse to look
     return (_columns.account == lowered) | (_columns.email == lowered)
 
 

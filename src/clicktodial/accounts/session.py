@@ -23,7 +23,14 @@ from clicktodial.accounts.attempt import (
 )
 from clicktodial.accounts.error import CodeRequired, CredentialsWrong
 from clicktodial.accounts.password import hash_password, needs_rehash, verify_password
-from clicktodial.accounts.person import Person, PersonState, is_named, person_of, totp_place
+from clicktodial.accounts.person import (
+    Person,
+    PersonState,
+    find_row,
+    is_named,
+    person_of,
+    totp_place,
+)
 from clicktodial.accounts.token import create_token, hash_token
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.password import normalize_password
@@ -134,6 +141,14 @@ class Sessions:
             for subject in subjects:
                 uncount_attempt(connection, subject)
         raise CodeRequired
+
+    def unlock(self, person_id: str) -> None:
+        """Forget the attempts at somebody's account, so that they need not wait for the next one;
+        those of the addresses that made them stay counted. Raises NotFound."""
+        with self._transactions.change(concerns_calls=False) as connection:
+            row = find_row(connection, person_id)
+            for name in (row.account, row.email):
+                forget_attempts(connection, login_subject(name))
 
     def find(self, token: str, now: datetime) -> LiveSession | None:
         """The session of that token, where it holds. It is used by that."""

@@ -33,6 +33,7 @@ from clicktodial.accounts.table_row import (
 
 log = structlog.get_logger()
 
+# The largest list that one import takes; longer ones are given in parts.
 ROWS_MAX = 100_000
 # A hundred thousand rows of a spreadsheet are some 5 MB, of a CSV some 10.
 FILE_BYTES_MAX = 20 * 1024 * 1024

@@ -22,6 +22,7 @@ from clicktodial.storage import table
 from clicktodial.storage.ticket_table import ticket
 from clicktodial.storage.transaction import Transactions
 
+# What one page of a list holds.
 DESK_PAGE_MAX = 100
 _columns = ticket.c
 # Where nothing more can become due, all of it has: that presses most.

@@ -15,6 +15,7 @@ from clicktodial.storage.error import NotPermitted, ValueInvalid
 from clicktodial.storage.ticket_table import ticket
 from clicktodial.storage.transaction import Transactions
 
+# A leap year; longer spans would read the tickets of all time at once.
 SPAN_DAYS_MAX = 366
 # Those who breached are listed; whoever has more looks at a shorter time.
 BREACHED_LISTED_MAX = 200

@@ -228,7 +228,7 @@ numbered AS (
         CASE WHEN i % 5 = 3 THEN 0 ELSE i * 7919 % 300 + 1 END AS duration_s
     FROM n WHERE i < :last
 )
-SELECT printf('%032x', i) AS id, e, 'app-' || e AS app_id, begun_at, duration_s,
+SELECT printf('%012x%020x', begun_at, i) AS id, e, 'app-' || e AS app_id, begun_at, duration_s,
     '+8613' || printf('%09d', e * :m + i / :e % :m) AS member,
     CASE WHEN duration_s = 0 THEN NULL ELSE begun_at + 8000 END AS connected_at,
     begun_at + 8000 + duration_s * 1000 AS ended_at,

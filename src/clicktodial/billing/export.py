@@ -43,6 +43,7 @@ log = structlog.get_logger()
 
 Pages: TypeAlias = Iterable[list[CdrDetail]]
 
+# Both kinds of a year, and some days more.
 EXPORTS_LISTED_MAX = 1_000
 # A node that was away makes up for so many days, the oldest first; more is for the command line.
 DAYS_MADE_UP_MAX = 7

@@ -17,6 +17,7 @@ from clicktodial.domain.principal import Principal
 from clicktodial.storage.billing_table import cdr, ledger_entry, package, package_lot
 from clicktodial.storage.transaction import Transactions
 
+# What one page of a list holds.
 MOVEMENTS_PAGE_MAX = 100
 
 

@@ -56,6 +56,7 @@ GRANT = "grant"
 EXPIRE = "expire"
 
 DEFAULT_ALERT_PERCENTS = (80, 90, 100)
+# Each is a mail to everybody who is named; more is noise.
 ALERT_PERCENTS_MAX = 10
 ALERT_EMAILS_MAX = 10
 EMAIL_CHARACTERS_MAX = 254  # RFC 5321 4.5.3.1.3

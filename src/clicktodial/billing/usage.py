@@ -18,6 +18,7 @@ from clicktodial.storage.billing_table import cdr
 from clicktodial.storage.instant import from_millis
 from clicktodial.storage.transaction import Transactions
 
+# A quarter: a bar a day is as much as a chart can show.
 DAYS_MAX = 92
 # Some 100 bytes each; a hundred enterprises that look at three months.
 KEPT_DAYS_MAX = 10_000

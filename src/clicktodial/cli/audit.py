@@ -11,6 +11,7 @@ from clicktodial.cli.people import open_people
 app = typer.Typer(no_args_is_help=True, help="Who did what.")
 
 LISTED_DEFAULT = 20
+# More than anybody reads in a terminal.
 LISTED_MAX = 1_000
 
 

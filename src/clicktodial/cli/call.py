@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 calls_app = typer.Typer(no_args_is_help=True, help="Calls, of now and before.")
 
 LIST_DEFAULT = 20
+# More than anybody reads in a terminal.
 LIST_MAX = 1000
 # Several times faster than a person reads, and no load for the database.
 _FOLLOW_INTERVAL_S = 0.2

@@ -8,6 +8,7 @@ import typer
 
 from clicktodial.cli.error import JSON_KEY
 
+# Ports are 16 bits wide.
 PORT_MAX = 65_535
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\]")

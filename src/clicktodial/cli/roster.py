@@ -11,6 +11,7 @@ from clicktodial.cli.session import open_support
 
 app = typer.Typer(no_args_is_help=True, help="Who of the second and third line is on call.")
 
+# A leap year.
 DAYS_MAX = 366
 
 

@@ -17,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="What customers ask for, and its de
 WorkOrderId = Annotated[
     str, typer.Argument(metavar="WORK_ORDER", help="The work order's identifier.")
 ]
+# More than anybody reads in a terminal.
 LISTED_MAX = 100
 
 

@@ -51,6 +51,7 @@ class Calls:
     dispatcher: MessageDispatcher
     notifier: HttpNotifier
     telephony: TelephonyParts
+    relay: AnyRelay
 
 
 async def open_calls(base: Foundation) -> Calls:
@@ -65,11 +66,11 @@ async def open_calls(base: Foundation) -> Calls:
     relay = create_relay(settings, library, base.node_id)
     await relay.start()
     stack.push_async_callback(relay.close)
-    await _take_over(base, relay, recorder)
+    registry = await _take_over(base, relay, recorder)
     sinks = SqlSinks(base.database, base.vault)
     base.background.run("sink_tokens", sinks.run(base.clock.utc))
     notifier = HttpNotifier(
-        Outbox(base.database),
+        Outbox(base.database, peers=registry.peers, utc=base.clock.utc),
         base.applications,
         NoticeFormats(V1NotificationFormat(), PoolAlertFormat()),
         settings.notify,
@@ -77,6 +78,7 @@ async def open_calls(base: Foundation) -> Calls:
     )
     await notifier.start()
     stack.push_async_callback(notifier.close)
+    base.background.run("node_registry", registry.run(base.clock, notifier.request_rescan))
     dispatcher = create_dispatcher(
         settings.messages, base.transactions, base.clock, node_id=base.node_id
     )
@@ -113,6 +115,7 @@ async def open_calls(base: Foundation) -> Calls:
         dispatcher=dispatcher,
         notifier=notifier,
         telephony=telephony,
+        relay=relay,
     )
 
 
@@ -121,12 +124,16 @@ def event_source(settings: Settings) -> str:
     return settings.accounts.base_url.rstrip("/") + CAMARA_PATH
 
 
-async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) -> None:
-    registry = NodeRegistry(base.database, node_id=base.node_id)
+async def _take_over(base: Foundation, relay: AnyRelay, recorder: FileRecorder) -> NodeRegistry:
+    registry = NodeRegistry(
+        base.database,
+        node_id=base.node_id,
+        interval_s=base.settings.database.heartbeat_interval_s,
+    )
     # Before the first event of this process, so that those of a dead one are not overtaken.
     await registry.reap(base.clock.utc(), create_recording_fate(relay, recorder), own=True)
     await registry.register(base.clock.utc())
-    base.background.run("node_registry", registry.run(base.clock))
+    return registry
 
 
 def _create_service(

@@ -12,7 +12,10 @@ from clicktodial.accounts.call_search import CallSearch
 from clicktodial.accounts.call_statistics import CallStatistics
 from clicktodial.accounts.consequence import Consequences
 from clicktodial.accounts.naming import Names
+from clicktodial.accounts.node import Nodes
+from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.standing import Standings
+from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
@@ -41,6 +44,7 @@ from clicktodial.composition.business import Enterprises
 from clicktodial.composition.call import Calls
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
+from clicktodial.composition.setting import hide_secrets
 from clicktodial.control.once import OnceBegins
 from clicktodial.messaging.driver import report_address
 from clicktodial.messaging.message import Messages
@@ -266,6 +270,13 @@ def _console_needs(
         ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
+        traffic=Traffic(base.transactions),
+        nodes=Nodes(base.transactions),
+        notifications=Notifications(base.transactions),
+        endpoint_states=calls.notifier.endpoint_states,
+        relay_states=calls.relay.states,
+        shown_settings=hide_secrets(base.settings),
+        node_id=base.node_id,
         reference=ApiReference(
             create_document(body_bytes_max=base.settings.http.body_bytes_max, version=__version__),
             create_error_table(),

@@ -200,7 +200,30 @@ class TrunkMonitor(Protocol):
         """Of a trunk, whether or not it is used. Never waits."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """How an application server takes what it is told, by this node. While its breaker `is_open`,
+    it is only asked now and then whether it is there again; `waiting` are the notifications in
+    memory."""
+
+    origin: str
+    is_open: bool
+    waiting: int
+
+
 # Media
+
+
+@dataclass(frozen=True, slots=True)
+class RelayState:
+    """How a relay fares. One that `is_up` may be drained, and take no more calls; `sessions` are
+    those of this node, and `sessions_max` is None where it is not bounded by itself."""
+
+    name: str
+    is_up: bool
+    takes_calls: bool
+    sessions: int
+    sessions_max: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ TRANSITIONS: Mapping[tuple[TicketState, TicketAction], _Target] = _create_table(
 # What counts as the first response: a word from support to the customer.
 RESPONSES = frozenset({TicketAction.REPLY, TicketAction.ASK, TicketAction.RESOLVE})
 
+# Five stars, as people know them.
 SATISFACTION_MAX = 5
 
 

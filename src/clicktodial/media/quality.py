@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 R_DEFAULT = 93.2
 MOS_MIN = 1.0
+# ITU-T G.107: what a perfect connection comes to.
 MOS_MAX = 4.5
 # What a phone adds before a packet leaves, and by its buffer: one frame, and twice the jitter.
 FRAME_MS = 20.0

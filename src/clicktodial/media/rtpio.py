@@ -34,7 +34,7 @@ import structlog
 from rtp.io import rtpproxy
 
 from clicktodial.config import MediaSettings
-from clicktodial.control.port import Capture, RelayError
+from clicktodial.control.port import Capture, RelayError, RelayState
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.media import KNOWN_CODECS, Codec
@@ -213,6 +213,12 @@ class RtpioRelay:
     def can_transcode(self) -> bool:
         """See control.port.Relay."""
         return False
+
+    def states(self) -> list[RelayState]:
+        """How it fares, for people."""
+        is_up = self._channel is not None and self._channel.is_usable
+        count, most = len(self._sessions), self._sessions_max
+        return [RelayState("embedded", is_up, self.has_room(), count, most)]
 
     def recoverable_captures(self) -> dict[CallId, Capture]:
         """Captures in the spool that no live session owns: what a killed process left.

@@ -21,6 +21,7 @@ from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
 
+# Subjects are made of names and a few words of ours.
 SUBJECT_CHARACTERS_MAX = NAME_CHARACTERS_MAX
 # Notices of some paragraphs; what is longer belongs behind a link.
 TEXT_CHARACTERS_MAX = 16_384

@@ -25,6 +25,7 @@ from clicktodial.storage.message_table import (
 )
 from clicktodial.storage.transaction import Transactions
 
+# What one page of a list holds.
 MESSAGES_PAGE_MAX = 100
 _columns = message.c
 

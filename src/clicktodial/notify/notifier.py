@@ -35,7 +35,7 @@ from clicktodial.control.delivery import (
     PendingEvent,
     Sinks,
 )
-from clicktodial.control.port import Applications, Clock, StoreError
+from clicktodial.control.port import Applications, Clock, EndpointState, StoreError
 from clicktodial.domain.application import Application
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import CallId
@@ -197,6 +197,13 @@ class HttpNotifier:
         for key in {DeliveryRoute.of(event) for event in events}:
             self._fall_behind(self._route(key))
         return len(events)
+
+    def endpoint_states(self) -> list[EndpointState]:
+        """How each server that was told something fares."""
+        return [
+            EndpointState(each.origin, each.queue.breaker.is_open, each.queue.event_count)
+            for each in self._endpoints.values()
+        ]
 
     async def close(self) -> None:
         """Finish what is under way, within bounds; the rest stays pending in the table."""

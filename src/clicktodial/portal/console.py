@@ -17,11 +17,13 @@ from clicktodial.portal.message.area import create_message_area
 from clicktodial.portal.money.area import create_money_area
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.number.area import create_number_area
+from clicktodial.portal.operation.area import create_operation_area
 from clicktodial.portal.page import BASE_PATH, Action, Area, Page, Section
 from clicktodial.portal.protection.area import create_protection_area
 from clicktodial.portal.style import create_style_area
 from clicktodial.portal.support.area import create_support_area
 from clicktodial.portal.team.area import create_team_area
+from clicktodial.portal.user.area import create_user_area
 
 # A line for each area; the order is of no matter.
 AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
@@ -33,6 +35,8 @@ AREAS: tuple[Callable[[ConsoleNeeds], Area], ...] = (
     create_number_area,
     create_protection_area,
     create_team_area,
+    create_operation_area,
+    create_user_area,
     create_support_area,
     create_money_area,
     create_message_area,

@@ -71,6 +71,7 @@ log = structlog.get_logger()
 TOKEN_FIELD = "form_token"
 TOKEN_HEADER = b"x-form-token"
 LIVE_HEADER = b"x-live"
+# The filters of the largest list are a dozen.
 QUERY_FIELDS_MAX = 50
 # Files that come at once; each is on the disk as it comes, beyond a megabyte.
 UPLOADS_MAX = 4

@@ -20,6 +20,8 @@ from clicktodial.accounts.do_not_call import NumberLists
 from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.member import Members
 from clicktodial.accounts.naming import Names
+from clicktodial.accounts.node import Nodes
+from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.number import NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
@@ -35,13 +37,20 @@ from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
 from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
+from clicktodial.accounts.traffic import Traffic
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
 from clicktodial.billing.usage import DailyUse
-from clicktodial.control.port import Applications, RecordingCatalog, TrunkMonitor
+from clicktodial.control.port import (
+    Applications,
+    EndpointState,
+    RecordingCatalog,
+    RelayState,
+    TrunkMonitor,
+)
 from clicktodial.control.service import CallService
 from clicktodial.control.sponsor_choice import SponsorChooser
 from clicktodial.media.audio_library import AudioLibrary
@@ -172,6 +181,15 @@ class ConsoleNeeds:
     ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics
+
+    # The platform itself
+    traffic: Traffic
+    nodes: Nodes
+    notifications: Notifications
+    endpoint_states: Callable[[], Sequence[EndpointState]]
+    relay_states: Callable[[], Sequence[RelayState]]
+    shown_settings: Mapping[str, Mapping[str, Any]]
+    node_id: str
 
     client_address: Callable[[HTTPScope], str]
     body_bytes_max: int

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+# More than a picture of a recording has columns.
 BUCKETS_MAX = 1_000
 # Of a long recording only so much of each part is looked at, so that a picture of four hours costs
 # what one of four minutes does: some twenty milliseconds.

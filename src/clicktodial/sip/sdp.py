@@ -25,6 +25,8 @@ from clicktodial.domain.media import (
 from clicktodial.sip.crypto import answer_key, crypto_lines, read_crypto
 from clicktodial.sip.error import SdpError
 
+# A description with every codec and ICE candidate there is has some 4 KB and 100 lines; what is
+# longer is an attack.
 SDP_BYTES_MAX = 16_384
 SDP_LINES_MAX = 512
 # RFC 3551: payload types are seven bits; a stream that lists more than this lists nonsense.

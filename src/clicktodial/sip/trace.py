@@ -18,6 +18,7 @@ _SHOWN_HEADERS = (
     "user-agent",
     "server",
 )
+# Of a header as much as a person reads; no call of ours has a hundred headers.
 _VALUE_CHARACTERS_MAX = 200
 _HEADERS_MAX = 100
 # RFC 3261 7.3.3, of those that are shown.

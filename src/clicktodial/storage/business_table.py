@@ -21,6 +21,7 @@ from clicktodial.storage.table import (
     metadata,
 )
 
+# A paragraph.
 REASON_CHARACTERS_MAX = 1_000
 
 LIVE_INTENTION = text("state IN ('reserved', 'assigned', 'engaged')")

@@ -25,9 +25,32 @@ _JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 # transaction that read first cannot be upgraded while another one wrote (SQLITE_BUSY_SNAPSHOT).
 FOR_WRITING = "for_writing"
 
+# A server that died without a word is noticed within seconds: the writer has one connection, and
+# all calls wait for it. Libpq's own limits are minutes.
+_CONNECTION: dict[str, str | int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "clicktodial",
+}
+# What the server keeps to. A transaction that waits for a lock for longer ends as a retry, as on
+# SQLite; one whose node hangs in its midst lets go of what it locked.
+_SESSION = {
+    "lock_timeout": BUSY_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": 60_000,
+    # Times are integers. Whatever the server takes for local is not to matter elsewhere either.
+    "timezone": "UTC",
+}
+
 _SQLITE = "sqlite"
 _POSTGRESQL = "postgresql"
-_MIGRATION_LOCK = 7_236_014_200_411  # any number that no other program uses on this database
+# Any numbers that no other program uses on this database.
+_MIGRATION_LOCK = 7_236_014_200_411
+_WRITER_LOCK = 7_236_014_200_412
+# A writer that says nothing for so long while it is its turn has died without a word.
+_TURN_MS_MAX = 3_000
 
 
 def open_engine(url: str, durability: Durability = "full") -> Engine:
@@ -42,10 +65,30 @@ def open_engine(url: str, durability: Durability = "full") -> Engine:
     if parsed.drivername == _SQLITE:
         return _open_sqlite(parsed, durability)
     if parsed.drivername == _POSTGRESQL:
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"), paramstyle="format", pool_pre_ping=True
-        )
+        return _open_postgresql(parsed, durability)
     raise DatabaseUrlInvalid
+
+
+def _open_postgresql(url: URL, durability: Durability) -> Engine:
+    """Raises DatabaseUrlInvalid where the driver is not installed."""
+    query = {name: value for name, value in url.query.items() if isinstance(value, str)}
+    # What the URL says besides comes later, and so holds.
+    options = [f"-c {name}={value}" for name, value in _SESSION.items()]
+    if durability == "normal":
+        options.append("-c synchronous_commit=off")
+    arguments = {name: value for name, value in _CONNECTION.items() if name not in query}
+    arguments["options"] = " ".join([*options, query.get("options", "")]).strip()
+    try:
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            paramstyle="format",
+            pool_pre_ping=True,
+            connect_args=arguments,
+        )
+    except ImportError as error:
+        raise DatabaseUrlInvalid(
+            "the driver of PostgreSQL is not installed: pip install 'clicktodial[postgresql]'"
+        ) from error
 
 
 def _open_sqlite(url: URL, durability: Durability) -> Engine:
@@ -75,9 +118,25 @@ def _open_sqlite(url: URL, durability: Durability) -> Engine:
     return engine
 
 
-def begin_statement(engine: Engine) -> str | None:
-    """What begins a writing transaction on a bare connection; None where the driver does."""
-    return "BEGIN IMMEDIATE" if engine.dialect.name == _SQLITE else None
+def begin_statement(engine: Engine) -> str:
+    """What begins a transaction of a writer on a bare connection. Where a commit may succeed
+    without our hearing of it, it answers with what `commit_status_query` asks by.
+
+    Writers take turns, on PostgreSQL too: each locks what all calls share, such as lots of minutes,
+    in the order in which calls came, and two would often wait for each other.
+    """
+    if engine.dialect.name == _SQLITE:
+        return "BEGIN IMMEDIATE"
+    return (
+        f"SELECT pg_current_xact_id()::text, pg_advisory_xact_lock({_WRITER_LOCK}),"
+        f" set_config('idle_in_transaction_session_timeout', '{_TURN_MS_MAX}', true)"
+    )
+
+
+def commit_status_query(engine: Engine) -> str | None:
+    """Asks what became of a transaction: "committed", "aborted", "in progress", or nothing where
+    the server never knew it. None where a failed commit never succeeded."""
+    return None if engine.dialect.name == _SQLITE else "SELECT pg_xact_status(%s::xid8)"
 
 
 @contextmanager
@@ -90,6 +149,7 @@ def migration_transaction(engine: Engine) -> Iterator[Connection]:
         try:
             with connection.begin():
                 if not is_sqlite:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {MIGRATION_TIMEOUT_MS}")
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
                 yield connection
         finally:

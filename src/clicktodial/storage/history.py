@@ -17,6 +17,7 @@ from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.leg_codec import decode_legs
 
+# More than anybody reads in a terminal.
 RECENT_MAX = 1_000
 
 

@@ -24,6 +24,7 @@ from clicktodial.storage.table import (
     metadata,
 )
 
+# As other remarks that people write.
 NOTE_CHARACTERS_MAX = DETAIL_CHARACTERS_MAX
 # The base64 of a keyed hash.
 NUMBER_KEY_CHARACTERS = 44

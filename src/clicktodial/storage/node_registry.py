@@ -1,7 +1,8 @@
 """Which nodes live, and the calls that the dead ones left open."""
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -27,7 +28,7 @@ from clicktodial.control.reaper import (
 )
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason
-from clicktodial.domain.event import CallApi, StatusEvent
+from clicktodial.domain.event import CallApi, RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.minutes import Charge
 from clicktodial.storage import table
@@ -39,6 +40,7 @@ from clicktodial.storage.event_codec import event_parameters
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.message_row import compile_message_queue, queue_parameters
 from clicktodial.storage.minutes import read_open_charges
+from clicktodial.storage.peer import HEARTBEAT_INTERVAL_S, Heartbeat, Peers
 from clicktodial.storage.statement import (
     Parameters,
     Statement,
@@ -49,9 +51,6 @@ from clicktodial.storage.writer import Write
 
 log = structlog.get_logger()
 
-HEARTBEAT_INTERVAL_S = 5
-# Three beats may be lost to a slow disk before a process counts as dead.
-HEARTBEAT_STALE_S = 4 * HEARTBEAT_INTERVAL_S
 # Open calls read at a time; the reaper reads until none is left.
 _PAGE_CALLS = 500
 
@@ -70,10 +69,16 @@ _END_COLUMNS = (
 class NodeRegistry:
     """This node among the others of its database."""
 
-    def __init__(self, database: Database, *, node_id: str) -> None:
+    def __init__(
+        self, database: Database, *, node_id: str, interval_s: int = HEARTBEAT_INTERVAL_S
+    ) -> None:
         self._writer = database.writer
         self._reader = database.reader
         self._node_id = node_id
+        self._interval_s = interval_s
+        self.peers = Peers(node_id, interval_s=interval_s)
+        # Dead, and not seen to by this node yet, or not by it to be.
+        self._unreaped: set[str] = set()
         dialect = database.engine.dialect
         self._insert_node = compile_statement(
             insert_if_absent(table.node, dialect),
@@ -104,27 +109,50 @@ class NodeRegistry:
         """Say that this node lives. Raises StoreConflict when it was never registered."""
         await self._writer.submit([(self._beat, (to_millis(now), self._node_id))])
 
-    async def run(self, clock: Clock) -> None:
-        """Beat every HEARTBEAT_INTERVAL_S until cancelled."""
+    async def run(self, clock: Clock, on_inheritance: Callable[[], None]) -> None:
+        """Beat in every interval until cancelled, and put in order what nodes leave that
+        die meanwhile; `on_inheritance` is told that there may be events of theirs to deliver."""
         while True:
             try:
                 await self.beat(clock.utc())
+                if await self.look_around(clock.utc()):
+                    on_inheritance()
             except StoreError as error:
+                self.peers.look_again()
                 log.error("node.heartbeat_failed", error=str(error))
-            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+            await asyncio.sleep(self._interval_s)
+
+    async def look_around(self, now: datetime) -> bool:
+        """See which other nodes live, and end the calls of those that died, where that is up to
+        this node; whether it may have inherited something. Raises StoreError."""
+        before = self.peers.living
+        self._unreaped |= self.peers.look(await self._reader.run(read_heartbeats), now)
+        if not self.peers.is_heir(self.peers.living):
+            return False
+        if not self._unreaped:
+            return bool(before - self.peers.living)
+        await self._reap(_open_calls_of(self._unreaped), now, _no_recording_here)
+        self._unreaped.clear()
+        return True
 
     async def reap(
         self, now: datetime, recording_fate: RecordingFate, *, own: bool
     ) -> list[StatusEvent]:
         """End the calls that dead processes left open; returns their terminal events, durable.
 
-        Those are the calls of nodes without a heartbeat for HEARTBEAT_STALE_S and, with `own`,
+        Those are the calls of nodes whose last heartbeat is stale and, with `own`,
         those under this node's identifier: right only before this process places its first call
         and when it alone bears the identifier. Raises StoreError.
         """
+        query = _open_calls_query(self.peers.stale_before(now), self._node_id if own else None)
+        return await self._reap(query, now, recording_fate)
+
+    async def _reap(
+        self, query: Select[Any], now: datetime, recording_fate: RecordingFate
+    ) -> list[StatusEvent]:
         told: list[StatusEvent] = []
         after = CallId("")
-        while calls := await self._open_calls(now, own=own, after=after):
+        while calls := await self._open_calls(query, after=after):
             charges = await self._open_charges(calls)
             for call in calls:
                 charge = charges.find(call.call_id)
@@ -166,30 +194,46 @@ class NodeRegistry:
         call_ids = [call.call_id for call in calls]
         return await self._reader.run(lambda connection: read_open_charges(connection, call_ids))
 
-    async def _open_calls(self, now: datetime, *, own: bool, after: CallId) -> list[OpenCall]:
-        query = _open_calls_query(now, self._node_id if own else None).where(
-            table.call.c.id > after
-        )
+    async def _open_calls(self, query: Select[Any], *, after: CallId) -> list[OpenCall]:
+        page = query.where(table.call.c.id > after)
 
         def read(connection: Connection) -> list[OpenCall]:
-            return [_open_call(row) for row in connection.execute(query)]
+            return [_open_call(row) for row in connection.execute(page)]
 
         return await self._reader.run(read)
 
 
-def _open_calls_query(now: datetime, own_id: str | None) -> Select[Any]:
+def _open_calls_query(stale_before: datetime, own_id: str | None) -> Select[Any]:
     heartbeat_at = table.node.c.heartbeat_at
-    stale_before = now - timedelta(seconds=HEARTBEAT_STALE_S)
     dead: list[ColumnElement[bool]] = [heartbeat_at.is_(None), heartbeat_at < stale_before]
     if own_id is not None:
         dead.append(table.call.c.node_id == own_id)
+    return _open_calls_where(or_(*dead))
+
+
+def _open_calls_of(nodes: Collection[str]) -> Select[Any]:
+    return _open_calls_where(table.call.c.node_id.in_(sorted(nodes)))
+
+
+def _open_calls_where(condition: ColumnElement[bool]) -> Select[Any]:
     return (
-        select(table.call, heartbeat_at)
+        select(table.call, table.node.c.heartbeat_at)
         .outerjoin(table.node, table.node.c.id == table.call.c.node_id)
-        .where(table.OPEN_CALL, or_(*dead))
+        .where(table.OPEN_CALL, condition)
         .order_by(table.call.c.id)
         .limit(_PAGE_CALLS)
     )
+
+
+def read_heartbeats(connection: Connection) -> list[Heartbeat]:
+    """Of all nodes that there ever were."""
+    query = select(table.node.c.id, table.node.c.heartbeat_at)
+    return [Heartbeat(*row) for row in connection.execute(query)]
+
+
+async def _no_recording_here(_: OpenCall) -> RecordingResult:
+    # What another node captured lies on its own disk.
+    return RecordingResult.NO_RECORD
 
 
 def _open_call(row: Row[Any]) -> OpenCall:

@@ -23,6 +23,7 @@ from clicktodial.storage.table import (
     metadata,
 )
 
+# Longer than the longest name of a city in use.
 CITY_CHARACTERS_MAX = 64
 
 # Changed by compare-and-set on `version`. `trunk` is a name, not a key: a trunk that was removed

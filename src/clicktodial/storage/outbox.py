@@ -1,7 +1,9 @@
 """The outbox: which events wait to be delivered, and what became of the others."""
 
 import asyncio
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVarTuple
 
 import msgspec
 import structlog
@@ -23,6 +25,8 @@ from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.instant import to_millis_or_none
+from clicktodial.storage.node_registry import read_heartbeats
+from clicktodial.storage.peer import Peers
 from clicktodial.storage.pool_notice import compile_notice_mark, read_pending_notices
 from clicktodial.storage.statement import Statement, compile_statement
 
@@ -30,14 +34,33 @@ log = structlog.get_logger()
 
 __all__ = ["DeliveryMark", "DeliveryState", "Outbox", "PendingEvent"]
 
+Columns = TypeVarTuple("Columns")
+
 _MARK_COLUMNS = ("delivery_state", "attempts", "next_attempt_at", "delivered_at", "last_error")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Outbox:
     """Implements `control.delivery.DeliveryOutbox` on the events of `call_event` and the alerts of
-    `pool_notice`."""
+    `pool_notice`.
 
-    def __init__(self, database: Database) -> None:
+    Nodes of one database each deliver the events of their own calls, so that those of a call are
+    told once and in order. What dead nodes left, and alerts, one of the living delivers.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        peers: Peers | None = None,
+        utc: Callable[[], datetime] = _now,
+    ) -> None:
+        """Without `peers` all that waits is this outbox's."""
+        self._peers = peers
+        self._utc = utc
         self._writer = database.writer
         self._reader = database.reader
         self._mark = _compile_mark(database.engine.dialect)
@@ -63,10 +86,11 @@ class Outbox:
         columns = table.call_event.c
         of_calls = select(columns.app_id, columns.sink_origin).where(table.PENDING_EVENT)
         of_pools = select(pool_notice.c.app_id, null()).where(PENDING_NOTICE)
-        query = of_calls.union(of_pools)
 
         def read(connection: Connection) -> list[DeliveryRoute]:
-            rows = connection.execute(query)
+            share = self._share(connection)
+            own = share.narrow(of_calls)
+            rows = connection.execute(own.union(of_pools) if share.is_heir else own.distinct())
             return [DeliveryRoute(AppId(row.app_id), row.sink_origin) for row in rows]
 
         return await self._reader.run(read)
@@ -80,10 +104,11 @@ class Outbox:
         query = _pending_query(route).limit(limit + len(known))
 
         def read(connection: Connection) -> list[PendingEvent]:
+            share = self._share(connection)
             events = []
-            if route.sink_origin is None:
+            if route.sink_origin is None and share.is_heir:
                 events = _read_alerts(connection, route.app_id, known=known, limit=limit)
-            for row in connection.execute(query):
+            for row in connection.execute(share.narrow(query)):
                 if len(events) == limit:
                     break
                 if (row.call_id, row.seq) in known:
@@ -96,6 +121,13 @@ class Outbox:
             return events
 
         return await self._reader.run(read)
+
+    def _share(self, connection: Connection) -> "_Share":
+        peers = self._peers
+        if peers is None:
+            return _Share("", frozenset(), is_heir=True)
+        others = peers.others(read_heartbeats(connection), self._utc())
+        return _Share(peers.node_id, others, is_heir=peers.is_heir(others))
 
     async def revive(self, call_id: CallId) -> list[StatusEvent]:
         """Make the call's events that were given up wait again, as if never tried; returns them
@@ -118,6 +150,23 @@ class Outbox:
                 [(self._mark, (*_REVIVED, event.call_id, event.seq)) for event in events]
             )
         return events
+
+
+class _Share:
+    """Which calls' events are this node's to deliver."""
+
+    def __init__(self, node_id: str, others: frozenset[str], *, is_heir: bool) -> None:
+        self._node_id = node_id
+        self._others = others
+        self.is_heir = is_heir
+
+    def narrow(self, events: Select[*Columns]) -> Select[*Columns]:
+        """Of the events those. A node that is alone asks as if there were no nodes."""
+        if not self._others:
+            return events
+        node_id = table.call.c.node_id
+        own = node_id.not_in(sorted(self._others)) if self.is_heir else node_id == self._node_id
+        return events.join(table.call, table.call.c.id == table.call_event.c.call_id).where(own)
 
 
 def _read_alerts(

@@ -27,6 +27,11 @@ class Transactions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def dialect(self) -> str:
+        """The database's name, for what the databases write differently."""
+        return self._engine.dialect.name
+
     @contextmanager
     def change(self, exists: str = "", *, concerns_calls: bool = True) -> Iterator[Connection]:
         """One that writes, all or nothing.

@@ -18,6 +18,8 @@ from clicktodial.storage import value
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.options_codec import encode_trunk_settings
 
+# Shares of a thousandth are as fine as anybody sets. All trunks are read with every change, so
+# their lists are short.
 WEIGHT_MAX = 1_000
 PREFIXES_MAX = 256
 HEADERS_MAX = 16

@@ -7,9 +7,13 @@ from clicktodial.domain.number import NumberError, mask_number, parse_number
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.table import NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX
 
+# Longer than any generator makes.
 SECRET_CHARACTERS_MAX = 256
+# A day, as with the settings.
 DURATION_S_MAX = 86_400
+# As wide as those of SRV records (RFC 2782).
 PRIORITY_MAX = 65_535
+# Nobody waits a minute for a trunk's first word.
 ANSWER_TIMEOUT_S_MAX = 60
 SIP_PORT = 5060
 

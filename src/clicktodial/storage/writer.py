@@ -34,7 +34,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from clicktodial.storage.engine import begin_statement
+from clicktodial.storage.engine import begin_statement, commit_status_query
 from clicktodial.storage.error import StoreConflict, StoreOverloaded, StoreTimeout
 from clicktodial.storage.statement import Parameters, Statement
 
@@ -106,6 +106,7 @@ class Writer:
         self.statistics = WriterStatistics()
         self._engine = engine
         self._begin = begin_statement(engine)
+        self._commit_status = commit_status_query(engine)
         self._queue_max = queue_max
         self._commit_timeout_s = commit_timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -328,13 +329,13 @@ class Writer:
         dbapi = self._engine.dialect.loaded_dbapi
         try:
             connection = self._connect()
-            self._execute(connection, batch)
+            transaction_id = self._execute(connection, batch)
             with self._lock:
                 expired = any(unit.expired for unit in batch)
             if expired:
                 connection.rollback()
                 return False
-            connection.commit()
+            self._commit(connection, transaction_id)
         except (
             dbapi.IntegrityError,
             dbapi.DataError,
@@ -358,7 +359,43 @@ class Writer:
         self._tell(batch)
         return True
 
-    def _execute(self, connection: DBAPIConnection, batch: list[_Unit]) -> None:
+    def _commit(self, connection: DBAPIConnection, transaction_id: str | None) -> None:
+        dbapi = self._engine.dialect.loaded_dbapi
+        try:
+            connection.commit()
+        except dbapi.OperationalError as error:
+            if transaction_id is None:
+                raise
+            log.warning("database.commit_in_doubt", error=str(error))
+            self._roll_back()
+            if not self._was_committed(transaction_id):
+                raise
+
+    def _was_committed(self, transaction_id: str) -> bool:
+        """Ask until the database answers. Nothing can be told of the units before: one that is
+        said to have failed must not be found later. False where we stop without an answer."""
+        dbapi = self._engine.dialect.loaded_dbapi
+        delay_s = RETRY_FIRST_S
+        while not self._abandoned.is_set():
+            try:
+                cursor = self._connect().cursor()
+                cursor.execute(self._commit_status, (transaction_id,))
+                (status,) = cursor.fetchone()
+                self._connect().rollback()
+                if status != "in progress":
+                    return bool(status == "committed")
+            except dbapi.DataError:
+                # A server that took over, and never had that transaction.
+                self._roll_back()
+                return False
+            except (dbapi.Error, DBAPIError) as error:
+                log.error("database.unavailable", error=str(error), retry_after_s=delay_s)
+                self._roll_back()
+            self._abandoned.wait(delay_s)
+            delay_s = min(delay_s * 2, RETRY_MAX_S)
+        return False
+
+    def _execute(self, connection: DBAPIConnection, batch: list[_Unit]) -> str | None:
         rows: dict[Statement, list[Parameters]] = {}
         for unit in batch:
             for statement, parameters in unit.writes:
@@ -367,14 +404,19 @@ class Writer:
                 else:
                     rows[statement] = [parameters]
         cursor = connection.cursor()
-        if self._begin is not None:
-            cursor.execute(self._begin)
+        cursor.execute(self._begin)
+        transaction_id = None
+        if self._commit_status is not None:
+            row = cursor.fetchone()
+            assert row is not None  # the statement has one
+            transaction_id = str(row[0])
         for statement in sorted(rows, key=attrgetter("rank")):
             parameter_rows = rows[statement]
             cursor.executemany(statement.sql, parameter_rows)
             if statement.counted and cursor.rowcount != len(parameter_rows):
                 raise _BatchRefused("a row was changed by another")
         cursor.close()
+        return transaction_id
 
     def _connect(self) -> Any:
         if self._connection is None:

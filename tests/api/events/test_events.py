@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -33,7 +32,6 @@ from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_history import EventHistory
 from clicktodial.storage.event_replay import EventReplays
-from clicktodial.storage.migration import migrate
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.worker import Worker
 
@@ -113,10 +111,8 @@ class Rig:
 
 
 @pytest_asyncio.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    url = f"sqlite:///{tmp_path / 'clicktodial.db'}"
-    migrate(url)
-    database = Database(url, durability="normal")
+async def rig(database_url: str) -> AsyncIterator[Rig]:
+    database = Database(database_url, durability="normal")
     database.open()
     other = create_application(app_id=OTHER_APP)
     applications = FakeApplications(create_application(), other)
@@ -195,6 +191,7 @@ async def test_events_of_a_call_are_told_in_order_with_their_delivery(rig: Rig) 
     assert none == {"events": [], "next": "4"}
 
 
+@pytest.mark.on_every_database
 async def test_events_of_an_application_come_in_pages_each_once(rig: Rig) -> None:
     calls = [await rig.add_call(after_s=after_s) for after_s in (0, 0, 10)]
     await rig.add_call(app_id=OTHER_APP)
@@ -263,6 +260,7 @@ async def test_parameters_that_are_none_are_refused(rig: Rig) -> None:
 # Replaying
 
 
+@pytest.mark.on_every_database
 async def test_call_one_event_and_a_time_are_told_once_more(rig: Rig) -> None:
     first, second = await rig.add_call(), await rig.add_call(after_s=100)
     rig.set_delivery(first, "given_up")
@@ -319,6 +317,7 @@ async def test_replay_that_cannot_be_is_refused(rig: Rig) -> None:
 # Following
 
 
+@pytest.mark.on_every_database
 async def test_stream_tells_new_events_and_goes_on_where_it_ended(rig: Rig) -> None:
     async with rig.follow() as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")

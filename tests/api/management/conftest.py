@@ -1,7 +1,6 @@
 """Fixtures of the management API's tests."""
 
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -32,7 +31,7 @@ from tests.api.support import (
     KeptBegins,
     create_application,
 )
-from tests.harness.database import place_database
+from tests.harness.database import DatabaseKind, open_database
 
 from clicktodial.accounts.business import create_business
 from clicktodial.accounts.number import has_number
@@ -77,18 +76,22 @@ from clicktodial.storage.transaction import Transactions
 CreateManagement: TypeAlias = Callable[..., Management]
 
 
-@pytest.fixture(scope="session")
-def managed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with one application, to be copied."""
-    path = place_database(tmp_path_factory.mktemp("managed") / "clicktodial.db")
-    engine = open_engine(f"sqlite:///{path}", "normal")
+def furnish(url: str) -> None:
+    """One application, and one that is not asked for."""
+    engine = open_engine(url, "normal")
     administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for app_id in (APP_ID, OTHER_APP_ID):
         administration.create_application(
             NewApplication(app_id=app_id, secret=SECRET, sponsors=("01052680000",))
         )
     engine.dispose()
-    return path
+
+
+@pytest.fixture
+def database_url(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a furnished database."""
+    with open_database(database_kind, request, furnish=furnish) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -105,14 +108,13 @@ def shared_app() -> SharedApp:
 
 @pytest_asyncio.fixture
 async def create_management(
-    managed_file: Path,
+    database_url: str,
     tmp_path: Path,
     conformances: list[ManagementConformance],
     shared_app: SharedApp,
 ) -> AsyncIterator[CreateManagement]:
     """Makes a platform of which the one application has these properties."""
-    shutil.copy(managed_file, tmp_path / "clicktodial.db")
-    engine = open_engine(f"sqlite:///{tmp_path / 'clicktodial.db'}", "normal")
+    engine = open_engine(database_url, "normal")
     worker, login_worker = Worker(), Worker()
     transactions = Transactions(engine)
     people = create_people_needs(

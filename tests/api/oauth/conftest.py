@@ -1,8 +1,6 @@
 """Fixtures of the authorization server's tests."""
 
-import shutil
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -18,6 +16,7 @@ from tests.api.oauth.support import (
     Clock,
     Rig,
 )
+from tests.harness.database import DatabaseKind, open_database
 
 from clicktodial.accounts.oauth_client import OauthClients
 from clicktodial.accounts.token_key import TokenKeys
@@ -31,7 +30,7 @@ from clicktodial.api.request_gate import RequestGate
 from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.database import Database
-from clicktodial.storage.migration import migrate
+from clicktodial.storage.engine import open_engine
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 from clicktodial.web.request import peer_address
@@ -48,17 +47,20 @@ class CreateRig(Protocol):
     ) -> Rig: ...
 
 
-@pytest.fixture(scope="session")
-def oauth_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with two applications, to be copied."""
-    path = tmp_path_factory.mktemp("oauth") / "clicktodial.db"
-    migrate(f"sqlite:///{path}")
-    database = Database(f"sqlite:///{path}")
-    administration = Administration(database.engine, SecretVault(bytes(32)), region="CN")
+def furnish(url: str) -> None:
+    """Two applications."""
+    engine = open_engine(url, "normal")
+    administration = Administration(engine, SecretVault(bytes(32)), region="CN")
     for app_id in (APP_ID, OTHER_APP_ID):
         administration.create_application(NewApplication(app_id=app_id, secret=SECRET))
-    database.engine.dispose()
-    return path
+    engine.dispose()
+
+
+@pytest.fixture
+def database_url(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a furnished database."""
+    with open_database(database_kind, request, furnish=furnish) as url:
+        yield url
 
 
 @pytest_asyncio.fixture
@@ -70,19 +72,15 @@ async def fetcher() -> AsyncIterator[JwksFetcher]:
 
 
 @pytest_asyncio.fixture
-async def create_rig(
-    oauth_file: Path, tmp_path: Path, fetcher: JwksFetcher
-) -> AsyncIterator[CreateRig]:
+async def create_rig(database_url: str, fetcher: JwksFetcher) -> AsyncIterator[CreateRig]:
     """Makes servers, all on one database."""
-    shutil.copy(oauth_file, tmp_path / "clicktodial.db")
-    url = f"sqlite:///{tmp_path / 'clicktodial.db'}"
     clock, vault = Clock(), SecretVault(bytes(32))
     closing: list[Any] = []
 
     async def create(
         *, takes_secrets: bool = False, external: ExternalProvider | None = None
     ) -> Rig:
-        database = Database(url, durability="normal")
+        database = Database(database_url, durability="normal")
         database.open()
         transactions, worker = Transactions(database.engine), Worker()
         administration = Administration(database.engine, vault, region="CN")
@@ -142,7 +140,7 @@ async def create_rig(
             token_keys=keys,
             directory=directory,
             verifier=verifier,
-            database_path=tmp_path / "clicktodial.db",
+            database_url=database_url,
             transactions=transactions,
         )
 

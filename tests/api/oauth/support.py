@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -20,7 +19,7 @@ from clicktodial.api.oauth.access_token import TokenVerifier
 from clicktodial.api.oauth.client_authentication import ASSERTION_TYPE
 from clicktodial.api.oauth.token_directory import TokenDirectory
 from clicktodial.domain.application import EnterpriseStatus
-from clicktodial.storage import table
+from clicktodial.storage import schema, table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.application_directory import ApplicationDirectory
 from clicktodial.storage.transaction import Transactions
@@ -70,7 +69,7 @@ class Rig:
     token_keys: TokenKeys
     directory: TokenDirectory
     verifier: TokenVerifier
-    database_path: Path
+    database_url: str
     transactions: Transactions
     http: httpx.AsyncClient = field(init=False)
 
@@ -80,8 +79,12 @@ class Rig:
 
     def read_database(self) -> bytes:
         """All that is written, to look for what must not be."""
-        log = self.database_path.with_name(self.database_path.name + "-wal")
-        return self.database_path.read_bytes() + log.read_bytes()
+        written = []
+        with self.transactions.read() as connection:
+            for each in schema.metadata.sorted_tables:
+                query = f"SELECT * FROM {each.name}"
+                written += [tuple(row) for row in connection.exec_driver_sql(query)]
+        return repr(written).encode()
 
     def set_enterprise_status(self, status: EnterpriseStatus) -> None:
         """As a work order does in the end."""

@@ -115,6 +115,7 @@ async def test_what_our_key_signed_and_is_no_access_token_is_refused(rig: Rig) -
 # Revocation and introspection
 
 
+@pytest.mark.on_every_database
 async def test_revoked_token_is_refused_by_all_nodes(create_rig: CreateRig) -> None:
     first, second = await create_rig(), await create_rig()
     first.register(CLIENT_KEY)
@@ -215,6 +216,7 @@ async def test_old_key_verifies_until_its_tokens_end(create_rig: CreateRig) -> N
     assert len(first.token_keys.list_keys()) == 1
 
 
+@pytest.mark.on_every_database
 async def test_key_is_replaced_once_by_all_nodes_when_it_is_old(create_rig: CreateRig) -> None:
     first, second = await create_rig(), await create_rig()
     now = first.clock.utc()
@@ -235,6 +237,7 @@ async def test_key_is_replaced_once_by_all_nodes_when_it_is_old(create_rig: Crea
     assert [key.is_signing for key in first.token_keys.list_keys()] == [True, False]
 
 
+@pytest.mark.on_every_database
 async def test_leaked_keys_are_revoked_with_all_their_tokens(rig: Rig) -> None:
     token = await rig.token()
     assert await is_good(rig, token)
@@ -259,7 +262,7 @@ async def test_private_keys_are_sealed_in_the_database(rig: Rig) -> None:
 
 async def test_node_with_another_master_key_runs_and_signs_with_a_new_key(rig: Rig) -> None:
     token = await rig.token()
-    database = Database(f"sqlite:///{rig.database_path}")
+    database = Database(rig.database_url)
     database.open()
     vault = SecretVault(b"2" * 32)
     directory = TokenDirectory(database, vault)

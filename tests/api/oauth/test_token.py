@@ -151,6 +151,7 @@ async def test_times_of_an_assertion_are_bounded(rig: Rig) -> None:
         assert answer.status_code == (200 if is_taken else 401), (claim, seconds)
 
 
+@pytest.mark.on_every_database
 async def test_assertion_is_taken_once_by_all_nodes(create_rig: CreateRig) -> None:
     """RFC 7523 3: the jti; whichever node it is told, and after restarts."""
     first, second = await create_rig(), await create_rig()

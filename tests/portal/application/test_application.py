@@ -73,7 +73,8 @@ def test_application_is_renamed_disabled_and_enabled(client: Client, world: Worl
     path = f"/applications/{APP_ID}"
     fields = [("part", "general"), ("name", "Renamed"), ("capabilities", "recording")]
     assert client.post(f"{path}/settings", fields).status == 303
-    assert (read(world).name, read(world).capabilities) == ("Renamed", {Capability.RECORDING})
+    assert read(world).name == "Renamed"
+    assert read(world).capabilities == {Capability.RECORDING}
     assert client.post(f"{path}/settings", {"part": "general", "name": ""}).status == 422
     assert client.post(f"{path}/disable").status == 303
     assert read(world).status is ApplicationStatus.DISABLED

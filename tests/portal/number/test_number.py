@@ -30,8 +30,8 @@ async def test_numbers_are_ordered_and_the_page_tells_the_decision(
     orders = NumberOrders(world.transactions, region="CN")
     reviews = WorkOrders(world.transactions, {WorkOrderKind.NUMBER_ORDER: orders})
     async with browsing.tab(token=own.token) as tab:
-        page = await tab.open("/numbers/order")
-        await page.get_by_label("City").select_option(CITY)
+        # What there is of each city may be counted a while ago, and then offers no such city.
+        page = await tab.open(f"/numbers/order?city={CITY}")
         await expect(page.locator("tbody tr")).to_have_count(2)
         await page.get_by_label("All of this page").check()
         await page.get_by_role("button", name="Order what is ticked").click()

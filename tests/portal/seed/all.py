@@ -7,6 +7,7 @@ from tests.portal.seed.business import seed_business
 from tests.portal.seed.call import seed_calls
 from tests.portal.seed.message import seed_messages
 from tests.portal.seed.money import seed_money
+from tests.portal.seed.operation import seed_operation
 from tests.portal.seed.people import seed_people
 from tests.portal.seed.setup import seed_members, seed_numbers, seed_protection
 from tests.portal.seed.support import seed_support
@@ -24,6 +25,7 @@ SEEDS: Sequence[Seed] = (
     seed_money,
     seed_messages,
     seed_audit,
+    seed_operation,
 )
 
 

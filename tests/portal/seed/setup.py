@@ -7,16 +7,15 @@ from tests.portal.world import ACME, World
 
 from clicktodial.accounts.department import Departments
 from clicktodial.accounts.do_not_call import ListPlace, NumberLists
-from clicktodial.accounts.member import Members
+from clicktodial.accounts.member import Members, write_members
 from clicktodial.accounts.number import NewNumber, NumberInventory
 from clicktodial.accounts.number_order import NumberOrders
 from clicktodial.accounts.number_pool import NumberPools
 from clicktodial.accounts.table_import import ImportOrder, ImportState, TableImport
-from clicktodial.accounts.table_row import TableKind
+from clicktodial.accounts.table_row import MemberRow, TableKind
 from clicktodial.accounts.work_order import WorkOrders
-from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
-from clicktodial.domain.protection import CallCaps, ListKind
+from clicktodial.domain.protection import ListKind
 from clicktodial.domain.sponsor_number import NumberKind
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.storage.member_table import import_job, import_problem
@@ -71,16 +70,22 @@ def seed_numbers(world: World, enterprise_id: str) -> dict[str, str]:
 
 def seed_members(world: World, enterprise_id: str) -> dict[str, str]:
     """Two pages of members in two departments, and an import that went half wrong."""
-    members = Members(world.transactions, region="CN")
-    for number in range(40):
-        profile = MemberProfile(
-            e164=f"1391234{number:04}",
+    rows = [
+        MemberRow(
+            e164=f"+861391234{number:04}",
             name=f"Member {number} of {enterprise_id}",
             department=("Dispatch", "Support", "")[number % 3],
             employee_id=f"E{number:04}",
-            caps=CallCaps(per_day=100 if number % 5 == 0 else None),
+            note="",
+            calls_per_day=100 if number % 5 == 0 else None,
+            calls_per_month=None,
         )
-        member_id = members.add(enterprise_id, profile, now=world.now).member_id
+        for number in range(40)
+    ]
+    with world.transactions.change() as connection:
+        write_members(connection, enterprise_id, list(enumerate(rows, 2)), world.now)
+    members = Members(world.transactions, region="CN")
+    member_id = members.find(enterprise_id, limit=1)[0].member_id
     department_id = Departments(world.transactions).list_all(enterprise_id)[0].department_id
     return {
         "member_id": member_id,

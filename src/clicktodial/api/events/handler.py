@@ -49,8 +49,10 @@ from clicktodial.web.worker import Worker
 log = structlog.get_logger()
 
 BASE_PATH = "/events/v1"
+# An event has some 700 bytes: a page stays below half a megabyte.
 PAGE_MAX = 500
 PAGE_DEFAULT = 100
+# Far more events than any call has; what is beyond is a mistake.
 _SEQ_MAX = 1_000_000
 
 

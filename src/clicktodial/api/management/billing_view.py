@@ -31,6 +31,7 @@ from clicktodial.billing.statement import PackageLine, Statement, Total
 from clicktodial.domain.minutes import CapPeriod, CapScope, Charging
 from clicktodial.domain.rating import FREE_BELOW_S_MAX, LEGS_MAX, MINIMUM_S_MAX, UNIT_S_MAX
 
+# Thirty years of talk; what is beyond is a mistake, and all sums of it fit 64 bits.
 CAP_S_MAX = 10**9
 
 _Currency = Annotated[

@@ -21,6 +21,7 @@ from clicktodial.api.management.problem import (
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+# No request takes more than a handful.
 QUERY_PARAMETERS_MAX = 16
 
 # No name and no text has one, and PostgreSQL refuses it.

@@ -81,7 +81,9 @@ def create_people_routes(needs: PeopleNeeds, worker: Worker) -> list[Route]:
         *SessionResource(needs.sessions, hashing, worker).routes(),
         *MeResource(people, passwords, needs.emails, needs.factors, hashing, worker).routes(),
         *TeamResource(people, enrolments, worker).routes(),
-        *UserResource(people, enrolments, passwords, needs.factors, worker).routes(),
+        *UserResource(
+            people, enrolments, passwords, needs.factors, needs.sessions, worker
+        ).routes(),
         *AuditResource(needs.audit_log, worker).routes(),
         *MailResource(needs.outbox, worker).routes(),
     ]

@@ -9,6 +9,7 @@ from clicktodial.accounts.enrolment import Enrolments
 from clicktodial.accounts.own_password import Passwords
 from clicktodial.accounts.person import People, PersonState
 from clicktodial.accounts.second_factor import SecondFactors
+from clicktodial.accounts.session import Sessions
 from clicktodial.api.management.paging import (
     PAGE_PARAMETERS,
     parse_identifier_cursor,
@@ -75,12 +76,14 @@ class UserResource:
         enrolments: Enrolments,
         passwords: Passwords,
         factors: SecondFactors,
+        sessions: Sessions,
         worker: Worker,
     ) -> None:
         self._people = people
         self._enrolments = enrolments
         self._passwords = passwords
         self._factors = factors
+        self._sessions = sessions
         self._worker = worker
 
     async def list_all(self, ask: Ask) -> UserPage:
@@ -155,6 +158,11 @@ class UserResource:
         """DELETE .../totp"""
         user_id = ask.path["user_id"]
         await self._worker.run(lambda: self._factors.take_away(user_id, now=ask.now))
+
+    async def unlock(self, ask: Ask) -> None:
+        """POST .../unlock"""
+        user_id = ask.path["user_id"]
+        await self._worker.run(lambda: self._sessions.unlock(user_id))
 
     def routes(self) -> list[Route]:
         """The rows of this resource."""
@@ -251,6 +259,17 @@ class UserResource:
                 about="A mail goes to the user's address, with a link that sets one.",
                 handle=self.send_reset,
                 status=202,
+                problems=(NOT_FOUND,),
+                **operator,
+            ),
+            Route(
+                name="unlockUser",
+                method="POST",
+                path="/users/{user_id}/unlock",
+                summary="Let a user try to log in again at once",
+                about="Of somebody who typed a wrong password too often, and would have to wait.",
+                handle=self.unlock,
+                status=204,
                 problems=(NOT_FOUND,),
                 **operator,
             ),

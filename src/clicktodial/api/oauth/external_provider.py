@@ -19,6 +19,7 @@ from clicktodial.domain.access import ALL_SCOPES, AccessScope, known_scopes, par
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage.error import ValueInvalid
 
+# A claim longer than any APPID names none.
 _APP_ID_CHARACTERS_MAX = 128
 
 

@@ -9,7 +9,7 @@ import soundfile
 import structlog
 
 from clicktodial.config import MediaSettings, parse_relay_node
-from clicktodial.control.port import Capture, RelayError
+from clicktodial.control.port import Capture, RelayError, RelayState
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.media import KNOWN_CODECS, Codec, MediaAddress
 from clicktodial.media.audio_library import AudioLibrary
@@ -134,7 +134,14 @@ class RtpengineFleet:
         """
         return self.captures.captures(frozenset(self._live()))
 
-    # For metrics
+    # For people, and for metrics
+
+    def states(self) -> list[RelayState]:
+        """How each node fares."""
+        return [
+            RelayState(node.name, node.is_up, node.takes_calls, len(node.sessions), None)
+            for node in self._nodes
+        ]
 
     def up_by_node(self) -> dict[str, int]:
         """1 for each node that answers, 0 for one that does not."""

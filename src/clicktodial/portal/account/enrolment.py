@@ -13,6 +13,7 @@ from clicktodial.portal.page import ANYBODY, Action, Answer, Page, Redirect, Vie
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
 
+# RFC 5321 allows 254 characters; the others are the management API's bounds.
 EMAIL_CHARACTERS_MAX = 254
 REGION_CHARACTERS_MAX = 32
 TOKEN_CHARACTERS_MAX = 64

@@ -18,6 +18,7 @@ from clicktodial.storage.error import Conflict, ValueInvalid
 
 T = TypeVar("T")
 
+# Codes and recovery codes are shorter.
 CODE_CHARACTERS_MAX = 64
 
 

@@ -22,6 +22,7 @@ from clicktodial.storage.administration import ApplicationDetail
 from clicktodial.storage.options_codec import PRESENCE_TIMEOUT_S_MAX
 from clicktodial.storage.value import DURATION_S_MAX
 
+# As numbers are written in requests; names of audio are as short.
 _NUMBER_CHARACTERS_MAX = 32
 _AUDIO_CHARACTERS_MAX = 32
 

@@ -17,6 +17,7 @@ from clicktodial.storage.error import NotFound
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 # Of the enterprise's numbers, so many are offered to choose from; others are typed.
 _OFFERED_MAX = 200

@@ -12,16 +12,17 @@ from clicktodial.portal.page import Area
 
 def create_business_area(needs: ConsoleNeeds) -> Area:
     """Its pages and actions."""
+    centre, work_orders = CentrePages(needs), WorkOrderPages(needs)
     parts = (
-        CentrePages(needs),
+        centre,
         IntentionPages(needs),
         PaperPages(needs),
         ServicePages(needs),
         CustomerPages(needs),
-        WorkOrderPages(needs),
+        work_orders,
     )
     return Area(
         [page for part in parts for page in part.pages()],
         [action for part in parts for action in part.actions()],
-        WorkOrderPages(needs).cards(),
+        [*centre.cards(), *work_orders.cards()],
     )

@@ -1,5 +1,6 @@
 """The authentication centre: how far a customer is on the way to the service, and what is next."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clicktodial.accounts.activation import Activation
@@ -7,7 +8,7 @@ from clicktodial.accounts.enterprise import Enterprise
 from clicktodial.accounts.intention import Intention
 from clicktodial.accounts.work_order import WorkOrderFilter
 from clicktodial.domain.activation import CUSTOMER_STEPS, ActivationStep
-from clicktodial.domain.enterprise import EnterpriseState
+from clicktodial.domain.enterprise import IN_SERVICE, EnterpriseState
 from clicktodial.domain.intention import LIVE_INTENTIONS
 from clicktodial.domain.principal import CUSTOMER_ROLES, Principal
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
@@ -25,6 +26,7 @@ from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import (
     Action,
     Answer,
+    Card,
     Nav,
     Page,
     Redirect,
@@ -35,6 +37,9 @@ from clicktodial.portal.page import (
 )
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import AlreadyExists, Conflict, ValueInvalid
+
+# Of the newest orders a change is seen at once; older ones are decided long since.
+_WATCHED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +133,17 @@ class CentrePages:
         enterprise_id = principal.enterprise_id
 
         def ask() -> object:
-            progress = read_progress(self._needs, principal, enterprise_id, may_read=False)
+            business = self._needs.business
+            newest = business.work_orders.list_orders(
+                principal,
+                WorkOrderFilter(enterprise_id=enterprise_id),
+                limit=_WATCHED,
+                is_newest_first=True,
+            )
             return (
-                progress.enterprise.state,
-                [(each.work_order_id, each.state, each.outcome) for each in progress.orders],
-                [(each.intention_id, each.state) for each in progress.intentions],
-                [each.is_done for each in progress.activation.steps],
+                business.enterprises.show(principal, enterprise_id),
+                [(each.work_order_id, each.state, each.outcome) for each in newest],
+                business.activations.show(principal, enterprise_id).steps,
             )
 
         return Watch(("centre", enterprise_id), ask)
@@ -204,6 +214,35 @@ class CentrePages:
             lambda: self._needs.business.activations.reopen(principal, enterprise_id, now=visit.now)
         )
         return Redirect(self._home(visit), toast=visit.gettext("The activation goes on."))
+
+    # The overview
+
+    async def load_card(self, visit: Visit) -> Mapping[str, object]:
+        """What is to be known of a review or an activation, until the service is open."""
+        principal = visit.principal
+        assert principal.enterprise_id is not None
+        enterprise_id, is_owner = principal.enterprise_id, visit.may(OWNER)
+        business = self._needs.business
+
+        def read() -> Progress | None:
+            state = business.enterprises.show(principal, enterprise_id).state
+            if state in IN_SERVICE or state is EnterpriseState.CANCELLED:
+                return None
+            return read_progress(self._needs, principal, enterprise_id, may_read=is_owner)
+
+        return {"progress": await self._needs.worker.run(read)}
+
+    def cards(self) -> list[Card]:
+        """What the overview has."""
+        return [
+            Card(
+                name="centre",
+                order=0,
+                roles=CUSTOMER_ROLES,
+                template="business/way.html",
+                load=self.load_card,
+            )
+        ]
 
     def pages(self) -> list[Page]:
         """What is shown."""

@@ -16,6 +16,7 @@ from clicktodial.portal.paging import PAGE_SIZE, parse_identifier
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import AlreadyExists, Conflict, NotPermitted, ValueInvalid
 
+# As the management API bounds it.
 REGION_CHARACTERS_MAX = 32
 _COLUMNS = (IntentionState.RESERVED, IntentionState.ASSIGNED, IntentionState.ENGAGED)
 _CLOSED = frozenset({IntentionState.WITHDRAWN, IntentionState.DECLINED})

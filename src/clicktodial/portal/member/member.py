@@ -29,6 +29,7 @@ from clicktodial.storage.table import (
     NAME_CHARACTERS_MAX,
 )
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 
 

@@ -50,7 +50,7 @@ VARIABLES: Mapping[Variable, str] = {
 VALUES_CHARACTERS_MAX = 4_000
 _YES = "yes"
 _POSITION = re.compile(r"[1-9][0-9]?", re.ASCII)
-_VALUE_LINE = re.compile(r"\s*([a-z][a-z0-9_]{0,31})\s*[=:：]\s*(.*?)\s*", re.ASCII)  # noqa: RUF001 - as Chinese keyboards write it
+_VALUE_LINE = re.compile(r"\s*([a-z][a-z0-9_]{0,31})\s*[=:：]\s*(.*?)\s*", re.ASCII)
 
 
 class TemplatePages:

@@ -34,6 +34,7 @@ from clicktodial.portal.text import mark
 from clicktodial.storage.error import Conflict, ValueInvalid
 
 MICROS = 1_000_000
+# Longer than any amount that fits 64 bits of millionths.
 _MONEY_CHARACTERS_MAX = 24
 _SECONDS_PER_MINUTE = 60
 KIND_HINTS = {

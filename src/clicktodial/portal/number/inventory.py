@@ -28,6 +28,7 @@ from clicktodial.storage.error import AlreadyExists, Conflict, NotFound, ValueIn
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 # Its rows are held in memory; who has more of them waits.
 IMPORTS_MAX = 1

@@ -94,15 +94,16 @@ class OrderPages:
         after = query.get("after", "")[:_NUMBER_CHARACTERS_MAX] or None
         inventory = self._needs.inventory
 
-        def read() -> tuple[list[tuple[Place, int]], list[NumberDetail]]:
+        def read() -> tuple[Sequence[tuple[Place, int]], list[NumberDetail]]:
             places = inventory.count_free(visit.now)
-            cities = {place.city for place, _ in places if not region or place.region == region}
+            regions = {place.region for place, _ in places if place.city == city}
             # A city of the region before, where another was chosen.
+            is_left = bool(region and regions) and region not in regions
             found = inventory.list_free(
                 visit.now,
                 kind=kind,
                 region=region or None,
-                city=city if city in cities and city else None,
+                city=None if is_left else city or None,
                 after=after,
                 limit=FREE_PAGE + 1,
             )

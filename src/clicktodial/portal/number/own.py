@@ -12,6 +12,7 @@ from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section
 from clicktodial.portal.paging import PAGE_SIZE
 from clicktodial.portal.text import mark
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 
 

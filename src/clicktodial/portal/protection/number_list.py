@@ -16,6 +16,7 @@ from clicktodial.portal.text import mark
 from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
 from clicktodial.storage.table import DETAIL_CHARACTERS_MAX
 
+# As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 
 

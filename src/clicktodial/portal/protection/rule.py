@@ -25,6 +25,7 @@ from clicktodial.storage.administration import ApplicationDetail
 from clicktodial.storage.error import ValueInvalid
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
+# Longer than any name of the IANA data base.
 _ZONE_CHARACTERS_MAX = 64
 # Those that stand on the page; the others are under their application in the management API.
 _APPLICATIONS_MAX = 100

@@ -4,12 +4,14 @@ import asyncio
 import io
 import secrets
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import soundfile
 from rich.console import Console
 
+from clicktodial.sandbox.demo.bustle import Bustle, is_of_others
 from clicktodial.sandbox.demo.child import COMMAND_SHOWN
 from clicktodial.sandbox.demo.client import ApiClient, Credential, format_curl
 from clicktodial.sandbox.demo.error import DemoError, MissedError, PlatformError
@@ -19,7 +21,8 @@ from clicktodial.sandbox.demo.evidence import (
     Scenario,
     check_evidence,
 )
-from clicktodial.sandbox.demo.journal import Journal
+from clicktodial.sandbox.demo.history.fill import DISPATCH
+from clicktodial.sandbox.demo.journal import Entry, Journal
 from clicktodial.sandbox.demo.mailbox import read_mailbox
 from clicktodial.sandbox.demo.output import Output, prepare_output
 from clicktodial.sandbox.demo.people import create_people
@@ -77,11 +80,15 @@ class Performance:
             self._introduce(stage)
             evidence = await self._call(output, stage)
             self.status = self._conclude(evidence, output)
-            if self._keep:
-                await self._tell_logins(output, stage)
+            if not self._keep:
+                self._tell_next(stage)
+                return self.status
+            others = Credential(DISPATCH, secrets.token_urlsafe(18))
+            await self._tell_logins(output, stage, others.secret)
             self._tell_next(stage)
-            if self._keep:
-                await asyncio.get_running_loop().create_future()
+            told = partial(self._timeline.note, "platform")
+            await Bustle(stage.base_url, others, told).run()
+            await asyncio.get_running_loop().create_future()
         return self.status
 
     def _introduce(self, stage: Stage) -> None:
@@ -97,7 +104,7 @@ class Performance:
         self._timeline.heading("Asking for a call, as click-to-dial-v1 4.6 does")
         self._timeline.paste(format_curl(stage.base_url, self._credential, self._body()))
         self._timeline.heading("The call")
-        self._journal.listen(self._timeline.tell)
+        self._journal.listen(self._tell)
         async with aiohttp.ClientSession() as session:
             client = ApiClient(session, stage.base_url, self._credential)
             self._began_at = datetime.now(UTC)
@@ -180,11 +187,17 @@ class Performance:
         )
         return EXIT_PASSED if all(check.holds for check in checks) else EXIT_FAILED
 
-    async def _tell_logins(self, output: Output, stage: Stage) -> None:
+    def _tell(self, entry: Entry) -> None:
+        if not is_of_others(entry):
+            self._timeline.tell(entry)
+
+    async def _tell_logins(self, output: Output, stage: Stage, secret: str) -> None:
         """Let somebody log in to the console, and say where and how."""
-        logins = await create_people(output, stage.base_url, ENTERPRISE)
+        self._timeline.heading("Making some weeks of history for the web console")
+        logins = await create_people(output, stage.base_url, ENTERPRISE, secret=secret)
         self._timeline.heading(f"The web console: {stage.base_url}/console/")
-        self._timeline.rows([(f"{each.account} / {each.password}", each.about) for each in logins])
+        self._timeline.rows([("password", f"{logins[0].password} (of all of these)")])
+        self._timeline.rows([(each.account, each.about) for each in logins])
 
     def _tell_next(self, stage: Stage) -> None:
         if self._keep:

@@ -20,6 +20,7 @@ A trunk that was silent, or failed several times in a row, is tried after the ot
 
 import asyncio
 import random as random_module
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -102,7 +103,7 @@ class TrunkTelephony:
         self._trunks = trunks
         self._resolver = resolver or TargetResolver(DnsNames(speaks=endpoint.speaks))
         self._random = random or random_module.Random()
-        self.states = TrunkStates(lambda: asyncio.get_running_loop().time())
+        self.states = TrunkStates(time.monotonic)
 
     def forecast(self, destination: str, preferred_trunk: str | None = None) -> TrunkForecast:
         """The trunk that a leg to that number would take now; takes no channel and no token.

@@ -1,0 +1,1 @@
+"""The people of all enterprises, and the operator's own."""
