@@ -105,6 +105,7 @@ OPERATIONS: Mapping[str, str] = {
     "changeUser": mark("changed what a user may"),
     "removeUser": mark("removed a user"),
     "sendPasswordReset": mark("helped a user to another password"),
+    "unlockUser": mark("let a user try to log in again"),
     "takeTotp": mark("took a second factor away"),
     "showMail": mark("read a mail"),
     # Support
