@@ -23,8 +23,9 @@ async def test_emergency_about_a_call_is_answered(browsing: Browsing, world: Wor
     call_id = world.ids[ACME]["call_id"]
     async with browsing.tab(Role.DEVELOPER) as customer, browsing.tab(Role.SUPPORT) as desk:
         # A customer asks, from the page of a call.
-        asking = await customer.open(f"/tickets/new?call={call_id}")
-        assert await asking.get_by_label("Call concerned").input_value() == call_id
+        asking = await customer.open(f"/calls/{call_id}")
+        await asking.get_by_role("link", name="Ask for help").click()
+        await expect(asking.get_by_label("Call concerned")).to_have_value(call_id)
         await asking.get_by_label("Subject").fill(SUBJECT)
         await asking.get_by_label("What it is about").select_option("fault")
         await asking.get_by_role("radio", name=re.compile("Emergency")).check()

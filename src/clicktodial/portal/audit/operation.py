@@ -44,6 +44,8 @@ OPERATIONS: Mapping[str, str] = {
     "changeApplicationLimits": mark("changed the limits of an application"),
     "changeEnterpriseLimits": mark("changed the limits of an enterprise"),
     "changeOauthClient": mark("changed the keys and scopes of access tokens"),
+    "testApplicationServer": mark("tried an application's server"),
+    "replayNotifications": mark("sent notifications anew"),
     "uploadAudio": mark("uploaded audio"),
     "removeAudio": mark("removed audio"),
     # Numbers
@@ -103,6 +105,7 @@ OPERATIONS: Mapping[str, str] = {
     "changeUser": mark("changed what a user may"),
     "removeUser": mark("removed a user"),
     "sendPasswordReset": mark("helped a user to another password"),
+    "unlockUser": mark("let a user try to log in again"),
     "takeTotp": mark("took a second factor away"),
     "showMail": mark("read a mail"),
     # Support
