@@ -69,8 +69,8 @@ document.addEventListener("click", (event) => {
 });
 
 // On a phone the call is below the form that made it.
-document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
   const stage = document.getElementById("stage");
-  if (target.id !== "trial" || !stage?.firstElementChild) return;
+  if (detail.target?.id !== "trial" || !stage?.firstElementChild) return;
   if (stage.getBoundingClientRect().top > innerHeight * 0.8) stage.scrollIntoView();
 });
