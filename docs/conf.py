@@ -46,6 +46,7 @@ NAVIGATION: list[Section] = [
             "idempotency",
             "messages",
             "sandbox",
+            "sdk",
             "reference/errors",
         ],
     ),
@@ -54,7 +55,7 @@ NAVIGATION: list[Section] = [
         [
             "howto/reverse-proxy",
             "howto/tls",
-            "howto/postgresql",
+            "postgresql",
             "howto/backup",
             "howto/upgrade",
             "settings",

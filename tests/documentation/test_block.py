@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 BLOCKS = [block for page in pages() for block in read_blocks(page)]
 SHELL = "sh"
-LANGUAGES = {SHELL, "json", "toml", "python", "yaml", "html", "text", "nginx"}
+LANGUAGES = {SHELL, "json", "toml", "python", "yaml", "html", "text", "nginx", "sql"}
 # Blocks that nothing executes are to stay few: each is a promise that nobody checks.
 NOT_RUN_MAX = 14
 # They say themselves how the server comes by a trunk.

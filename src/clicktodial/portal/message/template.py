@@ -47,6 +47,7 @@ VARIABLES: Mapping[Variable, str] = {
     Variable.DURATION: mark("How long they talked"),
     Variable.ENTERPRISE: mark("Your enterprise"),
 }
+# Sixteen values of a template with what a message may hold, and their names.
 VALUES_CHARACTERS_MAX = 4_000
 _YES = "yes"
 _POSITION = re.compile(r"[1-9][0-9]?", re.ASCII)

@@ -14,6 +14,7 @@ from clicktodial.portal.operation.role import OPERATOR
 from clicktodial.portal.page import Answer, Nav, Page, Section, View, Visit
 from clicktodial.portal.text import mark
 
+# The commonest causes are what one looks for; behind them come few calls each.
 ROWS_MAX = 10
 # So many bars can be told apart on a screen; longer spans are drawn by day.
 BARS_MAX = 72
