@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
-from playwright.async_api import Browser, BrowserContext, Page, Playwright
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, expect
 
 from clicktodial.domain.principal import Role
 from clicktodial.portal import session_cookie as cookie
@@ -29,6 +29,7 @@ WIDE, NARROW = 1440, 390
 HEIGHTS = {WIDE: 900, NARROW: 844}
 # The machine may be busy; what is waited for is an event.
 TIMEOUT_MS = 30_000
+expect.set_options(timeout=TIMEOUT_MS)
 AXE = Path(__file__).with_name("vendor") / "axe.js"
 _SERIOUS = ("serious", "critical")
 # In the other theme only colours are others; all rules take half a second a page.

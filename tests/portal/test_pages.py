@@ -1,16 +1,21 @@
 """Every page there is, opened as people open it: in both languages and themes, wide and narrow."""
 
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from tests.portal.browser import NARROW, WIDE, Axe, Browsing
 from tests.portal.registry import CONSOLE
 from tests.portal.world import ACME, World
 
+from clicktodial import portal
 from clicktodial.domain.principal import PERSON_ROLES, Role
 from clicktodial.portal.page import BASE_PATH, Page
 from clicktodial.portal.text import CHINESE, ENGLISH, Language
 
+PORTAL = Path(portal.__file__).parent
+_LINK = re.compile(r"""\blink\(\s*['"](\w+)['"]""")
 # Who opens a page: whoever of these may, of the customer's people before the operator's.
 _OPENERS = (
     Role.OWNER,
@@ -72,3 +77,16 @@ def test_every_page_has_an_opener() -> None:
     for page in CONSOLE.pages:
         assert not page.roles or opener_of(page), page.name
         assert page.roles <= PERSON_ROLES, page.name
+
+
+def test_every_link_leads_to_a_page_or_an_action_that_there_is() -> None:
+    names = {page.name for page in CONSOLE.pages}
+    names |= {action.name or action.operation for action in CONSOLE.actions}
+    sources = [*PORTAL.rglob("*.html"), *PORTAL.rglob("*.py")]
+    linked = {
+        (found[1], source.name)
+        for source in sources
+        for found in _LINK.finditer(source.read_text())
+    }
+    assert len(linked) > len(names) / 2
+    assert {(name, source) for name, source in linked if name not in names} == set()
