@@ -9,6 +9,8 @@ import contextlib
 import json
 import shutil
 import socket
+import tempfile
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -52,8 +54,10 @@ class Baresip:
         self.number = number
         self.address: Address = (host, free_port(host))
         self.events: list[dict[str, Any]] = []
-        self._directory = directory / f"baresip-{number.lstrip('+')}"
-        self._directory.mkdir()
+        # baresip cuts the names of its recordings where the path is long; its log is the test's.
+        self._directory = Path(tempfile.mkdtemp(prefix="baresip-"))
+        weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        self._log_stem = directory / f"baresip-{number.lstrip('+')}"
         self._control: Address = (host, free_port(host, socket.SOCK_STREAM))
         self._write_settings(tone_hz, codecs, srtp, answers=answers)
         self._process: OwnedProcess | None = None
@@ -65,9 +69,7 @@ class Baresip:
         """Start it; returns when its SIP and its control connection are open."""
         baresip = shutil.which("baresip")
         assert baresip is not None, f"baresip is missing: apt-get install {PACKAGE}"
-        self._process = OwnedProcess(
-            [baresip, "-f", str(self._directory)], log_stem=self._directory / "log"
-        )
+        self._process = OwnedProcess([baresip, "-f", str(self._directory)], log_stem=self._log_stem)
         async with asyncio.timeout(_START_TIMEOUT_S):
             reader = await self._connect()
         self._listener = asyncio.create_task(self._listen(reader))

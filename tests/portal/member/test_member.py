@@ -16,7 +16,7 @@ FILE = b"number,name,department\n13912349001,Ada,Dispatch\nnonsense,Bob,\n139123
 
 @pytest.fixture(scope="module")
 def own(world: World) -> Own:
-    return create_own(world, "members", "33333334")
+    return create_own(world, "members", "33333351")
 
 
 @pytest.mark.asyncio(loop_scope="session")
