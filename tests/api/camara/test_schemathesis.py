@@ -15,9 +15,19 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import Case, CheckFunction, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from tests.api.camara.support import CALLEE, CALLER, CamaraNode
+from tests.api.camara.support import (
+    APP,
+    BODY_BYTES_MAX,
+    CALLEE,
+    CALLER,
+    SECRET,
+    CamaraNode,
+)
+from tests.harness.address import format_address
+from tests.harness.sink import basic_credential
 
 from clicktodial.api.camara.document import V0_1, V0_2_RC1, VERSIONS, Version
+from clicktodial.api.openapi import create_document
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,6 +38,12 @@ OPERATIONS = [
     ("/calls/{callId}", "GET"),
     ("/calls/{callId}", "DELETE"),
     ("/calls/{callId}/recording", "GET"),
+]
+V1_EXAMPLES = 10
+V1_PATHS = [
+    "/clicktodial/v1/clicktodialbegin",
+    "/clicktodial/v1/clicktodialrelease/{callidentifier}",
+    "/clicktodial/v1/recordingdownload/{callidentifier}",
 ]
 # The document: "the API specification MAY not document some non-mandatory error statuses as
 # indicated in `CAMARA API Design Guide`": these are such, and have its common errors' codes.
@@ -94,19 +110,52 @@ def ask(
         # Of numbers that somebody has, which chance does not find.
         given_parts["body"] = {"caller": {"number": CALLER}, "callee": {"number": CALLEE}}
     strategy = schema[path][method].as_strategy(generation_mode=mode, **given_parts)
+    headers = {"Authorization": f"Bearer {node.token}"}
 
     @settings(RUN, max_examples=EXAMPLES[node.version])
     @given(case=strategy)
     def run(case: Case[Any]) -> None:
-        response = case.call(
-            base_url=node.base_url,
-            session=session,
-            headers={"Authorization": f"Bearer {node.token}"},
-        )
+        response = case.call(base_url=node.base_url, session=session, headers=headers)
         outcomes[f"{method} {mode.value} {response.status_code}"] += 1
         if response.status_code in COMMON:
             assert response.json()["code"] == COMMON[response.status_code]
             return
+        case.validate_response(response, excluded_checks=NOT_HELD)
+
+    run()
+
+
+async def test_no_request_of_v1_meets_a_server_error_or_an_undocumented_answer(
+    node: CamaraNode, session: requests.Session
+) -> None:
+    document = create_document(body_bytes_max=BODY_BYTES_MAX, version="0")
+    outcomes: Counter[str] = Counter()
+    for path in V1_PATHS:
+        for mode in GenerationMode:
+            await asyncio.to_thread(ask_v1, node, session, document, path, mode, outcomes)
+    assert outcomes[f"{V1_PATHS[0]} negative 400"]
+    assert not [outcome for outcome in outcomes if "negative 2" in outcome or " 5" in outcome]
+    assert sum(outcomes.values()) >= len(V1_PATHS) * V1_EXAMPLES
+
+
+def ask_v1(
+    node: CamaraNode,
+    session: requests.Session,
+    document: dict[str, Any],
+    path: str,
+    mode: GenerationMode,
+    outcomes: Counter[str],
+) -> None:
+    """The same of an operation of v1, with the application's own credential."""
+    schema = schemathesis.openapi.from_dict(document)
+    headers = {"Authorization": basic_credential(APP, SECRET)}
+    base_url = f"http://{format_address(node.node.http_address)}"
+
+    @settings(RUN, max_examples=V1_EXAMPLES)
+    @given(case=schema[path]["POST"].as_strategy(generation_mode=mode))
+    def run(case: Case[Any]) -> None:
+        response = case.call(base_url=base_url, session=session, headers=headers)
+        outcomes[f"{path} {mode.value} {response.status_code}"] += 1
         case.validate_response(response, excluded_checks=NOT_HELD)
 
     run()
