@@ -118,3 +118,7 @@ def test_nodes_are_told_with_their_calls(engine: Engine, transactions: Transacti
 
     assert (first.node_id, first.live_calls, first.lives(NOW)) == ("node", 1, True)
     assert (second.node_id, second.live_calls, second.lives(NOW)) == ("gone", 0, False)
+
+    # Where hearts beat once in two minutes, five are no long silence.
+    _, slow = Nodes(transactions, interval_s=120).list_nodes()
+    assert slow.lives(NOW)

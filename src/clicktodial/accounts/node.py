@@ -21,17 +21,22 @@ class NodeSeen:
     started_at: datetime
     seen_at: datetime
     live_calls: int
+    stale_after: timedelta
 
     def lives(self, now: datetime) -> bool:
         """Whether it still says so; the calls of one that does not are ended for it."""
-        return now - self.seen_at < timedelta(seconds=LOOKS_UNTIL_DEAD * HEARTBEAT_INTERVAL_S)
+        return now - self.seen_at < self.stale_after
 
 
 class Nodes:
     """All methods block; they raise DatabaseUnavailable."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(
+        self, transactions: Transactions, *, interval_s: int = HEARTBEAT_INTERVAL_S
+    ) -> None:
+        """`interval_s` is that of the nodes' heartbeats."""
         self._transactions = transactions
+        self._stale_after = timedelta(seconds=LOOKS_UNTIL_DEAD * interval_s)
 
     def list_nodes(self) -> list[NodeSeen]:
         """Those that were seen last, at most NODES_MAX, the latest first."""
@@ -44,6 +49,12 @@ class Nodes:
         with self._transactions.read() as connection:
             counts = {row[0]: int(row[1]) for row in connection.execute(live)}
             return [
-                NodeSeen(row.id, row.started_at, row.heartbeat_at, counts.get(row.id, 0))
+                NodeSeen(
+                    row.id,
+                    row.started_at,
+                    row.heartbeat_at,
+                    counts.get(row.id, 0),
+                    self._stale_after,
+                )
                 for row in connection.execute(query.limit(NODES_MAX))
             ]

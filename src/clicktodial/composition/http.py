@@ -271,7 +271,7 @@ def _console_needs(
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,
         traffic=Traffic(base.transactions),
-        nodes=Nodes(base.transactions),
+        nodes=Nodes(base.transactions, interval_s=base.settings.database.heartbeat_interval_s),
         notifications=Notifications(base.transactions),
         endpoint_states=calls.notifier.endpoint_states,
         relay_states=calls.relay.states,
