@@ -48,7 +48,10 @@ def open_database(
                 furnish(url)
             yield url
         return
-    path: Path = request.getfixturevalue("tmp_path") / FILE_NAME
+    # A directory for each: what a connection that is still open wrote beside the file of one must
+    # not be taken for the log of the next.
+    directory = tempfile.mkdtemp(dir=request.getfixturevalue("tmp_path"))
+    path = Path(directory) / FILE_NAME
     path.write_bytes(_make_file(furnish))
     yield f"sqlite:///{path}"
 

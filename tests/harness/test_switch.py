@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from tests.harness.address import Address, allocate_host
-from tests.harness.switch import Direction, Impairment, Switch
+from tests.harness.switch import LOST_IN_ROW_MAX, Direction, Impairment, Switch
 
 NUMBER = "8613912345673"
 _WAIT_S = 20.0
@@ -118,7 +118,7 @@ async def test_doubled_datagram_arrives_twice(network: tuple[Switch, Peer, Peer]
 def test_impairment_of_one_seed_is_the_same_twice_and_near_its_rate() -> None:
     def draw(seed: int) -> list[int]:
         impairment = Impairment(lost=0.1, doubled=0.1, seed=seed)
-        return [len(impairment.draw_delays(Direction.TO_PHONE)) for _ in range(5000)]
+        return [len(impairment.draw_delays(Direction.TO_PHONE, b"%d" % n)) for n in range(5000)]
 
     assert draw(1) == draw(1) != draw(2)
     assert 400 < draw(1).count(0) < 600
@@ -127,12 +127,19 @@ def test_impairment_of_one_seed_is_the_same_twice_and_near_its_rate() -> None:
 
 def test_impairment_of_one_way_and_delays_are_what_was_asked_for() -> None:
     impairment = Impairment(lost=0.4, lost_from_phone=0.0, delay_max_s=0.2)
-    to_phone = [impairment.draw_delays(Direction.TO_PHONE) for _ in range(5000)]
-    from_phone = [impairment.draw_delays(Direction.FROM_PHONE) for _ in range(5000)]
+    to_phone = [impairment.draw_delays(Direction.TO_PHONE, b"%d" % n) for n in range(5000)]
+    from_phone = [impairment.draw_delays(Direction.FROM_PHONE, b"%d" % n) for n in range(5000)]
     assert 0.37 < [len(delays) for delays in to_phone].count(0) / 5000 < 0.43
     assert [len(delays) for delays in from_phone] == [1] * 5000
     delays = [delay for drawn in from_phone for delay in drawn]
     assert 0 <= min(delays) < 0.01 < 0.19 < max(delays) <= 0.2
+
+
+def test_message_sent_often_enough_arrives() -> None:
+    impairment = Impairment(lost=1.0)
+    sent = [bool(impairment.draw_delays(Direction.TO_PHONE, BYE)) for _ in range(15)]
+    assert sent == 2 * ([False] * LOST_IN_ROW_MAX + [True]) + [False]
+    assert impairment.draw_delays(Direction.FROM_PHONE, BYE) == []
 
 
 async def test_options_to_the_trunk_itself_is_answered(
