@@ -1,6 +1,7 @@
 """The past as a whole, in its order."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from clicktodial.config import Settings
@@ -17,17 +18,27 @@ _SILENT_URL = "https://hooks.silver-lake.example/calls"
 
 
 async def fill_history(
-    settings: Settings, *, enterprise_id: str, base_url: str, password: str, secret: str
+    settings: Settings,
+    *,
+    enterprise_id: str,
+    base_url: str,
+    password: str,
+    secret: str,
+    now: datetime | None = None,
+    times: int = 1,
 ) -> None:
     """Give the enterprise, and the platform around it, a past. Raises StorageError.
 
-    All people of cast.py get that password, and the application DISPATCH that secret.
+    All people of cast.py get that password, and the application DISPATCH that secret. The past
+    ends `now`, and has `times` as many calls as make a console worth clicking through.
     """
+    now = now or datetime.now(UTC)
     database = Database(settings.database_url, durability="normal")
     database.open()
     try:
-        desk = await asyncio.to_thread(open_desk, settings, database, base_url, datetime.now(UTC))
+        desk = await asyncio.to_thread(open_desk, settings, database, base_url, now)
         callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret)
+        callers = [replace(each, calls=each.calls * times) for each in callers]
         made = await add_calls(desk, callers)
         await asyncio.to_thread(_finish, desk, enterprise_id, made)
     finally:
@@ -66,6 +77,7 @@ def _prepare(desk: Desk, enterprise_id: str, password: str, secret: str) -> list
             members=members,
             calls=_CALLS[DISPATCH],
             template_id=template_id,
+            recorded=True,
         ),
         Caller(
             app_id=sales,
