@@ -1,0 +1,165 @@
+"""What the documentation's pictures show: the demonstration's history, ended at one time for ever,
+and calls that are under way then."""
+
+import asyncio
+import json
+import os
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import aiohttp
+from sqlalchemy import func, select
+from tests.harness.address import allocate_host, format_address, parse_address
+from tests.harness.platform import COMMAND, READY_TIMEOUT_S, Platform
+from tests.harness.process import OwnedProcess
+from tests.portal import still
+
+from clicktodial.config import Settings, load_settings
+from clicktodial.domain.call import CallState
+from clicktodial.sandbox.demo.history.cast import CUSTOMERS, MEMBERS, SPONSORS, STAFF
+from clicktodial.sandbox.demo.history.fill import DISPATCH, fill_history
+from clicktodial.storage import table
+from clicktodial.storage.administration import Administration
+from clicktodial.storage.engine import open_engine
+from clicktodial.storage.secret import SecretVault, load_master_key
+from clicktodial.storage.transaction import Transactions
+from clicktodial.accounts.session import Sessions
+
+# A Thursday afternoon in Shanghai.
+NOW = datetime(2026, 11, 26, 8, 24, tzinfo=UTC)
+ENTERPRISE = "default"
+PASSWORD = "correct horse battery staple"
+SECRET = "Secretkey"
+SETTINGS = {"billing": {"time_zone": "Asia/Shanghai"}}
+# As many calls as make the curves of days and nights smooth: some 200 a working day.
+TIMES = 14
+# What goes on when the pictures are made: calls of the last minutes, by how their phones end.
+MINUTES = 21
+_TALKS, _BUSY, _RINGS = "21", "01", "02"
+_SETTLED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibition:
+    """Where it is served, and a session of each of its people, by their accounts."""
+
+    origin: str
+    settings: Settings
+    tokens: dict[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
+    """Served until the block is left."""
+    clock = folder / "clock"
+    clock.touch()
+    platform = Platform(folder, SETTINGS, command=[sys.executable, still.__file__, str(clock)])
+    settings = load_settings(platform.config_path)
+    administration = Administration.open(settings)
+    administration.create_enterprise(ENTERPRISE)
+    await fill_history(
+        settings,
+        enterprise_id=ENTERPRISE,
+        base_url="https://calls.harbour.example",
+        password=PASSWORD,
+        secret=SECRET,
+        now=NOW,
+        times=TIMES,
+    )
+    carrier = OwnedProcess(
+        [str(COMMAND), "sandbox", "carrier", "--sip", f"{allocate_host()}:0"],
+        log_stem=folder / "carrier",
+        pipe_output=True,
+    )
+    try:
+        host, port = parse_address(json.loads(carrier.read_line(READY_TIMEOUT_S))["sip"])
+        for trunk in administration.list_trunks():
+            name = trunk.trunk.name
+            administration.change_trunk(name, lambda each: replace(each, host=host, port=port))
+            administration.set_trunk_enabled(name, enabled=True)
+        administration.close()
+        _set(clock, NOW)
+        platform.start()
+        origin = f"http://{format_address(platform.http)}"
+        await _call(origin, clock, settings)
+        yield Exhibition(origin, settings, _log_in(settings))
+    finally:
+        platform.close()
+        carrier.stop()
+
+
+def _set(clock: Path, at: datetime) -> None:
+    os.utime(clock, (at.timestamp(), at.timestamp()))
+
+
+def _log_in(settings: Settings) -> dict[str, str]:
+    engine = open_engine(settings.database_url, "normal")
+    vault = SecretVault(load_master_key(settings))
+    sessions = Sessions(
+        Transactions(engine), vault, idle=timedelta(hours=10), life=timedelta(hours=12)
+    )
+    tokens = {}
+    for number, part in enumerate((*CUSTOMERS, *STAFF)):
+        tokens[part.account] = sessions.log_in(
+            account=part.account,
+            password=PASSWORD,
+            code=None,
+            address=f"203.0.113.{50 + number}",
+            now=NOW,
+        ).token
+    engine.dispose()
+    return tokens
+
+
+async def _call(origin: str, clock: Path, settings: Settings) -> None:
+    """Calls of the last minutes; those that were begun last still go on."""
+    chance = Random(7)
+    credential = b64encode(f"{DISPATCH}:{SECRET}".encode()).decode()
+    async with aiohttp.ClientSession(
+        f"{origin}/clicktodial/v1/", headers={"Authorization": f"Basic {credential}"}
+    ) as session:
+        for minute in range(MINUTES, -1, -1):
+            for _ in range(chance.choice((1, 2, 2, 3, 4))):
+                ago = timedelta(minutes=minute, seconds=chance.randrange(5, 55))
+                _set(clock, NOW - ago)
+                endings = (_TALKS, _BUSY) if minute > 4 else (_TALKS, _TALKS, _RINGS, _BUSY)
+                body = {
+                    "APPID": DISPATCH,
+                    "sponsor": chance.choice(SPONSORS[:4]),
+                    "caller": f"86137010{chance.randrange(13, len(MEMBERS)):05}",
+                    "callee": f"86177{chance.randrange(10**6):06}{chance.choice(endings)}",
+                }
+                async with session.post("clicktodialbegin", json=body) as response:
+                    answer = await response.json()
+                    assert response.status == 200, answer
+                call_id = answer["result"]["callidentifier"]
+                if minute > 4 and chance.random() < 0.8:
+                    release = {"APPID": DISPATCH, "operation": "EndCall"}
+                    await session.post(f"clicktodialrelease/{call_id}", json=release)
+    await _settle(settings)
+    _set(clock, NOW)
+
+
+async def _settle(settings: Settings) -> None:
+    """Wait until every phone that answers has answered, and all that is over has ended."""
+    engine = open_engine(settings.database_url, "normal")
+    passing = select(func.count()).where(
+        table.call.c.state.in_(
+            [CallState.INITIATING, CallState.CALLING_CALLER, CallState.FINISHING]
+        )
+        | (table.call.c.state == CallState.CALLING_CALLEE)
+        & ~table.call.c.callee_e164.endswith(_RINGS)
+    )
+    async with asyncio.timeout(_SETTLED_S):
+        while True:
+            with engine.connect() as connection:
+                if connection.scalar(passing) == 0:
+                    break
+            await asyncio.sleep(0.2)
+    engine.dispose()

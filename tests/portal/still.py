@@ -1,0 +1,28 @@
+"""A platform that goes by another clock: `python still.py FILE serve --config FILE`.
+
+It is as late as the file says by the time of its last change: pictures of what it shows are then
+the same whenever they are made.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clicktodial.composition.foundation import SystemClock
+from clicktodial.config import load_settings
+from clicktodial.main import run
+
+
+def main() -> int:
+    """Serve until a signal comes."""
+    [clock, _, _, config] = sys.argv[1:]
+
+    def read() -> datetime:
+        return datetime.fromtimestamp(Path(clock).stat().st_mtime, UTC)
+
+    SystemClock.utc = staticmethod(read)  # type: ignore[assignment]
+    return run(load_settings(Path(config)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
