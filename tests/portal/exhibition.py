@@ -7,19 +7,22 @@ import os
 import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import aiohttp
 from sqlalchemy import func, select
 from tests.harness.address import allocate_host, format_address, parse_address
 from tests.harness.platform import COMMAND, READY_TIMEOUT_S, Platform
-from tests.harness.process import OwnedProcess
+from tests.harness.process import OwnedProcess, ProcessTimeout
 from tests.portal import still
+from tests.portal.tongue import Tongue
 
+from clicktodial.accounts.session import Sessions
 from clicktodial.config import Settings, load_settings
 from clicktodial.domain.call import CallState
 from clicktodial.sandbox.demo.history.cast import CUSTOMERS, MEMBERS, SPONSORS, STAFF
@@ -29,7 +32,6 @@ from clicktodial.storage.administration import Administration
 from clicktodial.storage.engine import open_engine
 from clicktodial.storage.secret import SecretVault, load_master_key
 from clicktodial.storage.transaction import Transactions
-from clicktodial.accounts.session import Sessions
 
 # A Thursday afternoon in Shanghai.
 NOW = datetime(2026, 11, 26, 8, 24, tzinfo=UTC)
@@ -37,10 +39,11 @@ ENTERPRISE = "default"
 PASSWORD = "correct horse battery staple"
 SECRET = "Secretkey"
 SETTINGS = {"billing": {"time_zone": "Asia/Shanghai"}}
-# As many calls as make the curves of days and nights smooth: some 200 a working day.
-TIMES = 14
+# As many calls as make the curves of days and nights smooth: some 170 a working day.
+TIMES = 12
 # What goes on when the pictures are made: calls of the last minutes, by how their phones end.
 MINUTES = 21
+GOING_ON_MINUTES = 4
 _TALKS, _BUSY, _RINGS = "21", "01", "02"
 _SETTLED_S = 60.0
 
@@ -51,7 +54,8 @@ class Exhibition:
 
     origin: str
     settings: Settings
-    tokens: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str]
+    tongue: Tongue
 
 
 @asynccontextmanager
@@ -79,6 +83,7 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
     )
     try:
         host, port = parse_address(json.loads(carrier.read_line(READY_TIMEOUT_S))["sip"])
+        Thread(target=_drain, args=[carrier], daemon=True).start()
         for trunk in administration.list_trunks():
             name = trunk.trunk.name
             administration.change_trunk(name, lambda each: replace(each, host=host, port=port))
@@ -88,10 +93,19 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
         platform.start()
         origin = f"http://{format_address(platform.http)}"
         await _call(origin, clock, settings)
-        yield Exhibition(origin, settings, _log_in(settings))
+        engine = open_engine(settings.database_url, "normal")
+        yield Exhibition(origin, settings, _log_in(settings), Tongue.of(engine))
+        engine.dispose()
     finally:
         platform.close()
         carrier.stop()
+
+
+def _drain(carrier: OwnedProcess) -> None:
+    """Nobody wants to know what its phones do, and it waits for who reads it."""
+    with suppress(ProcessTimeout, OSError):
+        while True:
+            carrier.read_line(3_600)
 
 
 def _set(clock: Path, at: datetime) -> None:
@@ -125,25 +139,35 @@ async def _call(origin: str, clock: Path, settings: Settings) -> None:
         f"{origin}/clicktodial/v1/", headers={"Authorization": f"Basic {credential}"}
     ) as session:
         for minute in range(MINUTES, -1, -1):
-            for _ in range(chance.choice((1, 2, 2, 3, 4))):
-                ago = timedelta(minutes=minute, seconds=chance.randrange(5, 55))
-                _set(clock, NOW - ago)
-                endings = (_TALKS, _BUSY) if minute > 4 else (_TALKS, _TALKS, _RINGS, _BUSY)
-                body = {
-                    "APPID": DISPATCH,
-                    "sponsor": chance.choice(SPONSORS[:4]),
-                    "caller": f"86137010{chance.randrange(13, len(MEMBERS)):05}",
-                    "callee": f"86177{chance.randrange(10**6):06}{chance.choice(endings)}",
-                }
-                async with session.post("clicktodialbegin", json=body) as response:
-                    answer = await response.json()
-                    assert response.status == 200, answer
-                call_id = answer["result"]["callidentifier"]
-                if minute > 4 and chance.random() < 0.8:
-                    release = {"APPID": DISPATCH, "operation": "EndCall"}
-                    await session.post(f"clicktodialrelease/{call_id}", json=release)
-    await _settle(settings)
+            at = NOW - timedelta(minutes=minute, seconds=chance.randrange(8, 50))
+            _set(clock, at)
+            begun = [
+                await _begin(session, chance, is_last=not minute)
+                for _ in range(chance.choice((1, 2, 2, 3, 4)))
+            ]
+            _set(clock, at + timedelta(seconds=4))
+            await _settle(settings)
+            if minute >= GOING_ON_MINUTES:
+                _set(clock, at + timedelta(seconds=chance.randrange(20, 50)))
+                for call_id in begun:
+                    body = {"APPID": DISPATCH, "operation": "EndCall"}
+                    await session.post(f"clicktodialrelease/{call_id}", json=body)
+                await _settle(settings)
     _set(clock, NOW)
+
+
+async def _begin(session: aiohttp.ClientSession, chance: Random, *, is_last: bool) -> str:
+    ending = chance.choice((_TALKS, _TALKS, _TALKS, _RINGS if is_last else _BUSY))
+    body = {
+        "APPID": DISPATCH,
+        "sponsor": chance.choice(SPONSORS[:4]),
+        "caller": f"86137010{chance.randrange(13, len(MEMBERS)):05}",
+        "callee": f"86177{chance.randrange(10**6):06}{ending}",
+    }
+    async with session.post("clicktodialbegin", json=body) as response:
+        answer = await response.json()
+        assert response.status == 200, answer
+    return str(answer["result"]["callidentifier"])
 
 
 async def _settle(settings: Settings) -> None:

@@ -74,7 +74,9 @@ SHOWN = (
     Shot(picture="review", path="/work-orders/{review}", account="reviewer"),
     Shot(picture="queue", path="/support/queue", account="support"),
     Shot(picture="ticket", path="/support/tickets/{ticket}", account="support"),
-    Shot(picture="home-phone", path="/", account="demo", language="zh-CN", theme="dark", width=NARROW),
+    Shot(
+        picture="home-phone", path="/", account="demo", language="zh-CN", theme="dark", width=NARROW
+    ),
     Shot(
         picture="call-phone",
         path="/calls/{recorded_call}",
@@ -103,6 +105,7 @@ async def _take_shown(folder: Path, names: Sequence[str]) -> None:
         browsing = await Browsing.start(playwright, exhibition.origin, {})
         sights = await asyncio.to_thread(find_sights, exhibition.settings)
         for shot in shots:
+            await asyncio.to_thread(exhibition.tongue.speak, shot.language)
             picture = await _take(browsing, exhibition, shot, sights)
             file = IMAGES / f"console-{shot.picture}.png"
             await asyncio.to_thread(file.write_bytes, _compress(picture))
@@ -122,6 +125,9 @@ async def _take(
         page = await tab.open(shot.path.format(**sights))
         if shot.top:
             await page.locator(shot.top).evaluate("each => window.scrollTo(0, each.offsetTop - 28)")
+        # Whatever the page fetches by itself is there, and so are the letters.
+        await page.wait_for_function("() => !document.querySelector('[hx-trigger*=load]')")
+        await page.evaluate("() => document.fonts.ready")
         used = await page.evaluate("() => document.querySelector('main').getBoundingClientRect()")
         last = await page.evaluate(
             "() => Math.max(...[...document.querySelectorAll('main > *, .plain-main > *')]"
@@ -135,7 +141,9 @@ async def _take(
 
 def _compress(picture: bytes) -> bytes:
     """The same with as few colours as do."""
-    few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    few = (
+        Image.open(io.BytesIO(picture)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    )
     file = io.BytesIO()
     few.save(file, "PNG", optimize=True)
     return file.getvalue()

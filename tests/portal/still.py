@@ -7,9 +7,12 @@ the same whenever they are made.
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 
 from clicktodial.composition.foundation import SystemClock
 from clicktodial.config import load_settings
+from clicktodial.domain import identifier
 from clicktodial.main import run
 
 
@@ -20,7 +23,15 @@ def main() -> int:
     def read() -> datetime:
         return datetime.fromtimestamp(Path(clock).stat().st_mtime, UTC)
 
+    chance = Random(7)
+
+    def create_uuid() -> SimpleNamespace:
+        millis = int(read().timestamp() * 1_000)
+        return SimpleNamespace(hex=f"{millis:012x}7{chance.getrandbits(76):019x}")
+
     SystemClock.utc = staticmethod(read)  # type: ignore[assignment]
+    # Identifiers tell when they were made.
+    identifier.uuid_utils = SimpleNamespace(uuid7=create_uuid)  # type: ignore[assignment]
     return run(load_settings(Path(config)))
 
 

@@ -13,6 +13,8 @@ from clicktodial.storage.database import Database
 
 DISPATCH, SALES, CLINIC = "20260001", "20260002", "20260003"
 _CALLS = {DISPATCH: 260, SALES: 90, CLINIC: 40}
+# So many times the calls want as many times the minutes as one.
+_CALLS_A_PACKAGE = 4
 # Nobody is there: names of this domain lead nowhere (RFC 2606 2).
 _SILENT_URL = "https://hooks.silver-lake.example/calls"
 
@@ -37,7 +39,7 @@ async def fill_history(
     database.open()
     try:
         desk = await asyncio.to_thread(open_desk, settings, database, base_url, now)
-        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret)
+        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret, times)
         callers = [replace(each, calls=each.calls * times) for each in callers]
         made = await add_calls(desk, callers)
         await asyncio.to_thread(_finish, desk, enterprise_id, made)
@@ -45,12 +47,14 @@ async def fill_history(
         await database.close()
 
 
-def _prepare(desk: Desk, enterprise_id: str, password: str, secret: str) -> list[Caller]:
+def _prepare(
+    desk: Desk, enterprise_id: str, password: str, secret: str, times: int
+) -> list[Caller]:
     """All that must be there before the first call."""
     customer.name_enterprise(desk, enterprise_id)
     team.add_people(desk, enterprise_id, password)
     trade.add_trunks(desk)
-    trade.sell_packages(desk, enterprise_id)
+    trade.sell_packages(desk, enterprise_id, times=-(-times // _CALLS_A_PACKAGE))
     trade.add_numbers(desk, enterprise_id)
     further = customer.add_customers(desk)
     members = trade.add_members(desk, enterprise_id)

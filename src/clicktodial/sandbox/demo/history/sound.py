@@ -17,8 +17,8 @@ _CALLER, _CALLEE = 1, 7  # which speakers they are
 _SYLLABLES = (7, 34)
 _VOWELS = (0, 1, 2, 3, 4)
 _PAUSE = -1
-# How loud a turn is, how long the other waits.
-_LOUDNESS = (0.35, 1.0)
+# How loud a syllable is, how long the other waits.
+_LOUDNESS = (0.12, 1.0)
 _GAP_S = (0.15, 0.9)
 
 
@@ -70,5 +70,8 @@ def _turn(speaker: int, chance: Random) -> Samples:
         vowels.append(chance.choice(_VOWELS))
         if chance.random() < 0.18:
             vowels.append(_PAUSE)
-    turn = render_phrases(tuple(vowels), speaker) * chance.uniform(*_LOUDNESS)
-    return turn.astype(np.float32)
+    turn = render_phrases(tuple(vowels), speaker)
+    # Nobody says every syllable as loud as the one before.
+    stresses = [chance.uniform(*_LOUDNESS) for _ in vowels]
+    places = np.linspace(0, len(stresses) - 1, len(turn))
+    return (turn * np.interp(places, range(len(stresses)), stresses)).astype(np.float32)
