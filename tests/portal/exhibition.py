@@ -15,16 +15,20 @@ from random import Random
 from threading import Thread
 
 import aiohttp
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, ColumnElement, func, select, type_coerce, update
 from tests.harness.address import allocate_host, format_address, parse_address
 from tests.harness.platform import COMMAND, READY_TIMEOUT_S, Platform
 from tests.harness.process import OwnedProcess, ProcessTimeout
 from tests.portal import still
 from tests.portal.tongue import Tongue
 
+from clicktodial.accounts.enrolment import Enrolments
+from clicktodial.accounts.letter import Letters
 from clicktodial.accounts.session import Sessions
 from clicktodial.config import Settings, load_settings
 from clicktodial.domain.call import CallState
+from clicktodial.domain.cause import EndReason
+from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
 from clicktodial.sandbox.demo.history.cast import CUSTOMERS, MEMBERS, SPONSORS, STAFF
 from clicktodial.sandbox.demo.history.fill import DISPATCH, fill_history
 from clicktodial.storage import table
@@ -38,7 +42,13 @@ NOW = datetime(2026, 11, 26, 8, 24, tzinfo=UTC)
 ENTERPRISE = "default"
 PASSWORD = "correct horse battery staple"
 SECRET = "Secretkey"
+BASE_URL = "https://calls.example"
 SETTINGS = {"billing": {"time_zone": "Asia/Shanghai"}}
+# What the carriers' simulated phones are called when they have rung.
+_CARRIERS = {"unicom-beijing": "sip.unicom.example", "telecom-backup": "sip.telecom.example"}
+_HOOK = "https://hooks.harbour.example/calls"
+# Somebody who is on the way to the service, and was sent back.
+_NEWCOMER, _REJECTED = "luo.cheng", "Learnwell"
 # As many calls as make the curves of days and nights smooth: some 170 a working day.
 TIMES = 12
 # What goes on when the pictures are made: calls of the last minutes, by how their phones end.
@@ -70,7 +80,7 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
     await fill_history(
         settings,
         enterprise_id=ENTERPRISE,
-        base_url="https://calls.harbour.example",
+        base_url=BASE_URL,
         password=PASSWORD,
         secret=SECRET,
         now=NOW,
@@ -86,7 +96,7 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
         Thread(target=_drain, args=[carrier], daemon=True).start()
         for trunk in administration.list_trunks():
             name = trunk.trunk.name
-            administration.change_trunk(name, lambda each: replace(each, host=host, port=port))
+            _lead(administration, name, host, port)
             administration.set_trunk_enabled(name, enabled=True)
         administration.close()
         _set(clock, NOW)
@@ -94,11 +104,21 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
         origin = f"http://{format_address(platform.http)}"
         await _call(origin, clock, settings)
         engine = open_engine(settings.database_url, "normal")
-        yield Exhibition(origin, settings, _log_in(settings), Tongue.of(engine))
+        tokens = await asyncio.to_thread(_open, settings)
+        yield Exhibition(origin, settings, tokens, Tongue.of(engine))
         engine.dispose()
     finally:
         platform.close()
         carrier.stop()
+
+
+def _millis(column: str) -> ColumnElement[int]:
+    return type_coerce(table.call.c[column], BigInteger)
+
+
+def _lead(administration: Administration, name: str, host: str, port: int) -> None:
+    """Let a trunk end there."""
+    administration.change_trunk(name, lambda each: replace(each, host=host, port=port))
 
 
 def _drain(carrier: OwnedProcess) -> None:
@@ -112,16 +132,43 @@ def _set(clock: Path, at: datetime) -> None:
     os.utime(clock, (at.timestamp(), at.timestamp()))
 
 
-def _log_in(settings: Settings) -> dict[str, str]:
+def _open(settings: Settings) -> dict[str, str]:
+    """What is seen once the calls are there; returns the sessions of who sees it."""
     engine = open_engine(settings.database_url, "normal")
     vault = SecretVault(load_master_key(settings))
-    sessions = Sessions(
-        Transactions(engine), vault, idle=timedelta(hours=10), life=timedelta(hours=12)
+    transactions = Transactions(engine)
+    administration = Administration(engine, vault, region="CN")
+    for name, host in _CARRIERS.items():
+        _lead(administration, name, host, 5_060)
+    administration.set_notify_url(DISPATCH, _HOOK, allow_private_addresses=False)
+    with engine.begin() as connection:
+        # Conversations are timed by a clock that goes on meanwhile.
+        connection.execute(
+            update(table.call)
+            .where(table.call.c.reason == EndReason.HANG_UP)
+            .values(duration_s=(_millis("ended_at") - _millis("connected_at")) // 1_000)
+        )
+    [learner] = [
+        each.enterprise_id
+        for each in administration.list_enterprises()
+        if each.name.endswith(_REJECTED)
+    ]
+    enrolments = Enrolments(transactions, vault, Letters(BASE_URL), region="CN")
+    invited = enrolments.invite(
+        OPERATOR_PRINCIPAL,
+        email="luo@learnwell.example",
+        roles=[Role.OWNER],
+        enterprise_id=learner,
+        account=_NEWCOMER,
+        now=NOW - timedelta(days=20),
     )
+    enrolments.activate(invited.token, password=PASSWORD, now=NOW - timedelta(days=20))
+    sessions = Sessions(transactions, vault, idle=timedelta(hours=10), life=timedelta(hours=12))
     tokens = {}
-    for number, part in enumerate((*CUSTOMERS, *STAFF)):
-        tokens[part.account] = sessions.log_in(
-            account=part.account,
+    accounts = [part.account for part in (*CUSTOMERS, *STAFF)]
+    for number, account in enumerate([*accounts, _NEWCOMER]):
+        tokens[account] = sessions.log_in(
+            account=account,
             password=PASSWORD,
             code=None,
             address=f"203.0.113.{50 + number}",

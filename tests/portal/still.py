@@ -29,9 +29,9 @@ def main() -> int:
         millis = int(read().timestamp() * 1_000)
         return SimpleNamespace(hex=f"{millis:012x}7{chance.getrandbits(76):019x}")
 
-    SystemClock.utc = staticmethod(read)  # type: ignore[assignment]
+    SystemClock.utc = staticmethod(read)
     # Identifiers tell when they were made.
-    identifier.uuid_utils = SimpleNamespace(uuid7=create_uuid)  # type: ignore[assignment]
+    setattr(identifier, "uuid_utils", SimpleNamespace(uuid7=create_uuid))  # noqa: B010 - no part of it
     return run(load_settings(Path(config)))
 
 

@@ -49,7 +49,7 @@ def _paint(tone: int, light: float | _Picture) -> _Picture:
     """That hue as light as that, 0-1; never vivid."""
     light = np.asarray(light, np.float64)[..., None]
     turned = np.deg2rad(tone - np.array([0, 120, 240]))
-    return np.clip(light + 0.07 * np.cos(turned), 0, 1)
+    return np.asarray(np.clip(light + 0.07 * np.cos(turned), 0, 1), np.float64)
 
 
 def _box(x: _Picture, y: _Picture, sides: tuple[int, int, int, int]) -> npt.NDArray[np.bool_]:
