@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.async_api import async_playwright
 from tests.harness.address import format_address
 from tests.harness.platform import Platform
-from tests.portal.browser import HEIGHTS, NARROW, WIDE, Browsing
+from tests.portal.browser import NARROW, WIDE, Browsing
 from tests.portal.conftest import SETTINGS
 from tests.portal.exhibition import NOW, Exhibition, open_exhibition
 from tests.portal.registry import CONSOLE
@@ -33,7 +33,6 @@ from clicktodial.portal.page import Page
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 # Enough of them for a page of flat colours.
 _COLOURS = 256
-# A picture is no higher than a screen; a page that ends before is cut where it ends.
 _BELOW = 24
 
 
@@ -129,12 +128,12 @@ async def _take(
         await page.wait_for_function("() => !document.querySelector('[hx-trigger*=load]')")
         await page.evaluate("() => document.fonts.ready")
         await tab.check("nothing")
-        last = await page.evaluate(
-            "() => Math.max(...[...document.querySelectorAll('main > *, .plain-main > *')]"
-            ".map(each => each.getBoundingClientRect().bottom))"
-        )
-        height = min(HEIGHTS[shot.width], max(round(last) + _BELOW, HEIGHTS[shot.width] // 2))
-        await page.set_viewport_size({"width": shot.width, "height": height})
+        if not shot.account:
+            # A card in the middle of nothing: no more of that than a little.
+            last = await page.locator(".preferences").evaluate(
+                "each => each.getBoundingClientRect().bottom"
+            )
+            await page.set_viewport_size({"width": shot.width, "height": round(last) + _BELOW})
         return await page.screenshot()
 
 
