@@ -100,12 +100,14 @@ async def open_exhibition(folder: Path) -> AsyncIterator[Exhibition]:
             administration.set_trunk_enabled(name, enabled=True)
         administration.close()
         _set(clock, NOW)
+        # While nobody else writes.
+        engine = open_engine(settings.database_url, "normal")
+        tongue = Tongue.of(engine)
         platform.start()
         origin = f"http://{format_address(platform.http)}"
         await _call(origin, clock, settings)
-        engine = open_engine(settings.database_url, "normal")
         tokens = await asyncio.to_thread(_open, settings)
-        yield Exhibition(origin, settings, tokens, Tongue.of(engine))
+        yield Exhibition(origin, settings, tokens, tongue)
         engine.dispose()
     finally:
         platform.close()

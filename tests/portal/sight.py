@@ -4,7 +4,6 @@ from sqlalchemy import Connection, Select, select
 
 from clicktodial.config import Settings
 from clicktodial.domain.call import CallState
-from clicktodial.domain.cause import EndReason
 from clicktodial.domain.ticket import TicketCategory
 from clicktodial.domain.work_order import WorkOrderKind
 from clicktodial.sandbox.demo.history.fill import DISPATCH
@@ -23,13 +22,6 @@ def find_sights(settings: Settings) -> dict[str, str]:
         .order_by(call.begun_at.desc()),
         "recorded_call": select(call.id)
         .where(call.recording_id.is_not(None))
-        .order_by(call.begun_at.desc()),
-        "busy_call": select(call.id)
-        .where(
-            call.reason == EndReason.CALLEE_BUSY,
-            call.app_id == DISPATCH,
-            call.node_id == "history",
-        )
         .order_by(call.begun_at.desc()),
         "review": select(work_order.c.id).where(
             work_order.c.kind == WorkOrderKind.QUALIFICATION,
