@@ -38,7 +38,7 @@ from clicktodial.domain.media import PCMA, PCMU, MediaAddress, MediaDescription
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.sandbox.demo.history.desk import WEEKS, Desk
 from clicktodial.sandbox.demo.history.signal import trace_call
-from clicktodial.sandbox.demo.history.sound import record_talk
+from clicktodial.sandbox.demo.history.talk import record_talk
 from clicktodial.storage.call_facts import MemberDepartments
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.instant import to_millis
