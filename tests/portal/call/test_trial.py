@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ from clicktodial.domain.trunk import Trunk
 from clicktodial.portal.call.trial import SANDBOX_PHONES
 from clicktodial.sandbox.behaviour import create_numbering_plan
 from clicktodial.sandbox.carrier import Carrier
+from clicktodial.sandbox.melody import melody_notes_hz
+from clicktodial.sandbox.report import Report, ReportKind
 from clicktodial.storage.administration import NewApplication
 
 CAROL = "carol"
@@ -36,6 +39,34 @@ CALLER, CALLEE, BUSY = "+8613700000053", "+8613700000153", "+8613700000101"
 PREFIX = "+861370000"
 # Of what is heard, as a share of full scale: silence is none.
 HEARD_RMS_MIN = 0.01
+# The page keeps its connection to itself.
+_KEEP_PEER = """() => {
+  const Peer = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Peer {
+    constructor(...given) { super(...given); window.peer = this; }
+  };
+}"""
+KEEP_PEER = f"({_KEEP_PEER})()"
+# Of the microphone that Chromium makes up.
+BEEP_HZ = 400
+# How many of these notes are heard, as soon as three are, or when several melodies have passed.
+HEAR_NOTES = """async (notes) => {
+  const context = new AudioContext();
+  const heard = new MediaStream([window.peer.getReceivers()[0].track]);
+  const ear = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+  context.createMediaStreamSource(heard).connect(ear);
+  const [levels, found] = [new Float32Array(ear.frequencyBinCount), new Set()];
+  for (const begun = performance.now(); performance.now() - begun < 20000 && found.size < 3;) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ear.getFloatFrequencyData(levels);
+    const loudest = levels.reduce((best, level, at) => (level > levels[best] ? at : best), 0);
+    const pitch = (loudest * context.sampleRate) / ear.fftSize;
+    const note = notes.find((each) => Math.abs(each - pitch) < 8);
+    if (note && levels[loudest] > -60) found.add(note);
+  }
+  await context.close();
+  return found.size;
+}"""
 TALKED = re.compile(r"^0:0[1-9]$|^0:[1-9]")
 
 
@@ -45,12 +76,27 @@ def tokens() -> dict[Role, str]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def heard() -> asyncio.Queue[Report]:
+    """What carol's phones heard in their calls, as these end."""
+    return asyncio.Queue()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def carol(
-    browsing: Browsing, world: World, origin: str, tokens: dict[Role, str]
+    browsing: Browsing,
+    world: World,
+    origin: str,
+    tokens: dict[Role, str],
+    heard: asyncio.Queue[Report],
 ) -> AsyncIterator[Browsing]:
     """Tabs of a customer who has minutes and a trunk to phones that answer."""
-    carrier = Carrier(report=lambda _report: None, plan=create_numbering_plan(FAST))
+
+    def report(told: Report) -> None:
+        if told.kind is ReportKind.HEARD:
+            heard.put_nowait(told)
+
+    carrier = Carrier(report=report, plan=create_numbering_plan(FAST))
     await carrier.start(allocate_host(), 0)
     host, port = carrier.address
     await asyncio.to_thread(_set_up, world, tokens, host, port)
@@ -117,6 +163,41 @@ async def test_call_is_tried_heard_and_charged(carol: Browsing, tmp_path: Path) 
         charged = page.locator(".tile", has_text="Minutes taken of the pool")
         await expect(charged.locator(".tile-value")).to_have_text("1", timeout=TIMEOUT_MS)
         await tab.check("nothing")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.asyncio(loop_scope="session")
+async def test_browser_is_the_caller_and_both_are_heard(
+    carol: Browsing, heard: asyncio.Queue[Report]
+) -> None:
+    async with carol.tab(Role.OWNER) as tab:
+        await tab.page.add_init_script(KEEP_PEER)
+        page = await tab.open("/try")
+        stage = page.locator("#stage")
+        await page.fill("#caller", CALLER)
+        await page.fill("#callee", CALLEE)
+        await page.check("[name=record]")
+        await page.check("[name=in_browser]")
+        await page.get_by_role("button", name="Check first").click()
+        await expect(stage).to_contain_text("in this browser")
+        await page.get_by_role("button", name="Call now").click()
+        await expect(page.locator("[data-web-state=connected]")).to_be_visible()
+        await expect(stage).to_contain_text("a browser")
+        await expect(stage.locator("[data-since]")).to_have_text(TALKED)
+        # Whoever hears three notes of the callee's melody hears nobody else's.
+        notes = [round(note) for note in dict.fromkeys(melody_notes_hz(CALLEE))]
+        assert await page.evaluate(HEAR_NOTES, notes) >= min(3, len(notes))
+        await page.get_by_role("button", name="#", exact=True).click()
+        await page.get_by_role("button", name="Release").click()
+        await expect(page.locator("[data-web-state=over]")).to_be_visible()
+        await expect(stage.locator("path.waveform-caller")).to_be_visible()
+        await tab.check()
+    async with asyncio.timeout(TIMEOUT_MS / 1000):
+        # Of other calls no phone is pressed a key to.
+        while (details := (await heard.get()).details)["keys"] != "#":
+            pass
+    (source,) = cast("tuple[dict[str, Any]]", details["sources"])
+    assert BEEP_HZ in source["tones_hz"], details
 
 
 @pytest.mark.timeout(120)

@@ -81,7 +81,7 @@ def _settings(output: Output) -> dict[str, dict[str, Any]]:
     return {
         "http": {"host": _HOST, "port": 0},
         "sip": {"host": _HOST, "port": 0},
-        "media": {"host": _HOST},
+        "media": {"host": _HOST, "webrtc": True},
         "storage": {"data_dir": str(output.data_dir)},
     }
 
