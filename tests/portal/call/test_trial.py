@@ -14,6 +14,7 @@ import soundfile
 from playwright.async_api import expect
 from tests.api.support import SECRET
 from tests.harness.address import allocate_host
+from tests.media.webrtc.offer import OFFER
 from tests.portal.browser import TIMEOUT_MS, Browsing
 from tests.portal.client import Client
 from tests.portal.world import ACME, World
@@ -25,6 +26,7 @@ from clicktodial.domain.application import Capability
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
 from clicktodial.domain.rating import Tariff
 from clicktodial.domain.trunk import Trunk
+from clicktodial.media.webrtc.sdp import OFFER_CHARACTERS_MAX
 from clicktodial.portal.call.trial import SANDBOX_PHONES
 from clicktodial.sandbox.behaviour import create_numbering_plan
 from clicktodial.sandbox.carrier import Carrier
@@ -245,6 +247,35 @@ async def test_obstacles_of_a_call_are_told(
     assert answer.status == 200
     assert "This call would be refused" in answer.text
     assert "The application has not the capability recording" in answer.text
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_browser_is_let_in_once_and_only_with_an_offer(
+    carol: Browsing, tokens: dict[Role, str], origin: str
+) -> None:
+    client = Client(origin, tokens[Role.OWNER])
+    fields = {
+        "application": "33333333", "caller": CALLER, "callee": CALLEE, "sponsor": SPONSOR,
+        "in_browser": "yes", "offer": OFFER,
+    }  # fmt: skip
+
+    async def refuse(words: str, **changes: str) -> None:
+        answer = await asyncio.to_thread(client.post, "/try/call", {**fields, **changes})
+        assert answer.status == 422 and words in answer.text, answer.text
+        assert "data-web-answer" not in answer.text
+
+    await refuse("This browser cannot be one of the two.", offer="")
+    await refuse("cannot be used for a call.", offer=OFFER.replace("actpass", "passive"))
+    await refuse("One field needs another look.", offer=OFFER + "x" * OFFER_CHARACTERS_MAX)
+    # Whoever is let in and may not call is let go again.
+    await refuse("not the capability", application="44444444", sponsor=SILENT_SPONSOR, record="yes")
+    for _ in range(2):
+        answer = await asyncio.to_thread(client.post, "/try/call", fields)
+        assert answer.status == 200 and "a=ice-lite" in answer.text
+        await refuse("You are in a call with a browser already.")
+        release = re.search(r"/calls/[0-9a-f]{32}/release", answer.text)
+        assert release is not None
+        assert (await asyncio.to_thread(client.post, release[0])).status < 400
 
 
 def test_application_of_another_is_not_there(origin: str, world: World) -> None:

@@ -35,7 +35,7 @@ from clicktodial.media.webrtc.sdp import WebFacing, WebOffer
 
 log = structlog.get_logger()
 
-# Each is a person at a console; a packet of a browser costs ten times as much as one of a phone.
+# Each is a person at a console, and takes 0.6 % of a core: all of them a fifth.
 SESSIONS_MAX = 32
 MODULES = ["ice_lite", "dtls_gw"]
 _DTLS, _ICE = "M4:1", "M5:1"

@@ -18,7 +18,9 @@ OFFER_LINES_MAX = 256
 # A browser has an address by each network that it is on, and one more by STUN; all of them stand in
 # one command to RTPProxy.
 CANDIDATES_MAX = 8
+# A stream that lists more lists nonsense.
 _PAYLOAD_TYPES_MAX = 64
+# RFC 8839 5.1.
 _PORT_MAX = 65_535
 _PRIORITY_MAX = 2**31 - 1
 _STREAM = re.compile(r"audio (\d{1,5}) UDP/TLS/RTP/SAVPF?((?: \d{1,3}){1,64})", re.ASCII)
