@@ -237,5 +237,6 @@ def test_gateway_talks_to_nobody_on_its_own_machine_for_a_stranger() -> None:
     assert gateway.find_remote(MediaAddress("198.51.100.9", 20_000)) == "192.0.2.9 20000"
     with pytest.raises(RelayError):
         gateway.find_remote(MediaAddress("127.0.0.1", 20_000))
-    with pytest.raises(RelayError):
-        WebGateway(MediaSettings(host="relay.example"))
+    for named in ({"host": "relay.example"}, {"advertised_host": "relay.example"}):
+        with pytest.raises(RelayError):
+            WebGateway(MediaSettings(**named))  # type: ignore[arg-type]  # texts all of them

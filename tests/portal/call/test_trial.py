@@ -250,6 +250,22 @@ async def test_obstacles_of_a_call_are_told(
 
 
 @pytest.mark.asyncio(loop_scope="session")
+async def test_without_a_microphone_nobody_is_called(carol: Browsing) -> None:
+    async with carol.tab(Role.OWNER) as tab:
+        await tab.page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('refused'))"
+        )
+        page = await tab.open("/try")
+        await page.fill("#caller", CALLER)
+        await page.fill("#callee", CALLEE)
+        await page.check("[name=in_browser]")
+        await page.get_by_role("button", name="Call now").click()
+        await expect(page.locator("[data-web-state=refused]")).to_contain_text("No call was made")
+        await expect(page.locator("#stage")).to_contain_text("Ready when you are")
+        await tab.check("nothing")
+
+
+@pytest.mark.asyncio(loop_scope="session")
 async def test_browser_is_let_in_once_and_only_with_an_offer(
     carol: Browsing, tokens: dict[Role, str], origin: str
 ) -> None:

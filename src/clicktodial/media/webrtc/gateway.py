@@ -50,10 +50,12 @@ class WebGateway:
     """One a process, started before it is used."""
 
     def __init__(self, settings: MediaSettings) -> None:
-        """Raises RelayError where the settings name no address to bind."""
+        """Raises RelayError where the settings name no addresses."""
         self._settings = settings
         try:
             self._local = ipaddress.IPv4Address(settings.host)
+            # Browsers look up no names in candidates.
+            self._advertised = str(ipaddress.IPv4Address(settings.advertised_host or self._local))
         except ValueError as error:
             raise RelayError(f"the gateway for browsers cannot start: {error}") from error
         ports = settings.webrtc_port_max - settings.webrtc_port_min + 1
@@ -112,7 +114,7 @@ class WebGateway:
             await session.open(
                 f"&& {_DTLS} A SHA-256 {offer.fingerprint}"
                 f" && {_ICE} A {offer.ufrag} {offer.password}{candidates}",
-                advertised=self._settings.advertised_host or self._settings.host,
+                advertised=self._advertised,
             )
         except BaseException:
             # Refused, late or given up: RTPProxy may have made it all the same.
