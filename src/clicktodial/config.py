@@ -334,6 +334,7 @@ class RetentionSettings(_Table, frozen=True):
     notification_days: KeptDays = 90  # events of calls, and alerts, that were delivered or given up
     message_days: KeptDays = 90  # messages after calls, and reports on them
     call_number_days: KeptDays = 0  # the parties' numbers in the rows of calls
+    recording_days: KeptDays = 0  # recordings, by the node that made them
 
 
 class LogSettings(_Table, frozen=True):
