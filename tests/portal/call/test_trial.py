@@ -49,8 +49,8 @@ _KEEP_PEER = """() => {
   };
 }"""
 KEEP_PEER = f"({_KEEP_PEER})()"
-# Of the microphone that Chromium makes up.
-BEEP_HZ = 400
+# Of the microphone that Chromium makes up. Its beeps are short, and what is heard of one shorter.
+BEEP_HZ, BEEP_SLACK_HZ = 400, 6
 # How many of these notes are heard, as soon as three are, or when several melodies have passed.
 HEAR_NOTES = """async (notes) => {
   const context = new AudioContext();
@@ -199,7 +199,7 @@ async def test_browser_is_the_caller_and_both_are_heard(
         while (details := (await heard.get()).details)["keys"] != "#":
             pass
     (source,) = cast("tuple[dict[str, Any]]", details["sources"])
-    assert BEEP_HZ in source["tones_hz"], details
+    assert any(abs(tone - BEEP_HZ) <= BEEP_SLACK_HZ for tone in source["tones_hz"]), details
 
 
 @pytest.mark.timeout(120)
