@@ -22,12 +22,16 @@ from tests.sandbox.bench import FAST
 
 from clicktodial.billing.package import NewPackage, PackageKind
 from clicktodial.billing.pool import Pools, PoolSettings
+from clicktodial.control.port import WEB_PHONE_ROUTE
 from clicktodial.domain.application import Capability
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Role
 from clicktodial.domain.rating import Tariff
 from clicktodial.domain.trunk import Trunk
 from clicktodial.media.webrtc.sdp import OFFER_CHARACTERS_MAX
 from clicktodial.portal.call.trial import SANDBOX_PHONES
+from clicktodial.portal.form import Form
+from clicktodial.portal.renderer import Renderer
+from clicktodial.portal.text import load_words
 from clicktodial.sandbox.behaviour import create_numbering_plan
 from clicktodial.sandbox.carrier import Carrier
 from clicktodial.sandbox.melody import melody_notes_hz
@@ -50,7 +54,7 @@ _KEEP_PEER = """() => {
 }"""
 KEEP_PEER = f"({_KEEP_PEER})()"
 # Of the microphone that Chromium makes up. Its beeps are short, and what is heard of one shorter.
-BEEP_HZ, BEEP_SLACK_HZ = 400, 6
+BEEP_HZ, BEEP_SLACK_HZ = 400, 12
 # How many of these notes are heard, as soon as three are, or when several melodies have passed.
 HEAR_NOTES = """async (notes) => {
   const context = new AudioContext();
@@ -308,3 +312,20 @@ def test_phones_of_the_sandbox_do_what_the_page_says() -> None:
         "53": "answers", "06": "hangs-up", "09": "late", "01": "busy", "03": "declines",
         "02": "rings-on", "04": "unknown", "08": "voicemail",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("is_set_up", [True, False])
+def test_page_says_whether_a_browser_can_be_the_caller(*, is_set_up: bool) -> None:
+    words = load_words()["en"]
+    context = {
+        "form": Form(words), "application": None, "application_options": [],
+        "sponsor_options": [], "phones": [], "forecast": None, "obstacles": [], "currency": None,
+        "call": None, "has_web_phones": is_set_up, "web_stun": "stun.example:3478",
+        "web_route": WEB_PHONE_ROUTE, "web_answer": None, "form_token": "token",
+        "link": lambda name: f"/{name}", "static": str, "_": words.gettext,
+        "gettext": words.gettext, "ngettext": words.ngettext,
+    }  # fmt: skip
+    page = Renderer().render("call/try.html", context, part="trial").decode()
+    assert ("the server is not set up for it (media.webrtc)" in page) is not is_set_up
+    assert ('data-stun="stun.example:3478"' in page) is is_set_up
+    assert ("in_browser" in page) is is_set_up
