@@ -317,7 +317,7 @@ def test_phones_of_the_sandbox_do_what_the_page_says() -> None:
 @pytest.mark.parametrize("is_set_up", [True, False])
 def test_page_says_whether_a_browser_can_be_the_caller(*, is_set_up: bool) -> None:
     words = load_words()["en"]
-    context = {
+    context: dict[str, Any] = {
         "form": Form(words), "application": None, "application_options": [],
         "sponsor_options": [], "phones": [], "forecast": None, "obstacles": [], "currency": None,
         "call": None, "has_web_phones": is_set_up, "web_stun": "stun.example:3478",
