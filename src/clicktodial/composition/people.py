@@ -69,6 +69,7 @@ def open_retention(base: Foundation) -> None:
         mail=kept(settings.mail_days),
         notifications=kept(settings.notification_days),
         messages=kept(settings.message_days),
+        call_quality=kept(settings.call_quality_days),
         call_numbers=kept(settings.call_number_days),
     )
     base.background.run("retention", Retention(base.transactions, terms, base.clock.utc).run())
