@@ -16,7 +16,11 @@ from clicktodial.config import load_settings
 
 # Whichever test is the first waits for the console and for all that it is filled with.
 WORLD_TIMEOUT_S = 240
-SETTINGS = {"console": {"style_guide": True}}
+SETTINGS = {
+    "console": {"style_guide": True},
+    # How a call sounds is seen within the seconds that a test lets it last.
+    "media": {"quality_interval_s": 1},
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,8 +23,9 @@ _SATISFYING_MOS = 4.0
 _LOSS_MIN = 0.02
 # What the scale of the bars may end at, as shares of 1.
 _LOSS_STEPS = (_LOSS_MIN, 0.05, 0.1, 0.2, 0.5, 1.0)
-# Between two marks of time, in seconds; as few as fit above a phone's width.
+# What may lie between two marks of time, in seconds.
 _TIME_STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400)
+# As many as have room on a phone.
 _TIME_MARKS_MAX = 5
 _MS_PER_S = 1_000
 
