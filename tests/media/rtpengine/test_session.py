@@ -295,6 +295,25 @@ async def test_session_in_which_packets_come_is_asked_about_no_more_than_needed(
     await session.close()
 
 
+async def test_reading_of_the_quality_puts_off_the_question_whether_anybody_speaks(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    for side in Side:
+        await session.set_remote(side, MEDIA)
+    assert session._watch is not None
+    asks_at = session._watch.when()
+    spoke = {"stats": {"packets": 50}, "SSRC": 1, "last packet": 1}
+    tags = {"caller": {"medias": [{"streams": [spoke]}]}}
+    impostor.replace["query"] = {"result": "ok", "created": 1, "tags": tags}
+    await session.quality()
+    assert session._watch.when() > asks_at
+    await session.close()
+    with pytest.raises(RelayError):
+        await session.quality()
+    assert session._watch is None
+
+
 async def test_recording_that_is_interrupted_too_often_is_refused(
     relay: RtpengineFleet, impostor: Impostor
 ) -> None:
