@@ -30,9 +30,8 @@ def timeline(*sides: IntervalQuality) -> QualityTimeline:
 def test_line_breaks_where_nothing_came_and_bars_show_what_was_lost() -> None:
     drawn = draw_quality(timeline(GOOD, LOSSY, SILENT, GOOD), Side.CALLER)
     assert drawn is not None
-    [line] = drawn.lines
-    assert [corner.split(",")[0] for corner in line.split()] == ["111.0", "237.0"]
-    assert [x for x, _ in drawn.dots] == [489.0]
+    lines = [[corner.split(",")[0] for corner in line.split()] for line in drawn.lines]
+    assert lines == [["48.0", "111.0", "237.0", "300.0"], ["426.0", "489.0", "552.0"]]
     assert [each.is_silent for each in drawn.intervals] == [False, False, True, False]
     # The scale of the bars ends at the next step: what was lost reaches it here.
     assert drawn.loss_max == 0.1
@@ -49,7 +48,7 @@ def test_call_that_sounded_well_has_no_worst_moment() -> None:
 
 def test_silent_side_has_a_picture_without_a_line_and_no_call_has_none() -> None:
     drawn = draw_quality(timeline(GOOD, GOOD), Side.CALLEE)
-    assert drawn is not None and (drawn.lines, drawn.dots) == ((), ())
+    assert drawn is not None and drawn.lines == ()
     assert all(each.is_silent for each in drawn.intervals)
     assert draw_quality((), Side.CALLER) is None
 
@@ -74,8 +73,8 @@ def test_whatever_was_measured_stays_within_the_picture(
         assert BARS_TOP - 0.1 <= each.bar_y <= BARS_BOTTOM
         assert each.bar_y + each.bar_height == pytest.approx(BARS_BOTTOM)
     corners = [tuple(map(float, each.split(","))) for line in drawn.lines for each in line.split()]
-    assert len(corners) + len(drawn.dots) == (0 if mos is None else len(intervals))
-    for _, y in (*corners, *drawn.dots):
-        assert LINE_TOP <= y <= LINE_BOTTOM
+    assert len(corners) == (0 if mos is None else len(intervals) + 2)
+    for x, y in corners:
+        assert LEFT <= x <= RIGHT + 0.2 and LINE_TOP <= y <= LINE_BOTTOM
     assert 1 <= len(drawn.time_marks) <= 6
     assert all(LEFT <= mark.at <= RIGHT + 0.1 for mark in drawn.time_marks)

@@ -59,12 +59,11 @@ class ChartMark:
 
 @dataclass(frozen=True, slots=True)
 class QualityChart:
-    """`lines` are the corners of the line, in as many parts as it has gaps; `dots` stand for parts
-    of one corner. `loss_max` is where the scale of the bars ends."""
+    """`lines` are the corners of the line's parts, between which it has gaps. `loss_max` is where
+    the scale of the bars ends."""
 
     intervals: tuple[ChartInterval, ...]
     lines: tuple[str, ...]
-    dots: tuple[tuple[float, float], ...]
     mos_marks: tuple[ChartMark, ...]
     time_marks: tuple[ChartMark, ...]
     loss_max: float
@@ -102,24 +101,28 @@ def draw_quality(timeline: QualityTimeline, side: Side) -> QualityChart | None:
             )
         )
         begins_ms = each.until_ms
-    runs = list(_runs(intervals))
     return QualityChart(
         intervals=tuple(intervals),
-        lines=tuple(
-            " ".join(f"{x},{y}" for x, y in corners) for corners in runs if len(corners) > 1
-        ),
-        dots=tuple(corners[0] for corners in runs if len(corners) == 1),
+        lines=tuple(_lines(intervals)),
         mos_marks=tuple(ChartMark(_height(mark), mark) for mark in _MOS_MARKS),
         time_marks=tuple(_mark_time(ends_ms // _MS_PER_S, scale * _MS_PER_S)),
         loss_max=loss_max,
     )
 
 
-def _runs(intervals: Iterable[ChartInterval]) -> Iterator[list[tuple[float, float]]]:
-    """The middles of those that were judged, as far as they follow one another."""
-    for is_judged, run in groupby(intervals, lambda each: each.quality.mos is not None):
+def _lines(intervals: Iterable[ChartInterval]) -> Iterator[str]:
+    """Through the middles of those that were judged, as far as they follow one another; as wide as
+    they are together."""
+    for is_judged, group in groupby(intervals, lambda each: each.quality.mos is not None):
         if is_judged:
-            yield [(round(each.x + each.width / 2, 1), _height(_mos_of(each))) for each in run]
+            run = list(group)
+            first, last = run[0], run[-1]
+            corners = [
+                (first.x, _height(_mos_of(first))),
+                *((each.x + each.width / 2, _height(_mos_of(each))) for each in run),
+                (last.x + last.width, _height(_mos_of(last))),
+            ]
+            yield " ".join(f"{round(x, 1)},{y}" for x, y in corners)
 
 
 def _mos_of(interval: ChartInterval) -> float:
