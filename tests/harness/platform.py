@@ -36,7 +36,7 @@ class Platform:
         directory: Path,
         tables: Tables | None = None,
         *,
-        command: Sequence[str] = (str(COMMAND),),
+        command: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self._command = list(command)
@@ -87,6 +87,7 @@ class Platform:
             [*self._command, "serve", "--config", str(self.config_path)],
             log_stem=self.directory / "serve",
             pipe_output=True,
+            is_forked=not self._command,
         )
         line = self._process.read_line(READY_TIMEOUT_S)
         match = _READY_LINE.match(line)
@@ -140,11 +141,14 @@ class Platform:
         *,
         priority: int | None = None,
         answer_timeout_s: int | None = None,
+        options_interval_s: int | None = None,
     ) -> None:
         """A SIP peer through which legs leave; what is None is left to the platform."""
         options = [] if priority is None else ["--priority", str(priority)]
         if answer_timeout_s is not None:
             options += ["--answer-timeout", str(answer_timeout_s)]
+        if options_interval_s is not None:
+            options += ["--options-interval", str(options_interval_s)]
         self.run_command("trunk", "add", name, "--target", format_address(target), *options)
 
 

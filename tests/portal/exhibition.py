@@ -53,7 +53,7 @@ _NEWCOMER, _REJECTED = "luo.cheng", "Learnwell"
 TIMES = 12
 # What goes on when the pictures are made: calls of the last minutes, by how their phones end.
 MINUTES = 15
-GOING_ON_MINUTES = 4
+GOING_ON_MINUTES = 12
 _TALKS, _BUSY, _RINGS = "21", "01", "02"
 _SETTLED_S = 60.0
 
