@@ -100,6 +100,7 @@ def furnish(
             "span": SPAN_MS,
             "now": to_millis(now),
             "password_hash": hash_password(password),
+            "line": "\n",
         }
         for name, statement in STATEMENTS.items():
             if name == "application_number":

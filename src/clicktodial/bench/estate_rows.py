@@ -94,10 +94,12 @@ STATEMENTS: dict[str, str] = {
     """,
     "member": """
         INSERT INTO member (id, enterprise_id, e164, name, department_id, employee_id, note,
-            calls_per_day, created_at)
+            calls_per_day, created_at, search_text)
         SELECT {id}, 'e-' || e, '+8613' || (100000000 + i), given.name || ' ' || m,
             CASE WHEN i % 11 = 5 THEN NULL ELSE {department} END, 'S' || (1000000 + m), '',
-            CASE WHEN i % 100 = 7 THEN 200 END, at
+            CASE WHEN i % 100 = 7 THEN 200 END, at,
+            '+8613' || (100000000 + i) || :line || 's' || (1000000 + m) || :line
+                || lower(given.name) || ' ' || m
         FROM (SELECT i, m, e, :since + i * 1000 AS at,
                 m * 31 % CASE WHEN e = 0 THEN :departments_of_largest ELSE :departments END AS d
             FROM (
