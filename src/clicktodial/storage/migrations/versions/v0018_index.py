@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _OPEN_TICKET = sa.text("state NOT IN ('resolved', 'closed')")
+_UNDELIVERED = sa.text("state <> 'delivered'")
 # As accounts.member writes it from now on.
 _CHARACTERS_MAX = 300
 _LINE = "'\n'"
@@ -36,6 +37,17 @@ def upgrade() -> None:
     op.create_index("audit_by_operation", "audit", ["operation", "at"])
     op.create_index("audit_by_both", "audit", ["principal", "operation", "at"])
     op.create_index("audit_by_enterprise_operation", "audit", ["enterprise_id", "operation", "at"])
+    for name, columns in (
+        ("message_by_state", ["state", "id"]),
+        ("message_of_application_by_state", ["app_id", "state", "id"]),
+    ):
+        op.create_index(
+            name,
+            "message",
+            columns,
+            sqlite_where=_UNDELIVERED,
+            postgresql_where=_UNDELIVERED,
+        )
     op.create_index(
         "ticket_pressing",
         "ticket",
@@ -51,5 +63,6 @@ def _find_lower() -> str:
     if connection.dialect.name != "sqlite":
         return "lower"
     driver = connection.connection.driver_connection
+    assert driver is not None  # the connection is open
     driver.create_function("lower_of_unicode", 1, str.lower, deterministic=True)
     return "lower_of_unicode"
