@@ -198,7 +198,7 @@ def write_members(
         if row.department and row.department not in departments:
             continue
         before = known.get(row.e164)
-        values = _columns(_profile_of(row), departments.get(row.department))
+        values = _columns(row, departments.get(row.department))
         if before is None:
             values |= {"id": uuid_utils.uuid7().hex, "enterprise_id": enterprise_id}
             added.append(values | {"created_at": now})
@@ -212,7 +212,7 @@ def write_members(
         _require_room(connection, enterprise_id, len(added))
         connection.execute(insert(_member), added)
     if changed:
-        names = _columns(_profile_of(rows[0][1]), None)
+        names = _columns(rows[0][1], None)
         statement = update(_member).where(_member.c.id == bindparam("key"))
         connection.execute(
             statement.values({name: bindparam(f"new_{name}") for name in names}), changed
@@ -270,26 +270,31 @@ def _columns_of(
     department_id = None
     if profile.department:
         department_id = find_or_add_department(connection, enterprise_id, profile.department, now)
-    return _columns(profile, department_id)
+    row = MemberRow(
+        e164=profile.e164,
+        name=profile.name,
+        department=profile.department,
+        employee_id=profile.employee_id,
+        note=profile.note,
+        calls_per_day=profile.caps.per_day,
+        calls_per_month=profile.caps.per_month,
+    )
+    return _columns(row, department_id)
 
 
-def _columns(profile: MemberProfile, department_id: str | None) -> dict[str, Any]:
+def _columns(row: MemberRow, department_id: str | None) -> dict[str, Any]:
+    # What a search finds it by.
+    text = f"{row.e164}{_LINE}{row.employee_id.lower()}{_LINE}{row.name.lower()}"
     return {
-        "e164": profile.e164,
-        "name": profile.name,
+        "e164": row.e164,
+        "name": row.name,
         "department_id": department_id,
-        "employee_id": profile.employee_id,
-        "note": profile.note,
-        "calls_per_day": profile.caps.per_day,
-        "calls_per_month": profile.caps.per_month,
-        "search_text": _search_text(profile),
+        "employee_id": row.employee_id,
+        "note": row.note,
+        "calls_per_day": row.calls_per_day,
+        "calls_per_month": row.calls_per_month,
+        "search_text": text[: member_table.SEARCH_TEXT_CHARACTERS_MAX],
     }
-
-
-def _search_text(profile: MemberProfile) -> str:
-    """What a search finds it by."""
-    parts = (profile.e164, profile.employee_id.lower(), profile.name.lower())
-    return _LINE.join(parts)[: member_table.SEARCH_TEXT_CHARACTERS_MAX]
 
 
 def _profile_of(row: MemberRow) -> MemberProfile:
