@@ -16,7 +16,7 @@ from clicktodial.accounts.number_order import NumberOrders, OrderState
 from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.ticket_store import SupportPolicy, TicketStore
 from clicktodial.accounts.work_order import WorkOrders
-from clicktodial.bench.estate import LARGEST
+from clicktodial.bench.estate import LARGEST, EstateSize
 from clicktodial.config import SupportSettings
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.protection import ListKind
@@ -43,6 +43,13 @@ def engine(database_url: str, vault: SecretVault) -> Iterator[Engine]:
     furnish_small(engine, vault)
     yield engine
     engine.dispose()
+
+
+def test_a_smaller_estate_has_the_same_shape() -> None:
+    assert EstateSize.for_enterprises(1_000, 1_000) == EstateSize()
+    small = EstateSize.for_enterprises(5, 3)
+    assert (small.members, small.members_of_largest, small.people) == (3, 300, 25)
+    assert small.orders_open < small.orders <= small.numbers
 
 
 @pytest.mark.on_every_database

@@ -12,15 +12,16 @@ pictures of documents, are not made. What is there already may have the same ent
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, text
+from sqlalchemy import Connection, Engine, Table, insert, select, text
 
 from clicktodial.accounts.contact import Contact, encode_contact
 from clicktodial.accounts.customer_data import write_customer_data
+from clicktodial.accounts.member import MEMBERS_MAX
 from clicktodial.accounts.notice import contact_place as intention_place
 from clicktodial.accounts.password import hash_password
 from clicktodial.accounts.ticket_store import PLATFORM, Entry, SupportPolicy, TicketStore
@@ -83,6 +84,28 @@ class EstateSize:
     blacklisted: int = 10_000
     imports: int = 5_000
 
+    @classmethod
+    def for_enterprises(cls, enterprises: int, members: int) -> "EstateSize":
+        """As large as so many enterprises of so many members each would have it."""
+        full = cls()
+        counts = {
+            name: max(count * enterprises // full.enterprises, 20)
+            for name, count in asdict(full).items()
+        }
+        of_largest = members * (full.members_of_largest // full.members)
+        return replace(
+            cls(**counts),
+            enterprises=enterprises,
+            members=members,
+            members_of_largest=min(of_largest, MEMBERS_MAX),
+            departments=full.departments,
+            departments_of_largest=min(of_largest, full.departments_of_largest),
+            people=5 * enterprises,
+            applications_of_largest=full.applications_of_largest,
+            # Fewer than are decided, and of each enterprise no more than it may have.
+            orders_open=min(counts["orders_open"], counts["orders"] // 2, enterprises),
+        )
+
 
 def furnish(
     engine: Engine, size: EstateSize, vault: SecretVault, *, password: str, now: datetime
@@ -105,7 +128,10 @@ def furnish(
         for name, statement in STATEMENTS.items():
             if name == "application_number":
                 # Before what refers to applications.
-                _insert(connection, table.application, _applications(size, vault, now))
+                known = set(connection.scalars(select(table.application.c.app_id)))
+                rows = _applications(size, vault, now)
+                missing = (row for row in rows if row["app_id"] not in known)
+                _insert(connection, table.application, missing)
             run(statement, values)
         _insert(connection, intention, _intentions(size, vault, now))
         _insert(connection, number_list, _listed(size, NumberKeys(vault), now))
