@@ -37,7 +37,7 @@ def engine(database_kind: DatabaseKind, request: pytest.FixtureRequest) -> Itera
 
 
 @pytest.mark.on_every_database
-def test_pages_have_the_messages_of_all_applications_once(engine: Engine) -> None:
+def test_pages_have_all_messages_once_and_read_an_index(engine: Engine) -> None:
     messages, columns = Messages(Transactions(engine)), message.c
     own = select(columns.id).where(columns.app_id.in_(["app-0", "app-0-1"]))
     for state in (None, MessageState.DELIVERED, MessageState.FAILED, MessageState.SKIPPED):
@@ -50,11 +50,6 @@ def test_pages_have_the_messages_of_all_applications_once(engine: Engine) -> Non
             before = found[-1]
         assert found == expected
         assert bool(found) is (state is not MessageState.SKIPPED)
-
-
-@pytest.mark.on_every_database
-def test_a_page_reads_an_index(engine: Engine) -> None:
-    messages = Messages(Transactions(engine))
     for principal, app_id, state, index in (
         (OWNER, None, None, "message_by_application (app_id=? AND id>?)"),
         (OWNER, None, MessageState.FAILED, "message_of_application_by_state (app_id=? AND state=?"),
