@@ -16,7 +16,7 @@ from clicktodial.config import load_settings
 
 # Whichever test is the first waits for the console and for all that it is filled with.
 WORLD_TIMEOUT_S = 240
-SETTINGS = {"console": {"style_guide": True}}
+SETTINGS = {"console": {"style_guide": True}, "media": {"webrtc": True}}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -469,6 +469,7 @@ class CallController:
             ring_timeout_s=plan.ring_timeout_s(side),
             preferred_trunk=plan.preferred_trunk(side),
             owner=(plan.call_id, side),
+            web_phone=plan.web_phone(side),
         )
         self._legs[side] = self._needs.telephony.place(
             leg_plan, lambda event: self._on_leg_event(side, event)

@@ -14,7 +14,7 @@ from clicktodial.domain.application import Application
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import EndReason, LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
-from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.identifier import AppId, CallId, RecordingId, WebPhoneId
 from clicktodial.domain.leg import CallQuality, TracedMessage
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
 from clicktodial.domain.minutes import Charge, Hold
@@ -28,6 +28,8 @@ from clicktodial.domain.trunk import Trunk
 
 # Whose leg it is.
 LegOwner: TypeAlias = tuple[CallId, Side]
+# What a leg to a browser has for a trunk.
+WEB_PHONE_ROUTE = "browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class LegPlan:
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
     stop be lost. `offer` may list more codecs than a trunk takes, and keys that only a trunk of
     SRTP is told. The trunk that is preferred, as the number shown belongs to it, is tried first.
-    `owner` is for a tracer.
+    `owner` is for a tracer. Where there is a `web_phone`, that browser is the party, in the place
+    of whoever has the number.
     """
 
     destination: str
@@ -48,6 +51,7 @@ class LegPlan:
     ring_timeout_s: int | None = None
     preferred_trunk: str | None = None
     owner: LegOwner | None = None
+    web_phone: WebPhoneId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import msgspec
 from clicktodial.accounts.call_file import CallFile, ToldEvent
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.port import WEB_PHONE_ROUTE
 from clicktodial.control.service import LiveCall
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState
@@ -204,7 +205,10 @@ def moments_of(visit: Visit, call: CallRecord) -> list[Moment]:
     moments = [Moment(call.begun_at, visit.gettext("The application began the call"))]
     for side, leg in call.legs.items():
         side_words = visit.words.look_up(label_of(side))
-        trunk = visit.gettext("by the trunk %(name)s", name=leg.trunk) if leg.trunk else ""
+        if leg.trunk == WEB_PHONE_ROUTE:
+            trunk = visit.gettext("in a browser")
+        else:
+            trunk = visit.gettext("by the trunk %(name)s", name=leg.trunk) if leg.trunk else ""
         for at, words, tone, text in (
             (leg.placed_at, mark("%(side)s: called"), "calm", trunk),
             (leg.ringing_at, mark("%(side)s: rings"), "calm", ""),
