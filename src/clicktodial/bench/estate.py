@@ -72,7 +72,8 @@ class EstateSize:
     departments: int = 20
     departments_of_largest: int = 1_000
     people: int = 5_000
-    applications_of_largest: int = 50
+    # Fewer than the calls of are shown as one list.
+    applications_of_largest: int = 20
     audited: int = 200_000
     tickets: int = 20_000
     numbers: int = 20_000
@@ -101,7 +102,7 @@ class EstateSize:
             departments=full.departments,
             departments_of_largest=min(of_largest, full.departments_of_largest),
             people=5 * enterprises,
-            applications_of_largest=full.applications_of_largest,
+            applications_of_largest=max(full.applications_of_largest * enterprises // 1_000, 2),
             # Fewer than are decided, and of each enterprise no more than it may have.
             orders_open=min(counts["orders_open"], counts["orders"] // 2, enterprises),
         )
