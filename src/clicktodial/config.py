@@ -96,6 +96,8 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    # A conversation of a minute or two is read a handful of times, and shows where it was bad.
+    quality_interval_s: Annotated[int, Meta(ge=0, le=300)] = 10
     # What parties are offered, preferred first.
     codecs: Annotated[
         tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
@@ -333,6 +335,7 @@ class RetentionSettings(_Table, frozen=True):
     mail_days: KeptDays = 30  # mails that were sent, or given up
     notification_days: KeptDays = 90  # events of calls, and alerts, that were delivered or given up
     message_days: KeptDays = 90  # messages after calls, and reports on them
+    call_quality_days: KeptDays = 90  # how calls sounded from one moment to the next
     call_number_days: KeptDays = 0  # the parties' numbers in the rows of calls
     recording_days: KeptDays = 0  # recordings, by the node that made them
 

@@ -173,6 +173,7 @@ def _create_service(
             notifier,
             forecaster=telephony.trunks,
             on_quality=metrics.count_quality,
+            quality_interval_s=settings.media.quality_interval_s,
             admission=CallAdmission(facts, base.applications.platform_rules, base.clock),
             minutes=SqlMinutes(
                 base.database,

@@ -295,4 +295,5 @@ def _console_needs(
         zone=base.settings.billing.zone,
         base_url=base.settings.accounts.base_url,
         shows_style_guide=base.settings.console.style_guide,
+        utc=base.clock.utc,
     )

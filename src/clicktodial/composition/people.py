@@ -72,6 +72,7 @@ def open_retention(base: Foundation, recordings_root: Path) -> None:
         mail=kept(settings.mail_days),
         notifications=kept(settings.notification_days),
         messages=kept(settings.message_days),
+        call_quality=kept(settings.call_quality_days),
         call_numbers=kept(settings.call_number_days),
     )
     base.background.run("retention", Retention(base.transactions, terms, utc).run())

@@ -283,13 +283,14 @@ class LiveCallService:
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         """A live call. Raises CallNotFound or CallHasEnded."""
-        call = (await self._find(application, call_id)).call
-        conversation = call.conversation
+        controller = await self._find(application, call_id)
+        call, conversation = controller.call, controller.call.conversation
         return LiveCall(
             state=call.state,
             muted=conversation.muted,
             held=conversation.held,
             is_recording_paused=conversation.is_recording_paused,
+            timeline=controller.timeline,
         )
 
     async def release(

@@ -21,6 +21,7 @@ from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.recording import Recording
 from clicktodial.domain.trunk import Trunk
 
@@ -305,7 +306,8 @@ class RelaySession(Protocol):
         """Nothing happens where it is not paused. Raises RelayError."""
 
     async def quality(self) -> CallQuality:
-        """What came from both sides since the session opened. Raises RelayError."""
+        """What came from both sides since the session opened, and how it fared since this was
+        asked last. Raises RelayError."""
 
     async def close(self) -> "Capture | None":
         """Release all; returns what was captured when recording had been started."""
@@ -433,6 +435,9 @@ class CallStore(Protocol):
     def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
         """Hold more for a connected call, and add it to its charge. StoreConflict where the
         seconds are not there any more, or the call is over for another process."""
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
+        """Keep how a call sounded, of which there is a row. Nobody need wait for it."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""

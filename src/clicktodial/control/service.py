@@ -12,6 +12,7 @@ from clicktodial.domain.idempotency import OnceClaim
 from clicktodial.domain.identifier import CallId, WebPhoneId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.sink import EventSink
 
 
@@ -77,6 +78,7 @@ class LiveCall:
     muted: frozenset[Side]
     held: frozenset[Side]
     is_recording_paused: bool
+    timeline: QualityTimeline = ()
 
 
 @dataclass(frozen=True, slots=True)

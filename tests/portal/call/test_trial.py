@@ -74,6 +74,7 @@ HEAR_NOTES = """async (notes) => {
   return found.size;
 }"""
 TALKED = re.compile(r"^0:0[1-9]$|^0:[1-9]")
+TWICE_READ = re.compile(r"^0:0[3-9]$|^0:[1-9]")
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,13 @@ async def test_call_is_tried_heard_and_charged(carol: Browsing, tmp_path: Path) 
         await expect(stage.locator("[data-since]")).to_have_text(TALKED, timeout=TIMEOUT_MS)
         await page.get_by_role("button", name="Mute the caller").click()
         await expect(stage.locator(".trial-leg", has_text="Caller")).to_contain_text("muted")
+        await expect(stage.locator("[data-since]")).to_have_text(TWICE_READ, timeout=TIMEOUT_MS)
+        address = await stage.get_attribute("data-follows")
+        assert address is not None
+        call_path = f"/calls/{address.rsplit('/', 1)[1]}"
+        async with carol.tab(Role.OWNER) as beside:
+            live = (await beside.open(call_path)).locator("#sound[hx-trigger] .call-quality")
+            await expect(live).to_have_count(2, timeout=TIMEOUT_MS)
         await page.get_by_role("button", name="Release").click()
         await expect(stage).to_contain_text("The application released the call after")
         await expect(stage.locator("path.waveform-callee")).to_be_visible(timeout=TIMEOUT_MS)
@@ -168,6 +176,11 @@ async def test_call_is_tried_heard_and_charged(carol: Browsing, tmp_path: Path) 
         await page.get_by_role("link", name="All about this call").click()
         charged = page.locator(".tile", has_text="Minutes taken of the pool")
         await expect(charged.locator(".tile-value")).to_have_text("1", timeout=TIMEOUT_MS)
+        sound = page.locator("#sound:not([hx-trigger]) .call-quality")
+        await expect(sound).to_have_count(2, timeout=TIMEOUT_MS)
+        await sound.first.get_by_text("Show as a table").click()
+        row = sound.first.get_by_role("row", name=re.compile("0:00.0:01"))
+        await expect(row).to_contain_text("0.0%")
         await tab.check("nothing")
 
 
