@@ -53,6 +53,13 @@ ticket = Table(
     Column("satisfaction", Integer),
     Index("ticket_due", "due_at", sqlite_where=DUE_TICKET, postgresql_where=DUE_TICKET),
     Index("ticket_open", "priority", "id", sqlite_where=OPEN_TICKET, postgresql_where=OPEN_TICKET),
+    Index(
+        "ticket_pressing",
+        "due_at",
+        "id",
+        sqlite_where=OPEN_TICKET,
+        postgresql_where=OPEN_TICKET,
+    ),
     Index("ticket_by_enterprise", "enterprise_id", "id"),
     Index("ticket_by_opening", "opened_at"),
 )
