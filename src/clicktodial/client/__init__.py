@@ -24,6 +24,7 @@ from clicktodial.client.error import (
     Unavailable,
 )
 from clicktodial.client.model import (
+    Answer,
     CallStatus,
     CamaraCall,
     CamaraReason,
@@ -49,6 +50,7 @@ from clicktodial.client.v1 import AsyncClickToDial, ClickToDial
 
 __all__ = [
     "NO_RETRIES",
+    "Answer",
     "AsyncCamaraClient",
     "AsyncClickToDial",
     "CallHasEnded",

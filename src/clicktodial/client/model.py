@@ -78,6 +78,15 @@ class CamaraRecordingResult(StrEnum):
     FAIL = "fail"
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What the application's server answered last; `text` is how it began what it said, where it
+    refused."""
+
+    status: int
+    at: datetime
+    text: str | None = None
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """What became of the notification of an event."""
 
@@ -86,6 +95,7 @@ class Delivery(msgspec.Struct, frozen=True):
     next_attempt_at: datetime | None = None
     delivered_at: datetime | None = None
     last_error: str | None = None
+    answer: Answer | None = None
 
 
 class HistoryEvent(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.mapping import CloudEventFormat
 from clicktodial.api.camara.operation import CamaraNeeds
 from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.events.admission import Admission
@@ -41,7 +42,7 @@ from clicktodial.api.v1.schema import create_error_table
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
-from clicktodial.composition.call import Calls
+from clicktodial.composition.call import Calls, event_source
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
 from clicktodial.composition.setting import hide_secrets
@@ -236,6 +237,7 @@ def _console_needs(
         recordings=calls.catalog,
         recording_files=RecordingFiles(calls.recordings_root),
         notification_format=V1NotificationFormat(),
+        sink_format=CloudEventFormat(event_source(base.settings)),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,

@@ -8,11 +8,12 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row, Select, exists, literal, select, tuple_
 
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage import table
 from clicktodial.storage.database import Database
+from clicktodial.storage.delivery_row import read_answer
 from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.instant import UtcMillis
 
@@ -32,7 +33,8 @@ class EventPlace(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class EventEntry:
     """An event, and what became of its delivery. `delivered_at` and `last_error` are those of the
-    last try; where it waits, `next_attempt_at` is when the next one is due."""
+    last try, `answer` is the last that came; where it waits, `next_attempt_at` is when the next
+    try is due."""
 
     event: StatusEvent
     delivery_state: DeliveryState
@@ -40,6 +42,7 @@ class EventEntry:
     next_attempt_at: datetime | None
     delivered_at: datetime | None
     last_error: str | None
+    answer: DeliveryAnswer | None
 
     @property
     def place(self) -> EventPlace:
@@ -112,4 +115,5 @@ def _entry(row: Row[Any]) -> EventEntry | None:
         next_attempt_at=row.next_attempt_at,
         delivered_at=row.delivered_at,
         last_error=row.last_error,
+        answer=read_answer(row),
     )

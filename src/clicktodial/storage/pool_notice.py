@@ -7,11 +7,12 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Dialect, bindparam, insert, select, update
 
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import PENDING_NOTICE, pool_notice
+from clicktodial.storage.delivery_row import read_answer
 from clicktodial.storage.statement import Statement, compile_statement
 
 log = structlog.get_logger()
@@ -70,8 +71,9 @@ def queue_notices(
 
 def read_pending_notices(
     connection: Connection, app_id: AppId, *, known: frozenset[tuple[str, int]], limit: int
-) -> list[tuple[PoolAlert, int, datetime | None]]:
-    """The oldest that wait and are not `known`: each with its attempts and when it is due."""
+) -> list[tuple[PoolAlert, int, datetime | None, DeliveryAnswer | None]]:
+    """The oldest that wait and are not `known`: each with its attempts, when it is due, and the
+    last answer."""
     columns = pool_notice.c
     query = (
         select(pool_notice)
@@ -79,7 +81,7 @@ def read_pending_notices(
         .order_by(columns.id)
         .limit(limit + len(known))
     )
-    found: list[tuple[PoolAlert, int, datetime | None]] = []
+    found: list[tuple[PoolAlert, int, datetime | None, DeliveryAnswer | None]] = []
     for row in connection.execute(query):
         try:
             payload = _decoder.decode(row.payload)
@@ -94,7 +96,7 @@ def read_pending_notices(
             **msgspec.structs.asdict(payload),
         )
         if (alert.line, alert.seq) not in known and len(found) < limit:
-            found.append((alert, row.attempts, row.next_attempt_at))
+            found.append((alert, row.attempts, row.next_attempt_at, read_answer(row)))
     return found
 
 

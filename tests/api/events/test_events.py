@@ -100,7 +100,15 @@ class Rig:
             connection.execute(
                 update(table.call_event)
                 .where(table.call_event.c.call_id == call_id)
-                .values(delivery_state=state, attempts=3, last_error="HTTP 503", delivered_at=NOW)
+                .values(
+                    delivery_state=state,
+                    attempts=3,
+                    last_error="HTTP 503",
+                    delivered_at=NOW,
+                    answer_status=503,
+                    answered_at=NOW,
+                    answer_text="busy",
+                )
             )
 
     def deliveries(self) -> list[tuple[str, int]]:
@@ -184,6 +192,7 @@ async def test_events_of_a_call_are_told_in_order_with_their_delivery(rig: Rig) 
         "next_attempt_at": None,
         "delivered_at": "2026-03-04T05:06:07.890Z",
         "last_error": "HTTP 503",
+        "answer": {"status": 503, "at": "2026-03-04T05:06:07.890Z", "text": "busy"},
     }
     _, rest = await rig.ask(f"/calls/{call_id}?after=2&limit=1")
     assert [event["seq"] for event in rest["events"]] == [3]
@@ -276,6 +285,8 @@ async def test_call_one_event_and_a_time_are_told_once_more(rig: Rig) -> None:
     _, told = await rig.ask("/replays", span | {"with_delivered": True})
     assert told == {"replayed": 2, "next": None}
     assert rig.deliveries() == [*[waiting] * 4, kept[1], waiting, waiting, kept[1]]
+    _, page = await rig.ask(f"/calls/{first}")
+    assert [event["delivery"]["answer"] for event in page["events"]] == [None] * 4
 
 
 async def test_long_time_is_told_once_more_by_parts(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from clicktodial.api.management.problem import INVALID_PARAMETER, Refused
+from clicktodial.control.delivery import DeliveryAnswer
 from clicktodial.notify.signature import message_id
 from clicktodial.storage.event_history import EventEntry, EventPlace
 from clicktodial.storage.instant import from_millis, to_millis
@@ -13,6 +14,14 @@ from clicktodial.storage.instant import from_millis, to_millis
 _CURSOR = re.compile(r"(\d{1,14})\.([0-9A-Za-z_-]{0,64})\.(\d{1,9})")
 # Before the first event of anybody.
 BEGINNING = EventPlace(datetime(1970, 1, 1, tzinfo=UTC), "", 0)
+
+
+class AnswerView(msgspec.Struct, frozen=True):
+    """The last answer of the server; `text` is how it began what it said, where it refused."""
+
+    status: int
+    at: str
+    text: str | None
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
@@ -23,6 +32,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     next_attempt_at: str | None
     delivered_at: str | None
     last_error: str | None
+    answer: AnswerView | None
 
 
 class EventView(msgspec.Struct, frozen=True):
@@ -74,8 +84,13 @@ def render_event(entry: EventEntry) -> EventView:
             next_attempt_at=_time_or_none(entry.next_attempt_at),
             delivered_at=_time_or_none(entry.delivered_at),
             last_error=entry.last_error,
+            answer=None if entry.answer is None else _render_answer(entry.answer),
         ),
     )
+
+
+def _render_answer(answer: DeliveryAnswer) -> AnswerView:
+    return AnswerView(answer.status, render_time(answer.at), answer.text)
 
 
 def render_cursor(place: EventPlace) -> str:
