@@ -1,6 +1,5 @@
 """One call: what happened and why, both legs, how it sounded, what was told, kept and charged."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.domain.message import MessageState
-from clicktodial.domain.number import mask_number
+from clicktodial.domain.number import mask_number, mask_numbers
 from clicktodial.domain.principal import Role
 from clicktodial.domain.sink import EventSink
 from clicktodial.messaging.message import MessageDetail
@@ -53,8 +52,6 @@ _RATINGS = (
     (0.0, mark("bad"), "bad"),
 )
 
-# As servers spell them: with a plus or without, and long enough to be somebody's.
-_NUMBER = re.compile(r"\+?[0-9]{7,}")
 # By then a call that has ended is measured and rated.
 SETTLED_AFTER = timedelta(minutes=1)
 
@@ -261,7 +258,7 @@ def _told(
         said = (answer is not None and answer.text) or ""
         if not shows_numbers:
             # Servers repeat what they refuse.
-            said = _NUMBER.sub(lambda found: mask_number(found[0]), said)
+            said = mask_numbers(said)
             if event is not None:
                 event = replace(
                     event, caller=mask_number(event.caller), callee=mask_number(event.callee)
