@@ -62,6 +62,7 @@ NAVIGATION: list[Section] = [
             "cli",
             "management-api",
             "reference/management-operations",
+            "reference/event-and-token-operations",
             "reference/limits",
             "billing",
             "desk",

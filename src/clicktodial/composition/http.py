@@ -34,6 +34,7 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.oauth.path import TOKEN_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
@@ -123,6 +124,7 @@ async def open_http(
         worker=worker,
         body_bytes_max=base.settings.http.body_bytes_max,
         utc=base.clock.utc,
+        token_url=base.settings.issuer + TOKEN_PATH,
     )
     further: list[ASGIRouteHandler | HTTPRouteHandler] = [
         *oauth_handlers,

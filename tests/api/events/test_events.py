@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from jsonschema import Draft202012Validator
 from litestar import Litestar
 from sqlalchemy import text, update
 from tests.api.support import SECRET, FakeApplications, basic, create_application
@@ -20,6 +21,7 @@ from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_even
 from clicktodial.api.bearer import AccessGrant, TokenInvalid
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.handler import EventNeeds, create_event_handlers
+from clicktodial.api.events.openapi import create_document
 from clicktodial.api.events.stream import STREAMS_OF_APPLICATION_MAX, EventStreams
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
@@ -46,6 +48,16 @@ class Tokens:
         if token not in list(AccessScope):
             raise TokenInvalid
         return AccessGrant(APP_ID, frozenset({token}), datetime.max.replace(tzinfo=UTC))
+
+
+def _validate(method: str, path: str, response: aiohttp.ClientResponse, answer: Any) -> None:
+    """Raises where the document does not have that answer."""
+    path = "/calls/{call_id}" if path.startswith("/calls/") else path.partition("?")[0]
+    document = create_document(body_bytes_max=1_024, token_url="", version="0")
+    operation = document["paths"][f"/events/v1{path}"][method.lower()]
+    told = operation["responses"][str(response.status)]
+    schema = told["content"][response.content_type]["schema"]
+    Draft202012Validator({**schema, **document}).validate(answer)
 
 
 @dataclass
@@ -84,7 +96,9 @@ class Rig:
         method = "GET" if body is None else "POST"
         url = f"{self.base}/events/v1{path}"
         async with self.session.request(method, url, headers=headers, json=body) as response:
-            return response.status, await response.json()
+            answer = await response.json()
+            _validate(method, path, response, answer)
+            return response.status, answer
 
     @asynccontextmanager
     async def follow(self, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -140,6 +154,7 @@ async def rig(database_url: str) -> AsyncIterator[Rig]:
         worker=worker,
         body_bytes_max=1_024,
         utc=utc,
+        token_url="https://platform.example/oauth/token",
     )
     server = HttpServer(
         Litestar(create_event_handlers(needs), openapi_config=None, logging_config=None)
