@@ -117,6 +117,22 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     recording_result: RecordingResult | None = None
 
 
+class HistoryAlert(msgspec.Struct, frozen=True):
+    """An alert of the pool of minutes as the platform keeps it; seconds are of the packages that
+    were valid then."""
+
+    id: str
+    seq: int
+    occurred_at: datetime
+    enterprise_id: str
+    threshold_percent: int
+    used_percent: int
+    granted_s: int
+    used_s: int
+    left_s: int
+    delivery: Delivery
+
+
 class CamaraCall(msgspec.Struct, frozen=True):
     """A call; `caller` and `callee` in E.164, with a plus."""
 

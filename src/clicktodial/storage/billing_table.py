@@ -206,6 +206,7 @@ pool_notice = Table(
         sqlite_where=PENDING_NOTICE,
         postgresql_where=PENDING_NOTICE,
     ),
+    Index("pool_notice_by_application", "app_id", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator
 from litestar import Litestar
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 from tests.api.support import SECRET, FakeApplications, basic, create_application
 from tests.harness.address import allocate_host
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
@@ -30,6 +30,7 @@ from clicktodial.domain.application import ApplicationStatus
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage import event_replay, table
+from clicktodial.storage.billing_table import pool_notice
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_history import EventHistory
@@ -391,3 +392,35 @@ async def test_stream_ends_with_the_node_and_with_the_application(rig: Rig) -> N
         await read_event(response)
         await rig.streams.close()
         assert (await response.content.read()).strip(b":\n") == b""
+
+
+async def test_alerts_of_the_pool_are_told_with_what_became_of_them(rig: Rig) -> None:
+    columns = ("enterprise_id", "percent", "used_percent", "granted_s", "used_s")
+    rows = [
+        {
+            "app_id": app_id,
+            "payload": json.dumps(dict(zip(columns, ("acme", percent, 95, 100, 95), strict=True))),
+            "created_at": NOW,
+            "delivery_state": "given_up",
+            "attempts": 3,
+            "last_error": "HTTP 401",
+            "answer_status": 401,
+            "answered_at": NOW,
+            "answer_text": "who?",
+        }
+        for app_id, percent in ((APP_ID, 80), (OTHER_APP, 80), (APP_ID, 90))
+    ]
+    with rig.database.engine.begin() as connection:
+        connection.execute(insert(pool_notice), rows)
+    _, page = await rig.ask("/alerts")
+    first, second = page["alerts"]
+    assert (first["threshold_percent"], second["threshold_percent"]) == (80, 90)
+    assert (first["enterprise_id"], first["left_s"]) == ("acme", 5)
+    assert first["id"] == f"pool-{APP_ID}-{first['seq']}"
+    told = first["delivery"]
+    assert (told["state"], told["attempts"], told["answer"]["text"]) == ("given_up", 3, "who?")
+    assert page["next"] == str(second["seq"])
+    _, rest = await rig.ask(f"/alerts?after={first['seq']}&limit=1")
+    assert rest["alerts"] == [second]
+    assert (await rig.ask("/alerts?after=-1"))[0] == 400
+    assert (await rig.ask("/alerts", token=AccessScope.EVENTS_REPLAY))[0] == 403

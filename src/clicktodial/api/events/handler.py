@@ -19,14 +19,17 @@ from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.openapi import create_document
 from clicktodial.api.events.stream import SETTLED_AFTER, EventStreams
 from clicktodial.api.events.view import (
+    ALERT_SEQ_MAX,
     BASE_PATH,
     BEGINNING,
     PAGE_DEFAULT,
     PAGE_MAX,
     SEQ_MAX,
+    AlertPage,
     EventPage,
     ReplayBody,
     parse_cursor,
+    render_alert,
     render_cursor,
     render_event,
 )
@@ -83,6 +86,10 @@ def create_event_handlers(needs: EventNeeds) -> list[HTTPRouteHandler | ASGIRout
     async def since(request: Request[Any, Any, Any]) -> Response[bytes]:
         return await _guard(partial(_answer_since, needs, request))
 
+    @get(f"{BASE_PATH}/alerts", name="alerts")
+    async def alerts(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return await _guard(partial(_answer_alerts, needs, request))
+
     @post(f"{BASE_PATH}/replays", name="replayEvents", status_code=200)
     async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
         return await _guard(partial(_answer_replay, needs, request))
@@ -99,7 +106,7 @@ def create_event_handlers(needs: EventNeeds) -> list[HTTPRouteHandler | ASGIRout
             log.info("events.refused", code=refused.problem.code)
             await _send_refused(send, refused)
 
-    return [of_call, since, replay, stream, _create_document_handler(needs)]
+    return [of_call, since, alerts, replay, stream, _create_document_handler(needs)]
 
 
 def _create_document_handler(needs: EventNeeds) -> HTTPRouteHandler:
@@ -184,6 +191,16 @@ async def _answer_since(needs: EventNeeds, request: Request[Any, Any, Any]) -> E
     found = await needs.history.since(application.app_id, place, until=until, limit=limit)
     following = found[-1].place if found else place
     return EventPage([render_event(entry) for entry in found], render_cursor(following))
+
+
+async def _answer_alerts(needs: EventNeeds, request: Request[Any, Any, Any]) -> AlertPage:
+    application = await needs.admission.admit(request.scope, AccessScope.EVENTS_READ)
+    query = parse_query(request.scope["query_string"], frozenset({"after", "limit"}))
+    after = _read_number(query, "after", low=0, high=ALERT_SEQ_MAX, default=0)
+    limit = _read_number(query, "limit", low=1, high=PAGE_MAX, default=PAGE_DEFAULT)
+    found = await needs.history.alerts(application.app_id, after_seq=after, limit=limit)
+    last = found[-1].alert.seq if found else after
+    return AlertPage([render_alert(entry) for entry in found], str(last))
 
 
 async def _answer_replay(needs: EventNeeds, request: Request[Any, Any, Any]) -> object:

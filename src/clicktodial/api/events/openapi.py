@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clicktodial.api.events.view import (
+    ALERT_SEQ_MAX,
     BASE_PATH,
     PAGE_DEFAULT,
     PAGE_MAX,
     SEQ_MAX,
+    AlertPage,
     EventPage,
     EventView,
     ReplayBody,
@@ -92,11 +94,12 @@ def create_document(*, body_bytes_max: int, token_url: str, version: str) -> Jso
             f"{BASE_PATH}/calls/{{call_id}}": {"get": _create_of_call()},
             f"{BASE_PATH}/events": {"get": _create_since()},
             f"{BASE_PATH}/stream": {"get": _create_stream()},
+            f"{BASE_PATH}/alerts": {"get": _create_alerts()},
             f"{BASE_PATH}/replays": {"post": _create_replay(body_bytes_max)},
         },
         "components": {
             "securitySchemes": _create_security_schemes(token_url),
-            "schemas": create_schemas((EventPage, EventView, ReplayBody, Replayed))
+            "schemas": create_schemas((EventPage, EventView, AlertPage, ReplayBody, Replayed))
             | {"Cursor": _CURSOR},
             "responses": create_problem_responses((NOT_FOUND, METHOD_NOT_ALLOWED)),
         },
@@ -147,6 +150,17 @@ def _create_stream() -> Json:
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
     return _create_operation("eventStream", "Follow the events of all calls", parameters, answer)
+
+
+def _create_alerts() -> Json:
+    after: Json = {
+        "name": "after",
+        "in": "query",
+        "description": "The `seq` of the alert before.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": ALERT_SEQ_MAX, "default": 0},
+    }
+    answer = _create_answer(AlertPage, "`next` is the `seq` to go on from.")
+    return _create_operation("alerts", "The alerts of the pool of minutes", [after, _LIMIT], answer)
 
 
 def _create_replay(body_bytes_max: int) -> Json:

@@ -14,7 +14,7 @@ from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.event import CallStatus, RecordingResult
 from clicktodial.notify.signature import message_id
-from clicktodial.storage.event_history import EventEntry, EventPlace
+from clicktodial.storage.event_history import AlertEntry, Delivery, EventEntry, EventPlace
 from clicktodial.storage.instant import from_millis, to_millis
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 
@@ -24,6 +24,8 @@ PAGE_MAX = 500
 PAGE_DEFAULT = 100
 # Far more events than any call has; what is beyond is a mistake.
 SEQ_MAX = 1_000_000
+# Alerts of all applications are counted together.
+ALERT_SEQ_MAX = 999_999_999
 _CURSOR = re.compile(r"(\d{1,14})\.([0-9A-Za-z_-]{0,64})\.(\d{1,9})", re.ASCII)
 # Before the first event of anybody.
 BEGINNING = EventPlace(datetime(1970, 1, 1, tzinfo=UTC), "", 0)
@@ -78,6 +80,29 @@ class EventPage(msgspec.Struct, frozen=True):
     next: str
 
 
+class AlertView(msgspec.Struct, frozen=True):
+    """An alert of the pool of minutes. `id` is the webhook-id of its notification; seconds are of
+    the packages that were valid then."""
+
+    id: str
+    seq: int
+    occurred_at: Time
+    enterprise_id: str
+    threshold_percent: int
+    used_percent: int
+    granted_s: int
+    used_s: int
+    left_s: int
+    delivery: DeliveryView
+
+
+class AlertPage(msgspec.Struct, frozen=True):
+    """Alerts in their order; `next` is the `seq` to go on from."""
+
+    alerts: list[AlertView]
+    next: str
+
+
 class ReplayBody(Strict, frozen=True):
     """What is to be delivered once more: a call's events, or one of them; or those of a time."""
 
@@ -113,14 +138,35 @@ def render_event(entry: EventEntry) -> EventView:
         call_duration_s=event.call_duration_s,
         recording_id=event.recording_id,
         recording_result=event.recording_result,
-        delivery=DeliveryView(
-            state=entry.delivery_state,
-            attempts=entry.attempts,
-            next_attempt_at=_time_or_none(entry.next_attempt_at),
-            delivered_at=_time_or_none(entry.delivered_at),
-            last_error=entry.last_error,
-            answer=None if entry.answer is None else _render_answer(entry.answer),
-        ),
+        delivery=_render_delivery(entry.delivery),
+    )
+
+
+def render_alert(entry: AlertEntry) -> AlertView:
+    """An alert as it is answered."""
+    alert = entry.alert
+    return AlertView(
+        id=message_id(alert),
+        seq=alert.seq,
+        occurred_at=render_time(alert.occurred_at),
+        enterprise_id=alert.enterprise_id,
+        threshold_percent=alert.percent,
+        used_percent=alert.used_percent,
+        granted_s=alert.granted_s,
+        used_s=alert.used_s,
+        left_s=alert.left_s,
+        delivery=_render_delivery(entry.delivery),
+    )
+
+
+def _render_delivery(delivery: Delivery) -> DeliveryView:
+    return DeliveryView(
+        state=delivery.state,
+        attempts=delivery.attempts,
+        next_attempt_at=_time_or_none(delivery.next_attempt_at),
+        delivered_at=_time_or_none(delivery.delivered_at),
+        last_error=delivery.last_error,
+        answer=None if delivery.answer is None else _render_answer(delivery.answer),
     )
 
 
