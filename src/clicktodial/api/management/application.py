@@ -460,6 +460,8 @@ class ApplicationResource:
                     "took_ms": 42,
                     "accepted": True,
                     "error": None,
+                    "status": 200,
+                    "text": None,
                 },
                 **(OF_APPLICATION | {"problems": (NOT_FOUND, CONFLICT)}),
             ),
