@@ -19,6 +19,7 @@ from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.mapping import CloudEventFormat
 from clicktodial.api.camara.operation import CamaraNeeds
 from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.events.admission import Admission
@@ -33,6 +34,7 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.oauth.path import TOKEN_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
@@ -41,7 +43,7 @@ from clicktodial.api.v1.schema import create_error_table
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.usage import DailyUse
 from clicktodial.composition.business import Enterprises
-from clicktodial.composition.call import Calls
+from clicktodial.composition.call import Calls, event_source
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
 from clicktodial.composition.setting import hide_secrets
@@ -122,6 +124,7 @@ async def open_http(
         worker=worker,
         body_bytes_max=base.settings.http.body_bytes_max,
         utc=base.clock.utc,
+        token_url=base.settings.issuer + TOKEN_PATH,
     )
     further: list[ASGIRouteHandler | HTTPRouteHandler] = [
         *oauth_handlers,
@@ -238,6 +241,7 @@ def _console_needs(
         recordings=calls.catalog,
         recording_files=RecordingFiles(calls.recordings_root),
         notification_format=V1NotificationFormat(),
+        sink_format=CloudEventFormat(event_source(base.settings)),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,

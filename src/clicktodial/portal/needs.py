@@ -58,7 +58,7 @@ from clicktodial.media.webrtc.phone import WebPhones
 from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
-from clicktodial.notify.format import StatusFormat
+from clicktodial.notify.format import SinkFormat, StatusFormat
 from clicktodial.notify.trial import ServerTrial
 from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
@@ -140,6 +140,7 @@ class ConsoleNeeds:
     recordings: RecordingCatalog
     recording_files: RecordingFiles
     notification_format: StatusFormat
+    sink_format: SinkFormat
     library: AudioLibrary
     monitor: TrunkMonitor
     chooser: SponsorChooser

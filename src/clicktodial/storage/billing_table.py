@@ -23,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 
+from clicktodial.control.delivery import ANSWER_CHARACTERS_MAX
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.table import (
     DETAIL_CHARACTERS_MAX,
@@ -195,6 +196,9 @@ pool_notice = Table(
     Column("next_attempt_at", UtcMillis),
     Column("delivered_at", UtcMillis),
     Column("last_error", String(DETAIL_CHARACTERS_MAX)),
+    Column("answer_status", Integer),
+    Column("answered_at", UtcMillis),
+    Column("answer_text", String(ANSWER_CHARACTERS_MAX)),
     Index(
         "pool_notice_pending",
         "app_id",
@@ -202,6 +206,7 @@ pool_notice = Table(
         sqlite_where=PENDING_NOTICE,
         postgresql_where=PENDING_NOTICE,
     ),
+    Index("pool_notice_by_application", "app_id", "id"),
     sqlite_autoincrement=True,
 )
 

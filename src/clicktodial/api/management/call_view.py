@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from clicktodial.api.management.schema import Instant, Strict
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import CallForecast, LiveCall
 from clicktodial.domain.call import CallState, EndedBy, EndStage
@@ -100,6 +100,15 @@ class CallEndView(Strict, frozen=True):
     explanation: str
 
 
+class AnswerView(Strict, frozen=True):
+    """What the application's server answered last; `text` is how it began what it said, where it
+    refused."""
+
+    status: int
+    at: Instant
+    text: str | None
+
+
 class EventView(Strict, frozen=True):
     """A status event of a call, and what became of its notification."""
 
@@ -111,6 +120,7 @@ class EventView(Strict, frozen=True):
     next_attempt_at: Instant | None
     delivered_at: Instant | None
     last_error: str | None
+    answer: AnswerView | None
 
 
 class QualityView(Strict, frozen=True):
@@ -318,7 +328,12 @@ def _render_event(event: EventRecord) -> EventView:
         next_attempt_at=event.next_attempt_at,
         delivered_at=event.delivered_at,
         last_error=event.last_error,
+        answer=None if event.answer is None else _render_answer(event.answer),
     )
+
+
+def _render_answer(answer: DeliveryAnswer) -> AnswerView:
+    return AnswerView(status=answer.status, at=answer.at, text=answer.text)
 
 
 def _render_leg(leg: LegRecord | None) -> LegView | None:
