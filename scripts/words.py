@@ -5,10 +5,11 @@ with is in refusal.po. What is translated stays; what is in no source any more g
 says what is missing.
 """
 
+import ast
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from babel import Locale
@@ -24,19 +25,18 @@ _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
 _UNKEPT = (b'"POT-', b'"PO-', b'"Report-', b'"Last-', b'"Language-Team')
-# Those of which an answer's words are shown to people.
-_REFUSALS = {
-    name: None
-    for name in (
-        "ValueInvalid",
-        "Conflict",
-        "AlreadyExists",
-        "NotPermitted",
-        "PasswordError",
-        "DocumentRefused",
-    )
-}
-_REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
+# What use cases refuse with stands in these folders. Errors below these are shown to people, and
+# those that are ValueErrors or end so, whose words others hand on.
+_REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control", "media", "sip/aio")
+_REFUSED_BELOW = {"AdministrationError", "ControlError", "ValueError"}
+_REFUSED_TOO = {"AudioError", "DocumentRefused", "ReleaseConditionNotMet"}
+# Faults of ours, and of another machine, which go to the log.
+_LOGGED = {"CallStateError", "DocumentUnreadable"}
+_STATE_ERROR = "StateError"
+# Sentences are made by `worded`; what somebody else was quicker with is told to `change`.
+_WORDED = {"worded": None, "change": None}
+# A parameter of that name is what a sentence is about: "the city".
+_SUBJECT = "what"
 
 
 def area_of(file: Path) -> str:
@@ -60,6 +60,8 @@ def extract() -> dict[str, Catalog]:
             )
         for _, message, _, _ in messages:
             catalogue.add(message, locations=[(str(file.relative_to(SOURCE)), 0)])
+    for words in refusals(refusing_sources()).values():
+        found[REFUSAL].add(" ".join(words.split()))
     return found
 
 
@@ -68,9 +70,81 @@ def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
         yield area_of(file), file, "python", dict(_WORDS)
     for file in sorted((PORTAL / "templates").rglob("*.html")):
         yield area_of(file), file, "jinja2", dict(_WORDS)
-    for folder in _REFUSING:
-        for file in sorted((SOURCE / folder).rglob("*.py")):
-            yield REFUSAL, file, "python", dict(_REFUSALS)
+    sources = refusing_sources()
+    keywords = {**_WORDED, **dict.fromkeys(refusals(sources)), **subject_places(sources)}
+    for file in sources:
+        yield REFUSAL, file, "python", dict(keywords)
+
+
+def refusing_sources() -> Mapping[Path, ast.Module]:
+    """What use cases and what they are made of are written in."""
+    return {
+        file: ast.parse(file.read_text(encoding="utf-8"))
+        for folder in _REFUSING
+        for file in sorted((SOURCE / folder).rglob("*.py"))
+    }
+
+
+def refusals(sources: Mapping[Path, ast.Module]) -> Mapping[str, str]:
+    """The errors whose words people are shown, by their names, and the words that each has where
+    it is raised without any."""
+    classes = [
+        node
+        for tree in sources.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    found = {
+        each.name
+        for each in classes
+        if each.name in _REFUSED_TOO or each.name.endswith(_STATE_ERROR)
+    } | _REFUSED_BELOW
+    found -= _LOGGED
+    while True:
+        more = {each.name for each in classes if found & {_last_name(base) for base in each.bases}}
+        if more - _LOGGED <= found:
+            break
+        found |= more - _LOGGED
+    return {each.name: ast.get_docstring(each) or "" for each in classes if each.name in found}
+
+
+def subject_places(sources: Mapping[Path, ast.Module]) -> Mapping[str, tuple[int]]:
+    """Functions that are told what their sentence is about, and as which of their arguments."""
+    places = {}
+    for tree in sources.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                names = [each.arg for each in node.args.args if each.arg != "self"]
+                if _SUBJECT in names:
+                    places[node.name] = (names.index(_SUBJECT) + 1,)
+    return places
+
+
+def lost_words(sources: Mapping[Path, ast.Module]) -> list[str]:
+    """Where a refusal forgets which of its words are ours: an f-string, or another error's `str()`,
+    instead of `worded` and `words_of`."""
+    told = dict.fromkeys([*refusals(sources), *_WORDED], 0)
+    told |= {name: place - 1 for name, (place,) in subject_places(sources).items()}
+    told |= {"_require": 1}
+    return [
+        f"{file.relative_to(SOURCE)}:{node.lineno}: {ast.unparse(node)}"
+        for file, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and _last_name(node.func) in told
+        and len(node.args) > told[_last_name(node.func)]
+        and _forgets(node.args[told[_last_name(node.func)]])
+    ]
+
+
+def _forgets(words: ast.expr) -> bool:
+    if isinstance(words, ast.Call):
+        return _last_name(words.func) in ("str", "format", "join")
+    return isinstance(words, ast.JoinedStr | ast.BinOp)
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def merge(area: str, fresh: Catalog) -> Catalog:

@@ -42,6 +42,7 @@ from clicktodial.domain.ticket import (
     TicketQueue,
     TicketState,
 )
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.history import CallRecord, read_call
@@ -323,7 +324,7 @@ class Tickets:
         if _is_staff(principal):
             raise NotPermitted("customers tell how content they are")
         if not 1 <= satisfaction <= SATISFACTION_MAX:
-            raise ValueInvalid(f"satisfaction is from 1 to {SATISFACTION_MAX}")
+            raise ValueInvalid(worded("satisfaction is from 1 to %(most)s", most=SATISFACTION_MAX))
         text = check_text(text) if text else ""
 
         def create_step(file: TicketFile) -> Step:
@@ -384,7 +385,9 @@ class Tickets:
             is_staff = _is_staff(principal)
             most = STEPS_MAX if is_staff else STEPS_MAX - STEPS_OF_STAFF
             if len(file.steps) >= most:
-                raise Conflict(f"a ticket has at most {most} steps: open another")
+                raise Conflict(
+                    worded("a ticket has at most %(most)s steps: open another", most=most)
+                )
             entry = Entry(step=create_step(file), by=principal.name, is_staff=is_staff, text=text)
             file = self._store.append(connection, file, entry)
             self._mailer.tell(connection, file, now)
@@ -411,12 +414,14 @@ class Tickets:
         _is_staff(principal)
         file = self._store.read(connection, ticket_id, for_change=for_change)
         if not principal.may_see_enterprise(file.enterprise_id, file.region):
-            raise NotFound(f"there is no ticket {ticket_id}")
+            raise NotFound(worded("there is no ticket %(ticket_id)s", ticket_id=ticket_id))
         return file
 
     def _check_contact(self, contact: TicketContact) -> TicketContact:
         if not 0 < len(contact.name) <= NAME_CHARACTERS_MAX or not contact.name.isprintable():
-            raise ValueInvalid(f"the contact's name has 1-{NAME_CHARACTERS_MAX} characters")
+            raise ValueInvalid(
+                worded("the contact's name has 1-%(most)s characters", most=NAME_CHARACTERS_MAX)
+            )
         phone, email = contact.phone, contact.email
         try:
             phone = None if phone is None else parse_number(phone, self._region).e164
@@ -424,7 +429,7 @@ class Tickets:
         except NumberError as error:
             raise ValueInvalid("the contact's phone is not a telephone number") from error
         except EmailError as error:
-            raise ValueInvalid(str(error)) from error
+            raise ValueInvalid(words_of(error)) from error
         return TicketContact(name=contact.name, phone=phone, email=email)
 
 
@@ -451,7 +456,7 @@ def check_text(text: str) -> str:
     """What people write, of printable characters and new lines. Raises ValueInvalid."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", _TAB).strip()
     if not 0 < len(text) <= TEXT_CHARACTERS_MAX:
-        raise ValueInvalid(f"a text has 1-{TEXT_CHARACTERS_MAX} characters")
+        raise ValueInvalid(worded("a text has 1-%(most)s characters", most=TEXT_CHARACTERS_MAX))
     if not all(character.isprintable() or character == "\n" for character in text):
         raise ValueInvalid("a text has printable characters and new lines only")
     return text
@@ -459,7 +464,9 @@ def check_text(text: str) -> str:
 
 def _check_subject(subject: str) -> str:
     if not 0 < len(subject) <= NAME_CHARACTERS_MAX or not subject.isprintable():
-        raise ValueInvalid(f"the subject must be 1-{NAME_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded("the subject must be 1-%(most)s printable characters", most=NAME_CHARACTERS_MAX)
+        )
     return subject
 
 
@@ -471,7 +478,9 @@ def _check_room(connection: Connection, enterprise_id: str) -> None:
     )
     count = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
     if count >= OPEN_PER_ENTERPRISE_MAX:
-        raise Conflict(f"an enterprise has at most {OPEN_PER_ENTERPRISE_MAX} open tickets")
+        raise Conflict(
+            worded("an enterprise has at most %(most)s open tickets", most=OPEN_PER_ENTERPRISE_MAX)
+        )
 
 
 def _find_call(connection: Connection, enterprise_id: str, call_id: str) -> CallRecord:
@@ -483,7 +492,7 @@ def _find_call(connection: Connection, enterprise_id: str, call_id: str) -> Call
         )
         if connection.scalar(owner) == enterprise_id:
             return call
-    raise NotFound(f"there is no call {call_id}")
+    raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
 
 
 def _call_of(connection: Connection, principal: Principal, file: TicketFile) -> CallRecord | None:

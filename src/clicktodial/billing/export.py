@@ -31,6 +31,7 @@ from clicktodial.accounts.table_row import neutralize
 from clicktodial.billing.cdr import COLUMNS, CdrDetail, CdrQuery, CdrReader
 from clicktodial.billing.package import create_identifier
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import cdr, export_file, pool
 from clicktodial.storage.error import AlreadyExists, NotFound, StorageError
@@ -350,7 +351,7 @@ class Exports:
             require_visible(connection, principal, enterprise_id)
             row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"there is no export {export_id}")
+            raise NotFound(worded("there is no export %(export_id)s", export_id=export_id))
         return _export_detail(row)
 
     def open(self, detail: ExportDetail) -> io.BufferedReader:

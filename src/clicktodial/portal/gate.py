@@ -61,6 +61,7 @@ from clicktodial.portal.page import (
     Visit,
     own_path,
 )
+from clicktodial.portal.refusal import explain
 from clicktodial.portal.renderer import Renderer
 from clicktodial.portal.text import LANGUAGES, Words, choose_language, load_words
 from clicktodial.web.auditor import Auditor
@@ -448,12 +449,14 @@ class Gate:
             log.info("console.refused", page=name, code=trouble.code)
         if isinstance(row, Action) or trouble.status in (401, 403):
             await self._note(arrival, name, trouble.code)
-        text = str(error) if trouble in TOLD else ""
-        return await self._refuse(arrival, trouble, text)
+        told = error if trouble in TOLD else None
+        return await self._refuse(arrival, trouble, told)
 
-    async def _refuse(self, arrival: _Arrival, trouble: Trouble, text: str) -> Response[Any]:
+    async def _refuse(
+        self, arrival: _Arrival, trouble: Trouble, told: Exception | None
+    ) -> Response[Any]:
         words = arrival.visit.words
-        detail = words.sentence(text) if text else words.look_up(trouble.text)
+        detail = explain(words, told) if told else words.look_up(trouble.text)
         context = {"trouble": trouble, "detail": detail}
         template = "layout/toast.html" if arrival.is_partial else "layout/trouble.html"
         arrival.visit.target = ""

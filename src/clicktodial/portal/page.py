@@ -16,6 +16,8 @@ from clicktodial.domain.principal import Principal, Role
 from clicktodial.portal.form import Form
 from clicktodial.portal.live import Watch
 from clicktodial.portal.local import Local
+from clicktodial.portal.refusal import explain
+from clicktodial.portal.section import Section as Section
 from clicktodial.portal.text import Words
 from clicktodial.storage.error import NotFound
 
@@ -38,19 +40,6 @@ def own_path(text: str | None) -> str | None:
 
 
 THEMES = ("system", "light", "dark")
-
-
-class Section(StrEnum):
-    """The parts of the side navigation, in their order."""
-
-    TOP = "top"
-    CALLING = "calling"
-    BUSINESS = "business"
-    MONEY = "money"
-    HELP = "help"
-    DESK = "desk"
-    SYSTEM = "system"
-    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +177,10 @@ class Visit:
     def ngettext(self, one: str, many: str, num: int, /, **values: object) -> str:
         """The same, for so many."""
         return self.words.ngettext(one, many, num, **values)
+
+    def explain(self, refusal: BaseException | str) -> str:
+        """What a use case refused with, in their language."""
+        return explain(self.words, refusal)
 
     def form(self, **values: object) -> Form:
         """A form that nobody has filled in; `values` are what it shows at first."""

@@ -12,6 +12,7 @@ from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.leg import LegRecord
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import UtcMillis
@@ -122,7 +123,7 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         if call is None:
-            raise NotFound(f"there is no call {call_id}")
+            raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
         return call, events
 
 

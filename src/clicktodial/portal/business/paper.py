@@ -198,7 +198,7 @@ class PaperPages:
                 )
             )
         except (DocumentRefused, Conflict) as error:
-            return await self._view(visit, None, visit.words.sentence(str(error)))
+            return await self._view(visit, None, visit.explain(error))
         return Redirect(self._here(visit), toast=visit.gettext("Uploaded."))
 
     async def remove(self, visit: Visit) -> Answer:

@@ -105,7 +105,7 @@ class TrialPages:
             forecast = await self._needs.service.forecast(offered.application, request)
             context = {
                 "forecast": forecast,
-                "obstacles": [visit.words.sentence(each) for each in forecast.obstacles],
+                "obstacles": [visit.explain(each) for each in forecast.obstacles],
                 "currency": await self._currency(visit, offered.application, forecast),
             }
         return self._answer(visit, form, offered, context)
