@@ -6,10 +6,10 @@ says what is missing.
 """
 
 import ast
-import contextlib
 import io
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from babel import Locale
@@ -34,7 +34,9 @@ _REFUSED_TOO = {"AudioError", "DocumentRefused", "ReleaseConditionNotMet"}
 _LOGGED = {"CallStateError", "DocumentUnreadable"}
 _STATE_ERROR = "StateError"
 # Sentences are made by `worded`; what somebody else was quicker with is told to `change`.
-_WORDED = {"worded": None, "change": None}
+_WORDED = ("worded", "change")
+# Tells what is not there where a change found nothing.
+_REQUIRING = "_require"
 # A parameter of that name is what a sentence is about: "the city".
 _SUBJECT = "what"
 
@@ -53,16 +55,23 @@ def extract() -> dict[str, Catalog]:
     for area, file, method, keywords in _sources():
         options = _TEMPLATE_OPTIONS if method == "jinja2" else {}
         catalogue = found.setdefault(area, Catalog(locale=_CHINESE, fuzzy=False))
-        # Of refusals with values in them, which have no catalogue, Babel tells one by one.
-        with contextlib.redirect_stderr(io.StringIO()):
-            messages = list(
-                extract_from_file(method, str(file), keywords=keywords, options=options)
-            )
-        for _, message, _, _ in messages:
+        for _, message, _, _ in extract_from_file(
+            method, str(file), keywords=keywords, options=options
+        ):
             catalogue.add(message, locations=[(str(file.relative_to(SOURCE)), 0)])
-    for words in refusals(refusing_sources()).values():
-        found[REFUSAL].add(" ".join(words.split()))
+    found[REFUSAL] = extract_refusals(refusing_sources())
     return found
+
+
+def extract_refusals(sources: Mapping[Path, ast.Module]) -> Catalog:
+    """What use cases say no with: where they raise it, and what errors say without any words."""
+    catalogue = Catalog(locale=_CHINESE, fuzzy=False)
+    for _, _, words in _told(sources):
+        if isinstance(words, ast.Constant) and isinstance(words.value, str):
+            catalogue.add(words.value)
+    for said in refusals(sources).values():
+        catalogue.add(" ".join(said.split()))
+    return catalogue
 
 
 def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
@@ -70,12 +79,9 @@ def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
         yield area_of(file), file, "python", dict(_WORDS)
     for file in sorted((PORTAL / "templates").rglob("*.html")):
         yield area_of(file), file, "jinja2", dict(_WORDS)
-    sources = refusing_sources()
-    keywords = {**_WORDED, **dict.fromkeys(refusals(sources)), **subject_places(sources)}
-    for file in sources:
-        yield REFUSAL, file, "python", dict(keywords)
 
 
+@cache
 def refusing_sources() -> Mapping[Path, ast.Module]:
     """What use cases and what they are made of are written in."""
     return {
@@ -108,33 +114,37 @@ def refusals(sources: Mapping[Path, ast.Module]) -> Mapping[str, str]:
     return {each.name: ast.get_docstring(each) or "" for each in classes if each.name in found}
 
 
-def subject_places(sources: Mapping[Path, ast.Module]) -> Mapping[str, tuple[int]]:
+def subject_places(sources: Mapping[Path, ast.Module]) -> dict[str, int]:
     """Functions that are told what their sentence is about, and as which of their arguments."""
-    places = {}
+    places = {_REQUIRING: 1}
     for tree in sources.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 names = [each.arg for each in node.args.args if each.arg != "self"]
                 if _SUBJECT in names:
-                    places[node.name] = (names.index(_SUBJECT) + 1,)
+                    places[node.name] = names.index(_SUBJECT)
     return places
 
 
 def lost_words(sources: Mapping[Path, ast.Module]) -> list[str]:
     """Where a refusal forgets which of its words are ours: an f-string, or another error's `str()`,
     instead of `worded` and `words_of`."""
-    told = dict.fromkeys([*refusals(sources), *_WORDED], 0)
-    told |= {name: place - 1 for name, (place,) in subject_places(sources).items()}
-    told |= {"_require": 1}
     return [
-        f"{file.relative_to(SOURCE)}:{node.lineno}: {ast.unparse(node)}"
-        for file, tree in sources.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and _last_name(node.func) in told
-        and len(node.args) > told[_last_name(node.func)]
-        and _forgets(node.args[told[_last_name(node.func)]])
+        f"{file.relative_to(SOURCE)}:{words.lineno}: {ast.unparse(call)}"
+        for file, call, words in _told(sources)
+        if _forgets(words)
     ]
+
+
+def _told(sources: Mapping[Path, ast.Module]) -> Iterator[tuple[Path, ast.Call, ast.expr]]:
+    """The calls that words of a refusal are given to, and those words."""
+    told = dict.fromkeys([*refusals(sources), *_WORDED], 0) | subject_places(sources)
+    for file, tree in sources.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                place = told.get(_last_name(node.func))
+                if place is not None and place < len(node.args):
+                    yield file, node, node.args[place]
 
 
 def _forgets(words: ast.expr) -> bool:

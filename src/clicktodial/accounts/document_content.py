@@ -4,7 +4,7 @@ Nothing is decoded or drawn here; the structure is walked, in constant memory an
 that what is kept is one whole picture or paper and not also something else. What a browser is
 later given is of a type that was proved. Not proved is that a picture shows what it should: people
 look at it. A PDF's compressed parts are not unpacked, so that active content may hide in them:
-documents are handed out to be saved, never to be shown by our own pages.
+documents are shown only as docs/decisions/0029 says, where it reaches nothing of ours.
 """
 
 import re

@@ -98,6 +98,18 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
+# A page that shows a file in a frame. The frame has no `sandbox`, in which Chromium draws no PDF:
+# what the file is answered with says it instead.
+FRAMING = {"Content-Security-Policy": f"{_POLICY}; frame-src 'self'"}
+# A file in a frame: whatever a browser takes it for, it has an origin of its own, without scripts,
+# forms or anything loaded, and stands in no page but ours.
+FRAMED = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# None of them is one that browsers run scripts of.
+_SHOWN_TYPES = frozenset({"application/pdf", "image/jpeg", "image/png"})
 _HTML = "text/html"
 
 
@@ -395,8 +407,9 @@ class Gate:
         page = await self._needs.worker.run(
             lambda: self._renderer.render(view.template, context, visit.target)
         )
+        headers = HEADERS | (FRAMING if view.has_frame else {})
         return Response(
-            page, status_code=view.status, media_type=_HTML, headers=HEADERS, cookies=cookies
+            page, status_code=view.status, media_type=_HTML, headers=headers, cookies=cookies
         )
 
     def _context(self, arrival: _Arrival, toast: tuple[ToastKind, str] | None) -> dict[str, Any]:
@@ -502,7 +515,12 @@ def _body_bytes_max(row: Page | Action) -> int:
 
 def _send(answer: Download) -> Response[Any]:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", answer.file_name)
-    headers = HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
+    kind = "attachment"
+    headers = dict(HEADERS)
+    if answer.is_shown:
+        assert answer.media_type in _SHOWN_TYPES, answer.media_type
+        kind, headers = "inline", HEADERS | FRAMED
+    headers["Content-Disposition"] = f'{kind}; filename="{name}"'
     return Stream(answer.pieces, media_type=answer.media_type, headers=headers)
 
 

@@ -70,12 +70,13 @@ class View:
     """An answer that is a page: a template and what it shows.
 
     An htmx request whose target is `#results` gets the block `results` of the template alone.
-    `status` is 422 where a form is shown again.
+    `status` is 422 where a form is shown again. One that `has_frame` shows a file of ours in one.
     """
 
     template: str
     context: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    has_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,16 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer that is a file, in pieces as they come."""
+    """An answer that is a file, in pieces as they come.
+
+    It is saved, unless `is_shown`: then a page of the console may have it in a frame. That is for
+    types that cannot be taken for a page, and that were proved when the file came.
+    """
 
     pieces: AsyncIterator[bytes]
     file_name: str
     media_type: str = "application/octet-stream"
+    is_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
