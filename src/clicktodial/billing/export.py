@@ -358,7 +358,7 @@ class Exports:
         """The file that the catalog knows, written anew where this node has it not. Raises OSError
         where there is no room for it, and ParquetMissing."""
         path = self._root / detail.path
-        if not _is_same(path, detail):
+        if not is_same(path, size_bytes=detail.size_bytes, sha256=detail.sha256):
             self._write_again(detail)
         return path.open("rb")
 
@@ -392,10 +392,10 @@ class Exports:
         return self._day_start(day + timedelta(hours=36))
 
 
-def _is_same(path: Path, detail: ExportDetail) -> bool:
+def is_same(path: Path, *, size_bytes: int, sha256: str) -> bool:
     """Whether this is the file that the catalog knows."""
     try:
-        return path.stat().st_size == detail.size_bytes and hash_file(path) == detail.sha256
+        return path.stat().st_size == size_bytes and hash_file(path) == sha256
     except FileNotFoundError:
         return False
 

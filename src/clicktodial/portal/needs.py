@@ -40,6 +40,7 @@ from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
+from clicktodial.billing.export_order import ExportOrders
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
@@ -170,6 +171,9 @@ class ConsoleNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    export_orders: ExportOrders
+    # There is one to be written; called on the loop.
+    take_up_orders: Callable[[], None]
     daily_use: DailyUse
     movements: Movements
     # Writes files anew, which may take long.

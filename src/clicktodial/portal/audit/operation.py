@@ -171,6 +171,8 @@ OPERATIONS: Mapping[str, str] = {
     "listCdrs": mark("looked at call records"),
     "downloadCdrs": mark("downloaded call records"),
     "downloadExport": mark("downloaded a file of call records"),
+    "orderExport": mark("asked for an export of call records"),
+    "downloadOrder": mark("downloaded an export of call records"),
 }
 
 
