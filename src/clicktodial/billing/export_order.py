@@ -151,8 +151,9 @@ class ExportOrders:
             raise ValueInvalid("the span ends before it begins")
         if until - since > SPAN_MAX:
             raise ValueInvalid(worded("the span is of %(most)s days at most", most=SPAN_MAX.days))
+        order_id = create_identifier()
         row = {
-            "id": create_identifier(),
+            "id": order_id,
             "enterprise_id": enterprise_id,
             "kind": kind.value,
             "since": since,
@@ -167,7 +168,7 @@ class ExportOrders:
             require_visible(connection, principal, enterprise_id)
             _require_room(connection, enterprise_id)
             connection.execute(insert(export_order).values(row))
-            return _read(connection, row["id"])
+            return _read(connection, order_id)
 
     def list_orders(
         self, principal: Principal, *, before: tuple[datetime, str] | None = None, limit: int
