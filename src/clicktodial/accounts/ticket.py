@@ -8,7 +8,7 @@ is in order, and an answer a second after the deadline is late, however busy the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -66,6 +66,8 @@ _TAB = "    "
 _WORKERS = frozenset({Role.SUPPORT, Role.OPERATOR})
 _STAFF = _WORKERS | {Role.ACCOUNT_MANAGER}
 _columns = ticket.c
+# What else belongs to a step, in its transaction; the ticket has the step already.
+OnStep: TypeAlias = Callable[[Connection, TicketFile], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,7 @@ class Tickets:
         now: datetime,
         *,
         is_question: bool = False,
+        on_step: OnStep | None = None,
     ) -> TicketFile:
         """A message to the other side. A customer's reopens what is resolved; support's may be
         a question, for whose answer the ticket waits."""
@@ -225,14 +228,21 @@ class Tickets:
                 action = TicketAction.REOPEN if is_resolved else TicketAction.WRITE
             return Step(action=action, at=to_stored(now))
 
-        return self._change(principal, ticket_id, create_step, text, now)
+        return self._change(principal, ticket_id, create_step, text, now, on_step)
 
-    def note(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def note(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """A note that stays among the operator's people."""
         if not _is_staff(principal):
             raise NotPermitted("notes are of the operator's people")
         step = Step(action=TicketAction.NOTE, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
     def assign(
         self,
@@ -291,18 +301,32 @@ class Tickets:
 
         return self._change(principal, ticket_id, create_step, reason, now)
 
-    def resolve(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def resolve(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """Tell the customer how it was resolved."""
         _require_worker(principal)
         step = Step(action=TicketAction.RESOLVE, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
-    def reopen(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def reopen(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """It is not resolved after all; possible until it is closed."""
         if _is_staff(principal):
             _require_worker(principal)
         step = Step(action=TicketAction.REOPEN, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
     def close(self, principal: Principal, ticket_id: str, now: datetime) -> TicketFile:
         """The customer agrees that it is resolved, or support closes what is."""
@@ -367,8 +391,15 @@ class Tickets:
                     breached[row.priority] += count
         return opened, breached
 
-    def _do(self, principal: Principal, ticket_id: str, step: Step, text: str) -> TicketFile:
-        return self._change(principal, ticket_id, lambda _: step, text, step.at)
+    def _do(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        step: Step,
+        text: str,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
+        return self._change(principal, ticket_id, lambda _: step, text, step.at, on_step)
 
     def _change(
         self,
@@ -377,6 +408,7 @@ class Tickets:
         create_step: Callable[[TicketFile], Step],
         text: str,
         now: datetime,
+        on_step: OnStep | None = None,
     ) -> TicketFile:
         """One step by a person, after what was due before it."""
         with self._transactions.change(concerns_calls=False) as connection:
@@ -390,6 +422,8 @@ class Tickets:
                 )
             entry = Entry(step=create_step(file), by=principal.name, is_staff=is_staff, text=text)
             file = self._store.append(connection, file, entry)
+            if on_step is not None:
+                on_step(connection, file)
             self._mailer.tell(connection, file, now)
             return file
 

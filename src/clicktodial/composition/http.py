@@ -15,6 +15,7 @@ from clicktodial.accounts.naming import Names
 from clicktodial.accounts.node import Nodes
 from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.standing import Standings
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
@@ -273,6 +274,9 @@ def _console_needs(
         file_worker=management.billing.file_worker,
         pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_attachments=TicketAttachments(
+            base.transactions, management.support.tickets, enterprises.business.store
+        ),
         ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,

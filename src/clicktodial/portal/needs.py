@@ -35,6 +35,7 @@ from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.standing import Standings
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.accounts.traffic import Traffic
@@ -182,6 +183,7 @@ class ConsoleNeeds:
 
     # Support
     tickets: Tickets
+    ticket_attachments: TicketAttachments
     ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics

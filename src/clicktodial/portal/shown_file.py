@@ -17,6 +17,8 @@ SUFFIXES: Mapping[MediaType, str] = {
     MediaType.JPEG: "jpg",
     MediaType.PNG: "png",
 }
+# Those of a photo, and paper; what a browser offers in its dialog.
+ACCEPTED = ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png"
 _PIECE_BYTES = 262_144
 
 

@@ -111,6 +111,8 @@ OPERATIONS: Mapping[str, str] = {
     # Support
     "createTicket": mark("opened a ticket"),
     "writeToTicket": mark("wrote to a ticket"),
+    "ticketFileContent": mark("looked at a file of a ticket"),
+    "saveTicketFile": mark("downloaded a file of a ticket"),
     "noteOnTicket": mark("noted something on a ticket"),
     "assignTicket": mark("assigned a ticket"),
     "escalateTicket": mark("changed the escalation of a ticket"),

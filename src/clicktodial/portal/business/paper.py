@@ -31,12 +31,10 @@ from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Page, Redirect, View, Visit
-from clicktodial.portal.shown_file import ShownFile, answer_file
+from clicktodial.portal.shown_file import ACCEPTED, ShownFile, answer_file
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 
-# Those of a photo, and paper; what a browser offers in its dialog.
-ACCEPTED = ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png"
 # Of a work order that somebody comes from.
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 DATA_LABELS: Mapping[str, str] = {
