@@ -129,7 +129,7 @@ class ExportPages:
         except (ValueInvalid, Conflict) as error:
             form.refuse_as(error)
         else:
-            visit.notes.subjects["order_id"] = order.order_id
+            visit.notes.subjects["export_order_id"] = order.order_id
             self._needs.take_up_orders()
             return Redirect(
                 visit.link("exports"), toast=visit.gettext("It is being written: see the list.")
