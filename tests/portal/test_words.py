@@ -49,7 +49,7 @@ def test_no_refusal_forgets_which_words_are_ours() -> None:
 
 
 def test_forgetful_refusals_are_found() -> None:
-    source = words.ast.parse(
+    source = words.parse_source(
         "class Refused(AdministrationError): pass\n"
         'raise Refused(f"at most {MOST} are")\n'
         "raise Refused(str(error))\n"
