@@ -128,6 +128,7 @@ def test_file_that_was_tampered_with_is_not_shown(bench: Bench) -> None:
         bench.files.open(OLGA, bench.ticket_id, kept.attachment_id)
 
 
+@pytest.mark.on_every_database
 def test_files_are_erased_with_what_else_is_known_of_the_customer(bench: Bench) -> None:
     bench.attach()
     (kept,) = bench.files.list_of(OLGA, bench.ticket_id)

@@ -90,6 +90,7 @@ def bench(engine: Engine, tmp_path: Path) -> Bench:
     return bench
 
 
+@pytest.mark.on_every_database
 def test_order_is_written_and_downloaded_from_any_node(bench: Bench) -> None:
     order = bench.ask()
     assert bench.state(order) is OrderState.WAITING
@@ -184,6 +185,7 @@ def test_file_is_dropped_when_it_was_kept_long_enough(bench: Bench) -> None:
         bench.node().find(OPERATOR, order.order_id)
 
 
+@pytest.mark.on_every_database
 def test_spans_and_how_many_wait_are_bounded(bench: Bench) -> None:
     with pytest.raises(ValueInvalid, match="366 days at most"):
         bench.ask(days=SPAN_MAX.days + 1)

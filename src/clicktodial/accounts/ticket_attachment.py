@@ -30,6 +30,7 @@ from clicktodial.storage.transaction import Transactions
 OF_TICKET_MAX = 30
 # What a script of a customer's may fill the disk with: some gigabytes.
 OF_ENTERPRISE_MAX = 500
+# What fits the heading of its page; a longer name is cut.
 NAME_CHARACTERS_MAX = 120
 _UNNAMED = "file"
 _columns = ticket_attachment.c

@@ -60,6 +60,7 @@ log = structlog.get_logger()
 SPAN_MAX = timedelta(days=366)
 # Those that wait or run: whoever presses the button ten times is told so.
 OPEN_OF_ENTERPRISE_MAX = 3
+# Of all: they are written one after the other, and nobody waits for hours unknowingly.
 OPEN_MAX = 20
 # So long after its last word the node that writes a file is taken for dead. It says something
 # every PROGRESS_PAGES pages of CDRs, which takes seconds.
