@@ -36,10 +36,11 @@ _REFUSING = (
     "control",
     "media/audio_library.py",
     "media/audio_import.py",
+    "media/webrtc",
     "sip/aio/telephony.py",
 )
 _REFUSED_BELOW = {"AdministrationError", "ControlError", "ValueError"}
-_REFUSED_TOO = {"AudioError", "DocumentRefused", "ReleaseConditionNotMet"}
+_REFUSED_TOO = {"AudioError", "DocumentRefused", "ReleaseConditionNotMet", "WebPhoneError"}
 # Faults of ours, and of another machine, which go to the log.
 _LOGGED = {"CallStateError", "DocumentUnreadable"}
 _STATE_ERROR = "StateError"

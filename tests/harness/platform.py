@@ -77,9 +77,10 @@ class Platform:
         """Start the server and wait until it says that it is ready."""
         assert self._process is None
         self._process = OwnedProcess(
-            [str(COMMAND), "serve", "--config", str(self.config_path)],
+            ["serve", "--config", str(self.config_path)],
             log_stem=self.directory / "serve",
             pipe_output=True,
+            is_forked=True,
         )
         line = self._process.read_line(READY_TIMEOUT_S)
         match = _READY_LINE.match(line)
@@ -133,11 +134,14 @@ class Platform:
         *,
         priority: int | None = None,
         answer_timeout_s: int | None = None,
+        options_interval_s: int | None = None,
     ) -> None:
         """A SIP peer through which legs leave; what is None is left to the platform."""
         options = [] if priority is None else ["--priority", str(priority)]
         if answer_timeout_s is not None:
             options += ["--answer-timeout", str(answer_timeout_s)]
+        if options_interval_s is not None:
+            options += ["--options-interval", str(options_interval_s)]
         self.run_command("trunk", "add", name, "--target", format_address(target), *options)
 
 

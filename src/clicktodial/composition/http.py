@@ -231,6 +231,8 @@ def _console_needs(
         audit_log=people.audit_log,
         mails=people.outbox,
         service=calls.service,
+        web_phones=calls.web_phones,
+        web_stun=base.settings.media.webrtc_stun,
         applications=base.applications,
         history=management.history,
         call_search=CallSearch(base.transactions),

@@ -31,10 +31,11 @@ from clicktodial.domain.cause import (
 )
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
-from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.media import PCMA, PCMU, MediaAddress, MediaDescription
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.sandbox.demo.history.desk import WEEKS, Desk
+from clicktodial.sandbox.demo.history.sound import draw_sound
 from clicktodial.storage.call_facts import MemberDepartments
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.instant import to_millis
@@ -49,7 +50,6 @@ _RESERVE_S = 900
 _TRUNKS = ("unicom-beijing", "unicom-beijing", "unicom-beijing", "telecom-backup")
 # Nobody runs it: its calls are all over.
 _NODE = "history"
-_QUALITIES = (4.4, 4.4, 4.3, 4.3, 4.2, 4.1, 3.9, 3.4, 2.6)
 _PREFIXES = ("138", "139", "136", "150", "151", "158", "186", "188", "177", "199")
 _BUSY, _GONE, _FAULT = (
     cause_of_status(486, "Busy Here"),
@@ -159,10 +159,13 @@ class _Maker:
         call = Call(plan, begun_at=begun_at, charge=charge)
         await self._store.create(call, _feed(call, 0.0, CallStarted()))
         told: list[StatusEvent] = []
-        for after_s, given in self._script():
+        script, timeline = self._script()
+        for after_s, given in script:
             told += _feed(call, after_s, given)
         # What is between was lived through, not written: one write tells of it all.
         await self._store.update(call, told)
+        if timeline:
+            self._writes.append(self._store.keep_timeline(CallId(call_id), timeline))
         if caller.notified:
             self._mark(call_id, call.event_count, begun_at)
         else:
@@ -201,8 +204,8 @@ class _Maker:
         message_id = uuid_utils.uuid7().hex
         return (PlannedMessage(message_id, Side.CALLEE, caller.template_id, True),)
 
-    def _script(self) -> list[tuple[float, CallInput]]:
-        """What happens, and when after the beginning."""
+    def _script(self) -> tuple[list[tuple[float, CallInput]], QualityTimeline]:
+        """What happens, and when after the beginning; how it sounds where they talk."""
         chance = self._desk.chance
         [(_, failing, cause)] = chance.choices(_ENDS, [weight for weight, _, _ in _ENDS])
         script: list[tuple[float, CallInput]] = []
@@ -212,34 +215,18 @@ class _Maker:
             script += [(at, LegRouted(side, trunk, sip_call_id)), (at + 1.4, LegRinging(side))]
             if cause is not None and side is failing:
                 rings_s = 45.0 if cause is RING_TIMEOUT_CAUSE else chance.uniform(1.5, 9)
-                return [*script, (at + rings_s, LegEnded(side, cause))]
+                return [*script, (at + rings_s, LegEnded(side, cause))], ()
             at += chance.uniform(3, 14)
             if side is Side.CALLEE and chance.random() < 0.04:
                 # The caller lost patience.
-                return [*script, (at, LegEnded(Side.CALLER, HANG_UP_CAUSE))]
+                return [*script, (at, LegEnded(Side.CALLER, HANG_UP_CAUSE))], ()
             media = MediaDescription(MediaAddress("10.0.0.1", 4000), (PCMA, PCMU))
             script.append((at, LegAnswered(side, media, trunk, sip_call_id)))
         talked_s = min(_TALK_S_MAX, 8 + chance.expovariate(1 / 110))
         ended = LegEnded(chance.choice(list(Side)), HANG_UP_CAUSE)
-        quality = CallQuality(self._quality(talked_s), self._quality(talked_s))
-        return [
-            *script,
-            (at + talked_s, ended),
-            (at + talked_s + 0.1, QualityMeasured(quality)),
-        ]
-
-    def _quality(self, talked_s: float) -> SideQuality:
-        chance = self._desk.chance
-        mos = chance.choice(_QUALITIES)
-        badness = 4.5 - mos
-        packets = int(talked_s * 50)
-        return SideQuality(
-            packets=packets,
-            packets_lost=int(packets * badness * chance.uniform(0, 0.02)),
-            jitter_ms=round(2 + badness * chance.uniform(3, 12), 1),
-            mos=round(mos - chance.uniform(0, 0.1), 2),
-            round_trip_ms=round(18 + badness * chance.uniform(10, 60), 1),
-        )
+        quality, timeline = draw_sound(chance, talked_s)
+        script += [(at + talked_s, ended), (at + talked_s + 0.1, QualityMeasured(quality))]
+        return script, timeline
 
     def _mark(self, call_id: str, events: int, begun_at: datetime) -> None:
         """Each event was taken by the application's server; a few not at the first attempt."""
