@@ -9,6 +9,7 @@ import uuid_utils
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from clicktodial.domain.protection import NO_CAPS, CallCaps
+from clicktodial.domain.wording import worded
 from clicktodial.storage import member_table, table, value
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.protection_codec import check_caps
@@ -127,7 +128,9 @@ def require_enterprise(connection: Connection, enterprise_id: str) -> None:
     """Raises NotFound."""
     columns = table.enterprise.c
     if connection.scalar(select(columns.id).where(columns.id == enterprise_id)) is None:
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
 
 
 def find_or_add_department(
@@ -145,7 +148,9 @@ def insert_department(connection: Connection, enterprise_id: str, name: str, now
     columns = _department.c
     count = select(func.count()).where(columns.enterprise_id == enterprise_id)
     if (connection.scalar(count) or 0) >= DEPARTMENTS_MAX:
-        raise ValueInvalid(f"an enterprise may have {DEPARTMENTS_MAX} departments")
+        raise ValueInvalid(
+            worded("an enterprise may have %(most)s departments", most=DEPARTMENTS_MAX)
+        )
     department_id = uuid_utils.uuid7().hex
     connection.execute(
         insert(_department).values(
@@ -184,7 +189,9 @@ def _require(connection: Connection, enterprise_id: str, department_id: str) -> 
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no department {department_id}")
+        raise NotFound(
+            worded("there is no department %(department_id)s", department_id=department_id)
+        )
     return CallCaps(per_day=row.calls_per_day, per_month=row.calls_per_month)
 
 

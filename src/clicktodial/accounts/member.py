@@ -37,6 +37,7 @@ from clicktodial.accounts.table_row import (
 )
 from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.protection import NO_CAPS, CallCaps
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import member_table
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.protection_codec import check_caps
@@ -126,7 +127,7 @@ class Members:
         where = (_member.c.id == member_id) & (_member.c.enterprise_id == enterprise_id)
         with self._transactions.change(concerns_calls=False) as connection:
             if not connection.execute(delete(_member).where(where)).rowcount:
-                raise NotFound(f"there is no member {member_id}")
+                raise NotFound(worded("there is no member %(member_id)s", member_id=member_id))
 
     def show(self, enterprise_id: str, member_id: str) -> Member:
         """One member."""
@@ -177,7 +178,7 @@ class Members:
         try:
             row = parse_member_row(values, self._region)
         except RowError as error:
-            raise ValueInvalid(str(error)) from error
+            raise ValueInvalid(words_of(error)) from error
         return replace(_profile_of(row), caps=profile.caps)
 
 
@@ -261,7 +262,7 @@ def _find_departments(
 def _require_room(connection: Connection, enterprise_id: str, more: int) -> None:
     query = select(func.count()).where(_member.c.enterprise_id == enterprise_id)
     if (connection.scalar(query) or 0) + more > MEMBERS_MAX:
-        raise ValueInvalid(f"an enterprise may have {MEMBERS_MAX} members")
+        raise ValueInvalid(worded("an enterprise may have %(most)s members", most=MEMBERS_MAX))
 
 
 def _columns_of(
@@ -326,7 +327,9 @@ def _search(enterprise_id: str, search: MemberSearch) -> Select[tuple[str]]:
     if not text:
         return query
     if len(text) > SEARCH_CHARACTERS_MAX:
-        raise ValueInvalid(f"a search has {SEARCH_CHARACTERS_MAX} characters at most")
+        raise ValueInvalid(
+            worded("a search has %(most)s characters at most", most=SEARCH_CHARACTERS_MAX)
+        )
     sought = {text.lower()}
     digits = _SEPARATORS.sub("", text)
     if digits.isdigit():
@@ -338,7 +341,7 @@ def _search(enterprise_id: str, search: MemberSearch) -> Select[tuple[str]]:
 def _show(connection: Connection, enterprise_id: str, member_id: str) -> Member:
     row = connection.execute(_query(enterprise_id).where(_member.c.id == member_id)).first()
     if row is None:
-        raise NotFound(f"there is no member {member_id}")
+        raise NotFound(worded("there is no member %(member_id)s", member_id=member_id))
     return _read(row)
 
 

@@ -26,6 +26,7 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.message import REPLAYABLE, Channel, MessageState
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.error import Conflict, NotFound
 from clicktodial.storage.message_table import (
@@ -151,7 +152,7 @@ class Messages:
         with self._transactions.read() as connection:
             row = connection.execute(_query(principal).where(_columns.id == message_id)).first()
             if row is None:
-                raise NotFound(f"there is no message {message_id}")
+                raise NotFound(worded("there is no message %(message_id)s", message_id=message_id))
             part_rows = connection.execute(
                 select(message_part).where(parts.message_id == message_id).order_by(parts.number)
             ).all()
@@ -183,14 +184,19 @@ class Messages:
             query = _query(principal).where(_columns.id == message_id)
             row = connection.execute(query).first()
             if row is None:
-                raise NotFound(f"there is no message {message_id}")
+                raise NotFound(worded("there is no message %(message_id)s", message_id=message_id))
             changed = connection.execute(
                 update(message)
                 .where(_columns.id == message_id, _columns.state.in_(replayable))
                 .values(values)
             )
             if changed.rowcount == 0:
-                raise Conflict(f"a message that is {row.state} is not sent anew")
+                raise Conflict(
+                    worded(
+                        "a message that is %(state)s is not sent anew",
+                        state=MessageState(row.state),
+                    )
+                )
             lost = parts.state.in_(replayable)
             connection.execute(delete(message_part).where(parts.message_id == message_id, lost))
             return _detail(connection.execute(query).one())
@@ -260,7 +266,7 @@ def _require_call(connection: Connection, principal: Principal, call_id: str) ->
         .where(table.call.c.id == call_id, visible_enterprises(principal))
     )
     if connection.execute(query).first() is None:
-        raise NotFound(f"there is no call {call_id}")
+        raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
 
 
 def _query(principal: Principal) -> Select[Any]:

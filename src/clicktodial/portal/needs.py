@@ -35,11 +35,13 @@ from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.standing import Standings
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
+from clicktodial.billing.export_order import ExportOrders
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
@@ -175,6 +177,9 @@ class ConsoleNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    export_orders: ExportOrders
+    # There is one to be written; called on the loop.
+    take_up_orders: Callable[[], None]
     daily_use: DailyUse
     movements: Movements
     # Writes files anew, which may take long.
@@ -183,6 +188,7 @@ class ConsoleNeeds:
 
     # Support
     tickets: Tickets
+    ticket_attachments: TicketAttachments
     ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, update
 
 from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.delivery_row import WAITING
 from clicktodial.storage.error import NotFound, ValueInvalid
@@ -67,7 +68,7 @@ class EventReplays:
         with self._transactions.change() as connection:
             found = connection.scalar(owner)
             if found is None or (app_id is not None and found != app_id):
-                raise NotFound(f"there is no call {replay.call_id}")
+                raise NotFound(worded("there is no call %(call_id)s", call_id=replay.call_id))
             return Replayed(connection.execute(change).rowcount)
 
     def replay_range(self, app_id: str, replay: RangeReplay) -> Replayed:

@@ -13,6 +13,7 @@ from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.leg import LegRecord
 from clicktodial.domain.quality_timeline import QualityTimeline
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.call_quality import read_timeline
 from clicktodial.storage.delivery_row import read_answer
@@ -126,7 +127,7 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         if call is None:
-            raise NotFound(f"there is no call {call_id}")
+            raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
         return call, events
 
     def timeline(self, call_id: str) -> tuple[CallRecord, QualityTimeline]:
@@ -137,7 +138,7 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         if call is None:
-            raise NotFound(f"there is no call {call_id}")
+            raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
         return call, timeline
 
 

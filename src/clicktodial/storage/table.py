@@ -111,6 +111,8 @@ node = Table(
     Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
     Column("started_at", UtcMillis, nullable=False),
     Column("heartbeat_at", UtcMillis, nullable=False),
+    # Of the program; a node of a version before 0020 says none.
+    Column("version", String(IDENTIFIER_CHARACTERS_MAX)),
 )
 
 # Not a foreign key to application: a call outlives the application that asked for it.

@@ -283,7 +283,7 @@ def render_forecast(forecast: CallForecast) -> Forecast:
     """The answer of a dry run."""
     return Forecast(
         is_possible=forecast.is_possible,
-        obstacles=list(forecast.obstacles),
+        obstacles=[str(each) for each in forecast.obstacles],
         caller=_render_forecast_leg(forecast.caller),
         callee=_render_forecast_leg(forecast.callee),
         max_duration_s=forecast.max_duration_s,
@@ -297,7 +297,7 @@ def _render_forecast_leg(leg: TrunkForecast) -> ForecastLeg:
     return ForecastLeg(
         trunk=leg.trunk_name,
         cost_per_minute_micros=leg.cost_per_minute_micros,
-        obstacle=leg.obstacle or None,
+        obstacle=str(leg.obstacle) or None,
     )
 
 

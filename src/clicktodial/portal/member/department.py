@@ -83,7 +83,7 @@ class DepartmentPages:
         try:
             await self._needs.worker.run(work)
         except AlreadyExists as error:
-            form.errors["name"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "name")
         except ValueInvalid as error:
             form.refuse_as(error)
         else:

@@ -147,7 +147,7 @@ class MemberPages:
         try:
             await self._needs.worker.run(work)
         except AlreadyExists as error:
-            form.errors["number"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "number")
         except ValueInvalid as error:
             form.refuse_as(error)
         else:
