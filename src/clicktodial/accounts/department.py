@@ -63,7 +63,9 @@ class Departments:
         with self._transactions.read() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"there is no department {department_id}")
+            raise NotFound(
+                worded("there is no department %(department_id)s", department_id=department_id)
+            )
         return _read(row)
 
     def list_names(self, enterprise_id: str) -> list[tuple[str, str]]:
