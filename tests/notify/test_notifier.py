@@ -276,11 +276,16 @@ async def test_dead_server_is_probed_only_and_gets_all_when_it_lives_again(
     async with open_server() as server:
         server.answer = lambda received: web.Response(status=500)
         stack = Stack(tmp_path / "db")
-        stack.timing = replace(TIMING, retry_after_s=(3600,) * 3, probe_first_s=0.05)
+        # Each wait is twice the one before: a minute has ten.
+        stack.timing = replace(
+            TIMING, retry_after_s=(3600,) * 3, probe_first_s=0.05, probe_max_s=3600
+        )
         stack.applications.put(create_application(APP, server.url))
         await stack.open()
         calls = [await stack.place(APP) for _ in range(FAILURES_MAX)]
-        await server.wait_asked(FAILURES_MAX)
+        await stack.wait_until(
+            lambda: all(stack.records(call)[0].attempts > 0 for call in calls[:FAILURES_MAX])
+        )
         calls += [await stack.place(APP) for _ in range(50)]
         # Probes are asked for one at a time, with growing waits.
         await server.wait_asked(FAILURES_MAX + 1)
