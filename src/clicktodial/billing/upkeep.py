@@ -1,4 +1,5 @@
-"""The task of a node that does what time does to pools, and writes the days' exports."""
+"""The task of a node that does what time does to pools, sums up what calls came to, and writes the
+days' exports."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,17 +10,19 @@ import structlog
 
 from clicktodial.billing.export import ExportKind, Exports
 from clicktodial.billing.sweep import PoolSweep
+from clicktodial.billing.use import UseSums
 from clicktodial.storage.error import StorageError
 
 log = structlog.get_logger()
 
 
 class BillingUpkeep:
-    """Runs both, one after the other, on a thread of its own."""
+    """Runs all, one after the other, on a thread of its own."""
 
     def __init__(
         self,
         sweep: PoolSweep,
+        sums: UseSums,
         exports: Exports,
         *,
         kinds: tuple[ExportKind, ...],
@@ -29,6 +32,7 @@ class BillingUpkeep:
     ) -> None:
         """`on_alert` is told on the loop when there are alerts to deliver."""
         self._sweep = sweep
+        self._sums = sums
         self._exports = exports
         self._kinds = kinds
         self._interval_s = interval_s
@@ -48,7 +52,7 @@ class BillingUpkeep:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
 
     def run_once(self) -> int:
-        """Both, each whatever becomes of the other; what failed is tried again next time. Returns
+        """Each whatever becomes of the others; what failed is tried again next time. Returns
         how many thresholds were passed."""
         now = self._utc()
         alerts = 0
@@ -56,6 +60,10 @@ class BillingUpkeep:
             alerts = self._sweep.run(now)
         except StorageError as error:
             log.error("billing.sweep_failed", error=str(error))
+        try:
+            self._sums.run(now)
+        except StorageError as error:
+            log.error("billing.sums_failed", error=str(error))
         try:
             self._exports.run(self._kinds, now)
         except (StorageError, OSError) as error:

@@ -10,6 +10,7 @@ from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
 from clicktodial.billing.sweep import PoolSweep
 from clicktodial.billing.upkeep import BillingUpkeep
+from clicktodial.billing.use import UseSums
 from clicktodial.composition.foundation import Foundation
 
 
@@ -24,6 +25,7 @@ def open_billing(base: Foundation, *, on_alert: Callable[[], None]) -> BillingNe
     )
     upkeep = BillingUpkeep(
         PoolSweep(transactions, zone=settings.zone),
+        UseSums(transactions, zone=settings.zone),
         exports,
         kinds=tuple(ExportKind(kind) for kind in settings.exports),
         interval_s=settings.sweep_interval_s,
