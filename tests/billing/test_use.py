@@ -60,13 +60,17 @@ def count_rows(engine: Engine) -> int:
 
 
 @pytest.mark.parametrize("zone", [UTC, KATHMANDU])
-def test_statements_stay_what_they_are_as_sums_are_made(world: Engine, zone: tzinfo) -> None:
+def test_statements_stay_what_they_are_as_sums_are_made(
+    world: Engine, zone: tzinfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     transactions = Transactions(world)
     expected = statements(world, zone)
     daily = DailyUse(transactions, zone=zone).read(OPERATOR, ENTERPRISE, NOW, days=9)
     sums = UseSums(transactions, zone=zone)
     # By some hours at a time, so that days are merged on the way.
-    for hours in range(0, 24 * 7, 7):
+    for hours in range(0, 24 * 7, 17):
+        # Where there are many, not even an hour is summed up at once.
+        monkeypatch.setattr(use, "SUMMED_MAX", hours % 2)
         assert sums.run(BEGAN + timedelta(hours=hours))
         assert statements(world, zone) == expected
     assert DailyUse(transactions, zone=zone).read(OPERATOR, ENTERPRISE, NOW, days=9) == daily

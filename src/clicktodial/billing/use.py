@@ -8,12 +8,13 @@ mark cannot move between.
         sums of days | sums of quarters of an hour | CDRs of the last half hour
                      ^ merged_upto                 ^ upto
 
-The mark follows the present at a distance of LAG, a quarter of an hour at a time: what ended in it
-is summed up outside of any lock, and then, under the lock of the mark, counted again by the index;
-where there are as many, they are the same, since CDRs are never changed nor deleted. A day that
-is over is merged into one row for each application and department. A CDR of a call that ended
-before the mark and that is written only then - of a node that died, or that could not reach the
-database - is added by a trigger of migration 0017. `ledger verify` compares all sums with the CDRs.
+The mark follows the present at a distance of LAG, by quarters of an hour, or by days where it has
+to catch up: what ended in one is summed up outside of any lock, and then, under the lock of the
+mark, counted again by the index; where there are as many, they are the same, since CDRs are never
+changed nor deleted. A day that is over is merged into one row for each application and department.
+A CDR of a call that ended before the mark and that is written only then - of a node that died, or
+that could not reach the database - is added by a trigger of migration 0017. `ledger verify`
+compares all sums with the CDRs.
 
 Days are those of the billing time zone. When that is set to another one, all is done anew;
 whoever asks meanwhile has CDRs counted.
@@ -52,6 +53,10 @@ from clicktodial.storage.instant import UtcMillis, from_millis, to_millis
 from clicktodial.storage.transaction import Transactions
 
 QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+# CDRs that are summed up at once where there are as many: for as long as it takes to count them,
+# and to write what they come to, calls cannot be written. 0.1 s.
+SUMMED_MAX = 200_000
 # Longer than any transaction that writes a CDR of a call which just ended may take; the trigger
 # takes those for late that are a third of it old.
 LAG = timedelta(minutes=15)
@@ -167,14 +172,14 @@ class UseSums:
         log.info("billing.sums_begun", zone=str(self._zone))
 
     def _advance(self, mark: _Mark, limit: datetime) -> None:
-        """Over the next quarter of an hour in which something ended."""
+        """Over the next time in which something ended."""
         with self._transactions.read() as connection:
             first = connection.scalar(_first_ended(mark.upto))
             if first is None or first >= limit:
                 begin = end = limit
             else:
                 begin = max(mark.upto, _floor(first))
-                end = begin + QUARTER
+                end = self._choose_end(connection, begin, limit)
             rows = connection.execute(_sums_of_cdrs(begin, end)).all()
         with self._transactions.change(concerns_calls=False) as connection:
             _move(connection, mark, upto=end)
@@ -184,6 +189,14 @@ class UseSums:
             if rows:
                 at = {"begins_at": begin}
                 connection.execute(insert(cdr_sum), [{**row._mapping, **at} for row in rows])
+
+    def _choose_end(self, connection: Connection, begin: datetime, limit: datetime) -> datetime:
+        """As far as may be at once, within a day."""
+        day_end = self._day_end(begin)
+        for end in (day_end, min(begin + HOUR, day_end)):
+            if end <= limit and (connection.scalar(_count_of_cdrs(begin, end)) or 0) <= SUMMED_MAX:
+                return end
+        return begin + QUARTER
 
     def _merge(self, mark: _Mark) -> None:
         """The next day that has sums and is over."""
