@@ -16,7 +16,7 @@ from clicktodial.billing.ledger import verify_ledger
 from clicktodial.billing.statement import Statement, Statements
 from clicktodial.billing.usage import DailyUse
 from clicktodial.billing.use import LAG, QUARTER, UseSums, find_wrong_sums, select_use
-from clicktodial.storage.billing_table import SUMMED, cdr_sum, cdr_sum_mark
+from clicktodial.storage.billing_table import SUMMED, cdr, cdr_sum, cdr_sum_mark
 from clicktodial.storage.transaction import Transactions
 
 pytestmark = pytest.mark.on_every_database
@@ -120,7 +120,7 @@ def test_what_is_written_while_it_is_summed_up_is_not_lost(
     def write_first(connection: Connection, mark: Any, **values: datetime) -> None:
         monkeypatch.setattr(use, "_move", move)
         # As one that was under way when the sums were read; SQLite has one writer at a time.
-        connection.execute(insert(use.cdr).values(_late_row(world)))
+        connection.execute(insert(cdr).values(_late_row(world)))
         move(connection, mark, **values)
 
     monkeypatch.setattr(use, "_move", write_first)
@@ -132,7 +132,7 @@ def test_what_is_written_while_it_is_summed_up_is_not_lost(
 
 def _late_row(engine: Engine) -> dict[str, Any]:
     with engine.connect() as connection:
-        row = connection.execute(select(use.cdr).order_by(use.cdr.c.ended_at)).first()
+        row = connection.execute(select(cdr).order_by(cdr.c.ended_at)).first()
     assert row is not None
     return {**row._mapping, "call_id": "late"}
 

@@ -17,7 +17,6 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -282,7 +281,7 @@ class _Source:
     where: Sequence[ColumnElement[bool]]
     is_complete: bool = True
 
-    def select(self, before: CallPlace | None, most: int) -> Select[Any]:
+    def select(self, before: CallPlace | None, most: int) -> Select[str, datetime]:
         """So many at most, the newest first."""
         query = (
             select(self.call_id.label("id"), self.begun_at.label("begun_at"))
