@@ -201,10 +201,11 @@ def test_each_question_comes_off_its_index_in_order(search: CallSearch, engine: 
         (CallFilter(is_live=False), ["call_by_application"]),
         (CallFilter(reason=EndReason.HANG_UP), ["call_by_application"]),
         (CallFilter(reason=EndReason.OTHER), ["cdr_by_failure"]),
-        (CallFilter(number="+862", is_live=False), numbers),
+        (CallFilter(number="+862"), [*numbers, "call_open"]),
+        (CallFilter(is_live=True), ["call_open"]),
     ):
         since = replace(wanted, since=NOW - timedelta(days=1))
-        plans = _explain(engine, call_search._sources("acme-app", since))
+        plans = _explain(engine, call_search._sources(["acme-app"], since))
         for plan, index in zip(plans, indexes, strict=True):
             assert index in plan
 
@@ -223,7 +224,9 @@ def _explain(engine: Engine, sources: Sequence[call_search._Source]) -> list[str
             query = source.select(before, 9).compile(engine, compile_kwargs={"literal_binds": True})
             plan = str(connection.execute(text(f"{explain} {query}")).all())
             # PostgreSQL sorts the calls of one millisecond where the index has no identifiers.
-            assert "TEMP B-TREE" not in plan and "SCAN" not in plan
-            assert is_sqlite or "Sort" not in plan or "call_by_application" in plan
+            # Those under way are few, and sorted.
+            if "call_open" not in plan:
+                assert "TEMP B-TREE" not in plan and "SCAN" not in plan
+                assert is_sqlite or "Sort" not in plan or "call_by_application" in plan
             plans.append(plan)
     return plans

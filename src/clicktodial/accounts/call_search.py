@@ -161,7 +161,7 @@ class CallSearch:
             app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return FoundCalls(calls=(), before=None, wants_application=True)
-            sources = [each for app_id in app_ids for each in _sources(app_id, wanted)]
+            sources = _sources(app_ids, wanted)
             share = max(SCANNED_MAX // max(len(sources), 1), _SHARE_MIN)
             pages, ends = [], []
             for source in sources:
@@ -201,7 +201,7 @@ class CallSearch:
             app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return None
-            sources = [each for app_id in app_ids for each in _sources(app_id, wanted)]
+            sources = _sources(app_ids, wanted)
             if not sources:
                 return CallSums(0, 0, 0)
             return _add_up(connection, sources, wanted)
@@ -295,28 +295,37 @@ class _Source:
         return query.where(tuple_(self.begun_at, self.call_id) < place)
 
 
-def _sources(app_id: str, wanted: CallFilter) -> list[_Source]:
-    """Where calls of an application stand that are wanted."""
+def _sources(app_ids: Sequence[str], wanted: CallFilter) -> list[_Source]:
+    """Where calls of these applications stand that are wanted."""
+    if wanted.is_live:
+        return _open_sources(app_ids, wanted)
+    sources = [each for app_id in app_ids for each in _sources_of(app_id, wanted)]
+    if wanted.number is not None and wanted.is_live is None and wanted.reason is None:
+        # They have no CDR yet.
+        sources += _open_sources(app_ids, wanted)
+    return sources
+
+
+def _sources_of(app_id: str, wanted: CallFilter) -> list[_Source]:
     if wanted.number is not None:
-        sources = [
+        return [
             _of_cdrs(wanted, cdr.c.app_id == app_id, column == wanted.number,
                      is_complete=wanted.reason is None)
             for column in (cdr.c.caller_e164, cdr.c.callee_e164, cdr.c.sponsor_e164)
         ]  # fmt: skip
-    elif wanted.reason not in (None, EndReason.HANG_UP):
+    if wanted.reason not in (None, EndReason.HANG_UP):
         reason = cdr.c.reason == wanted.reason
-        sources = [_of_cdrs(wanted, cdr.c.app_id == app_id, reason, _FAILED)]
-    else:
-        where = [_columns.app_id == app_id, *_times(_columns.begun_at, wanted)]
-        is_complete = wanted.reason is None and not wanted.is_live
-        return [_Source(_columns.begun_at, _columns.id, where, is_complete)]
-    if wanted.is_live is not False and wanted.reason is None:
-        # They have no CDR yet.
-        open_ids = select(select_open_calls().subquery().c.id)
-        where = [_columns.app_id == app_id, _columns.id.in_(open_ids)]
-        where += _times(_columns.begun_at, wanted)
-        sources.append(_Source(_columns.begun_at, _columns.id, where, is_complete=False))
-    return sources
+        return [_of_cdrs(wanted, cdr.c.app_id == app_id, reason, _FAILED)]
+    where = [_columns.app_id == app_id, *_times(_columns.begun_at, wanted)]
+    return [_Source(_columns.begun_at, _columns.id, where, is_complete=wanted.reason is None)]
+
+
+def _open_sources(app_ids: Sequence[str], wanted: CallFilter) -> list[_Source]:
+    if not app_ids:
+        return []
+    live = select_open_calls().add_columns(_columns.begun_at).subquery()
+    where = [live.c.app_id.in_(app_ids), *_times(live.c.begun_at, wanted)]
+    return [_Source(live.c.begun_at, live.c.id, where, is_complete=False)]
 
 
 def _of_cdrs(wanted: CallFilter, *where: ColumnElement[bool], is_complete: bool = True) -> _Source:

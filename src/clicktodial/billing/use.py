@@ -101,7 +101,7 @@ def select_use(
             *(cdr.c[each] for each in SUMMED[2:]),
         )
         .where(cdr.c.enterprise_id == enterprise_id)
-        .where(cdr.c.ended_at >= since, cdr.c.ended_at < until, cdr.c.ended_at >= _upto(zone))
+        .where(cdr.c.ended_at >= _counted_since(since, zone), cdr.c.ended_at < until)
     )
     found = union_all(kept, counted).subquery()
     sums = [func.sum(found.c[each]).label(each) for each in SUMMED]
@@ -112,11 +112,15 @@ def _is_of(zone: tzinfo) -> ColumnElement[bool]:
     return exists(select(_mark.id).where(_mark.id == 1, _mark.zone == str(zone)))
 
 
-def _upto(zone: tzinfo) -> ColumnElement[datetime]:
-    upto: ScalarSelect[datetime] = (
-        select(_mark.upto).where(_mark.id == 1, _mark.zone == str(zone)).scalar_subquery()
+def _counted_since(since: datetime, zone: tzinfo) -> ColumnElement[datetime]:
+    """The mark, or `since` where that is later: one bound, as SQLite takes one of an index."""
+    begin = literal(since, UtcMillis)
+    later: ScalarSelect[datetime] = (
+        select(case((_mark.upto > begin, _mark.upto), else_=begin))
+        .where(_mark.id == 1, _mark.zone == str(zone))
+        .scalar_subquery()
     )
-    return func.coalesce(upto, literal(from_millis(0), UtcMillis))
+    return func.coalesce(later, begin)
 
 
 # Summing up
