@@ -66,7 +66,7 @@ NAVIGATION: list[Section] = [
             "billing",
             "desk",
             "support",
-            "console",
+            "console-tour",
             "privacy",
             "metrics",
         ],
@@ -85,7 +85,7 @@ NAVIGATION: list[Section] = [
     ),
 ]
 # Contributors get the decisions, whatever there are, and how it is measured.
-_CONTRIBUTORS = ("Contributors", ["benchmark"])
+_CONTRIBUTORS = ("Contributors", ["benchmark", "console"])
 _DECISIONS = "decisions/*"
 
 

@@ -214,6 +214,21 @@ def test_four_ports_are_enough_for_one_call(tmp_path: Path) -> None:
     assert settings.media.port_max == 30023
 
 
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("webrtc_port_min = 40100\nwebrtc_port_max = 40118\n", "webrtc_port_max must be at least"),
+        ("webrtc = true\nport_max = 40100\n", "others than those of the relay"),
+        ('webrtc = true\ncodecs = ["OPUS"]\n', "a codec besides OPUS"),
+        ('webrtc = true\nwebrtc_stun = "stun:a.example:3478"\n', "webrtc_stun is HOST:PORT"),
+    ],
+)
+def test_browsers_need_ports_and_a_codec(tmp_path: Path, lines: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load(tmp_path, f"[media]\n{lines}")
+    assert load(tmp_path, '[media]\nwebrtc = true\nwebrtc_stun = "a.example:3478"\n').media.webrtc
+
+
 def test_database_lies_in_the_data_directory_unless_named(tmp_path: Path) -> None:
     settings = load(tmp_path, f'[storage]\ndata_dir = "{tmp_path}/data"\n')
     assert settings.data_dir == tmp_path / "data"

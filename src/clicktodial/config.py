@@ -5,6 +5,7 @@ unit and bounds stand beside it here and in `docs/settings.md`; a test holds the
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ FixedPort = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
 # Two parties, RTP and RTCP each, make four ports a call; the relay keeps 20 for itself.
 MEDIA_PORTS_MIN = 24
+# Four ports a browser, and some to choose among.
+WEBRTC_PORTS_MIN = 20
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[0-9]{1,5}", re.ASCII)
 # A machine of a hundred times another's strength is no fleet any more.
 NODE_WEIGHT_MAX = 100
 _PORT_MAX = 65_535
@@ -92,6 +96,8 @@ class MediaSettings(_Table, frozen=True):
     port_max: FixedPort = 40_000
     sessions_max: PositiveInt = 2_000
     dead_after_s: Annotated[int, Meta(ge=5, le=3600)] = 60
+    # A conversation of a minute or two is read a handful of times, and shows where it was bad.
+    quality_interval_s: Annotated[int, Meta(ge=0, le=300)] = 10
     # What parties are offered, preferred first.
     codecs: Annotated[
         tuple[Literal["PCMA", "PCMU", "G722", "OPUS"], ...], Meta(min_length=1, max_length=4)
@@ -100,6 +106,10 @@ class MediaSettings(_Table, frozen=True):
     # ADDRESS:PORT each, of their ng protocol, and perhaps ;weight=N and ;drained.
     rtpengine: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
     rtpengine_dir: str | None = None  # its --recording-dir; default: <data_dir>/rtpengine
+    webrtc: bool = False  # whether browsers may be a side of calls that people try
+    webrtc_port_min: FixedPort = 40_100
+    webrtc_port_max: FixedPort = 40_299
+    webrtc_stun: str | None = None  # HOST:PORT that browsers learn their own address from
 
 
 class DatabaseSettings(_Table, frozen=True):
@@ -325,7 +335,9 @@ class RetentionSettings(_Table, frozen=True):
     mail_days: KeptDays = 30  # mails that were sent, or given up
     notification_days: KeptDays = 90  # events of calls, and alerts, that were delivered or given up
     message_days: KeptDays = 90  # messages after calls, and reports on them
+    call_quality_days: KeptDays = 90  # how calls sounded from one moment to the next
     call_number_days: KeptDays = 0  # the parties' numbers in the rows of calls
+    recording_days: KeptDays = 0  # recordings, by the node that made them
 
 
 class LogSettings(_Table, frozen=True):
@@ -460,6 +472,7 @@ def _check(settings: Settings) -> None:
         raise ConfigError("media.rtpengine names a node twice")
     if media.port_max - media.port_min + 1 < MEDIA_PORTS_MIN:
         raise ConfigError(f"media.port_max must be at least media.port_min + {MEDIA_PORTS_MIN - 1}")
+    _check_webrtc(media)
     if len(set(media.codecs)) < len(media.codecs):
         raise ConfigError("media.codecs lists one twice")
     if (settings.stir.key_file is None) != (settings.stir.certificate_url is None):
@@ -597,6 +610,22 @@ def _check_support(support: SupportSettings) -> None:
             date.fromisoformat(day)
     except ValueError as error:
         raise ConfigError("support.holidays are YYYY-MM-DD each") from error
+
+
+def _check_webrtc(media: MediaSettings) -> None:
+    if media.webrtc_port_max - media.webrtc_port_min + 1 < WEBRTC_PORTS_MIN:
+        raise ConfigError(
+            f"media.webrtc_port_max must be at least media.webrtc_port_min + {WEBRTC_PORTS_MIN - 1}"
+        )
+    if not media.webrtc:
+        return
+    overlaps = media.webrtc_port_min <= media.port_max and media.port_min <= media.webrtc_port_max
+    if media.driver == "rtpio" and overlaps:
+        raise ConfigError("the ports of media.webrtc are others than those of the relay")
+    if media.codecs == ("OPUS",):
+        raise ConfigError("media.webrtc needs a codec besides OPUS")
+    if media.webrtc_stun is not None and _HOST_AND_PORT.fullmatch(media.webrtc_stun) is None:
+        raise ConfigError("media.webrtc_stun is HOST:PORT")
 
 
 def _check_sip(sip: SipSettings) -> None:

@@ -106,7 +106,7 @@ async def open_node(
         people, support = open_people(base)
         billing = open_billing(base, on_alert=calls.notifier.request_rescan)
         membership = await open_membership(base)
-        open_retention(base)
+        open_retention(base, calls.recordings_root)
         server = await open_http(
             base,
             calls,

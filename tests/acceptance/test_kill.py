@@ -13,6 +13,7 @@ from tests.harness.address import format_address
 from tests.harness.client import APP_ID, CALLEE, CALLER, SECRET, SPONSOR, PlacedCall
 from tests.harness.phone import Phone, PhoneState
 from tests.harness.platform import READY_TIMEOUT_S, Platform
+from tests.harness.process import OwnedProcess
 from tests.harness.sink import EVENT_TIMEOUT_S, Behaviour, RefuseAll, basic_credential
 from tests.harness.stage import (
     ANSWERED,
@@ -175,18 +176,15 @@ async def test_repeated_kills_with_live_calls_end_each_once(own_stage: Stage) ->
 
 
 async def test_start_again_during_first_run_is_refused(own_stage: Stage) -> None:
-    second = await asyncio.create_subprocess_exec(
-        *own_stage.platform.process.arguments,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+    first = own_stage.platform
+    second = OwnedProcess(
+        first.process.arguments, log_stem=own_stage.directory / "second", is_forked=True
     )
     try:
-        assert await asyncio.wait_for(second.wait(), READY_TIMEOUT_S) != 0
+        assert await second.wait(READY_TIMEOUT_S) != 0
     finally:
-        if second.returncode is None:
-            second.kill()
-            await second.wait()
-    assert own_stage.platform.is_running
+        second.kill_group()
+    assert first.is_running
 
 
 # Messages after calls

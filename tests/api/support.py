@@ -38,6 +38,7 @@ from clicktodial.domain.application import Application, ApplicationStatus, Enter
 from clicktodial.domain.call import CallState
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.recording import Recording
 
 APP_ID = AppId("12345678")
@@ -79,6 +80,7 @@ class FakeService:
         self.muted: set[tuple[CallId, Side]] = set()
         self.held: set[tuple[CallId, Side]] = set()
         self.paused: set[CallId] = set()
+        self.timelines: dict[CallId, QualityTimeline] = {}
         self.conditions: list[ReleaseCondition] = []
         self.forecasted: list[BeginCall] = []
         self.answer = CallForecast(
@@ -121,6 +123,7 @@ class FakeService:
             frozenset(side for side in Side if (call_id, side) in self.muted),
             frozenset(side for side in Side if (call_id, side) in self.held),
             call_id in self.paused,
+            self.timelines.get(call_id, ()),
         )
 
     async def release(

@@ -30,7 +30,7 @@ from clicktodial.domain.call import Call
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
-from clicktodial.domain.leg import CallQuality, LegRecord, SideQuality
+from clicktodial.domain.leg import CallQuality, LegRecord, RecentQuality, SideQuality
 from clicktodial.domain.media import (
     OFFERED_CODECS,
     PCMA,
@@ -43,6 +43,7 @@ from clicktodial.domain.media import (
 from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.number import parse_number
 from clicktodial.domain.plan import CallOptions, Prompt
+from clicktodial.domain.quality_timeline import QualityTimeline
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -127,6 +128,7 @@ class FakeRelay:
     crypto: tuple[SrtpKey, ...] = ()
     remote: dict[Side, MediaDescription] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
+    readings: int = 0
 
     def has_room(self) -> bool:
         return self.room
@@ -199,9 +201,16 @@ class FakeRelay:
         await self._do("resume_recording")
 
     async def quality(self) -> CallQuality:
+        self.readings += 1
         if "quality" in self.failing:
             raise RelayError("quality")
-        return CallQuality(SideQuality(100, 1, 2.0, 4.3), SideQuality(90, 10, 20.0, 3.4))
+        # Of the callee the same all the time: it says nothing any more.
+        return CallQuality(
+            SideQuality(100 * self.readings, self.readings, 2.0, 4.3),
+            SideQuality(90, 10, 20.0, 3.4),
+            RecentQuality(2.0, codec_name="PCMA"),
+            RecentQuality(20.0, codec_name="PCMA"),
+        )
 
     async def close(self) -> Capture | None:
         await self._do("close")
@@ -233,6 +242,7 @@ class FakeStore:
     extend_failures: list[Exception] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
     legs: list[dict[Side, LegRecord]] = field(default_factory=list)
+    timelines: dict[CallId, QualityTimeline] = field(default_factory=dict)
     known: dict[CallId, AppId] = field(default_factory=dict)
     open: dict[tuple[AppId, str, str], list[FoundCall]] = field(default_factory=dict)
     find_failure: Exception | None = None
@@ -274,6 +284,12 @@ class FakeStore:
             assert call.charge is not None
             call.charge.add(more)
             future.set_result(None)
+        return future
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
+        self.timelines[call_id] = timeline
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
         return future
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
@@ -377,7 +393,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def create_platform(calls: CallsSettings) -> Platform:
+def create_platform(calls: CallsSettings, *, quality_interval_s: int = 0) -> Platform:
     telephony, relay, recorder = FakeTelephony(), FakeRelay(), FakeRecorder()
     store, notifier = FakeStore(), FakeNotifier()
     qualities: list[CallQuality] = []
@@ -391,6 +407,7 @@ def create_platform(calls: CallsSettings) -> Platform:
         notifier,
         forecaster=telephony,
         on_quality=qualities.append,
+        quality_interval_s=quality_interval_s,
         minutes=minutes,
     )
     application = Application(

@@ -1,25 +1,30 @@
-"""Administrative commands as processes of their own, without a new interpreter for each.
+"""The program as processes of its own, without a new interpreter for each.
 
-Half a second of processor went into loading Python and the platform for every command, and each
-stage needs three. Here a server process loads them once; each command is a fork of it: the same
-program with arguments, directory, environment and standard streams of its own. Where the program
-as it is installed is the subject, `COMMAND` is run instead (tests/cli, acceptance/test_serve.py).
+Half a second of processor went into loading Python and the platform for every command, of which
+each stage needs three, and two seconds for every server. Here a server process loads them once;
+each command, and each platform that a test starts, is a fork of it: the same program with
+arguments, directory, environment and standard streams of its own. Where the program as it is
+installed is the subject, `COMMAND` is run instead (tests/cli, acceptance/test_serve.py).
 """
 
 import functools
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from multiprocessing.context import ForkServerContext
+from multiprocessing import reduction
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any, BinaryIO
 
-# What commands load on their way, each only where it is needed. None may be missing: that is told
-# by nobody, and costs only time.
+# What commands and the server load on their way, each only where it is needed. None may be missing:
+# that is told by nobody, and costs only time.
 _PRELOADED = [
     "clicktodial.cli",
+    "clicktodial.main",
     "clicktodial.accounts.business",
     "clicktodial.accounts.number_order",
     "clicktodial.api.request",
@@ -36,6 +41,57 @@ _PRELOADED = [
 ]
 
 
+class ForkedProgram:
+    """The program with these arguments, leading a session of its own; a part of `Popen`.
+
+    What it writes goes to `output` and `errors`, descriptors that are the caller's. `stdout` is
+    where its output is read, if the caller reads it.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        directory: Path,
+        output: int,
+        errors: int,
+        environment: Mapping[str, str] | None = None,
+        stdout: BinaryIO | None = None,
+    ) -> None:
+        chosen = dict(os.environ if environment is None else environment)
+        streams = (_Descriptor(output), _Descriptor(errors))
+        self._arguments = list(arguments)
+        self._process: ForkServerProcess = _context().Process(
+            target=_run, args=(self._arguments, str(directory), chosen, streams)
+        )
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+        self.stdout = stdout
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status (negative: the signal); None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, when it has ended. Raises TimeoutExpired."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired(self._arguments, timeout)
+        return self.returncode
+
+    def send_signal(self, sig: int) -> None:
+        """Send it to the process alone, unless it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, sig)
+
+
 def run_forked(
     arguments: Sequence[str],
     *,
@@ -47,22 +103,42 @@ def run_forked(
 
     Raises TimeoutExpired, after its end, where it hangs.
     """
-    chosen = dict(os.environ if environment is None else environment)
-    with tempfile.TemporaryDirectory() as streams:
-        process = _context().Process(
-            target=_run, args=(list(arguments), str(directory), chosen, streams)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        program = ForkedProgram(
+            arguments,
+            directory=directory,
+            output=output.fileno(),
+            errors=errors.fileno(),
+            environment=environment,
         )
-        process.start()
         try:
-            process.join(timeout_s)
-            if process.exitcode is None:
-                raise subprocess.TimeoutExpired(list(arguments), timeout_s)
-            output, errors = (Path(streams, name).read_text() for name in ("out", "err"))
-            return subprocess.CompletedProcess(list(arguments), process.exitcode, output, errors)
+            status = program.wait(timeout_s)
         finally:
-            process.kill()
-            process.join()
-            process.close()
+            program.send_signal(signal.SIGKILL)
+            program.wait()
+        return subprocess.CompletedProcess(
+            list(arguments), status, _read_all(output), _read_all(errors)
+        )
+
+
+def _read_all(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+class _Descriptor:
+    """An open file of this process; in the fork, its number there."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _take, (reduction.DupFd(self._number),)
+
+
+def _take(descriptor: Any) -> int:
+    number: int = descriptor.detach()
+    return number
 
 
 @functools.cache
@@ -73,11 +149,14 @@ def _context() -> ForkServerContext:
 
 
 def _run(
-    arguments: Sequence[str], directory: str, environment: Mapping[str, str], streams: str
+    arguments: Sequence[str],
+    directory: str,
+    environment: Mapping[str, str],
+    streams: tuple[int, int],
 ) -> None:
     """In the fork. Raises SystemExit, as the program does at its end."""
-    for number, name in ((1, "out"), (2, "err")):
-        descriptor = os.open(Path(streams, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.setsid()
+    for number, descriptor in enumerate(streams, start=1):
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.chdir(directory)

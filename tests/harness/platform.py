@@ -5,7 +5,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,15 @@ class CommandFailed(Exception):
 class Platform:
     """One installation: its directory, its settings, and the server when it runs."""
 
-    def __init__(self, directory: Path, tables: Tables | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        tables: Tables | None = None,
+        *,
+        command: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
+        self._command = list(command)
         self.host = allocate_host()
         self.data_dir = directory / "data"
         self.config_path = directory / "clicktodial.toml"
@@ -77,9 +84,10 @@ class Platform:
         """Start the server and wait until it says that it is ready."""
         assert self._process is None
         self._process = OwnedProcess(
-            [str(COMMAND), "serve", "--config", str(self.config_path)],
+            [*self._command, "serve", "--config", str(self.config_path)],
             log_stem=self.directory / "serve",
             pipe_output=True,
+            is_forked=not self._command,
         )
         line = self._process.read_line(READY_TIMEOUT_S)
         match = _READY_LINE.match(line)
@@ -133,11 +141,14 @@ class Platform:
         *,
         priority: int | None = None,
         answer_timeout_s: int | None = None,
+        options_interval_s: int | None = None,
     ) -> None:
         """A SIP peer through which legs leave; what is None is left to the platform."""
         options = [] if priority is None else ["--priority", str(priority)]
         if answer_timeout_s is not None:
             options += ["--answer-timeout", str(answer_timeout_s)]
+        if options_interval_s is not None:
+            options += ["--options-interval", str(options_interval_s)]
         self.run_command("trunk", "add", name, "--target", format_address(target), *options)
 
 

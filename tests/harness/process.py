@@ -8,6 +8,9 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from tests.harness.command import ForkedProgram
 
 # Long enough for a program that ends in order on a busy machine: a killed one tells no status.
 _STOP_TIMEOUT_S = 20.0
@@ -19,11 +22,26 @@ class ProcessTimeout(Exception):
     """The process did not do in time what was waited for."""
 
 
+class _Program(Protocol):
+    """What is used of `Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
 class OwnedProcess:
     """A process that leads a group of its own, so that all that it starts ends with it.
 
     Standard error goes to `<log_stem>.err`; standard output to `<log_stem>.out`, or to a pipe
-    whose lines `read_line` gives.
+    whose lines `read_line` gives. One that `is_forked` is this program, and its arguments are what
+    follows the name (see tests/harness/command.py).
     """
 
     def __init__(
@@ -33,22 +51,64 @@ class OwnedProcess:
         log_stem: Path,
         pipe_output: bool = False,
         environment: Mapping[str, str] | None = None,
+        is_forked: bool = False,
     ) -> None:
         self.arguments = list(arguments)
         self.error_path = log_stem.with_name(log_stem.name + ".err")
         self.output_path = log_stem.with_name(log_stem.name + ".out")
+        start = self._fork if is_forked else self._execute
         with self.error_path.open("ab") as error_file, self.output_path.open("ab") as output_file:
-            self._process = subprocess.Popen(
-                self.arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if pipe_output else output_file,
-                stderr=error_file,
-                env=None if environment is None else dict(environment),
-                cwd=log_stem.parent,
-                start_new_session=True,
+            self._process = start(
+                log_stem.parent, None if pipe_output else output_file, error_file, environment
             )
-        self._pidfd = os.pidfd_open(self._process.pid)
+        try:
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except ProcessLookupError:
+            # A fork that has ended already is nobody's child here to wait for.
+            self._pidfd = -1
         self._line_rest = b""
+
+    def _execute(
+        self,
+        directory: Path,
+        output: BinaryIO | None,
+        errors: BinaryIO,
+        environment: Mapping[str, str] | None,
+    ) -> _Program:
+        return subprocess.Popen(
+            self.arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if output is None else output,
+            stderr=errors,
+            env=None if environment is None else dict(environment),
+            cwd=directory,
+            start_new_session=True,
+        )
+
+    def _fork(
+        self,
+        directory: Path,
+        output: BinaryIO | None,
+        errors: BinaryIO,
+        environment: Mapping[str, str] | None,
+    ) -> _Program:
+        def start(to: int, stdout: BinaryIO | None) -> _Program:
+            return ForkedProgram(
+                self.arguments,
+                directory=directory,
+                output=to,
+                errors=errors.fileno(),
+                environment=environment,
+                stdout=stdout,
+            )
+
+        if output is not None:
+            return start(output.fileno(), None)
+        reading, writing = os.pipe()
+        try:
+            return start(writing, os.fdopen(reading, "rb"))
+        finally:
+            os.close(writing)
 
     @property
     def pid(self) -> int:
@@ -95,21 +155,24 @@ class OwnedProcess:
         if self.is_running:
             self._process.send_signal(number)
 
-    def kill_group(self) -> None:
-        """SIGKILL to the process and to all that it started, then reap it."""
+    def kill_group(self) -> int:
+        """SIGKILL to the process and to all that it started, then reap it; returns the status."""
         if self.is_running:
-            with contextlib.suppress(ProcessLookupError):
+            try:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(timeout=_REAP_TIMEOUT_S)
+            except ProcessLookupError:
+                # A fork that does not lead its group yet has started nothing.
+                self._process.send_signal(signal.SIGKILL)
+        status = self._process.wait(timeout=_REAP_TIMEOUT_S)
         self._release()
+        return status
 
     def stop(self, timeout_s: float = _STOP_TIMEOUT_S) -> int:
         """SIGTERM, then SIGKILL when that does not help; returns the exit status."""
         self.signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=timeout_s)
-        self.kill_group()
-        return self._process.returncode
+        return self.kill_group()
 
     def _release(self) -> None:
         if self._process.stdout is not None:

@@ -182,13 +182,14 @@ async def open_stage(
     is_first_start: bool = False,
     backup_after_s: int | None = None,
     trunk: Address | None = None,
+    options_interval_s: int | None = None,
 ) -> AsyncIterator[Stage]:
     """A stage of one's own: its platform runs, with an application, and a trunk to the switch.
 
     Where not `is_set_up`, the platform runs without either. One of an `is_first_start` finds
     nothing, not even a directory; others a database that is empty. With `backup_after_s` there is a
     second trunk, for which the first is left after so long without any response. `trunk` stands
-    in for the switch.
+    in for the switch; with `options_interval_s` of 0 no OPTIONS asks for its health.
     """
     merged = {name: dict(values) for name, values in FAST_TABLES.items()}
     for name, values in (tables or {}).items():
@@ -202,17 +203,26 @@ async def open_stage(
     stage = Stage(directory, platform, sink, switch, backup)
     try:
         if is_set_up:
-            await asyncio.to_thread(_set_up, stage, trunk or switch.address, backup_after_s)
+            address = trunk or switch.address
+            await asyncio.to_thread(_set_up, stage, address, backup_after_s, options_interval_s)
         await asyncio.to_thread(stage.platform.start)
         yield stage
     finally:
         await stage.close()
 
 
-def _set_up(stage: Stage, trunk: Address, backup_after_s: int | None) -> None:
+def _set_up(
+    stage: Stage, trunk: Address, backup_after_s: int | None, options_interval_s: int | None
+) -> None:
     platform = stage.platform
     stage.application.register()
-    platform.add_trunk("main", trunk, priority=1, answer_timeout_s=backup_after_s)
+    platform.add_trunk(
+        "main",
+        trunk,
+        priority=1,
+        answer_timeout_s=backup_after_s,
+        options_interval_s=options_interval_s,
+    )
     if backup_after_s is not None:
         platform.add_trunk("backup", stage.backup.address, priority=2)
 

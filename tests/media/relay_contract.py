@@ -23,6 +23,7 @@ from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId, create_call_id
 from clicktodial.domain.media import PCMA, PCMU, Codec, MediaAddress, MediaDescription
 from clicktodial.domain.plan import Prompt
+from clicktodial.domain.quality_timeline import QualityLog
 from clicktodial.media.g711 import decode_g711
 
 DEAD_AFTER_S = 5
@@ -306,8 +307,10 @@ class RelayConversationContract(_StageContract):
         self, stage: Stage
     ) -> None:
         await stage.connect()
-        lost = {20, 40, 60, 61}
-        for index in range(100):
+        lost, log = {20, 40, 70, 71, 72, 73}, QualityLog(1)
+        for index in range(120):
+            if index == 60:
+                log.add(60, await stage.session.quality())
             if index in lost:
                 stage.caller.skip()
             else:
@@ -317,11 +320,20 @@ class RelayConversationContract(_StageContract):
             await stage.speak(Side.CALLEE, CALLEE_AUDIO)
             await stage.caller.hear_payload(CALLEE_AUDIO)
         quality = await stage.session.quality()
-        assert (quality.caller.packets, quality.caller.packets_lost) == (96, 4)
-        assert (quality.callee.packets, quality.callee.packets_lost) == (100, 0)
+        assert (quality.caller.packets, quality.caller.packets_lost) == (114, 6)
+        assert (quality.callee.packets, quality.callee.packets_lost) == (120, 0)
         assert quality.caller.mos is not None and quality.callee.mos is not None
         assert 1.0 <= quality.caller.mos < quality.callee.mos <= 4.5
         assert quality.callee.jitter_ms >= 0
+        log.add(120, quality)
+        first, then = (each.caller for each in log.timeline())
+        assert (first.packets, first.packets_lost) == (58, 2)
+        assert (then.packets, then.packets_lost) == (56, 4)
+        assert first.mos is not None and then.mos is not None
+        assert first.jitter_ms is not None and then.jitter_ms is not None
+        # The average of the whole lies between those of its parts.
+        assert min(first.jitter_ms, then.jitter_ms) <= quality.caller.jitter_ms + 0.001
+        assert max(first.jitter_ms, then.jitter_ms) >= quality.caller.jitter_ms - 0.001
 
     async def test_quality_of_nothing_has_no_verdict(self, stage: Stage) -> None:
         await stage.connect()

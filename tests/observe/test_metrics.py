@@ -16,6 +16,7 @@ from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.minutes import Hold
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.observe.metrics import MeteredCallStore, Metrics
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +35,9 @@ class Store:
         return self._done()
 
     def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
+        return self._done()
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
         return self._done()
 
     async def find_open(self, app_id: AppId, caller: str, callee: str) -> list[FoundCall]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,11 @@ from clicktodial.config import load_settings
 
 # Whichever test is the first waits for the console and for all that it is filled with.
 WORLD_TIMEOUT_S = 240
-SETTINGS = {"console": {"style_guide": True}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "console": {"style_guide": True},
+    # How a call sounds is seen within the seconds that a test lets it last.
+    "media": {"quality_interval_s": 1, "webrtc": True},
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

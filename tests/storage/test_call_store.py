@@ -14,6 +14,8 @@ from clicktodial.domain.cause import LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
+from clicktodial.domain.quality_timeline import IntervalQuality, QualityInterval
+from clicktodial.storage.call_quality import read_timeline
 from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
@@ -118,6 +120,32 @@ async def test_legs_of_another_nodes_call_are_left_alone(
     call.legs = {Side.CALLER: LegRecord(trunk="carrier")}
     await store.update(call, [])
     assert history.call(call.plan.call_id)[0] == before
+
+
+async def test_timeline_of_a_call_is_kept_once_and_as_fine_as_anybody_can_use_it(
+    store: SqlCallStore, database: Database
+) -> None:
+    call = create_call()
+    call_id = call.plan.call_id
+    call.handle(CallStarted(), at(0))
+    await store.create(call, [create_event(call)])
+    caller = IntervalQuality(480, 20, 4.26, 31.24, 4.057)
+    kept = (
+        QualityInterval(10_003, caller, IntervalQuality(0, 0)),
+        QualityInterval(14_400_000, IntervalQuality(2**40, 2**33, 0.0, None, 1.0), caller),
+    )
+    with database.engine.connect() as connection:
+        assert read_timeline(connection, call_id) == ()
+    await store.keep_timeline(call_id, kept)
+    # Told twice, it fails nothing that is written beside it.
+    later = [store.keep_timeline(call_id, kept[:1]), store.update(call, [])]
+    await asyncio.gather(*later)
+    coarse = IntervalQuality(480, 20, 4.3, 31.2, 4.06)
+    with database.engine.connect() as connection:
+        assert read_timeline(connection, call_id) == (
+            QualityInterval(10_003, coarse, IntervalQuality(0, 0)),
+            QualityInterval(14_400_000, kept[1].caller, coarse),
+        )
 
 
 async def test_call_without_legs_writes_no_text_of_them(

@@ -18,13 +18,21 @@ from clicktodial.storage.message_table import (
     message_template,
 )
 from clicktodial.storage.people_table import audit, mail
+from clicktodial.storage.quality_table import call_quality
 from clicktodial.storage.retention import Retention, RetentionTerms, first_identifier
 from clicktodial.storage.transaction import Transactions
 
 pytestmark = pytest.mark.on_every_database
 
 KEPT = timedelta(days=30)
-ALL = RetentionTerms(audit=KEPT, mail=KEPT, notifications=KEPT, messages=KEPT, call_numbers=KEPT)
+ALL = RetentionTerms(
+    audit=KEPT,
+    mail=KEPT,
+    notifications=KEPT,
+    messages=KEPT,
+    call_quality=KEPT,
+    call_numbers=KEPT,
+)
 OLD, YOUNG = NOW - KEPT - timedelta(seconds=1), NOW - KEPT + timedelta(seconds=1)
 
 
@@ -205,6 +213,15 @@ def test_numbers_that_go_take_along_what_tells_them(engine: Engine) -> None:
     assert run(engine, for_ever) == {"notifications": 0, "alerts": 0}
     terms = RetentionTerms(notifications=timedelta(days=365), call_numbers=KEPT)
     assert run(engine, terms)["notifications"] == 1
+
+
+def test_how_a_call_sounded_goes_and_its_row_stays(engine: Engine) -> None:
+    calls = [name(OLD), name(YOUNG)]
+    add(engine, table.call, [call_row(call_id) for call_id in calls])
+    add(engine, call_quality, [{"call_id": each, "intervals": b"\x90"} for each in calls])
+    assert run(engine, RetentionTerms(call_quality=KEPT)) == {"call-quality": 1}
+    assert ids(engine, call_quality) == {name(YOUNG)}
+    assert count_rows(engine, "call") == 2
 
 
 def test_all_is_kept_where_nothing_is_to_go(engine: Engine) -> None:

@@ -13,9 +13,11 @@ from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.minutes import Charging
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.recording import Recording
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import cdr, pool
+from clicktodial.storage.call_quality import read_timeline
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.history import (
@@ -53,7 +55,8 @@ class CallCharge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFile:
-    """One call. `charge` is None until it is rated, `recording` where there is no file."""
+    """One call. `charge` is None until it is rated, `recording` where there is no file; the
+    `timeline` of its quality is empty until it has ended."""
 
     call: CallRecord
     events: Sequence[ToldEvent]
@@ -61,6 +64,7 @@ class CallFile:
     enterprise_id: str
     recording: Recording | None
     charge: CallCharge | None
+    timeline: QualityTimeline
 
 
 class CallFiles:
@@ -86,6 +90,7 @@ class CallFiles:
                 enterprise_id=owner.enterprise_id,
                 recording=_read_recording(connection, call),
                 charge=_read_charge(connection, call_id),
+                timeline=read_timeline(connection, call_id),
             )
 
     def recording(self, principal: Principal, call_id: str) -> tuple[Recording, str]:

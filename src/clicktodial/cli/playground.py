@@ -79,7 +79,7 @@ def _render_settings(plan: PlaygroundPlan) -> str:
     tables: dict[str, dict[str, object]] = {
         "http": {"host": plan.host, "port": port},
         "sip": {"host": plan.host, "port": 0},
-        "media": {"host": plan.host},
+        "media": {"host": plan.host, "webrtc": True},
         "storage": {"data_dir": str((plan.directory / "data").absolute())},
         "accounts": {"base_url": f"http://{plan.host}:{port}"},
         "oauth": {"client_secrets": True},

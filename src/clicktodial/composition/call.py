@@ -16,14 +16,20 @@ from clicktodial.composition.reading import (
     add_relay_readings,
     add_trunk_readings,
 )
-from clicktodial.composition.relay import AnyRelay, create_recording_fate, create_relay
+from clicktodial.composition.relay import (
+    AnyRelay,
+    create_recording_fate,
+    create_relay,
+)
 from clicktodial.composition.telephony import TelephonyParts, open_telephony
+from clicktodial.composition.web_phone import open_web_phones
 from clicktodial.config import Settings
 from clicktodial.control.admission import CallAdmission
 from clicktodial.control.controller import CallDependencies
 from clicktodial.control.live_call_service import LiveCallService
 from clicktodial.control.port import NoTracer
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.webrtc.phone import WebPhones, WebTelephony
 from clicktodial.messaging.dispatcher import MessageDispatcher
 from clicktodial.messaging.driver import create_dispatcher, message_limits
 from clicktodial.notify.format import NoticeFormats
@@ -51,6 +57,7 @@ class Calls:
     dispatcher: MessageDispatcher
     notifier: HttpNotifier
     telephony: TelephonyParts
+    web_phones: WebPhones | None
     relay: AnyRelay
 
 
@@ -86,9 +93,16 @@ async def open_calls(base: Foundation) -> Calls:
     await dispatcher.start()
     stack.push_async_callback(dispatcher.close)
     telephony = await open_telephony(base)
+    web_phones = await open_web_phones(base)
     store = SqlCallStore(base.database, node_id=base.node_id, vault=base.vault)
     service = _create_service(
-        base, relay=relay, recorder=recorder, notifier=notifier, store=store, telephony=telephony
+        base,
+        relay=relay,
+        recorder=recorder,
+        notifier=notifier,
+        store=store,
+        telephony=telephony,
+        web_phones=web_phones,
     )
     if telephony.trunks.tracer is not None:
         # After the last call has ended.
@@ -115,6 +129,7 @@ async def open_calls(base: Foundation) -> Calls:
         dispatcher=dispatcher,
         notifier=notifier,
         telephony=telephony,
+        web_phones=web_phones,
         relay=relay,
     )
 
@@ -144,19 +159,21 @@ def _create_service(
     notifier: HttpNotifier,
     store: SqlCallStore,
     telephony: TelephonyParts,
+    web_phones: WebPhones | None,
 ) -> LiveCallService:
     settings, metrics = base.settings, base.metrics
     facts = SqlFactsReader(base.database, base.keys)
     service = LiveCallService(
         CallDependencies(
             base.clock,
-            telephony.trunks,
+            telephony.trunks if web_phones is None else WebTelephony(telephony.trunks, web_phones),
             relay,
             recorder,
             MeteredCallStore(store, metrics),
             notifier,
             forecaster=telephony.trunks,
             on_quality=metrics.count_quality,
+            quality_interval_s=settings.media.quality_interval_s,
             admission=CallAdmission(facts, base.applications.platform_rules, base.clock),
             minutes=SqlMinutes(
                 base.database,

@@ -226,6 +226,8 @@ def _console_needs(
         audit_log=people.audit_log,
         mails=people.outbox,
         service=calls.service,
+        web_phones=calls.web_phones,
+        web_stun=base.settings.media.webrtc_stun,
         applications=base.applications,
         history=management.history,
         call_search=CallSearch(base.transactions),
@@ -293,4 +295,5 @@ def _console_needs(
         zone=base.settings.billing.zone,
         base_url=base.settings.accounts.base_url,
         shows_style_guide=base.settings.console.style_guide,
+        utc=base.clock.utc,
     )

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from clicktodial.accounts.import_runner import ImportRunner
+from clicktodial.accounts.recording_retention import RecordingRetention
 from clicktodial.accounts.table_import import TableImport
 from clicktodial.accounts.ticket_watch import TicketWatch
 from clicktodial.api.management.membership import MembershipNeeds, create_membership_needs
@@ -16,6 +18,7 @@ from clicktodial.config import ConfigError, MailSettings
 from clicktodial.messaging.mail_sender import MailSender
 from clicktodial.messaging.mailer import EmbeddedMailbox, Mailer
 from clicktodial.messaging.smtp_mailer import SmtpMailer
+from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.protection_cleanup import ProtectionCleanup
 from clicktodial.storage.retention import Retention, RetentionTerms
 
@@ -57,9 +60,9 @@ async def open_membership(base: Foundation) -> MembershipNeeds:
     return membership
 
 
-def open_retention(base: Foundation) -> None:
+def open_retention(base: Foundation, recordings_root: Path) -> None:
     """What is kept long enough is forgotten from now on."""
-    settings = base.settings.retention
+    settings, utc = base.settings.retention, base.clock.utc
 
     def kept(days: int) -> timedelta | None:
         return timedelta(days=days) if days else None
@@ -69,9 +72,20 @@ def open_retention(base: Foundation) -> None:
         mail=kept(settings.mail_days),
         notifications=kept(settings.notification_days),
         messages=kept(settings.message_days),
+        call_quality=kept(settings.call_quality_days),
         call_numbers=kept(settings.call_number_days),
     )
-    base.background.run("retention", Retention(base.transactions, terms, base.clock.utc).run())
+    base.background.run("retention", Retention(base.transactions, terms, utc).run())
+    recordings_kept = kept(settings.recording_days)
+    if recordings_kept is not None:
+        recordings = RecordingRetention(
+            base.transactions,
+            RecordingFiles(recordings_root),
+            node_id=base.node_id,
+            kept=recordings_kept,
+            utc=utc,
+        )
+        base.background.run("recording_retention", recordings.run())
 
 
 def create_mailer(settings: MailSettings, utc: Callable[[], datetime]) -> Mailer:

@@ -51,6 +51,7 @@ from clicktodial.control.port import (
     Telephony,
     TrunkForecaster,
 )
+from clicktodial.control.quality_sampler import QualitySampler
 from clicktodial.control.renegotiation import MediaRenegotiation, MediaStep
 from clicktodial.domain.call import Call, CallPlan, CallState, CallStateError, Moment
 from clicktodial.domain.call_effect import (
@@ -95,6 +96,7 @@ from clicktodial.domain.event import RecordingResult, StatusEvent
 from clicktodial.domain.leg import CallQuality, SideQuality, TracedMessage
 from clicktodial.domain.media import MediaDescription
 from clicktodial.domain.minutes import Charge
+from clicktodial.domain.quality_timeline import QualityTimeline
 
 log = structlog.get_logger()
 
@@ -145,6 +147,7 @@ class CallDependencies:
     notifier: Notifier
     forecaster: TrunkForecaster
     on_quality: Callable[[CallQuality], None] = lambda _quality: None
+    quality_interval_s: int = 0  # how often to read how a call sounds; 0: at its end alone
     admission: Admission = field(default_factory=NoAdmission)
     minutes: Minutes = field(default_factory=NoMinutes)
     tracer: SignalTracer = field(default_factory=NoTracer)
@@ -165,6 +168,7 @@ class CallController:
         "_queue",
         "_recording_failed",
         "_renegotiation",
+        "_sampler",
         "_timer",
         "_timer_at",
         "_told_over",
@@ -194,6 +198,7 @@ class CallController:
         self._timer_at: float | None = None
         self._recording_failed = False
         self._told_over = False
+        self._sampler: QualitySampler | None = None
 
     def begin(self) -> asyncio.Future[None]:
         """Make the call durable and, once it is, start it.
@@ -243,6 +248,11 @@ class CallController:
             and not self._queue
         )
 
+    @property
+    def timeline(self) -> QualityTimeline:
+        """How the call has sounded by now; empty where that is not read."""
+        return () if self._sampler is None else self._sampler.timeline()
+
     def _now(self) -> Moment:
         clock = self._needs.clock
         return Moment(clock.monotonic_s(), clock.utc())
@@ -288,11 +298,18 @@ class CallController:
                     self._queue.append(effect)
         if events or persist:
             self._persist(events)
+        if self._sampler is None and self.call.state is CallState.CONNECTED:
+            self._start_sampling()
         if self._queue:
             self._start_worker()
         self._arm_timer()
         if self.is_over:
             self._finish()
+
+    def _start_sampling(self) -> None:
+        interval_s = self._needs.quality_interval_s
+        if interval_s:
+            self._sampler = QualitySampler(self, self._needs.clock, interval_s)
 
     def _start_worker(self) -> None:
         if self._worker is None:
@@ -469,6 +486,7 @@ class CallController:
             ring_timeout_s=plan.ring_timeout_s(side),
             preferred_trunk=plan.preferred_trunk(side),
             owner=(plan.call_id, side),
+            web_phone=plan.web_phone(side),
         )
         self._legs[side] = self._needs.telephony.place(
             leg_plan, lambda event: self._on_leg_event(side, event)
@@ -593,6 +611,8 @@ class CallController:
             log.info("call.quality_unknown", call_id=call_id, detail=str(error))
             return
         self._needs.on_quality(quality)
+        if self._sampler is not None:
+            self._sampler.note(quality)
         self.feed(QualityMeasured(quality))
         log.info(
             "call.quality",
@@ -600,6 +620,13 @@ class CallController:
             **_quality_fields(Side.CALLER, quality.caller),
             **_quality_fields(Side.CALLEE, quality.callee),
         )
+
+    def _keep_timeline(self) -> None:
+        timeline = self.timeline
+        if timeline:
+            kept = self._needs.store.keep_timeline(self.call.plan.call_id, timeline)
+            # The writer tells what it lost.
+            kept.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _close_session(self, session: RelaySession) -> Capture | None:
         try:
@@ -612,6 +639,8 @@ class CallController:
         session, self.session = self.session, None
         if self._renegotiation is not None:
             self._renegotiation.close()
+        if self._sampler is not None:
+            self._sampler.stop()
         capture = None
         if session is not None and self.call.connected_at is not None:
             # Commands take effect in the order given: both in one round trip to the relay, since
@@ -619,6 +648,7 @@ class CallController:
             closing = self._loop.create_task(self._close_session(session))
             try:
                 await self._tell_quality(session)
+                self._keep_timeline()
             finally:
                 capture = await closing
         elif session is not None:

@@ -26,7 +26,12 @@ from clicktodial.control.error import (
     PoolEmpty,
 )
 from clicktodial.control.message_plan import plan_messages
-from clicktodial.control.port import StoreConflict, StoreError
+from clicktodial.control.port import (
+    WEB_PHONE_ROUTE,
+    StoreConflict,
+    StoreError,
+    TrunkForecast,
+)
 from clicktodial.control.service import (
     UNCONDITIONAL,
     BeginCall,
@@ -231,7 +236,10 @@ class LiveCallService:
     async def forecast(self, application: Application, request: BeginCall) -> CallForecast:
         """What `begin` would come to, without any call. Raises nothing of its own."""
         plan = self._plan(application, request)
-        caller = self._needs.forecaster.forecast(request.caller.e164, plan.trunk_to_caller)
+        if request.caller_web_phone is None:
+            caller = self._needs.forecaster.forecast(request.caller.e164, plan.trunk_to_caller)
+        else:
+            caller = TrunkForecast(WEB_PHONE_ROUTE)
         callee = self._needs.forecaster.forecast(request.callee.e164, plan.trunk_to_callee)
         obstacles = [
             _missing_capability(application, request),
@@ -275,13 +283,14 @@ class LiveCallService:
 
     async def inspect(self, application: Application, call_id: CallId) -> LiveCall:
         """A live call. Raises CallNotFound or CallHasEnded."""
-        call = (await self._find(application, call_id)).call
-        conversation = call.conversation
+        controller = await self._find(application, call_id)
+        call, conversation = controller.call, controller.call.conversation
         return LiveCall(
             state=call.state,
             muted=conversation.muted,
             held=conversation.held,
             is_recording_paused=conversation.is_recording_paused,
+            timeline=controller.timeline,
         )
 
     async def release(
@@ -434,6 +443,7 @@ class LiveCallService:
             api=request.api,
             sink=request.sink,
             once=request.once,
+            caller_web_phone=request.caller_web_phone,
         )
 
     def _codecs(self, options: CallOptions) -> tuple[Codec, ...]:

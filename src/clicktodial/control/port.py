@@ -14,13 +14,14 @@ from clicktodial.domain.application import Application
 from clicktodial.domain.call import Call
 from clicktodial.domain.cause import EndReason, LegCause, Side
 from clicktodial.domain.event import RecordingResult, StatusEvent
-from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.identifier import AppId, CallId, RecordingId, WebPhoneId
 from clicktodial.domain.leg import CallQuality, TracedMessage
 from clicktodial.domain.media import Codec, MediaAddress, MediaDescription, SrtpKey
 from clicktodial.domain.minutes import Charge, Hold
 from clicktodial.domain.plan import AnswerVerdict as AnswerVerdict
 from clicktodial.domain.plan import Prompt
 from clicktodial.domain.protection import CallFacts, Claim, RulesInForce
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.recording import Recording
 from clicktodial.domain.trunk import Trunk
 
@@ -28,6 +29,8 @@ from clicktodial.domain.trunk import Trunk
 
 # Whose leg it is.
 LegOwner: TypeAlias = tuple[CallId, Side]
+# What a leg to a browser has for a trunk.
+WEB_PHONE_ROUTE = "browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class LegPlan:
     `ring_timeout_s` is told to the network, so that a phone stops by itself should the order to
     stop be lost. `offer` may list more codecs than a trunk takes, and keys that only a trunk of
     SRTP is told. The trunk that is preferred, as the number shown belongs to it, is tried first.
-    `owner` is for a tracer.
+    `owner` is for a tracer. Where there is a `web_phone`, that browser is the party, in the place
+    of whoever has the number.
     """
 
     destination: str
@@ -48,6 +52,7 @@ class LegPlan:
     ring_timeout_s: int | None = None
     preferred_trunk: str | None = None
     owner: LegOwner | None = None
+    web_phone: WebPhoneId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +306,8 @@ class RelaySession(Protocol):
         """Nothing happens where it is not paused. Raises RelayError."""
 
     async def quality(self) -> CallQuality:
-        """What came from both sides since the session opened. Raises RelayError."""
+        """What came from both sides since the session opened, and how it fared since this was
+        asked last. Raises RelayError."""
 
     async def close(self) -> "Capture | None":
         """Release all; returns what was captured when recording had been started."""
@@ -429,6 +435,9 @@ class CallStore(Protocol):
     def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
         """Hold more for a connected call, and add it to its charge. StoreConflict where the
         seconds are not there any more, or the call is over for another process."""
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
+        """Keep how a call sounded, of which there is a row. Nobody need wait for it."""
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """Whether that application ever had that call."""

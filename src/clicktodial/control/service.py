@@ -9,15 +9,16 @@ from clicktodial.domain.call import CallState, SendDirection
 from clicktodial.domain.cause import Side
 from clicktodial.domain.event import CallApi
 from clicktodial.domain.idempotency import OnceClaim
-from clicktodial.domain.identifier import CallId
+from clicktodial.domain.identifier import CallId, WebPhoneId
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import CallOptions
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.sink import EventSink
 
 
 @dataclass(frozen=True, slots=True)
 class BeginCall:
-    """What an application asks for, validated."""
+    """What an application asks for, validated. `caller_web_phone` is as in CallPlan."""
 
     sponsor: PhoneNumber
     caller: PhoneNumber
@@ -28,6 +29,7 @@ class BeginCall:
     api: CallApi = CallApi.V1
     sink: EventSink | None = None
     once: OnceClaim | None = None
+    caller_web_phone: WebPhoneId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class LiveCall:
     muted: frozenset[Side]
     held: frozenset[Side]
     is_recording_paused: bool
+    timeline: QualityTimeline = ()
 
 
 @dataclass(frozen=True, slots=True)

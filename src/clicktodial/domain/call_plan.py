@@ -7,7 +7,7 @@ from enum import StrEnum
 from clicktodial.domain.cause import EndReason, LegCause, LegOutcome, Side
 from clicktodial.domain.event import CallApi
 from clicktodial.domain.idempotency import OnceClaim
-from clicktodial.domain.identifier import AppId, CallId, RecordingId
+from clicktodial.domain.identifier import AppId, CallId, RecordingId, WebPhoneId
 from clicktodial.domain.media import OFFERED_CODECS, Codec
 from clicktodial.domain.number import PhoneNumber
 from clicktodial.domain.plan import DEFAULT_OPTIONS, CallOptions
@@ -45,6 +45,7 @@ class CallPlan:
     There is no such call unless its `claims` still hold when it is made durable, and nobody was
     quicker with what it claims `once`. Of an `api` that
     lets a pair have but one call at a time there is none where the pair has one.
+    `caller_web_phone` is a browser that stands in for the caller: it is rung, not the number.
     """
 
     call_id: CallId
@@ -69,6 +70,7 @@ class CallPlan:
     api: CallApi = CallApi.V1
     sink: EventSink | None = None
     once: OnceClaim | None = None
+    caller_web_phone: WebPhoneId | None = None
 
     def shown(self, side: Side) -> str:
         """The number that side is shown, E.164 with plus."""
@@ -77,6 +79,10 @@ class CallPlan:
     def preferred_trunk(self, side: Side) -> str | None:
         """The trunk to try first on that side."""
         return self.trunk_to_caller if side is Side.CALLER else self.trunk_to_callee
+
+    def web_phone(self, side: Side) -> WebPhoneId | None:
+        """The browser to ring on that side, in the place of its number."""
+        return self.caller_web_phone if side is Side.CALLER else None
 
     def number(self, side: Side) -> PhoneNumber:
         """The number to dial on that side."""

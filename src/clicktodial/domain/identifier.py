@@ -7,6 +7,8 @@ import uuid_utils
 AppId = NewType("AppId", str)
 CallId = NewType("CallId", str)
 RecordingId = NewType("RecordingId", str)
+# A browser that waits to be a side of a call.
+WebPhoneId = NewType("WebPhoneId", str)
 
 
 def create_call_id() -> CallId:

@@ -27,11 +27,24 @@ class SideQuality:
 
 
 @dataclass(frozen=True, slots=True)
+class RecentQuality:
+    """How what came from one side fared lately: since that was asked last, or what was told last.
+
+    `codec_name` is what the side speaks; None where its codec is not known."""
+
+    jitter_ms: float
+    round_trip_ms: float | None = None
+    codec_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallQuality:
-    """Both sides of a conversation."""
+    """Both sides of a conversation, from its beginning; and lately, where the relay can tell."""
 
     caller: SideQuality
     callee: SideQuality
+    caller_recent: RecentQuality | None = None
+    callee_recent: RecentQuality | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,10 @@ from clicktodial.config import MediaSettings
 from clicktodial.control.port import Capture, RelayError, RelayState
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
-from clicktodial.domain.media import KNOWN_CODECS, Codec
+from clicktodial.domain.media import Codec
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.channel import CommandChannel
+from clicktodial.media.codec import carried_codecs
 from clicktodial.media.doorbell import PORTS as DOORBELL_PORTS
 from clicktodial.media.doorbell import RING_SETTLE_S, Doorbell
 from clicktodial.media.prompt import (
@@ -201,8 +202,7 @@ class RtpioRelay:
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """See control.port.Relay."""
-        known = {codec.name: codec for codec in KNOWN_CODECS}
-        return tuple(known[name] for name in self._settings.codecs)
+        return carried_codecs(self._settings)
 
     @property
     def playable_codecs(self) -> tuple[Codec, ...]:

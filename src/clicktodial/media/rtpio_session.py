@@ -30,12 +30,12 @@ import structlog
 from clicktodial.control.port import Capture, Heard, RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
-from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.leg import CallQuality, RecentQuality, SideQuality
 from clicktodial.domain.media import MediaAddress, MediaDescription, SrtpKey, chosen_codec
 from clicktodial.domain.plan import Prompt
+from clicktodial.domain.quality import JUDGED_PACKETS_MIN, estimate_mos
 from clicktodial.media.channel import CommandChannel
 from clicktodial.media.prompt import PLAYABLE_CODECS
-from clicktodial.media.quality import estimate_mos
 from clicktodial.media.rtpio_screen import Screen
 from clicktodial.media.rtpio_tap import RtpioTap
 from clicktodial.media.spool import CaptureName, create_capture_name
@@ -54,8 +54,6 @@ _PORT_MAX = 65_535
 # Of a side's stream, by RTPProxy's analysis of its RTP headers.
 _STATISTICS = "rtpa_nrcvd rtpa_nlost rtpa_javg"
 _CLOCK_RATE = 8_000
-# A second of speech: of less, one lost packet would be a verdict.
-_JUDGED_PACKETS_MIN = 50
 # Its player begins with a packet's delay and is late on a busy machine.
 _PLAYER_LAG_S = 0.06
 # Once the player is through, a muted side would be heard: it is stopped a packet before.
@@ -100,6 +98,7 @@ class RtpioSession:
         self._callee_port = 0
         self._screened: list[tuple[int, int]] = []
         self._media: dict[Side, MediaDescription] = {}
+        self._told: dict[Side, SideQuality] = {}
         self._playing: dict[Side, _Playing] = {}
         self._muted: set[Side] = set()
         self._is_hushed = False
@@ -264,10 +263,9 @@ class RtpioSession:
         of_callee = self._request("Q", f"{TAGS[Side.CALLEE]} {_STATISTICS}")
         # Where the first fails nobody waits for the second.
         of_callee.add_done_callback(_look_at)
-        return CallQuality(
-            caller=self._read_quality(Side.CALLER, await of_caller),
-            callee=self._read_quality(Side.CALLEE, await of_callee),
-        )
+        caller, caller_recent = self._read_quality(Side.CALLER, await of_caller)
+        callee, callee_recent = self._read_quality(Side.CALLEE, await of_callee)
+        return CallQuality(caller, callee, caller_recent, callee_recent)
 
     async def close(self) -> Capture | None:
         """See control.port.RelaySession. The second time there is nothing to return."""
@@ -457,7 +455,7 @@ class RtpioSession:
             # RTPProxy would take a U for the wish of a new session.
             raise RelayError("the relay session died for want of packets")
 
-    def _read_quality(self, side: Side, reply: str) -> SideQuality:
+    def _read_quality(self, side: Side, reply: str) -> tuple[SideQuality, RecentQuality]:
         try:
             received, lost, jitter = (float(field) for field in reply.split())
         except ValueError as error:
@@ -467,10 +465,18 @@ class RtpioSession:
         # The engine counts jitter in the codec's samples.
         jitter_ms = jitter * 1000 / (codec.clock_rate if codec else _CLOCK_RATE)
         mos = None
-        if codec is not None and received >= _JUDGED_PACKETS_MIN:
+        if codec is not None and received >= JUDGED_PACKETS_MIN:
             loss_ratio = lost / (received + lost)
             mos = estimate_mos(codec_name=codec.name, loss_ratio=loss_ratio, jitter_ms=jitter_ms)
-        return SideQuality(int(received), int(lost), jitter_ms, mos)
+        whole = SideQuality(int(received), int(lost), jitter_ms, mos)
+        # Of two averages over all that came, what came between has this one.
+        before = self._told.get(side)
+        self._told[side] = whole
+        came = whole.packets - (before.packets if before else 0)
+        if before is not None and came > 0:
+            total_ms = jitter_ms * whole.packets - before.jitter_ms * before.packets
+            jitter_ms = max(0.0, total_ms / came)
+        return whole, RecentQuality(jitter_ms, codec_name=codec.name if codec else None)
 
     def _check_remote(self, address: MediaAddress) -> str:
         if not 1 <= address.port <= _PORT_MAX:

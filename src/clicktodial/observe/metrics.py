@@ -27,6 +27,7 @@ from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import CallQuality, SideQuality
 from clicktodial.domain.minutes import Hold
+from clicktodial.domain.quality_timeline import QualityTimeline
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds from begin to joined: two people pick up, rarely sooner than 2 s or later than 90 s.
@@ -256,6 +257,10 @@ class MeteredCallStore:
     def extend(self, call: Call, more: Sequence[Hold]) -> asyncio.Future[None]:
         """See control.port.CallStore."""
         return self._store.extend(call, more)
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
+        """See control.port.CallStore."""
+        return self._store.keep_timeline(call_id, timeline)
 
     async def is_known(self, call_id: CallId, app_id: AppId) -> bool:
         """See control.port.CallStore."""

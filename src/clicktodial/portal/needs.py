@@ -54,6 +54,7 @@ from clicktodial.control.port import (
 from clicktodial.control.service import CallService
 from clicktodial.control.sponsor_choice import SponsorChooser
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.webrtc.phone import WebPhones
 from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
@@ -127,6 +128,9 @@ class ConsoleNeeds:
     # Calls
     service: CallService
     applications: Applications
+    # None where no browser can be a side of a call.
+    web_phones: WebPhones | None
+    web_stun: str | None
     history: CallHistory
     call_search: CallSearch
     call_statistics: CallStatistics

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from clicktodial.domain.password import PASSWORD_CHARACTERS_MIN
+from clicktodial.portal.axis import create_axis
 
 # In this order: each may use those before it.
 COMPONENTS = ("icon", "field", "ui", "table", "chart")
@@ -32,6 +33,7 @@ class Renderer:
             extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
         )
         self._environment.globals["password_min"] = PASSWORD_CHARACTERS_MIN
+        self._environment.globals["create_axis"] = create_axis
         # Installed for each rendering, which knows the language: see GettextCalls.
         self._environment.newstyle_gettext = True  # type: ignore[attr-defined]
 

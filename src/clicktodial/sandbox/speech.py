@@ -47,22 +47,20 @@ def speaker_of(number: str) -> int:
 def render_greeting(speaker: int) -> Samples:
     """A voicemail's greeting, then its beep; -1..1 at 8 kHz."""
     pause = np.zeros(_samples(_PAUSE_S), np.float32)
-    return np.concatenate(
-        [_render_phrases(_GREETING, speaker), pause, render_tone(BEEP_HZ, BEEP_S)]
-    )
+    return np.concatenate([render_phrases(_GREETING, speaker), pause, render_tone(BEEP_HZ, BEEP_S)])
 
 
 @lru_cache(maxsize=_SPEAKERS_CACHED)
 def render_hello(speaker: int) -> Samples:
     """What a person says who picks up; -1..1 at 8 kHz."""
-    return _render_phrases(_HELLO, speaker)
+    return render_phrases(_HELLO, speaker)
 
 
 @lru_cache(maxsize=_SPEAKERS_CACHED)
 def render_announcement(speaker: int) -> Samples:
     """A network's announcement: three rising tones, then speech; -1..1 at 8 kHz."""
     tones = [render_tone(tone_hz, _INFORMATION_TONE_S) for tone_hz in INFORMATION_TONES_HZ]
-    return np.concatenate([*tones, _render_phrases(_ANNOUNCEMENT, speaker)])
+    return np.concatenate([*tones, render_phrases(_ANNOUNCEMENT, speaker)])
 
 
 def render_tone(frequency_hz: float, seconds: float) -> Samples:
@@ -72,7 +70,8 @@ def render_tone(frequency_hz: float, seconds: float) -> Samples:
     return tone.astype(np.float32)
 
 
-def _render_phrases(vowels: tuple[int, ...], speaker: int) -> Samples:
+def render_phrases(vowels: tuple[int, ...], speaker: int) -> Samples:
+    """Syllables of those vowels, -1 for a pause; -1..1 at 8 kHz."""
     pitch_hz = _PITCH_MIN_HZ + _PITCH_STEP_HZ * speaker
     parts: list[Samples] = []
     for index, vowel in enumerate(vowels):

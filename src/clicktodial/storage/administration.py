@@ -220,12 +220,14 @@ class Administration:
 
     # Applications
 
-    def create_application(self, new: NewApplication) -> CreatedSecrets:
+    def create_application(
+        self, new: NewApplication, *, now: datetime | None = None
+    ) -> CreatedSecrets:
         """A new application, active. The enterprise named `default` is made when missing."""
         app_id = new.app_id if new.app_id is not None else _generate_app_id()
         secret = new.secret if new.secret is not None else secrets.token_urlsafe(_SECRET_BYTES)
         signing_secret = secrets.token_bytes(_SIGNING_SECRET_BYTES)
-        row = self._application_row(new, app_id)
+        row = self._application_row(new, app_id, now or datetime.now(UTC))
         row["secret_encrypted"] = self._seal_secret(app_id, secret)
         row["signing_secret_encrypted"] = self._vault.seal(
             signing_secret, signing_secret_place(app_id)
@@ -489,7 +491,7 @@ class Administration:
     def _seal_secret(self, app_id: str, secret: str) -> bytes:
         return self._vault.seal(value.check_secret(secret).encode(), secret_place(app_id))
 
-    def _application_row(self, new: NewApplication, app_id: str) -> dict[str, Any]:
+    def _application_row(self, new: NewApplication, app_id: str, now: datetime) -> dict[str, Any]:
         value.check_identifier(app_id, "the application's identifier")
         url = None if new.notify_url is None else value.check_notify_url(new.notify_url)
         return {
@@ -501,7 +503,7 @@ class Administration:
             "allow_private_addresses": new.allow_private_addresses,
             "max_duration_s": _check_duration(new.max_duration_s),
             "capabilities": encode_capabilities(new.capabilities),
-            "created_at": datetime.now(UTC),
+            "created_at": now,
         }
 
 

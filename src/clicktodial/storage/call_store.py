@@ -11,7 +11,9 @@ from clicktodial.domain.call import Call, CallState
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.minutes import Hold
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.storage import table
+from clicktodial.storage.call_quality import QualityWrites
 from clicktodial.storage.call_row import (
     PLAN_COLUMNS,
     PROGRESS_COLUMNS,
@@ -65,6 +67,7 @@ class SqlCallStore:
         self._sinks = None if vault is None else SinkWrites(dialect, vault)
         self._once = OnceWrites(dialect)
         self._charging = ChargeWrites(dialect)
+        self._quality = QualityWrites(dialect)
         # Calls of which it is not known yet whether they hold more.
         self._extending: dict[CallId, asyncio.Future[None]] = {}
 
@@ -118,6 +121,10 @@ class SqlCallStore:
         done.add_done_callback(on_done)
         # A shield: the write is under way, whatever becomes of who waits for it.
         return asyncio.shield(done)
+
+    def keep_timeline(self, call_id: CallId, timeline: QualityTimeline) -> asyncio.Future[None]:
+        """See control.port.CallStore. Written within the writer's GATHER_S."""
+        return self._writer.gather(*self._quality.write(call_id, timeline))
 
     def _update_after(
         self, extending: asyncio.Future[None], call: Call, events: Sequence[StatusEvent]

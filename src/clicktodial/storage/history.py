@@ -12,7 +12,9 @@ from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.leg import LegRecord
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.storage import table
+from clicktodial.storage.call_quality import read_timeline
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.leg_codec import decode_legs
@@ -124,6 +126,17 @@ class CallHistory:
         if call is None:
             raise NotFound(f"there is no call {call_id}")
         return call, events
+
+    def timeline(self, call_id: str) -> tuple[CallRecord, QualityTimeline]:
+        """One call, and how it sounded. Raises NotFound."""
+        try:
+            with self._engine.connect() as connection:
+                call, timeline = read_call(connection, call_id), read_timeline(connection, call_id)
+        except OperationalError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
+        if call is None:
+            raise NotFound(f"there is no call {call_id}")
+        return call, timeline
 
 
 def read_call(connection: Connection, call_id: str) -> CallRecord | None:

@@ -1,5 +1,5 @@
-"""The end of what is kept for a time: the audit log, mails, notifications, messages, and the
-parties' numbers in the rows of calls. CDRs and the ledger are not touched.
+"""The end of what is kept for a time: the audit log, mails, notifications, messages, how calls
+sounded, and the parties' numbers in the rows of calls. CDRs and the ledger are not touched.
 
 Theory of operation. Identifiers begin with the time at which they were made (UUID version 7), so
 that the oldest rows of a table are the first by its primary key: what is due is found without an
@@ -30,6 +30,7 @@ from clicktodial.storage.message_table import (
     message_report,
 )
 from clicktodial.storage.people_table import audit, mail
+from clicktodial.storage.quality_table import call_quality
 from clicktodial.storage.transaction import Transactions
 
 log = structlog.get_logger()
@@ -53,6 +54,7 @@ class RetentionTerms:
     mail: timedelta | None = None
     notifications: timedelta | None = None
     messages: timedelta | None = None
+    call_quality: timedelta | None = None
     call_numbers: timedelta | None = None
 
     @property
@@ -98,6 +100,7 @@ class Retention:
             ("alerts", terms.notifications_kept, _delete_notices),
             ("messages", terms.messages_kept, _delete_messages),
             ("reports", terms.messages_kept, _delete_reports),
+            ("call-quality", terms.call_quality, _delete_quality),
             (_NUMBERS, terms.call_numbers, _erase_numbers),
         ]
         done = {
@@ -169,6 +172,13 @@ def _delete_reports(connection: Connection, before: datetime) -> int:
     ids = select(columns.id).where(columns.message_id.is_(None))
     ids = ids.where(columns.id < first_identifier(before)).order_by(columns.id)
     return _count(connection, delete(message_report).where(columns.id.in_(_batch(ids))))
+
+
+def _delete_quality(connection: Connection, before: datetime) -> int:
+    columns = call_quality.c
+    due = select(columns.call_id).where(columns.call_id < first_identifier(before))
+    batch = _batch(due.order_by(columns.call_id))
+    return _count(connection, delete(call_quality).where(columns.call_id.in_(batch)))
 
 
 def _erase_numbers(connection: Connection, before: datetime) -> int:

@@ -9,6 +9,7 @@ from clicktodial.storage import (
     oauth_table,
     once_table,
     people_table,
+    quality_table,
     ticket_table,
 )
 from clicktodial.storage.table import metadata
@@ -25,4 +26,5 @@ MODULES = (
     ticket_table,
     oauth_table,
     once_table,
+    quality_table,
 )

@@ -39,11 +39,14 @@ from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.domain.principal import Principal, Role
+from clicktodial.domain.quality_timeline import IntervalQuality, QualityInterval
 from clicktodial.domain.trunk import Trunk
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.storage import table
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.call_quality import encode_timeline
 from clicktodial.storage.leg_codec import encode_legs
+from clicktodial.storage.quality_table import call_quality
 
 TOKEN = "operator-token-of-a-test"
 OTHER_APP_ID = "87654321"
@@ -271,6 +274,10 @@ class Management:
 NO_END: dict[str, Any] = dict.fromkeys(
     ("ended_at", "reason", "ended_by", "stage", "leg_outcome", "sip_status", "sip_text", "q850")
 )
+TIMELINE = (
+    QualityInterval(10_000, IntervalQuality(500, 0), IntervalQuality(0, 0)),
+    QualityInterval(15_500, IntervalQuality(180, 20, 7.0, 31.5, 3.4), IntervalQuality(0, 0)),
+)
 LEGS = {
     Side.CALLER: LegRecord(
         trunk="main",
@@ -310,3 +317,6 @@ def add_call(engine: Engine, call_id: str, **changes: Any) -> None:
                 "last_error": None if seq == 1 else "HTTP 500",
             }  # fmt: skip
             connection.execute(insert(table.call_event).values(event))
+        if {**row, **changes}["state"] is CallState.ENDED:
+            kept = {"call_id": call_id, "intervals": encode_timeline(TIMELINE)}
+            connection.execute(insert(call_quality).values(kept))

@@ -11,6 +11,7 @@ from tests.api.management.support import (
     CALL,
     OPERATOR,
     OTHER_APP_ID,
+    TIMELINE,
     Management,
     add_call,
 )
@@ -233,6 +234,37 @@ async def test_call_is_read_with_all_that_is_known(management: Management) -> No
     assert call["events"][1]["last_error"] == "HTTP 500"
 
 
+async def test_quality_of_a_call_is_read_interval_by_interval(management: Management) -> None:
+    add_call(management.engine, "a1")
+    first, second = (await ask(management, "GET", "/calls/a1/quality")).json["intervals"]
+    # From the joining, two seconds after the begin.
+    assert (first["begins_at"], first["ends_at"]) == (
+        "2026-03-01T12:00:02Z",
+        "2026-03-01T12:00:12Z",
+    )
+    assert (second["begins_at"], second["ends_at"]) == (
+        "2026-03-01T12:00:12Z",
+        "2026-03-01T12:00:17.500000Z",
+    )
+    assert second["caller"] == {
+        "packets": 180,
+        "packets_lost": 20,
+        "loss": 0.1,
+        "jitter_ms": 7.0,
+        "round_trip_ms": 31.5,
+        "mos": 3.4,
+    }
+    assert (second["callee"]["packets"], second["callee"]["mos"]) == (0, None)
+    # Of one that goes on memory knows; of one that was never joined there is nothing to know.
+    call_id = await management.begin()
+    assert (await ask(management, "GET", f"/calls/{call_id}/quality")).json == {"intervals": []}
+    management.service.timelines[call_id] = TIMELINE
+    intervals = (await ask(management, "GET", f"/calls/{call_id}/quality")).json["intervals"]
+    assert intervals == [first, second]
+    add_call(management.engine, "a2", connected_at=None)
+    assert (await ask(management, "GET", "/calls/a2/quality")).json == {"intervals": []}
+
+
 async def test_live_call_tells_what_memory_knows(management: Management) -> None:
     call_id = await management.begin(record=True)
     await ask(management, "POST", f"/calls/{call_id}/mute", {"side": "caller"})
@@ -391,6 +423,7 @@ async def test_side_that_is_none_is_refused(
 
 OF_A_CALL: list[tuple[str, str, Any]] = [
     ("GET", "", None),
+    ("GET", "/quality", None),
     ("POST", "/release", None),
     ("POST", "/continue", None),
     *(("POST", f"/{command}", body) for command, body in COMMANDS),
@@ -413,8 +446,8 @@ async def test_call_of_another_is_not_there(
         )
         assert (answer.status, answer.json["code"]) == (404, "not-found")
     operator = await management.ask(method, f"/calls/{call_id}{suffix}", body, credential=OPERATOR)
-    if suffix == "":
-        assert operator.json["call_id"] == call_id  # whoever operates it may look
+    if method == "GET":
+        assert operator.status == 200  # whoever operates it may look
     else:
         assert (operator.status, operator.json["code"]) == (403, "not-permitted")
     assert management.service.ended == set()

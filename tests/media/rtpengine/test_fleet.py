@@ -90,7 +90,10 @@ class TestRtpengineFleet(RelayConversationContract):
         assert (quality.caller.jitter_ms, quality.callee.jitter_ms) == (10.0, 0.0)
         assert quality.caller.mos is not None and quality.callee.mos is not None
         assert 1.0 <= quality.caller.mos < quality.callee.mos <= 4.5
-        for side in (quality.caller, quality.callee):
+        assert quality.caller_recent is not None and quality.callee_recent is not None
+        assert (quality.caller_recent.jitter_ms, quality.callee_recent.jitter_ms) == (10.0, 0.0)
+        assert quality.caller_recent.codec_name == "PCMA"
+        for side in (quality.caller, quality.callee, quality.caller_recent):
             # The time that a phone held a report is no part of the way.
             assert side.round_trip_ms is not None and 0 < side.round_trip_ms < 1000 * held_s
         # The reports are the relay's own: nothing of the other side's is in them.

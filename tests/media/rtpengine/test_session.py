@@ -22,6 +22,7 @@ import clicktodial.media.rtpengine.node as node_module
 from clicktodial.control.port import RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import create_call_id
+from clicktodial.domain.leg import RecentQuality
 from clicktodial.domain.media import PCMA, TELEPHONE_EVENT, MediaAddress, MediaDescription
 from clicktodial.media.audio_library import AudioLibrary
 from clicktodial.media.prompt import HUSH_NAME
@@ -166,6 +167,7 @@ QUERIES: list[Answer] = [
     {"result": "ok", "created": -1, "tags": {}},
     {"result": "ok", "created": 1, "created_us": 10**400, "tags": {}},
     {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"average MOS": {"jitter": 10**400}}}},
+    {"result": "ok", "created": 1, "tags": {}, "SSRC": {"1": {"MOS progression": {"entries": 5}}}},
     b"{",
 ]
 
@@ -200,7 +202,9 @@ async def test_quality_of_a_side_is_what_the_other_tells_of_it(
     session = await relay.open(create_call_id(), print)
     await session.set_remote(Side.CALLER, MEDIA)
     average = {"round-trip time leg": 30_500, "jitter": 7}
-    impostor.replace["query"] = tell_of(90, 2, **{"cumulative loss": 10, "average MOS": average})
+    lately = {"entries": [{"jitter": 1}, {"round-trip time leg": 42_500, "jitter": 9}]}
+    report = {"cumulative loss": 10, "average MOS": average, "MOS progression": lately}
+    impostor.replace["query"] = tell_of(90, 2, **report)
     quality = await session.quality()
     assert (quality.caller.packets, quality.caller.packets_lost) == (90, 10)
     assert (quality.caller.jitter_ms, quality.caller.round_trip_ms) == (7.0, None)
@@ -208,6 +212,8 @@ async def test_quality_of_a_side_is_what_the_other_tells_of_it(
     # Too little came of the callee, and nobody tells what became of it.
     assert (quality.callee.packets, quality.callee.mos) == (10, None)
     assert quality.callee.round_trip_ms == 30.5
+    assert quality.caller_recent == RecentQuality(9.0, None, "PCMA")
+    assert quality.callee_recent is None
 
 
 @pytest.mark.parametrize("loss", [-5, 2**23, 2**24 - 1, 2**40])
@@ -287,6 +293,25 @@ async def test_session_in_which_packets_come_is_asked_about_no_more_than_needed(
     # Once a second, however late this is.
     assert 1 <= len(impostor.commands("query")) <= loop.time() - began_at
     await session.close()
+
+
+async def test_reading_of_the_quality_puts_off_the_question_whether_anybody_speaks(
+    relay: RtpengineFleet, impostor: Impostor
+) -> None:
+    session = await relay.open(create_call_id(), print)
+    for side in Side:
+        await session.set_remote(side, MEDIA)
+    assert session._watch is not None
+    asks_at = session._watch.when()
+    spoke = {"stats": {"packets": 50}, "SSRC": 1, "last packet": 1}
+    tags = {"caller": {"medias": [{"streams": [spoke]}]}}
+    impostor.replace["query"] = {"result": "ok", "created": 1, "tags": tags}
+    await session.quality()
+    assert session._watch.when() > asks_at
+    await session.close()
+    with pytest.raises(RelayError):
+        await session.quality()
+    assert session._watch is None
 
 
 async def test_recording_that_is_interrupted_too_often_is_refused(

@@ -17,11 +17,19 @@ from clicktodial.domain.cause import RING_TIMEOUT_CAUSE, EndReason, LegOutcome, 
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import LegRecord, SideQuality, TracedMessage
+from clicktodial.domain.quality import estimate_mos
+from clicktodial.domain.quality_timeline import (
+    IntervalQuality,
+    QualityInterval,
+    QualityTimeline,
+)
 from clicktodial.storage import table
 from clicktodial.storage.administration import NewApplication
+from clicktodial.storage.call_quality import encode_timeline
 from clicktodial.storage.event_codec import encode_event
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.leg_codec import encode_legs
+from clicktodial.storage.quality_table import call_quality
 
 SPONSOR = "01052680000"
 RATE_HZ = 8_000
@@ -125,6 +133,9 @@ def add_call(world: World, call_id: str, app_id: str, number: int, reason: EndRe
                 "last_error": "answered HTTP 503" if is_lost else None,
             }  # fmt: skip
             connection.execute(insert(table.call_event).values(values))
+        if is_joined and not is_live:
+            kept = {"call_id": call_id, "intervals": encode_timeline(create_timeline(seconds))}
+            connection.execute(insert(call_quality).values(kept))
     if number == RECORDED:
         _add_recording(world, call_id, app_id)
 
@@ -161,6 +172,22 @@ def _legs(world: World, number: int, *, is_joined: bool) -> dict[Side, LegRecord
             else None,
         )
     return legs
+
+
+def create_timeline(seconds: int) -> QualityTimeline:
+    """Of a conversation of so long: the callee in a lift for a minute, the caller mute for some
+    of it."""
+    timeline = []
+    for number in range(seconds // 10):
+        lost = 70 if 12 <= number < 18 else number % 3
+        jitter_ms = 3.0 + number % 4 + lost / 4
+        mos = estimate_mos(codec_name="PCMA", loss_ratio=lost / 500, jitter_ms=jitter_ms)
+        callee = IntervalQuality(500 - lost, lost, jitter_ms, None, mos)
+        caller = IntervalQuality(500, 0, 2.0, 38.0, 4.41)
+        if number in (5, 6, 8):
+            caller = IntervalQuality(0, 0, None, 38.0, None)
+        timeline.append(QualityInterval(10_000 * (number + 1), caller, callee))
+    return tuple(timeline)
 
 
 def _add_recording(world: World, call_id: str, app_id: str) -> None:

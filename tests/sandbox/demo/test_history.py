@@ -12,7 +12,7 @@ from tests.harness.database import place_database
 from clicktodial.accounts import password as password_module
 from clicktodial.billing.ledger import verify_ledger
 from clicktodial.config import Settings, StorageSettings
-from clicktodial.domain.cause import EndReason
+from clicktodial.domain.cause import EndReason, Side
 from clicktodial.domain.principal import PERSON_ROLES
 from clicktodial.sandbox.demo.bustle import is_of_others
 from clicktodial.sandbox.demo.error import ChildError
@@ -23,7 +23,9 @@ from clicktodial.sandbox.demo.output import Output
 from clicktodial.sandbox.demo.people import create_people
 from clicktodial.storage import billing_table, people_table, table, ticket_table
 from clicktodial.storage.administration import Administration
+from clicktodial.storage.call_quality import read_timeline
 from clicktodial.storage.engine import open_engine
+from clicktodial.storage.leg_codec import decode_legs
 
 PASSWORD = "correct horse battery staple"
 
@@ -73,6 +75,23 @@ def test_every_call_is_over_and_has_a_record(engine: Engine) -> None:
     with engine.connect() as connection:
         reasons = set(connection.scalars(select(table.call.c.reason).distinct()))
     assert {EndReason.HANG_UP, EndReason.CALLEE_BUSY, EndReason.CALLEE_NO_ANSWER} <= reasons
+
+
+def test_calls_of_some_length_tell_how_they_sounded(engine: Engine) -> None:
+    long = table.call.c.duration_s > 30
+    with engine.connect() as connection:
+        talked = connection.execute(select(table.call.c.id, table.call.c.legs).where(long)).all()
+        assert len(talked) > 100
+        lowest = []
+        for call_id, legs in talked:
+            timeline = read_timeline(connection, call_id)
+            assert len(timeline) >= 3
+            caller = decode_legs(legs)[Side.CALLER].quality
+            assert caller is not None
+            assert sum(each.caller.packets for each in timeline) == caller.packets
+            lowest.append(min(each.caller.mos or 4.5 for each in timeline))
+    # There is something to see, and not everywhere.
+    assert 0.02 < sum(mos < 3.6 for mos in lowest) / len(lowest) < 0.5
 
 
 def test_no_notification_of_the_past_waits(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clicktodial.config import load_settings
@@ -9,12 +10,13 @@ from clicktodial.sandbox.demo.error import OutputError
 from clicktodial.sandbox.demo.output import prepare_output
 
 
-def test_settings_are_the_defaults_but_for_ports_and_data(tmp_path: Path) -> None:
+def test_settings_are_the_defaults_but_for_ports_data_and_browsers(tmp_path: Path) -> None:
     output = prepare_output(tmp_path / "new" / 'with "quotes"')
     settings, defaults = load_settings(output.config, {}), load_settings(None, {})
     assert settings.data_dir == output.data_dir
     assert (settings.http.port, settings.sip.port) == (0, 0)
-    for table in ("media", "calls", "recording", "notify", "database"):
+    assert settings.media == msgspec.structs.replace(defaults.media, webrtc=True)
+    for table in ("calls", "recording", "notify", "database"):
         assert getattr(settings, table) == getattr(defaults, table)
 
 

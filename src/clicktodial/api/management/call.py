@@ -11,10 +11,12 @@ from clicktodial.api.management.call_view import (
     CallPage,
     CallView,
     Forecast,
+    QualityTimelineView,
     ReplayedNotifications,
     render_call,
     render_forecast,
     render_summary,
+    render_timeline,
 )
 from clicktodial.api.management.option import OptionsChange, check_audios, parse_options
 from clicktodial.api.management.paging import (
@@ -225,6 +227,17 @@ class CallResource:
             raise CallNotFound from error
         application = await self._owner(ask, call.app_id)
         return render_call(call, events, await self._inspect(application, call_id))
+
+    async def show_quality(self, ask: Ask) -> QualityTimelineView:
+        """GET .../quality"""
+        call_id = _call_id(ask)
+        try:
+            call, kept = await self._worker.run(lambda: self._history.timeline(call_id))
+        except NotFound as error:
+            raise CallNotFound from error
+        application = await self._owner(ask, call.app_id)
+        live = await self._inspect(application, call_id)
+        return render_timeline(call, kept if live is None else live.timeline)
 
     async def release(self, ask: Ask) -> None:
         """POST .../release"""
@@ -473,6 +486,19 @@ class CallResource:
                 "their notifications, why it ended, and how each leg went.",
                 handle=self.show,
                 answer=CallView,
+                parameters=_OF_CALL,
+                problems=(NOT_FOUND,),
+                **_READING,
+            ),
+            Route(
+                name="showCallQuality",
+                method="GET",
+                path="/calls/{call_id}/quality",
+                summary="Read how a call sounded",
+                about="Of each side, from one moment to the next, of a call that goes on too: what "
+                "came, what was lost, and what the other side would say of it.",
+                handle=self.show_quality,
+                answer=QualityTimelineView,
                 parameters=_OF_CALL,
                 problems=(NOT_FOUND,),
                 **_READING,

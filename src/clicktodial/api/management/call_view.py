@@ -1,5 +1,6 @@
 """Calls as the management API answers them."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
@@ -12,6 +13,7 @@ from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.leg import LegRecord, SideQuality
+from clicktodial.domain.quality_timeline import INTERVALS_MAX, IntervalQuality, QualityTimeline
 from clicktodial.storage.explanation import explain_end
 from clicktodial.storage.history import CallRecord, EventRecord
 
@@ -123,6 +125,35 @@ class QualityView(Strict, frozen=True):
     mos: Annotated[float, Meta(ge=1, le=5, description="1.0-4.5.")] | None
 
 
+class IntervalSideView(Strict, frozen=True):
+    """What came from a side in an interval, as in `QualityView`; null of what nobody knows. Where
+    nothing came there is nothing to judge: `mos` is null."""
+
+    packets: int
+    packets_lost: int
+    loss: Annotated[float, Meta(ge=0, le=1, description="The part that was lost.")]
+    jitter_ms: float | None
+    round_trip_ms: float | None
+    mos: Annotated[float, Meta(ge=1, le=5, description="1.0-4.5, of this interval.")] | None
+
+
+class QualityIntervalView(Strict, frozen=True):
+    """Both sides in an interval."""
+
+    begins_at: Instant
+    ends_at: Instant
+    caller: IntervalSideView
+    callee: IntervalSideView
+
+
+class QualityTimelineView(Strict, frozen=True):
+    """How a call sounded from one moment to the next, in order: `media.quality_interval_s` each,
+    and longer ones in a long call. Empty for a call that was over sooner than two of them, for one
+    that another node carries now, and where they are not kept any more."""
+
+    intervals: Annotated[list[QualityIntervalView], Meta(max_length=INTERVALS_MAX)]
+
+
 class LegView(Strict, frozen=True):
     """One leg: the trunk that it took last and its Call-ID there, its codec, when it got on, how
     it sounded, and how long a recorded side said nothing."""
@@ -221,6 +252,23 @@ def render_call(call: CallRecord, events: list[EventRecord], live: LiveCall | No
     )
 
 
+def render_timeline(call: CallRecord, timeline: QualityTimeline) -> QualityTimelineView:
+    """Of a call that was joined; of another there is none."""
+    if call.connected_at is None:
+        return QualityTimelineView(intervals=[])
+    views: list[QualityIntervalView] = []
+    for each in timeline:
+        views.append(
+            QualityIntervalView(
+                begins_at=views[-1].ends_at if views else call.connected_at,
+                ends_at=call.connected_at + timedelta(milliseconds=each.until_ms),
+                caller=_render_side(each.caller),
+                callee=_render_side(each.callee),
+            )
+        )
+    return QualityTimelineView(intervals=views)
+
+
 def render_forecast(forecast: CallForecast) -> Forecast:
     """The answer of a dry run."""
     return Forecast(
@@ -295,9 +343,24 @@ def _render_quality(quality: SideQuality) -> QualityView:
         packets_lost=quality.packets_lost,
         loss=round(quality.loss, 4),
         jitter_ms=round(quality.jitter_ms, 2),
-        round_trip_ms=None if quality.round_trip_ms is None else round(quality.round_trip_ms, 2),
-        mos=None if quality.mos is None else round(quality.mos, 2),
+        round_trip_ms=_round_or_none(quality.round_trip_ms),
+        mos=_round_or_none(quality.mos),
     )
+
+
+def _render_side(side: IntervalQuality) -> IntervalSideView:
+    return IntervalSideView(
+        packets=side.packets,
+        packets_lost=side.packets_lost,
+        loss=round(side.loss, 4),
+        jitter_ms=_round_or_none(side.jitter_ms),
+        round_trip_ms=_round_or_none(side.round_trip_ms),
+        mos=_round_or_none(side.mos),
+    )
+
+
+def _round_or_none(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _render_live(live: LiveCall) -> LiveView:

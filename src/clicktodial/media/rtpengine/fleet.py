@@ -11,8 +11,9 @@ import structlog
 from clicktodial.config import MediaSettings, parse_relay_node
 from clicktodial.control.port import Capture, RelayError, RelayState
 from clicktodial.domain.identifier import CallId
-from clicktodial.domain.media import KNOWN_CODECS, Codec, MediaAddress
+from clicktodial.domain.media import Codec, MediaAddress
 from clicktodial.media.audio_library import AudioLibrary
+from clicktodial.media.codec import carried_codecs
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm
 from clicktodial.media.prompt import BUILT_IN, HUSH, HUSH_NAME, create_tone
 from clicktodial.media.rtpengine.capture import (
@@ -51,8 +52,7 @@ class RtpengineFleet:
         self._library = library
         self._owner = owner
         self._shared_dir = shared_dir.absolute()
-        known = {codec.name: codec for codec in KNOWN_CODECS}
-        self._codecs = tuple(known[name] for name in settings.codecs)
+        self._codecs = carried_codecs(settings)
         self.captures = CaptureStore(self._shared_dir, Spool(spool_dir.absolute()), owner)
         self._nodes: list[RelayNode] = []
 

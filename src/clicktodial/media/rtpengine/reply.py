@@ -83,16 +83,33 @@ class _Monologue(msgspec.Struct, frozen=True):
     medias: list[_Media] = []
 
 
-class _Average(msgspec.Struct, frozen=True):
-    round_trip_us: Count = msgspec.field(default=0, name="round-trip time leg")
-    jitter_ms: Count = msgspec.field(default=0, name="jitter")
+class Hearing(msgspec.Struct, frozen=True):
+    """How a side heard the other: in one report, or on average."""
+
+    told_jitter_ms: Count = msgspec.field(default=0, name="jitter")
+    told_round_trip_us: Count = msgspec.field(default=0, name="round-trip time leg")
+
+    @property
+    def jitter_ms(self) -> float:
+        return float(max(0, self.told_jitter_ms))
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """Between the relay and that side; None where it could not be told."""
+        return self.told_round_trip_us / _US_PER_MS if self.told_round_trip_us > 0 else None
+
+
+class _Progression(msgspec.Struct, frozen=True):
+    # Some ten of all, evenly spread.
+    entries: list[Hearing] = []
 
 
 class Report(msgspec.Struct, frozen=True):
     """What a side told by RTCP of what it hears."""
 
     lost_count: Count = msgspec.field(default=0, name="cumulative loss")
-    average: _Average = msgspec.field(default=_Average(), name="average MOS")
+    average: Hearing = msgspec.field(default=Hearing(), name="average MOS")
+    progression: _Progression = msgspec.field(default=_Progression(), name="MOS progression")
 
     @property
     def packets_lost(self) -> int:
@@ -100,15 +117,10 @@ class Report(msgspec.Struct, frozen=True):
         return self.lost_count if 0 <= self.lost_count < _LOST_NEGATIVE else 0
 
     @property
-    def jitter_ms(self) -> float:
-        return float(max(0, self.average.jitter_ms))
-
-    @property
-    def round_trip_ms(self) -> float | None:
-        """Between the relay and that side; None where it could not be told."""
-        if self.average.round_trip_us <= 0:
-            return None
-        return self.average.round_trip_us / _US_PER_MS
+    def latest(self) -> Hearing:
+        """What was told last, or shortly before that."""
+        entries = self.progression.entries
+        return entries[-1] if entries else self.average
 
 
 class QueryReply(msgspec.Struct, frozen=True):

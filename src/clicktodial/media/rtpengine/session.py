@@ -12,7 +12,7 @@ import structlog
 from clicktodial.control.port import Capture, Heard, RelayError
 from clicktodial.domain.cause import Side
 from clicktodial.domain.identifier import CallId
-from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.leg import CallQuality, RecentQuality, SideQuality
 from clicktodial.domain.media import (
     TELEPHONE_EVENT,
     Codec,
@@ -22,7 +22,7 @@ from clicktodial.domain.media import (
     chosen_codec,
 )
 from clicktodial.domain.plan import Prompt
-from clicktodial.media.quality import estimate_mos
+from clicktodial.domain.quality import JUDGED_PACKETS_MIN, estimate_mos
 from clicktodial.media.remote import read_remote
 from clicktodial.media.rtpengine.capture import CaptureNote, CaptureStore
 from clicktodial.media.rtpengine.channel import NgChannel, NodeRefusedError, PlainReply
@@ -51,8 +51,6 @@ log = structlog.get_logger()
 REPEAT_TIMES = 10_000_000
 # Its player begins with a packet's delay and is late on a busy machine.
 PLAYER_LAG_S = 0.06
-# A second of speech: of less, one lost packet would be a verdict.
-JUDGED_PACKETS_MIN = 50
 # A side that is muted back and forth begins a file each time; so many are a defect somewhere.
 SEGMENTS_PER_RECORDING_MAX = 1_000
 _PORT_MAX = 65_535
@@ -327,8 +325,14 @@ class RtpengineSession:
         async with self._lock:
             self._check_alive()
             call = await self._query()
+            if self._watch is not None:
+                # It was to be asked for that soon: now it need not be.
+                self._heed(call)
         return CallQuality(
-            caller=self._judge(Side.CALLER, call), callee=self._judge(Side.CALLEE, call)
+            caller=self._judge(Side.CALLER, call),
+            callee=self._judge(Side.CALLEE, call),
+            caller_recent=self._judge_lately(Side.CALLER, call),
+            callee_recent=self._judge_lately(Side.CALLEE, call),
         )
 
     async def close(self) -> Capture | None:
@@ -539,6 +543,9 @@ class RtpengineSession:
             # Of the death of a node its own watch tells.
             self._arm(LOOK_AGAIN_S)
             return
+        self._heed(call)
+
+    def _heed(self, call: QueryReply) -> None:
         delay_s = self._silence.look_after_s(call, tuple(Side), self._loop.time())
         if delay_s is None:
             self.tell_dead(f"no packet came from either side for {self._host.dead_after_s} s")
@@ -552,7 +559,7 @@ class RtpengineSession:
         packets = call.stream(side.value).counts.packets
         own = call.report_of(side.value)
         heard = call.report_of(side.other.value)
-        round_trip_ms = None if own is None else own.round_trip_ms
+        round_trip_ms = None if own is None else own.average.round_trip_ms
         if heard is None:
             return SideQuality(packets, 0, 0.0, None, round_trip_ms)
         mos, codec = None, chosen_codec(self._parties[side].said)
@@ -560,10 +567,22 @@ class RtpengineSession:
             mos = estimate_mos(
                 codec_name=codec.name,
                 loss_ratio=heard.packets_lost / (packets + heard.packets_lost),
-                jitter_ms=heard.jitter_ms,
+                jitter_ms=heard.average.jitter_ms,
                 round_trip_ms=round_trip_ms,
             )
-        return SideQuality(packets, heard.packets_lost, heard.jitter_ms, mos, round_trip_ms)
+        return SideQuality(packets, heard.packets_lost, heard.average.jitter_ms, mos, round_trip_ms)
+
+    def _judge_lately(self, side: Side, call: QueryReply) -> RecentQuality | None:
+        """By the last reports of both; None where the other reports nothing."""
+        own, heard = call.report_of(side.value), call.report_of(side.other.value)
+        if heard is None:
+            return None
+        codec = chosen_codec(self._parties[side].said)
+        return RecentQuality(
+            jitter_ms=heard.latest.jitter_ms,
+            round_trip_ms=None if own is None else own.latest.round_trip_ms,
+            codec_name=None if codec is None else codec.name,
+        )
 
     # Odds and ends
 

@@ -16,6 +16,7 @@ OPERATIONS: Mapping[str, str] = {
     "calls": mark("looked at calls"),
     "showCall": mark("looked at a call"),
     "call": mark("looked at a call"),
+    "showCallQuality": mark("looked at how a call sounded"),
     "releaseCall": mark("released a call"),
     "continueCall": mark("let a call go on"),
     "muteSide": mark("muted a side of a call"),

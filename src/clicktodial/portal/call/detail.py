@@ -9,6 +9,7 @@ import msgspec
 from clicktodial.accounts.call_file import CallFile, ToldEvent
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.control.error import CallHasEnded, CallNotFound
+from clicktodial.control.port import WEB_PHONE_ROUTE
 from clicktodial.control.service import LiveCall
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState
@@ -18,10 +19,12 @@ from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.domain.message import MessageState
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Role
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.messaging.message import MessageDetail
 from clicktodial.portal.call.diagnosis import diagnose, network_words
 from clicktodial.portal.call.ladder import draw_ladder
 from clicktodial.portal.call.list import CHANGERS, READERS, tone_of
+from clicktodial.portal.call.quality_chart import QualityChart, draw_quality
 from clicktodial.portal.label import label_of
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
@@ -72,6 +75,7 @@ class Sound:
     side: Side
     leg: LegRecord
     quality: SideQuality | None
+    chart: QualityChart | None
     rating: str = ""
     tone: str = ""
 
@@ -98,6 +102,16 @@ class CallDetailPages:
     async def show_numbers(self, visit: Visit) -> Answer:
         """GET /calls/{call_id}/numbers"""
         return await show_call(self._needs, visit, shows_numbers=True)
+
+    async def show_sound(self, visit: Visit) -> Answer:
+        """GET /calls/{call_id}/sound: what of the page changes while the two talk."""
+        call_id = visit.path["call_id"]
+        found = await self._needs.worker.run(
+            lambda: self._needs.call_files.show(visit.principal, call_id)
+        )
+        application = await self._needs.applications.find(AppId(found.application.app_id))
+        live = await inspect(self._needs, application, found.call)
+        return View("call/sound.html", sound_of(visit, found, live))
 
     async def watch(self, visit: Visit) -> Watch:
         """Its state, and what became of its notifications."""
@@ -129,6 +143,15 @@ class CallDetailPages:
                 parent="call",
                 is_access=True,
             ),
+            Page(
+                name="callSound",
+                path="/calls/{call_id}/sound",
+                title=mark("How a call sounds"),
+                roles=READERS,
+                show=self.show_sound,
+                operations=("showCallQuality",),
+                parent="call",
+            ),
         ]
 
 
@@ -145,17 +168,17 @@ async def show_call(needs: ConsoleNeeds, visit: Visit, *, shows_numbers: bool = 
     application = await needs.applications.find(AppId(found.application.app_id))
     call = found.call
     diagnosis = diagnose(call, visit.words, visit.local)
+    live = await inspect(needs, application, call)
     return View(
         "call/detail.html",
         {
-            "call": call,
             "application": found.application,
             "numbers": _numbers(call, shows_numbers=shows_numbers),
             "shows_numbers": shows_numbers,
             "diagnosis": diagnosis,
             "moments": moments_of(visit, call),
             "ladder": draw_ladder(call, visit.words),
-            "sounds": _sounds(visit, call),
+            **sound_of(visit, found, live),
             "told": _told(needs, found.events, application, shows_numbers=shows_numbers),
             "has_given_up": any(
                 each.record.delivery_state is DeliveryState.GIVEN_UP for each in found.events
@@ -169,12 +192,23 @@ async def show_call(needs: ConsoleNeeds, visit: Visit, *, shows_numbers: bool = 
             ],
             "charge": found.charge if visit.may(_BOOKKEEPERS) else None,
             "tone": tone_of,
-            "is_live": call.state is not CallState.ENDED,
-            "live": await inspect(needs, application, call),
+            "live": live,
             "may_change": visit.may(CHANGERS),
             "is_followed": not shows_numbers and is_changing(found, visit.now),
         },
     )
+
+
+def sound_of(visit: Visit, found: CallFile, live: LiveCall | None) -> dict[str, object]:
+    """What the part of the page is given that tells how the call sounds."""
+    call = found.call
+    timeline = found.timeline if live is None else live.timeline
+    return {
+        "call": call,
+        "sounds": _sounds(visit, call, timeline),
+        "sounds_on": live is not None and call.state is CallState.CONNECTED,
+        "is_live": call.state is not CallState.ENDED,
+    }
 
 
 def is_changing(found: CallFile, now: datetime) -> bool:
@@ -204,7 +238,10 @@ def moments_of(visit: Visit, call: CallRecord) -> list[Moment]:
     moments = [Moment(call.begun_at, visit.gettext("The application began the call"))]
     for side, leg in call.legs.items():
         side_words = visit.words.look_up(label_of(side))
-        trunk = visit.gettext("by the trunk %(name)s", name=leg.trunk) if leg.trunk else ""
+        if leg.trunk == WEB_PHONE_ROUTE:
+            trunk = visit.gettext("in a browser")
+        else:
+            trunk = visit.gettext("by the trunk %(name)s", name=leg.trunk) if leg.trunk else ""
         for at, words, tone, text in (
             (leg.placed_at, mark("%(side)s: called"), "calm", trunk),
             (leg.ringing_at, mark("%(side)s: rings"), "calm", ""),
@@ -228,16 +265,16 @@ def _numbers(call: CallRecord, *, shows_numbers: bool) -> Mapping[str, str]:
     return shown if shows_numbers else {side: mask_number(each) for side, each in shown.items()}
 
 
-def _sounds(visit: Visit, call: CallRecord) -> list[Sound]:
+def _sounds(visit: Visit, call: CallRecord, timeline: QualityTimeline) -> list[Sound]:
     sounds = []
     for side, leg in call.legs.items():
-        quality = leg.quality
+        quality, chart = leg.quality, draw_quality(timeline, side)
         if quality is None or quality.mos is None:
-            sounds.append(Sound(side, leg, quality))
+            sounds.append(Sound(side, leg, quality, chart))
             continue
         mos = quality.mos
         words, tone = next((words, tone) for least, words, tone in _RATINGS if mos >= least)
-        sounds.append(Sound(side, leg, quality, visit.words.look_up(words), tone))
+        sounds.append(Sound(side, leg, quality, chart, visit.words.look_up(words), tone))
     return sounds
 
 

@@ -66,7 +66,12 @@ _OWN_WORDS = {
     "The minutes of the enterprise are used up": mark("the minutes of the pool are used up"),
     "The platform is stopping": mark("the platform was stopped"),
     "The enterprise is not active": mark("the enterprise is not active any more"),
+    "The browser did not connect": mark("no audio came from the browser"),
+    "The browser went away": mark("the browser was closed, or lost its network"),
+    "The browser waits no longer": mark("the browser did not wait any more"),
+    "No codec of the browser": mark("the browser has none of the codecs"),
 }
+_UNREACHED_BROWSER = "The browser did not connect"
 _MEANINGS = {
     LegOutcome.BUSY: mark("busy"),
     LegOutcome.DECLINED: mark("declined"),
@@ -187,6 +192,10 @@ def _advice(call: CallRecord, reason: EndReason) -> str:
             return ""
         case EndReason.OTHER:
             return mark("Ask support where this comes again; the identifier below says which call.")
+        case _ if call.sip_text == _UNREACHED_BROWSER:
+            return mark(
+                "A firewall may keep the browser's audio from the platform: try another network."
+            )
         case _ if status in _NO_SUCH_NUMBER:
             return mark("Look whether the number is whole and still in service.")
         case _ if status in _BARRED:

@@ -2,17 +2,21 @@
 page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clicktodial.accounts.call_search import ApplicationName
 from clicktodial.control.error import ControlError
+from clicktodial.control.port import WEB_PHONE_ROUTE
 from clicktodial.control.service import BeginCall, CallForecast
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import CallState
-from clicktodial.domain.identifier import AppId
+from clicktodial.domain.identifier import AppId, CallId, WebPhoneId
 from clicktodial.domain.number import NumberError, PhoneNumber, mask_number, parse_number
 from clicktodial.domain.principal import Principal
+from clicktodial.media.webrtc.error import WebPhoneError
+from clicktodial.media.webrtc.phone import WebPhone
+from clicktodial.media.webrtc.sdp import OFFER_CHARACTERS_MAX
 from clicktodial.portal.call.detail import inspect, is_changing
 from clicktodial.portal.call.diagnosis import diagnose
 from clicktodial.portal.call.ladder import draw_ladder
@@ -38,6 +42,8 @@ SANDBOX_PHONES = {
     "08": mark("A voicemail"),
 }
 _SANDBOX_CALLER, _SANDBOX_CALLEE = "86139123456", "86138102686"
+# Stands for the browser that asks, until it is let in.
+THIS_BROWSER = WebPhoneId("this")
 # How far a call has come, as the page draws it.
 STEPS = (
     (frozenset({CallState.INITIATING, CallState.CALLING_CALLER}), mark("Calling the caller")),
@@ -70,6 +76,11 @@ REFUSALS = (
     mark("The callee: no trunk carries the number"),
     mark("The application has not the capability recording"),
     mark("The application has not the capability click-to-dial"),
+    mark("What the browser offers cannot be used for a call."),
+    mark("The browser offers no codec that the platform carries."),
+    mark("The browser tells no IPv4 address of its own."),
+    mark("You are in a call with a browser already."),
+    mark("The platform has no room for another browser."),
 )
 
 
@@ -118,13 +129,46 @@ class TrialPages:
         if request is None or offered.application is None:
             return self._answer(visit, form, offered, {})
         visit.notes.enterprise_id = offered.application.enterprise_id
+        phone: WebPhone | None = None
+        if request.caller_web_phone is not None:
+            phone = await self._let_in(visit, form)
+            if phone is None:
+                return self._answer(visit, form, offered, {})
+            request = replace(request, caller_web_phone=phone.phone_id)
         try:
-            call_id = await self._needs.service.begin(offered.application, request)
+            call_id = await self._begin(offered.application, request, phone)
         except ControlError as error:
             form.refuse_as(error)
             return self._answer(visit, form, offered, {})
         visit.notes.subjects["call_id"] = call_id
-        return self._answer(visit, form, offered, await self._stage(visit, call_id))
+        stage = await self._stage(visit, call_id)
+        stage["web_answer"] = None if phone is None else phone.answer
+        return self._answer(visit, form, offered, stage)
+
+    async def _let_in(self, visit: Visit, form: Form) -> WebPhone | None:
+        """The browser of who visits; None, and an error, where it cannot be the caller."""
+        phones = self._needs.web_phones
+        offer = form.text("offer", is_required=False, characters_max=OFFER_CHARACTERS_MAX)
+        if not form.is_valid:
+            return None
+        if phones is None or not offer:
+            form.refuse(mark("This browser cannot be one of the two."))
+            return None
+        try:
+            return await phones.open(visit.principal.name, offer)
+        except WebPhoneError as error:
+            form.refuse_as(error)
+            return None
+
+    async def _begin(
+        self, application: Application, request: BeginCall, phone: WebPhone | None
+    ) -> CallId:
+        try:
+            return await self._needs.service.begin(application, request)
+        except BaseException:
+            if phone is not None and self._needs.web_phones is not None:
+                self._needs.web_phones.drop(phone)
+            raise
 
     async def show_call(self, visit: Visit) -> Answer:
         """GET /try/calls/{live_call_id}: the form, and that call beside it."""
@@ -177,7 +221,13 @@ class TrialPages:
         sponsor = self._choose_sponsor(form, application, callee, is_trial=is_trial)
         if not form.is_valid or caller is None or callee is None or sponsor is None:
             return None
-        return BeginCall(sponsor, caller, callee, record=form.is_ticked("record"))
+        return BeginCall(
+            sponsor,
+            caller,
+            callee,
+            record=form.is_ticked("record"),
+            caller_web_phone=THIS_BROWSER if form.is_ticked("in_browser") else None,
+        )
 
     def _parse_number(self, form: Form, name: str) -> PhoneNumber | None:
         written = form.text(name, characters_max=32)
@@ -269,6 +319,10 @@ class TrialPages:
                 (word(words), _SANDBOX_CALLER + digits, _SANDBOX_CALLEE + digits)
                 for digits, words in (SANDBOX_PHONES.items() if offered.has_sandbox else ())
             ],
+            "has_web_phones": self._needs.web_phones is not None,
+            "web_stun": self._needs.web_stun,
+            "web_route": WEB_PHONE_ROUTE,
+            "web_answer": None,
             "forecast": None,
             "obstacles": [],
             "currency": None,

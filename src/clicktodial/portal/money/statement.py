@@ -1,6 +1,7 @@
 """Monthly statements: on the page, and as PDF for the books."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class StatementPages:
         context = await frame(self._needs, visit, "statements")
         context |= {
             "statement": made,
+            "first_day": date.fromisoformat(f"{made.month}-01"),
             "is_over": made.month < visit.now.astimezone(self._needs.zone).strftime("%Y-%m"),
             "days": [(each.name[-2:], -(-each.billed_s // 60)) for each in made.by_day],
             "groups": [

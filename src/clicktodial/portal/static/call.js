@@ -15,6 +15,11 @@ setInterval(() => {
   }
 }, 1000);
 
+// What somebody has opened to read is not taken away before they have.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.target.id === "sound" && event.target.querySelector("details[open]")) event.preventDefault();
+});
+
 function setUp(player) {
   const audio = player.querySelector("audio");
   const face = player.querySelector(".player-face");

@@ -225,3 +225,13 @@ document.addEventListener("htmx:afterRequest", ({ detail: { target } }) => {
 takeToken();
 // Where a form came back with errors, the first field that needs a look has the focus.
 document.querySelector("[aria-invalid=true]")?.focus();
+
+// Where a person is stands in sight, also in a navigation that is longer than the screen.
+{
+  const nav = document.querySelector(".nav");
+  const current = nav?.querySelector("[aria-current]");
+  if (current) {
+    const below = current.getBoundingClientRect().bottom - nav.getBoundingClientRect().bottom;
+    if (below > -40) nav.scrollTop += below + 80;
+  }
+}

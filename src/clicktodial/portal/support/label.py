@@ -60,8 +60,8 @@ SUPPORT_LABELS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     },
     ClockState: {
         ClockState.RUNNING: mark("Runs"),
-        ClockState.STANDING: mark("Stands"),
-        ClockState.KEPT: mark("Kept"),
+        ClockState.STANDING: mark("Paused"),
+        ClockState.KEPT: mark("Met"),
         ClockState.MISSED: mark("Breached"),
     },
     Line: {Line.SECOND: mark("Second line"), Line.THIRD: mark("Third line")},

@@ -14,8 +14,8 @@ from clicktodial.sandbox.demo.error import ChildError
 COMMAND = Path(sys.executable).with_name("clicktodial")
 # As a person at the top of a checkout would type it.
 COMMAND_SHOWN = ".venv/bin/clicktodial"
-_COMMAND_TIMEOUT_S = 30.0
-_READY_TIMEOUT_S = 30.0
+_COMMAND_TIMEOUT_S = 60.0
+_READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 10.0
 # A line holds at most one SIP message of 64 KiB, written as JSON.
 _LINE_BYTES_MAX = 1_048_576

@@ -77,11 +77,12 @@ def _is_ours(output: Output) -> bool:
 
 
 def _settings(output: Output) -> dict[str, dict[str, Any]]:
-    """The embedded defaults, but for free ports and the place of the data."""
+    """The embedded defaults, but for free ports and the place of the data; and whoever looks on may
+    try a call in the browser."""
     return {
         "http": {"host": _HOST, "port": 0},
         "sip": {"host": _HOST, "port": 0},
-        "media": {"host": _HOST},
+        "media": {"host": _HOST, "webrtc": True},
         "storage": {"data_dir": str(output.data_dir)},
     }
 

@@ -20,6 +20,8 @@ from clicktodial.domain.call_input import (
     LegRinging,
     LegRouted,
     QualityMeasured,
+    RecordingFinished,
+    SignalsTraced,
 )
 from clicktodial.domain.call_plan import PlannedMessage
 from clicktodial.domain.cause import (
@@ -29,27 +31,34 @@ from clicktodial.domain.cause import (
     Side,
     cause_of_status,
 )
-from clicktodial.domain.event import StatusEvent
-from clicktodial.domain.identifier import AppId, CallId
-from clicktodial.domain.leg import CallQuality, SideQuality
+from clicktodial.domain.event import RecordingResult, StatusEvent
+from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.media import PCMA, PCMU, MediaAddress, MediaDescription
 from clicktodial.domain.number import PhoneNumber
+from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.sandbox.demo.history.desk import WEEKS, Desk
+from clicktodial.sandbox.demo.history.signal import trace_call
+from clicktodial.sandbox.demo.history.sound import draw_sound
+from clicktodial.sandbox.demo.history.talk import record_talk
 from clicktodial.storage.call_facts import MemberDepartments
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.minutes import SqlMinutes, read_pool_terms
 from clicktodial.storage.outbox import Outbox
+from clicktodial.storage.recording_catalog import SqlRecordingCatalog
 
 # Of a day, by the hour: offices call from nine to six, with a rest at noon.
 _BY_HOUR = (1, 0, 0, 0, 0, 0, 0, 1, 3, 8, 10, 9, 4, 5, 9, 10, 9, 8, 5, 3, 2, 2, 1, 1)
 # The longest conversation is held for at the beginning: none is extended.
 _TALK_S_MAX = 780
 _RESERVE_S = 900
+# Some of the last days' conversations were recorded: short ones, for the sake of the disk.
+_RECORDED_DAYS = 2
+_RECORDED_S = range(35, 95)
+_RECORDINGS_MAX = 6
 _TRUNKS = ("unicom-beijing", "unicom-beijing", "unicom-beijing", "telecom-backup")
 # Nobody runs it: its calls are all over.
 _NODE = "history"
-_QUALITIES = (4.4, 4.4, 4.3, 4.3, 4.2, 4.1, 3.9, 3.4, 2.6)
 _PREFIXES = ("138", "139", "136", "150", "151", "158", "186", "188", "177", "199")
 _BUSY, _GONE, _FAULT = (
     cause_of_status(486, "Busy Here"),
@@ -83,6 +92,7 @@ class Caller:
     calls: int
     template_id: str | None = None
     notified: bool = True
+    recorded: bool = False
 
 
 async def add_calls(desk: Desk, callers: Sequence[Caller]) -> dict[str, list[str]]:
@@ -132,6 +142,8 @@ class _Maker:
             department_of=MemberDepartments(desk.database.engine.dialect),
         )
         self._outbox = Outbox(desk.database)
+        self._catalog = SqlRecordingCatalog(desk.database)
+        self._recordings = 0
         self._applications: dict[str, Application] = {}
         self._writes: list[asyncio.Future[None]] = []
 
@@ -142,13 +154,16 @@ class _Maker:
         callee = f"+86{chance.choice(_PREFIXES)}{chance.randrange(10**8):08}"
         call_id = f"{to_millis(begun_at):012x}7{chance.getrandbits(76):019x}"
         charge = await self._minutes.plan(application, number.e164, begun_at)
+        script, timeline = self._script()
+        talked_s = _talked_s(script)
+        recorded = caller.recorded and self._is_recorded(begun_at, talked_s)
         plan = CallPlan(
             call_id=CallId(call_id),
             app_id=application.app_id,
             sponsor=_phone(chance.choice(caller.sponsors)),
             caller=number,
             callee=_phone(callee),
-            recording_id=None,
+            recording_id=RecordingId(call_id) if recorded else None,
             send_direction=None,
             caller_ring_timeout_s=45,
             callee_ring_timeout_s=60,
@@ -159,10 +174,17 @@ class _Maker:
         call = Call(plan, begun_at=begun_at, charge=charge)
         await self._store.create(call, _feed(call, 0.0, CallStarted()))
         told: list[StatusEvent] = []
-        for after_s, given in self._script():
+        for after_s, given in script:
             told += _feed(call, after_s, given)
+        over_s = script[-1][0]
+        if recorded:
+            told += await self._record(call, over_s, talked_s)
+        traced = SignalsTraced(trace_call(plan, begun_at, script))
+        told += _feed(call, over_s + 1, traced)
         # What is between was lived through, not written: one write tells of it all.
         await self._store.update(call, told)
+        if timeline:
+            self._writes.append(self._store.keep_timeline(CallId(call_id), timeline))
         if caller.notified:
             self._mark(call_id, call.event_count, begun_at)
         else:
@@ -172,6 +194,31 @@ class _Maker:
     async def settle(self) -> None:
         """What is left to be written."""
         await asyncio.gather(*self._writes)
+
+    def _is_recorded(self, begun_at: datetime, talked_s: float) -> bool:
+        return (
+            begun_at > self._desk.ago(days=_RECORDED_DAYS)
+            and int(talked_s) in _RECORDED_S
+            and self._recordings < _RECORDINGS_MAX
+        )
+
+    async def _record(self, call: Call, over_s: float, talked_s: float) -> list[StatusEvent]:
+        """What was said, in the catalogue; what the call tells of it."""
+        self._recordings += 1
+        plan = call.plan
+        assert plan.recording_id is not None
+        recording = await asyncio.to_thread(
+            record_talk,
+            self._desk.settings.data_dir / "recordings",
+            plan.recording_id,
+            plan.call_id,
+            plan.app_id,
+            began_at=call.begun_at + timedelta(seconds=over_s - talked_s),
+            seconds=talked_s,
+            chance=self._desk.chance,
+        )
+        await self._catalog.add(recording)
+        return _feed(call, over_s + 0.5, RecordingFinished(RecordingResult.SUCCESS, 1, 1))
 
     def _find(self, caller: Caller) -> Application:
         known = self._applications.get(caller.app_id)
@@ -201,8 +248,8 @@ class _Maker:
         message_id = uuid_utils.uuid7().hex
         return (PlannedMessage(message_id, Side.CALLEE, caller.template_id, True),)
 
-    def _script(self) -> list[tuple[float, CallInput]]:
-        """What happens, and when after the beginning."""
+    def _script(self) -> tuple[list[tuple[float, CallInput]], QualityTimeline]:
+        """What happens, and when after the beginning; how it sounds where they talk."""
         chance = self._desk.chance
         [(_, failing, cause)] = chance.choices(_ENDS, [weight for weight, _, _ in _ENDS])
         script: list[tuple[float, CallInput]] = []
@@ -212,34 +259,18 @@ class _Maker:
             script += [(at, LegRouted(side, trunk, sip_call_id)), (at + 1.4, LegRinging(side))]
             if cause is not None and side is failing:
                 rings_s = 45.0 if cause is RING_TIMEOUT_CAUSE else chance.uniform(1.5, 9)
-                return [*script, (at + rings_s, LegEnded(side, cause))]
+                return [*script, (at + rings_s, LegEnded(side, cause))], ()
             at += chance.uniform(3, 14)
             if side is Side.CALLEE and chance.random() < 0.04:
                 # The caller lost patience.
-                return [*script, (at, LegEnded(Side.CALLER, HANG_UP_CAUSE))]
+                return [*script, (at, LegEnded(Side.CALLER, HANG_UP_CAUSE))], ()
             media = MediaDescription(MediaAddress("10.0.0.1", 4000), (PCMA, PCMU))
             script.append((at, LegAnswered(side, media, trunk, sip_call_id)))
         talked_s = min(_TALK_S_MAX, 8 + chance.expovariate(1 / 110))
         ended = LegEnded(chance.choice(list(Side)), HANG_UP_CAUSE)
-        quality = CallQuality(self._quality(talked_s), self._quality(talked_s))
-        return [
-            *script,
-            (at + talked_s, ended),
-            (at + talked_s + 0.1, QualityMeasured(quality)),
-        ]
-
-    def _quality(self, talked_s: float) -> SideQuality:
-        chance = self._desk.chance
-        mos = chance.choice(_QUALITIES)
-        badness = 4.5 - mos
-        packets = int(talked_s * 50)
-        return SideQuality(
-            packets=packets,
-            packets_lost=int(packets * badness * chance.uniform(0, 0.02)),
-            jitter_ms=round(2 + badness * chance.uniform(3, 12), 1),
-            mos=round(mos - chance.uniform(0, 0.1), 2),
-            round_trip_ms=round(18 + badness * chance.uniform(10, 60), 1),
-        )
+        quality, timeline = draw_sound(chance, talked_s)
+        script += [(at + talked_s, ended), (at + talked_s + 0.1, QualityMeasured(quality))]
+        return script, timeline
 
     def _mark(self, call_id: str, events: int, begun_at: datetime) -> None:
         """Each event was taken by the application's server; a few not at the first attempt."""
@@ -256,6 +287,13 @@ class _Maker:
             error = "no answer within 5 s"
             mark = DeliveryMark((call_id, seq), DeliveryState.GIVEN_UP, 8, last_error=error)
             self._writes.append(self._outbox.mark(mark))
+
+
+def _talked_s(script: Sequence[tuple[float, CallInput]]) -> float:
+    """From the second answer to the end; 0 where they never talked."""
+    answered = [at for at, given in script if isinstance(given, LegAnswered)]
+    ended = next(at for at, given in script if isinstance(given, LegEnded))
+    return ended - answered[1] if len(answered) == len(Side) else 0.0
 
 
 def _feed(call: Call, after_s: float, given: CallInput) -> list[StatusEvent]:

@@ -14,11 +14,12 @@ from clicktodial.sandbox.demo.history.cast import EAST, HARBOUR, PROSPECTS, Pros
 from clicktodial.sandbox.demo.history.desk import Desk
 from clicktodial.sandbox.demo.history.paper import create_page, create_picture
 
+# The hue of each, and whether it is a front.
 _PICTURES = {
-    DocumentKind.REPRESENTATIVE_ID_FRONT: 96,
-    DocumentKind.REPRESENTATIVE_ID_BACK: 110,
-    DocumentKind.HANDLER_ID_FRONT: 124,
-    DocumentKind.HANDLER_ID_BACK: 138,
+    DocumentKind.REPRESENTATIVE_ID_FRONT: (200, True),
+    DocumentKind.REPRESENTATIVE_ID_BACK: (200, False),
+    DocumentKind.HANDLER_ID_FRONT: (30, True),
+    DocumentKind.HANDLER_ID_BACK: (30, False),
 }
 # How far each goes; what a stage has passed through stands before it.
 _HAS_PAPERS = ("in-review", "rejected", "approved", "active", "suspended")
@@ -104,10 +105,9 @@ def _review(desk: Desk, prospect: Prospect, enterprise_id: str, number: int, at:
     business.documents.upload(
         manager, enterprise_id, kind=DocumentKind.CERTIFICATE, content=page, now=at
     )
-    for kind, tone in _PICTURES.items():
-        business.documents.upload(
-            manager, enterprise_id, kind=kind, content=create_picture(tone + number), now=at
-        )
+    for kind, (tone, is_front) in _PICTURES.items():
+        picture = create_picture(tone + 8 * number, is_front=is_front)
+        business.documents.upload(manager, enterprise_id, kind=kind, content=picture, now=at)
     order = business.reviews.submit(manager, enterprise_id, now=at).order
     if prospect.stage == "in-review":
         return

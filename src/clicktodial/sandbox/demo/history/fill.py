@@ -1,6 +1,7 @@
 """The past as a whole, in its order."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from clicktodial.config import Settings
@@ -12,34 +13,48 @@ from clicktodial.storage.database import Database
 
 DISPATCH, SALES, CLINIC = "20260001", "20260002", "20260003"
 _CALLS = {DISPATCH: 260, SALES: 90, CLINIC: 40}
+# So many times the calls want as many times the minutes as one.
+_CALLS_A_PACKAGE = 4
 # Nobody is there: names of this domain lead nowhere (RFC 2606 2).
 _SILENT_URL = "https://hooks.silver-lake.example/calls"
 
 
 async def fill_history(
-    settings: Settings, *, enterprise_id: str, base_url: str, password: str, secret: str
+    settings: Settings,
+    *,
+    enterprise_id: str,
+    base_url: str,
+    password: str,
+    secret: str,
+    now: datetime | None = None,
+    times: int = 1,
 ) -> None:
     """Give the enterprise, and the platform around it, a past. Raises StorageError.
 
-    All people of cast.py get that password, and the application DISPATCH that secret.
+    All people of cast.py get that password, and the application DISPATCH that secret. The past
+    ends `now`, and has `times` as many calls as make a console worth clicking through.
     """
+    now = now or datetime.now(UTC)
     database = Database(settings.database_url, durability="normal")
     database.open()
     try:
-        desk = await asyncio.to_thread(open_desk, settings, database, base_url, datetime.now(UTC))
-        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret)
+        desk = await asyncio.to_thread(open_desk, settings, database, base_url, now)
+        callers = await asyncio.to_thread(_prepare, desk, enterprise_id, password, secret, times)
+        callers = [replace(each, calls=each.calls * times) for each in callers]
         made = await add_calls(desk, callers)
         await asyncio.to_thread(_finish, desk, enterprise_id, made)
     finally:
         await database.close()
 
 
-def _prepare(desk: Desk, enterprise_id: str, password: str, secret: str) -> list[Caller]:
+def _prepare(
+    desk: Desk, enterprise_id: str, password: str, secret: str, times: int
+) -> list[Caller]:
     """All that must be there before the first call."""
     customer.name_enterprise(desk, enterprise_id)
     team.add_people(desk, enterprise_id, password)
     trade.add_trunks(desk)
-    trade.sell_packages(desk, enterprise_id)
+    trade.sell_packages(desk, enterprise_id, times=-(-times // _CALLS_A_PACKAGE))
     trade.add_numbers(desk, enterprise_id)
     further = customer.add_customers(desk)
     members = trade.add_members(desk, enterprise_id)
@@ -66,6 +81,7 @@ def _prepare(desk: Desk, enterprise_id: str, password: str, secret: str) -> list
             members=members,
             calls=_CALLS[DISPATCH],
             template_id=template_id,
+            recorded=True,
         ),
         Caller(
             app_id=sales,

@@ -11,7 +11,7 @@ from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.message import Channel, TemplateRecipient
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL
-from clicktodial.domain.protection import ListKind
+from clicktodial.domain.protection import NO_CAPS, CallCaps, ListKind
 from clicktodial.domain.rating import Tariff
 from clicktodial.domain.trunk import Trunk
 from clicktodial.messaging.template import NewTemplate
@@ -21,10 +21,20 @@ from clicktodial.sandbox.demo.history.desk import Desk
 from clicktodial.storage.administration import NewApplication
 
 _MICROS = 1_000_000
+# How often members may be callers: some as often as they like.
+_CAPS = (
+    CallCaps(per_day=60, per_month=900),
+    NO_CAPS,
+    CallCaps(per_day=40, per_month=600),
+    CallCaps(per_day=120, per_month=2_000),
+)
+# The later members call all day: bustle.py.
+_CAPPED = 12
 
 
-def sell_packages(desk: Desk, enterprise_id: str) -> None:
-    """A pool where there is none, a package every month, one for the season, and overage."""
+def sell_packages(desk: Desk, enterprise_id: str, *, times: int = 1) -> None:
+    """A pool where there is none, a package every month, one for the season, and overage; of
+    `times` as many minutes as a few hundred calls need."""
     settings = PoolSettings(Tariff(), alert_emails=("zhao.min@harbour.example",))
     desk.pools.set_up(OPERATOR_PRINCIPAL, enterprise_id, settings, desk.began)
     month = desk.began.astimezone(desk.zone).replace(
@@ -33,17 +43,17 @@ def sell_packages(desk: Desk, enterprise_id: str) -> None:
     for new in (
         NewPackage(
             kind=PackageKind.MONTHLY,
-            name="畅聊 1000 Business 1000",
-            seconds=1_000 * 60,
-            price_micros=120 * _MICROS,
+            name=f"商务畅聊 Business {1_000 * times}",
+            seconds=1_000 * times * 60,
+            price_micros=120 * times * _MICROS,
             valid_from=month.astimezone(desk.now.tzinfo),
             carry_months=1,
         ),
         NewPackage(
             kind=PackageKind.ONE_OFF,
             name="旺季加油包 Season pack",
-            seconds=500 * 60,
-            price_micros=70 * _MICROS,
+            seconds=500 * times * 60,
+            price_micros=70 * times * _MICROS,
             valid_from=desk.began,
             valid_until=desk.now + timedelta(days=60),
         ),
@@ -114,7 +124,7 @@ def add_application(
 ) -> str:
     """One without an address yet, so that nothing of the past is told to anybody."""
     new = NewApplication(app_id=app_id, secret=secret, name=name, enterprise_id=enterprise_id)
-    desk.administration.create_application(new)
+    desk.administration.create_application(new, now=desk.began)
     for written in sponsors:
         desk.numbers.inventory.assign(OPERATOR_PRINCIPAL, app_id, written)
     return app_id
@@ -129,6 +139,7 @@ def add_members(desk: Desk, enterprise_id: str) -> list[str]:
             name=name,
             department=DEPARTMENTS[place % len(DEPARTMENTS)],
             employee_id=f"H{1001 + place}",
+            caps=_CAPS[place % len(_CAPS)] if place < _CAPPED else NO_CAPS,
         )
         added = desk.members.add(enterprise_id, profile, now=desk.began + timedelta(minutes=place))
         numbers.append(added.profile.e164)

@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 
 R_DEFAULT = 93.2
+# A second of speech: of less, one lost packet would be a verdict.
+JUDGED_PACKETS_MIN = 50
 MOS_MIN = 1.0
 # ITU-T G.107: what a perfect connection comes to.
 MOS_MAX = 4.5

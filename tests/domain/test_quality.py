@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clicktodial.media.quality import MOS_MAX, MOS_MIN, estimate_mos, mos_of_rating
+from clicktodial.domain.quality import MOS_MAX, MOS_MIN, estimate_mos, mos_of_rating
 
 
 @pytest.mark.parametrize(
