@@ -137,6 +137,22 @@ def test_number_is_found_of_whichever_party(search: CallSearch, engine: Engine) 
     assert search.add_up(ACME, CallFilter(number="+861", is_live=False)) == CallSums(8, 5, 150)
 
 
+def test_of_number_and_reason_the_rarer_is_looked_through(
+    search: CallSearch, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The number is in all calls, of which three were busy: a search by it would end early.
+    monkeypatch.setattr(call_search, "SCANNED_MAX", 3)
+    monkeypatch.setattr(call_search, "_SHARE_MIN", 1)
+    rare = CallFilter(app_id="acme-app", number="+862", reason=EndReason.CALLEE_BUSY)
+    found = search.find(ACME, rare, limit=9)
+    assert (ids(found.calls), found.before) == (["acme-app-5", "acme-app-3", "acme-app-1"], None)
+    monkeypatch.setattr(call_search, "SUMMED_MAX", 3)
+    assert search.add_up(ACME, rare) == CallSums(3, 0, 0)
+    # Of two that are in many calls, the number is.
+    monkeypatch.setattr(call_search, "SCANNED_MAX", 2)
+    assert search.find(ACME, rare, limit=2).searched_to is not None
+
+
 def test_number_that_was_forgotten_is_not_found(search: CallSearch, engine: Engine) -> None:
     with engine.begin() as connection:
         nothing = {"caller_e164": "", "callee_e164": ""}

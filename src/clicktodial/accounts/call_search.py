@@ -15,7 +15,7 @@ answer says how far back that was: whoever wants older ones goes on from there.
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import (
@@ -59,7 +59,7 @@ EXPORTED_AT_A_TIME = 250
 SUMMED_MAX = 5_000
 # Rows of indexes that are looked through for a page: 20 ms. Each index gets its share of it, which
 # is worth the look.
-SCANNED_MAX = 3_000
+SCANNED_MAX = 6_000
 _SHARE_MIN = 50
 # Calls under way that a file has.
 LIVE_EXPORTED_MAX = 10_000
@@ -161,7 +161,7 @@ class CallSearch:
             app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return FoundCalls(calls=(), before=None, wants_application=True)
-            sources = _sources(app_ids, wanted)
+            sources = _choose_sources(connection, app_ids, wanted, before, SCANNED_MAX)
             share = max(SCANNED_MAX // max(len(sources), 1), _SHARE_MIN)
             pages, ends = [], []
             for source in sources:
@@ -201,7 +201,7 @@ class CallSearch:
             app_ids = self._wanted_applications(connection, principal, wanted)
             if len(app_ids) > MERGED_APPLICATIONS_MAX:
                 return None
-            sources = _sources(app_ids, wanted)
+            sources = _choose_sources(connection, app_ids, wanted, None, SUMMED_MAX)
             if not sources:
                 return CallSums(0, 0, 0)
             return _add_up(connection, sources, wanted)
@@ -293,6 +293,27 @@ class _Source:
             return query
         place = tuple_(literal(before.begun_at, UtcMillis), literal(before.call_id))
         return query.where(tuple_(self.begun_at, self.call_id) < place)
+
+
+def _choose_sources(
+    connection: Connection,
+    app_ids: Sequence[str],
+    wanted: CallFilter,
+    before: CallPlace | None,
+    most: int,
+) -> list[_Source]:
+    """Where to look. Of a number and a reason, for which there is no index of both, the reason is
+    looked through where so few calls failed for it that all of them can be."""
+    sources = _sources(app_ids, wanted)
+    if wanted.number is None or wanted.reason is None or not sources:
+        return sources
+    anybody = _sources(app_ids, replace(wanted, number=None))
+    each = max(most // len(anybody), _SHARE_MIN)
+    for source in anybody:
+        some = source.select(before, each + 1).subquery()
+        if (connection.scalar(select(func.count()).select_from(some)) or 0) > each:
+            return sources
+    return [replace(source, is_complete=False) for source in anybody]
 
 
 def _sources(app_ids: Sequence[str], wanted: CallFilter) -> list[_Source]:
