@@ -72,22 +72,19 @@ async def test_pages_are_opened_and_measured(tmp_path: Path) -> None:
         (str(Path(sys.executable).with_name("clicktodial")),),
         turns=1,
         limit_ms=60_000,
-        only=frozenset({"home", "pool", "callsCsv", "customers", "customer"}),
+        only=frozenset({"home", "pool", "pools", "cdrs", "downloadCdrs"}),
     )
     report = await measure_pages(options, lambda _: None)
     assert report.failures == []
     assert {(each.visitor, each.page) for each in report.probes} == {
-        ("large", "home"), ("large", "pool"), ("large", "callsCsv"),
-        ("small", "home"), ("small", "pool"), ("small", "callsCsv"),
-        ("operator", "home"), ("operator", "callsCsv"), ("operator", "customers"),
-        ("operator", "customer"), ("support", "home"), ("support", "callsCsv"),
-        ("support", "customers"), ("support", "customer"),
-        ("manager", "home"), ("manager", "customers"), ("manager", "customer"),
-        ("reviewer", "home"), ("reviewer", "customers"), ("reviewer", "customer"),
+        ("large", "home"), ("large", "pool"), ("large", "cdrs"), ("large", "downloadCdrs"),
+        ("small", "home"), ("small", "pool"), ("small", "cdrs"), ("small", "downloadCdrs"),
+        ("operator", "home"), ("operator", "pools"), ("support", "home"), ("support", "pools"),
+        ("manager", "home"), ("manager", "pools"), ("reviewer", "home"),
     }  # fmt: skip
     shown = {each.page: each for each in report.probes}
     assert shown["home"].first_view > shown["home"].size > 0
-    assert shown["callsCsv"].size > 0
+    assert shown["downloadCdrs"].size > 0
     assert all(each.cpu_ms > 0 for each in report.probes)
     # The database stays, for the next time.
     assert (tmp_path / LARGE_NAME).exists()

@@ -320,8 +320,9 @@ async def _explore(
         waiting.append(Probe(visitor.name, page.name, path, page.is_file, part))
 
     for page in finder.pages:
-        if "{" not in page.path:
-            note(page, BASE_PATH + page.path + (f"?{page.example_query}" if page.is_file else ""))
+        # A file without a filter may be too much: links lead to those that may be had.
+        if "{" not in page.path and not page.is_file:
+            note(page, BASE_PATH + page.path)
         for query in VARIANTS.get(page.name, ()):
             path = f"{BASE_PATH}{page.path}?{query.format(**names)}"
             known.add(path)
