@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection, Engine, event, func, insert, select, update
 from tests.billing.support import ENTERPRISE, OPERATOR, create_enterprise, create_pool
-from tests.billing.test_statement import add_cdr
+from tests.billing.test_statement import cdr_row
 from tests.storage.support import NOW
 
 from clicktodial.billing import use
@@ -30,23 +30,31 @@ def world(engine: Engine) -> Engine:
     """Calls of six days around the end of a month, some at the edges of days."""
     create_pool(engine)
     create_enterprise(engine, "idle")
-    for number in range(30):
-        ended_at = BEGAN + number * timedelta(hours=5, minutes=3, seconds=45)
-        _add(engine, number, ended_at)
+    rows = [
+        _row(number, BEGAN + number * timedelta(hours=5, minutes=3, seconds=45))
+        for number in range(30)
+    ]
     for number, zone in enumerate((UTC, KATHMANDU), 100):
         midnight = datetime(2026, 3, 1, tzinfo=zone)
-        _add(engine, number * 2, midnight)
-        _add(engine, number * 2 + 1, midnight - timedelta(milliseconds=1))
+        rows.append(_row(number * 2, midnight))
+        rows.append(_row(number * 2 + 1, midnight - timedelta(milliseconds=1)))
+    with engine.begin() as connection:
+        connection.execute(insert(cdr), rows)
     return engine
 
 
-def _add(engine: Engine, number: int, ended_at: datetime) -> None:
-    add_cdr(
-        engine, number, ended_at, app_id=f"app-{number % 2}", duration_s=number,
+def _row(number: int, ended_at: datetime) -> dict[str, object]:
+    return cdr_row(
+        number, ended_at, app_id=f"app-{number % 2}", duration_s=number,
         department=[None, "Sales", "Care"][number % 3], billed_s=60 * number,
         overage_s=60 if number % 5 == 0 else 0, price_micros=number,
         connected_at=None if number % 4 == 0 else ended_at,
     )  # fmt: skip
+
+
+def _add(engine: Engine, number: int, ended_at: datetime) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(cdr).values(_row(number, ended_at)))
 
 
 def statements(engine: Engine, zone: tzinfo) -> list[Statement]:
@@ -68,7 +76,7 @@ def test_statements_stay_what_they_are_as_sums_are_made(
     daily = DailyUse(transactions, zone=zone).read(OPERATOR, ENTERPRISE, NOW, days=9)
     sums = UseSums(transactions, zone=zone)
     # By some hours at a time, so that days are merged on the way.
-    for hours in range(0, 24 * 7, 17):
+    for hours in range(0, 24 * 7, 41):
         # Where there are many, not even an hour is summed up at once.
         monkeypatch.setattr(use, "SUMMED_MAX", hours % 2)
         assert sums.run(BEGAN + timedelta(hours=hours))
