@@ -13,6 +13,7 @@ Section: TypeAlias = tuple[str, list[str]]
 
 project = "Click to Dial"
 author = "the Click to Dial contributors"
+project_copyright = author
 language = "en"
 extensions = ["myst_parser"]
 exclude_patterns = ["images"]
@@ -47,6 +48,7 @@ NAVIGATION: list[Section] = [
             "messages",
             "sandbox",
             "sdk",
+            "reference/event-and-token-operations",
             "reference/errors",
         ],
     ),

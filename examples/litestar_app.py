@@ -6,6 +6,7 @@ between, while it is being replaced.
 
 import logging
 import os
+from typing import Any
 
 from litestar import Litestar, Request, Response, post
 
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
     ],
     request_max_body_size=BODY_BYTES_MAX,
 )
-async def receive(request: Request) -> Response[None]:
+async def receive(request: Request[Any, Any, Any]) -> Response[None]:
     """Any 2xx takes a notification; with any other answer it comes again."""
     try:
         notification = verify_notification(request.headers, await request.body(), SECRETS)

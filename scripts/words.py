@@ -5,10 +5,11 @@ with is in refusal.po. What is translated stays; what is in no source any more g
 says what is missing.
 """
 
-import contextlib
+import ast
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from babel import Locale
@@ -24,19 +25,31 @@ _CHINESE = Locale("zh", "CN", script="Hans")
 _WORDS = {"_": None, "gettext": None, "mark": None, "ngettext": (1, 2)}
 _TEMPLATE_OPTIONS = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "silent": "false"}
 _UNKEPT = (b'"POT-', b'"PO-', b'"Report-', b'"Last-', b'"Language-Team')
-# Those of which an answer's words are shown to people.
-_REFUSALS = {
-    name: None
-    for name in (
-        "ValueInvalid",
-        "Conflict",
-        "AlreadyExists",
-        "NotPermitted",
-        "PasswordError",
-        "DocumentRefused",
-    )
-}
-_REFUSING = ("accounts", "billing", "messaging", "storage", "domain", "control")
+# What use cases refuse with stands in these folders. Errors below these are shown to people, and
+# those that are ValueErrors or end so, whose words others hand on.
+_REFUSING = (
+    "accounts",
+    "billing",
+    "messaging",
+    "storage",
+    "domain",
+    "control",
+    "media/audio_library.py",
+    "media/audio_import.py",
+    "media/webrtc",
+    "sip/aio/telephony.py",
+)
+_REFUSED_BELOW = {"AdministrationError", "ControlError", "ValueError"}
+_REFUSED_TOO = {"AudioError", "DocumentRefused", "ReleaseConditionNotMet", "WebPhoneError"}
+# Faults of ours, and of another machine, which go to the log.
+_LOGGED = {"CallStateError", "DocumentUnreadable"}
+_STATE_ERROR = "StateError"
+# Sentences are made by `worded`; what somebody else was quicker with is told to `change`.
+_WORDED = ("worded", "change")
+# Tells what is not there where a change found nothing.
+_REQUIRING = "_require"
+# A parameter of that name is what a sentence is about: "the city".
+_SUBJECT = "what"
 
 
 def area_of(file: Path) -> str:
@@ -53,14 +66,23 @@ def extract() -> dict[str, Catalog]:
     for area, file, method, keywords in _sources():
         options = _TEMPLATE_OPTIONS if method == "jinja2" else {}
         catalogue = found.setdefault(area, Catalog(locale=_CHINESE, fuzzy=False))
-        # Of refusals with values in them, which have no catalogue, Babel tells one by one.
-        with contextlib.redirect_stderr(io.StringIO()):
-            messages = list(
-                extract_from_file(method, str(file), keywords=keywords, options=options)
-            )
-        for _, message, _, _ in messages:
+        for _, message, _, _ in extract_from_file(
+            method, str(file), keywords=keywords, options=options
+        ):
             catalogue.add(message, locations=[(str(file.relative_to(SOURCE)), 0)])
+    found[REFUSAL] = extract_refusals(refusing_sources())
     return found
+
+
+def extract_refusals(sources: Mapping[Path, Sequence[ast.AST]]) -> Catalog:
+    """What use cases say no with: where they raise it, and what errors say without any words."""
+    catalogue = Catalog(locale=_CHINESE, fuzzy=False)
+    for _, _, words in _told(sources):
+        if isinstance(words, ast.Constant) and isinstance(words.value, str):
+            catalogue.add(words.value)
+    for said in refusals(sources).values():
+        catalogue.add(" ".join(said.split()))
+    return catalogue
 
 
 def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
@@ -68,9 +90,86 @@ def _sources() -> Iterator[tuple[str, Path, str, dict[str, object]]]:
         yield area_of(file), file, "python", dict(_WORDS)
     for file in sorted((PORTAL / "templates").rglob("*.html")):
         yield area_of(file), file, "jinja2", dict(_WORDS)
-    for folder in _REFUSING:
-        for file in sorted((SOURCE / folder).rglob("*.py")):
-            yield REFUSAL, file, "python", dict(_REFUSALS)
+
+
+@cache
+def refusing_sources() -> Mapping[Path, Sequence[ast.AST]]:
+    """What use cases and what they are made of are written in: all classes, functions and calls of
+    each file."""
+    return {
+        file: parse_source(file.read_text(encoding="utf-8"))
+        for each in _REFUSING
+        for file in ([SOURCE / each] if each.endswith(".py") else (SOURCE / each).rglob("*.py"))
+    }
+
+
+def parse_source(text: str) -> Sequence[ast.AST]:
+    """The classes, functions and calls of a source."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.Call)
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
+
+
+def refusals(sources: Mapping[Path, Sequence[ast.AST]]) -> Mapping[str, str]:
+    """The errors whose words people are shown, by their names, and the words that each has where
+    it is raised without any."""
+    classes = [
+        node for nodes in sources.values() for node in nodes if isinstance(node, ast.ClassDef)
+    ]
+    found = {
+        each.name
+        for each in classes
+        if each.name in _REFUSED_TOO or each.name.endswith(_STATE_ERROR)
+    } | _REFUSED_BELOW
+    found -= _LOGGED
+    while True:
+        more = {each.name for each in classes if found & {_last_name(base) for base in each.bases}}
+        if more - _LOGGED <= found:
+            break
+        found |= more - _LOGGED
+    return {each.name: ast.get_docstring(each) or "" for each in classes if each.name in found}
+
+
+def subject_places(sources: Mapping[Path, Sequence[ast.AST]]) -> dict[str, int]:
+    """Functions that are told what their sentence is about, and as which of their arguments."""
+    places = {_REQUIRING: 1}
+    for nodes in sources.values():
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef):
+                names = [each.arg for each in node.args.args if each.arg != "self"]
+                if _SUBJECT in names:
+                    places[node.name] = names.index(_SUBJECT)
+    return places
+
+
+def lost_words(sources: Mapping[Path, Sequence[ast.AST]]) -> list[str]:
+    """Where a refusal forgets which of its words are ours: an f-string, or another error's `str()`,
+    instead of `worded` and `words_of`."""
+    return [
+        f"{file.relative_to(SOURCE)}:{words.lineno}: {ast.unparse(call)}"
+        for file, call, words in _told(sources)
+        if _forgets(words)
+    ]
+
+
+def _told(sources: Mapping[Path, Sequence[ast.AST]]) -> Iterator[tuple[Path, ast.Call, ast.expr]]:
+    """The calls that words of a refusal are given to, and those words."""
+    told = dict.fromkeys([*refusals(sources), *_WORDED], 0) | subject_places(sources)
+    for file, nodes in sources.items():
+        for node in nodes:
+            if isinstance(node, ast.Call):
+                place = told.get(_last_name(node.func))
+                if place is not None and place < len(node.args):
+                    yield file, node, node.args[place]
+
+
+def _forgets(words: ast.expr) -> bool:
+    if isinstance(words, ast.Call):
+        return _last_name(words.func) in ("str", "format", "join")
+    return isinstance(words, ast.JoinedStr | ast.BinOp)
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def merge(area: str, fresh: Catalog) -> Catalog:

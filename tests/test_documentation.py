@@ -9,6 +9,7 @@ import msgspec
 import msgspec.inspect as inspected
 import pytest
 import typer
+from tests.documentation.block import pages
 
 from clicktodial.cli import app
 from clicktodial.config import ENVIRONMENT_PREFIX, Settings
@@ -19,6 +20,10 @@ _UNIT_BY_SUFFIX = {"_s": "seconds", "_ms": "milliseconds", "_bytes_max": "bytes"
 # A row of a table: cells between bars.
 _ROW = re.compile(r"^\|(.+)\|$")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)")
+
+
+# What the program begins a line of its own with, which is no command.
+_SAID = {"ready"}
 
 
 class Row(typing.NamedTuple):
@@ -153,6 +158,20 @@ def test_each_command_is_registered_once() -> None:
 
 def test_each_command_is_documented_and_no_other() -> None:
     assert sorted(documented_commands()) == [command.name for command in actual_commands()]
+
+
+def test_each_command_that_a_page_names_exists() -> None:
+    """As inline code of a sentence; blocks are run."""
+    names = {command.name for command in actual_commands()}
+    groups = {name.rpartition(" ")[0] for name in names} - {""}
+    unknown = [
+        f"{page.name}: {named}"
+        for page in pages()
+        for named in re.findall(r"`clicktodial ([a-z][a-z -]*)", page.read_text(encoding="utf-8"))
+        if not any(f"{named.strip()} ".startswith(f"{name} ") for name in names)
+        and named.strip() not in groups | _SAID
+    ]
+    assert unknown == []
 
 
 @pytest.mark.parametrize("command", actual_commands(), ids=lambda command: command.name)

@@ -3,10 +3,12 @@
 import csv
 import io
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
 from tests.accounts.enterprises import ACME, NOW, OTHER, add_enterprises
+from tests.harness.plan import read_plans
 
 from clicktodial.accounts import department, member
 from clicktodial.accounts.department import Departments
@@ -106,7 +108,7 @@ def test_profile_out_of_bounds_is_refused(members: Members, profile: MemberProfi
 def test_search_by_number_name_employee_and_department(
     members: Members, departments: Departments
 ) -> None:
-    for serial, name in enumerate(("Ann", "Bob", "50%", "under_score")):
+    for serial, name in enumerate(("Ann", "Bob", "50%", "under_score", "ÖZLEM")):
         members.add(
             ACME,
             MemberProfile(
@@ -128,9 +130,11 @@ def test_search_by_number_name_employee_and_department(
     assert names("139-1234 5671") == ["Bob"]
     assert names("%") == ["50%"]
     assert names("_") == ["under_score"]
-    assert names("") == ["Ann", "Bob", "50%", "under_score"]
+    assert names("özlem") == ["ÖZLEM"]
+    assert names("") == ["Ann", "Bob", "50%", "under_score", "ÖZLEM"]
     assert names("", sales.department_id) == ["Bob", "under_score"]
     assert names("b", sales.department_id) == ["Bob"]
+    assert names("+86139") == names("")
     assert names("nobody") == []
     with pytest.raises(ValueInvalid):
         names("x" * 65)
@@ -146,6 +150,63 @@ def test_pages_have_each_member_once(members: Members) -> None:
         found += [each.profile.e164 for each in page]
         after = page[-1].member_id
     assert found == numbers
+
+
+@pytest.mark.on_every_database
+def test_search_follows_what_is_changed(members: Members) -> None:
+    added = members.add(ACME, LI_LEI, now=NOW)
+    members.change(ACME, added.member_id, lambda known: replace(known, name="韩梅梅"), now=NOW)
+    assert members.find(ACME, MemberSearch("李"), limit=9) == []
+    assert len(members.find(ACME, MemberSearch("梅"), limit=9)) == 1
+
+
+@pytest.mark.on_every_database
+def test_an_index_alone_tells_who_fits(engine: Engine, members: Members) -> None:
+    for search, index in (
+        (MemberSearch(), "COVERING INDEX member_in_order"),
+        (MemberSearch("nobody"), "COVERING INDEX member_in_order"),
+        (MemberSearch("139 1234"), "COVERING INDEX member_in_order"),
+        (MemberSearch("", "sales"), "INDEX member_of_department"),
+    ):
+        ask = partial(members.find, ACME, search, after="0", limit=26)
+        [*_, plan] = read_plans(engine, ask)
+        assert "Seq Scan" not in plan
+        if engine.dialect.name == "sqlite":
+            assert index in plan
+            assert "TEMP B-TREE" not in plan
+
+
+def test_counting_members_stops(members: Members) -> None:
+    for serial in range(3):
+        members.add(ACME, replace(LI_LEI, e164=f"1391234567{serial}"), now=NOW)
+    assert [members.count(ACME, at_most=most) for most in (2, 3, 4)] == [2, 3, 3]
+
+
+@pytest.mark.on_every_database
+def test_departments_are_counted_in_an_index_and_come_in_pages(
+    engine: Engine, members: Members, departments: Departments
+) -> None:
+    for serial in range(5):
+        members.add(
+            ACME, replace(LI_LEI, e164=f"1391234567{serial}", department=f"D{serial // 2}"), now=NOW
+        )
+    members.add(OTHER, LI_LEI, now=NOW)
+    first = departments.find(ACME, limit=2)
+    rest = departments.find(ACME, after=first[-1].department_id, limit=2)
+    assert [(each.name, each.member_count) for each in first + rest] == [
+        ("D0", 2), ("D1", 2), ("D2", 1),
+    ]  # fmt: skip
+    assert departments.list_all(ACME) == first + rest
+    assert departments.list_names(ACME) == [
+        (each.department_id, each.name) for each in first + rest
+    ]
+    assert departments.show(ACME, rest[0].department_id) == rest[0]
+    with pytest.raises(NotFound):
+        departments.show(OTHER, rest[0].department_id)
+    for plan in read_plans(engine, lambda: departments.find(ACME, limit=2)):
+        assert "Seq Scan" not in plan and "SCAN member" not in plan
+        if engine.dialect.name == "sqlite" and "SUBQUERY" in plan:
+            assert "COVERING INDEX member_of_department" in plan
 
 
 def test_enterprise_has_no_more_members_than_may_be(

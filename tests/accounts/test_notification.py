@@ -30,6 +30,7 @@ def add_event(
     at: datetime = NOW,
     attempts: int = 0,
     error: str | None = None,
+    answer: tuple[int, str | None] = (0, None),
     is_open: bool = False,
 ) -> str:
     """A call with one event; returns the call's identifier."""
@@ -45,6 +46,7 @@ def add_event(
         "call_id": call_id, "seq": 1, "app_id": "acme-app", "status": CallStatus.CONNECTED,
         "occurred_at": at, "payload": "{}", "attempts": attempts, "delivery_state": state,
         "next_attempt_at": at if attempts and state == "pending" else None, "last_error": error,
+        "answer_status": answer[0] or None, "answer_text": answer[1],
     }  # fmt: skip
     with engine.begin() as connection:
         connection.execute(insert(table.call).values(call))
@@ -56,7 +58,8 @@ def test_what_waits_and_what_was_given_up_is_told_by_application(
     engine: Engine, notifications: Notifications
 ) -> None:
     add_event(engine, 1, "pending", at=NOW - timedelta(minutes=5))
-    add_event(engine, 2, "pending", attempts=3, error="answered with 500")
+    refused = 500, "no such tenant"
+    add_event(engine, 2, "pending", attempts=3, error="HTTP 500", answer=refused)
     add_event(engine, 3, "given_up", at=NOW - timedelta(hours=20), error="no answer in time")
     add_event(engine, 4, "given_up", at=NOW - timedelta(hours=25), error="of yesterday")
     add_event(engine, 5, "delivered")
@@ -66,7 +69,7 @@ def test_what_waits_and_what_was_given_up_is_told_by_application(
     assert (found.app_id, found.enterprise_id) == ("acme-app", "acme")
     assert (found.waiting, found.retried, found.given_up) == (2, 1, 1)
     assert found.since == NOW - timedelta(minutes=5)
-    assert found.last_error == "answered with 500"
+    assert (found.last_error, found.refused) == ("HTTP 500", "HTTP 500: no such tenant")
     assert found.fails
 
 
@@ -80,9 +83,11 @@ def test_nothing_is_told_where_all_is_delivered(
 def test_replay_makes_what_was_given_up_wait_again(
     engine: Engine, notifications: Notifications
 ) -> None:
-    call_id = add_event(engine, 1, "given_up", attempts=8, error="no answer in time")
+    silent = 503, None
+    call_id = add_event(engine, 1, "given_up", attempts=8, error="timeout", answer=silent)
     add_event(engine, 2, "given_up", at=NOW - timedelta(hours=25))
-    assert notifications.list_reached(NOW)[0].given_up == 1
+    [found] = notifications.list_reached(NOW)
+    assert (found.given_up, found.refused) == (1, "HTTP 503")
 
     assert notifications.replay("acme-app", NOW) == 1
     assert notifications.replay("acme-app", NOW) == 0
@@ -93,6 +98,7 @@ def test_replay_makes_what_was_given_up_wait_again(
         query = select(table.call_event).where(table.call_event.c.call_id == call_id)
         row = connection.execute(query).one()
     assert (row.delivery_state, row.attempts, row.last_error) == ("pending", 0, None)
+    assert (row.answer_status, found.refused) == (None, None)
 
 
 def test_what_was_given_up_is_counted_once_a_minute(

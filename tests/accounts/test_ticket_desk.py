@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from tests.accounts.support import (
     BEA,
     NINE,
@@ -19,6 +19,7 @@ from tests.accounts.support import (
     create_tickets,
     new_ticket,
 )
+from tests.harness.plan import read_plans
 
 from clicktodial.accounts.ticket import TicketFilter, Tickets
 from clicktodial.accounts.ticket_desk import DeskCounts, DeskTicket, TicketDesk
@@ -31,6 +32,7 @@ from clicktodial.domain.ticket import (
     TicketState,
 )
 from clicktodial.domain.ticket_clock import ClockState
+from clicktodial.storage.ticket_table import ticket
 from clicktodial.storage.transaction import Transactions
 
 ANY = TicketFilter()
@@ -63,6 +65,26 @@ def test_what_is_due_next_stands_first_in_pages(tickets: Tickets, desk: TicketDe
     assert ids(rest) == [calm]
     assert ids(desk.list_newest(SUE, ANY, after(5))) == [over, other, pressing, calm]
     assert ids(desk.list_newest(SUE, ANY, after(5), before=other)) == [pressing, calm]
+
+
+@pytest.mark.on_every_database
+def test_open_tickets_come_in_pages_in_which_each_is_once(
+    engine: Engine, tickets: Tickets, desk: TicketDesk
+) -> None:
+    opened = [tickets.open(OLGA, new_ticket(), after(minute // 2)) for minute in range(6)]
+    with engine.begin() as connection:
+        # As those are with which nothing more can become due.
+        connection.execute(update(ticket).where(ticket.c.id.in_(opened[3:])).values(due_at=None))
+    found, place = list[DeskTicket](), None
+    while page := desk.list_open(SUE, ANY, after(9), after=place, limit=2):
+        found += page
+        place = page[-1].place
+    assert ids(found) == [*opened[3:], *opened[:3]]
+    plans = read_plans(engine, lambda: desk.list_open(SUE, ANY, after(9), after=found[3].place))
+    assert "Seq Scan" not in plans[0]
+    if engine.dialect.name == "sqlite":
+        assert "INDEX ticket_pressing (due_at>?)" in plans[0]
+        assert "TEMP B-TREE" not in plans[0]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def add_call(
         connection.execute(insert(table.call).values(row))
 
 
+@pytest.mark.on_every_database
 def test_hours_count_what_began_in_each(engine: Engine, traffic: Traffic) -> None:
     add_call(engine, 1, NOW - timedelta(hours=1), talked_s=90)
     add_call(engine, 2, NOW - timedelta(hours=1), reason=EndReason.CALLEE_BUSY, sip_status=486)
@@ -86,6 +87,7 @@ def test_hours_count_what_began_in_each(engine: Engine, traffic: Traffic) -> Non
     assert hours.total.begun == 3
 
 
+@pytest.mark.on_every_database
 def test_causes_name_the_trunk_of_the_side_that_failed(engine: Engine, traffic: Traffic) -> None:
     for number in range(3):
         add_call(engine, number, NOW, reason=EndReason.CALLEE_BUSY, sip_status=486)
@@ -164,6 +166,7 @@ def test_span_reads_a_range_of_the_key(
             assert "PRIMARY KEY (id>? AND id<?)" in str(plan.all())
 
 
+@pytest.mark.on_every_database
 def test_under_way_counts_states_trunks_and_enterprises(engine: Engine, traffic: Traffic) -> None:
     add_call(engine, 1, NOW, reason=None)
     add_call(engine, 2, NOW, reason=None, app_id="bell-app")
@@ -189,6 +192,7 @@ def test_under_way_reads_the_index_of_open_calls(
         assert "call_open" in str(plan.all())
 
 
+@pytest.mark.on_every_database
 def test_last_minutes_have_each_its_calls(engine: Engine, traffic: Traffic) -> None:
     add_call(engine, 1, NOW)
     add_call(engine, 2, NOW - timedelta(minutes=2), reason=EndReason.CALLEE_NO_ANSWER)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.client.support import POLICY
 
-from clicktodial.client.authority import ClientSecret
+from clicktodial.client.authority import ClientSecret, TokenAuthority
 from clicktodial.client.camara import AsyncCamaraClient, CamaraClient
 from clicktodial.client.driver import AsyncDriver, Driver
 from clicktodial.client.error import ClickToDialError, InvalidAnswer, NotAnswered
@@ -18,6 +18,7 @@ from clicktodial.client.exchange import Answer, Operation, Request, Send
 
 Handler = Callable[[httpx.Request], httpx.Response]
 TASKS = 8
+PATIENCE_S = 20
 
 
 def send(**limits: Any) -> Operation[Answer]:
@@ -101,18 +102,43 @@ def server() -> Iterator[TokenServer]:
     yield TokenServer()
 
 
+class ClockOfAll:
+    """Tells when so many threads have read it, which each does before it looks for a token."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._readers: set[int] = set()
+        self.was_read_by_all = threading.Event()
+
+    def __call__(self) -> float:
+        self._readers.add(threading.get_ident())
+        if len(self._readers) == self._count:
+            self.was_read_by_all.set()
+        return 1_000.0
+
+
 def test_threads_share_one_token(server: TokenServer) -> None:
-    ready = threading.Barrier(TASKS)
-    http = httpx.Client(transport=httpx.MockTransport(server))
-    proof = ClientSecret("app", "secret")
-    with http, CamaraClient("http://p.example", proof, retries=POLICY, http=http) as client:
+    clock = ClockOfAll(TASKS)
 
-        def terminate(_: int) -> None:
-            ready.wait()
-            client.terminate_call("c")
+    def answer_when_all_want_one(request: httpx.Request) -> httpx.Response:
+        # None was kept when they looked: without the lock each of them would ask.
+        assert clock.was_read_by_all.wait(PATIENCE_S)
+        return server(request)
 
-        with ThreadPoolExecutor(TASKS) as pool:
-            list(pool.map(terminate, range(TASKS)))
+    authority = TokenAuthority(
+        ClientSecret("app", "secret"),
+        token_url="http://p.example/oauth/token",
+        audience="http://p.example",
+        scopes=(),
+        timeout_s=5.0,
+        monotonic_s=clock,
+    )
+    transport = httpx.MockTransport(answer_when_all_want_one)
+    with httpx.Client(transport=transport) as http, ThreadPoolExecutor(TASKS) as pool:
+        driver = Driver(http)
+        running = [pool.submit(driver.run, authority.create_headers()) for _ in range(TASKS)]
+        told = [each.result() for each in running]
+    assert told == [{"Authorization": "Bearer t"}] * TASKS
     assert server.tokens == 1
 
 

@@ -6,7 +6,13 @@ import pytest
 from tests.client.support import Script, answer, create_connection
 
 from clicktodial.client.error import InvalidAnswer, NotAnswered, NotAuthenticated
-from clicktodial.client.history import SILENCE_S_MAX, follow, watch_call
+from clicktodial.client.history import (
+    SILENCE_S_MAX,
+    follow,
+    read_alerts,
+    read_call_events,
+    watch_call,
+)
 
 OPEN = answer(200, b"")
 
@@ -80,3 +86,38 @@ def test_call_is_watched_until_it_has_ended() -> None:
     script.run(watch_call(create_connection(), "c"))
     assert [one.seq for one in script.emitted] == [1, 2, 3]
     assert [request.url.rpartition("=")[2] for request in script.requests] == ["0", "1", "1"]
+
+
+def test_answer_of_the_server_comes_with_the_event() -> None:
+    given = b'"attempts":2,"answer":{"status":503,"at":"2026-03-04T05:06:08Z","text":"busy"}'
+    page = b'{"events":[%b],"next":"1"}' % event(1).replace(b'"attempts":0', given)
+    script = Script(answer(200, page), answer(200, b'{"events":[],"next":"1"}'))
+    script.run(read_call_events(create_connection(), "c", 0))
+    [told_event] = script.emitted
+    assert (told_event.delivery.answer.status, told_event.delivery.answer.text) == (503, "busy")
+
+
+def alert(seq: int) -> bytes:
+    return (
+        f'{{"id":"pool-a-{seq}","seq":{seq},"occurred_at":"2026-03-04T05:06:07Z",'
+        f'"enterprise_id":"acme","threshold_percent":80,"used_percent":81,"granted_s":100,'
+        f'"used_s":81,"left_s":19,"delivery":{{"state":"pending","attempts":0}}}}'
+    ).encode()
+
+
+def alerts(*seqs: int) -> bytes:
+    return b'{"alerts":[%b],"next":"0"}' % b",".join(alert(seq) for seq in seqs)
+
+
+def test_alerts_are_read_page_by_page() -> None:
+    script = Script(*(answer(200, page) for page in (alerts(3, 5), alerts(9), alerts())))
+    script.run(read_alerts(create_connection(), 2))
+    assert [one.seq for one in script.emitted] == [3, 5, 9]
+    assert [request.url.rpartition("=")[2] for request in script.requests] == ["2", "5", "9"]
+
+
+def test_alerts_that_do_not_end_are_an_invalid_answer() -> None:
+    with pytest.raises(InvalidAnswer):
+        Script(answer(200, alerts(3)), answer(200, alerts(3))).run(
+            read_alerts(create_connection(), 0)
+        )

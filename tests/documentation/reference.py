@@ -21,8 +21,12 @@ from tests.harness.address import format_address
 from tests.harness.platform import READY_TIMEOUT_S, Platform
 
 from clicktodial.api.camara.error import REFUSALS as CAMARA_REFUSALS
+from clicktodial.api.events.openapi import create_document as create_events_document
 from clicktodial.api.management.problem import PROBLEMS
+from clicktodial.api.oauth.openapi import FORM_MEDIA_TYPE
+from clicktodial.api.oauth.openapi import create_document as create_oauth_document
 from clicktodial.api.v1.error import REFUSALS as V1_REFUSALS
+from clicktodial.config import HttpSettings
 
 SOURCE = ROOT / "src" / "clicktodial"
 FOLDER = DOCS / "reference"
@@ -235,11 +239,56 @@ def _operation_row(
     return _row(cells)
 
 
+def render_further() -> str:
+    """docs/reference/event-and-token-operations.md"""
+    lines = [
+        "# Operations of events and tokens",
+        "",
+        _MADE,
+        "Each operation, as the OpenAPI documents of a server have it, which also tell every "
+        "property of answers. What they are for stands in [the event history](../events.md) and "
+        "in [access tokens](../oauth.md).",
+    ]
+    documents = (
+        (
+            "/events/v1/openapi.json",
+            create_events_document(
+                body_bytes_max=HttpSettings().body_bytes_max, token_url="", version=""
+            ),
+        ),
+        ("/oauth/openapi.json", create_oauth_document(takes_secrets=True, version="")),
+    )
+    for url, document in documents:
+        heading = "| Operation | What | Parameters, body | Refused with | Scope |"
+        lines += ["", f"## {document['info']['title']}", "", f"`{url}`", ""]
+        lines += [heading, "|---|---|---|---|---|"]
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                lines.append(_further_row(method, path, operation, document))
+    return "\n".join(lines) + "\n"
+
+
+def _further_row(
+    method: str, path: str, operation: dict[str, Any], document: dict[str, Any]
+) -> str:
+    names = [f"`{each['name']}`" for each in operation.get("parameters", [])]
+    body = _body(operation.get("requestBody"), document)
+    scopes = [scope for each in operation["security"] for scope in each.get("accessToken", [])]
+    cells = [
+        f"`{method.upper()} {path}`",
+        operation["summary"],
+        ", ".join([*names, *([body] if body else [])]),
+        ", ".join(status for status in operation["responses"] if not status.startswith("2")),
+        ", ".join(f"`{scope}`" for scope in scopes),
+    ]
+    return _row(cells)
+
+
 def _body(body: dict[str, Any] | None, document: dict[str, Any]) -> str:
     """The properties of a JSON body, required ones in bold; of others the media types."""
     if body is None:
         return ""
-    content = body["content"].get("application/json")
+    content = body["content"].get("application/json") or body["content"].get(FORM_MEDIA_TYPE)
     if content is None:
         return ", ".join(body["content"])
     schema = content["schema"]
@@ -252,6 +301,7 @@ def _body(body: dict[str, Any] | None, document: dict[str, Any]) -> str:
 
 ERRORS = FOLDER / "errors.md"
 LIMITS = FOLDER / "limits.md"
+FURTHER = FOLDER / "event-and-token-operations.md"
 OPERATIONS = FOLDER / "management-operations.md"
 
 
@@ -260,6 +310,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     ERRORS.write_text(render_errors(), encoding="utf-8")
     LIMITS.write_text(render_limits(), encoding="utf-8")
+    FURTHER.write_text(render_further(), encoding="utf-8")
     with tempfile.TemporaryDirectory() as directory:
         platform = Platform(Path(directory))
         try:

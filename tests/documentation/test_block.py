@@ -19,6 +19,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 import yaml
+from jinja2 import Environment, StrictUndefined
 from tests.documentation.block import Block, pages, read_blocks
 from tests.documentation.preparation import PREPARATIONS
 from tests.documentation.proxy import create_listed_application, open_proxy
@@ -43,7 +44,7 @@ BLOCKS = [block for page in pages() for block in read_blocks(page)]
 SHELL = "sh"
 LANGUAGES = {SHELL, "json", "toml", "python", "yaml", "html", "text", "nginx", "sql"}
 # Blocks that nothing executes are to stay few: each is a promise that nobody checks.
-NOT_RUN_MAX = 14
+NOT_RUN_MAX = 11
 # They say themselves how the server comes by a trunk.
 _WITHOUT_TRUNK = {"README.md", "docs/tutorial.md", "docs/sandbox.md"}
 # It ends with rules under which nobody may be called.
@@ -93,6 +94,15 @@ def test_python_block_compiles(block: Block) -> None:
 @pytest.mark.parametrize("block", of_language("yaml"), ids=str)
 def test_yaml_block_is_read(block: Block) -> None:
     assert isinstance(yaml.safe_load(block.text), dict)
+
+
+@pytest.mark.parametrize("block", of_language("html"), ids=str)
+def test_html_block_is_a_template_with_the_block_that_it_asks_for(block: Block) -> None:
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(block.text)
+    page = template.render(link=lambda name: f"/console/{name}")
+    for target in re.findall(r'hx-target="#(\w+)"', page):
+        assert f'id="{target}"' in page
+        assert target in template.blocks
 
 
 # The shell

@@ -2,9 +2,11 @@
 
 from tests.documentation.reference import (
     ERRORS,
+    FURTHER,
     LIMITS,
     read_limits,
     render_errors,
+    render_further,
     render_limits,
 )
 
@@ -22,3 +24,7 @@ def test_page_of_limits_is_not_stale() -> None:
 
 def test_page_of_errors_is_not_stale() -> None:
     assert ERRORS.read_text(encoding="utf-8") == render_errors(), "run `make reference`"
+
+
+def test_page_of_events_and_tokens_is_not_stale() -> None:
+    assert FURTHER.read_text(encoding="utf-8") == render_further(), "run `make reference`"

@@ -12,6 +12,7 @@ from clicktodial.domain.number import (
     NumberError,
     PhoneNumber,
     mask_number,
+    mask_numbers,
     parse_number,
 )
 
@@ -148,6 +149,13 @@ def test_e164_is_read_as_itself(written: str) -> None:
 )
 def test_mask_hides_the_middle_or_all(number: str, masked: str) -> None:
     assert mask_number(number) == masked
+
+
+def test_numbers_within_a_text_are_masked() -> None:
+    text = '{"code": 422001, "input": "+8613912345673", "callee": 8613810268653}'
+    assert mask_numbers(text) == (
+        '{"code": 422001, "input": "+8613*******73", "callee": 86138******53}'
+    )
 
 
 def test_number_as_text_is_masked() -> None:

@@ -124,7 +124,7 @@ async def test_private_url_is_refused_without_connecting(host: str) -> None:
         listener.settimeout(0)
         sender = Sender(timeout_s=5)
         request = NotificationRequest(f"http://{host}:{port}/", (), b"{}")
-        error = await sender.send(request, (), allow_private_addresses=False)
+        error = (await sender.send(request, (), allow_private_addresses=False)).error
         sender.close()
         assert error is not None
         with pytest.raises(BlockingIOError):

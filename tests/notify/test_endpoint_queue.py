@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.storage.support import NOW, at, create_call, create_event
 
-from clicktodial.control.delivery import DeliveryRoute, DeliveryState, PendingEvent
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryRoute, DeliveryState, PendingEvent
 from clicktodial.domain.call import Call
 from clicktodial.domain.identifier import AppId
 from clicktodial.notify.endpoint_queue import CIRCUIT_OPEN_ERROR, EndpointQueue
@@ -60,9 +60,10 @@ def test_delivered_event_is_marked() -> None:
     queue.add(pending(create_call()), at(0))
     taken = queue.take(at(0))
     assert taken is not None
-    queue.delivered(taken, at(2))
+    answer = DeliveryAnswer(204, at(2).utc)
+    queue.delivered(taken, at(2), answer)
     (mark,) = queue.take_marks()
-    assert (mark.state, mark.attempts) == (DeliveryState.DELIVERED, 1)
+    assert (mark.state, mark.attempts, mark.answer) == (DeliveryState.DELIVERED, 1, answer)
     assert mark.delivered_at == at(2).utc
     assert queue.take_marks() == []
     assert queue.event_count == 0
@@ -96,6 +97,31 @@ def test_failed_event_is_tried_again_when_due_and_then_given_up() -> None:
     following = queue.take(at(now))
     assert following is not None
     assert following.event.seq == 2
+
+
+def test_last_answer_outlives_tries_without_one() -> None:
+    queue = create_queue()
+    stored = DeliveryAnswer(500, at(-9).utc, "stored")
+    queue.add(replace(pending(create_call()), answer=stored), at(0))
+    queue.add(pending(create_call()), at(0))
+    refused = DeliveryAnswer(503, at(0).utc, "busy")
+    for answer in (None, refused):
+        taken = queue.take(at(0))
+        assert taken is not None
+        queue.failed(taken, "HTTP 503" if answer else "timeout", at(0), answer)
+    assert [mark.answer for mark in queue.take_marks()] == [stored, refused]
+    for error in ("timeout", "gone"):
+        taken = queue.take(at(20))
+        assert taken is not None
+        if error == "timeout":
+            queue.failed(taken, error, at(20))
+        else:
+            queue.give_up(taken, error, at(20))
+    marks = queue.take_marks()
+    assert [(mark.last_error, mark.answer) for mark in marks] == [
+        ("timeout", stored),
+        ("gone", refused),
+    ]
 
 
 def test_one_failing_call_does_not_hold_up_another() -> None:

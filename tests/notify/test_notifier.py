@@ -6,6 +6,7 @@ import json
 import socket
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,11 @@ async def test_any_2xx_counts_as_delivered(
     server.answer = lambda received: web.Response(status=status)
     call = await stack.place(APP)
     await stack.wait_states(call, [DELIVERED])
+    (record,) = stack.records(call)
+    assert record.answer is not None and record.delivered_at is not None
+    assert (record.answer.status, record.answer.text) == (status, None)
+    # The database keeps milliseconds.
+    assert abs(record.answer.at - record.delivered_at) < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("status", [302, 307, 400, 401, 404, 429, 500, 503])
@@ -90,13 +96,17 @@ async def test_other_status_is_retried_by_the_schedule_and_given_up(
     stack: Stack, server: ApplicationServer, status: int
 ) -> None:
     target = f"{server.url}/elsewhere"
-    server.answer = lambda received: web.Response(status=status, headers={"Location": target})
+    server.answer = lambda received: web.Response(
+        status=status, headers={"Location": target}, text="no such\n call"
+    )
     call = await stack.place(APP)
     await stack.wait_states(call, [GIVEN_UP])
     assert len(server.asked) == 1 + len(TIMING.retry_after_s or ())
     (record,) = stack.records(call)
     assert record.last_error == f"HTTP {status}"
     assert record.attempts == len(server.asked)
+    assert record.answer is not None
+    assert (record.answer.status, record.answer.text) == (status, r"no such\n call")
 
 
 async def test_given_up_event_does_not_stop_the_next_and_can_be_replayed(
@@ -115,7 +125,7 @@ async def test_given_up_event_does_not_stop_the_next_and_can_be_replayed(
 async def test_alerts_of_a_pool_are_delivered_signed_and_one_after_the_other(
     stack: Stack, server: ApplicationServer
 ) -> None:
-    server.answer = lambda received: web.Response(status=500 if len(server.asked) < 3 else 200)
+    server.answer = lambda received: web.Response(status=500 if len(server.asked) < 3 else 202)
     rows = [
         {
             "app_id": APP,
@@ -151,6 +161,13 @@ async def test_alerts_of_a_pool_are_delivered_signed_and_one_after_the_other(
             return list(connection.scalars(query))
 
     await stack.wait_until(lambda: states() == [DELIVERED.value, DELIVERED.value])
+    with stack.database.engine.connect() as connection:
+        columns = pool_notice.c
+        told = connection.execute(
+            select(columns.answer_status, columns.answer_text, columns.answered_at)
+        ).all()
+    assert [tuple(each)[:2] for each in told] == [(202, None), (202, None)]
+    assert all(each.answered_at is not None for each in told)
 
 
 async def test_event_that_was_swept_up_before_its_publication_is_delivered_once(

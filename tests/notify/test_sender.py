@@ -11,10 +11,11 @@ from tests.harness.address import allocate_host
 from tests.harness.certificate import Authority
 from tests.notify.support import PATIENCE_S
 
+from clicktodial.control.delivery import ANSWER_CHARACTERS_MAX
 from clicktodial.notify import connection_pool
 from clicktodial.notify.format import NotificationRequest
 from clicktodial.notify.http_connection import ANSWER_BYTES_MAX, HEAD_BYTES_MAX
-from clicktodial.notify.sender import Sender, parse_url, render_post
+from clicktodial.notify.sender import Attempt, Sender, describe_body, parse_url, render_post
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BODY = b'{"status":"Connected"}'
@@ -84,6 +85,11 @@ async def sender() -> AsyncIterator[Sender]:
 
 
 async def send(sender: Sender, request: NotificationRequest) -> str | None:
+    """What went wrong."""
+    return (await attempt(sender, request)).error
+
+
+async def attempt(sender: Sender, request: NotificationRequest) -> Attempt:
     return await sender.send(request, (("webhook-id", "1"),), allow_private_addresses=True)
 
 
@@ -144,6 +150,52 @@ async def test_answer_that_ends_with_the_connection_counts(
     server.answer = lambda number: b"HTTP/1.1 500 Oops\r\n\r\nno length"
     server.closes_after = {1}
     assert await send(sender, server.request()) == "HTTP 500"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (OK, Attempt(None, 200)),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", Attempt("HTTP 503", 503)),
+        (
+            b"HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nno \r\n3\r\nkey\r\n0\r\n\r\n",
+            Attempt("HTTP 422", 422, "no key"),
+        ),
+        (
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\n\x1b[m\n",
+            Attempt("HTTP 500", 500, "\\x1b[m"),
+        ),
+        (
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 60000\r\n\r\n" + b"x" * 60_000,
+            Attempt("HTTP 500", 500, "x" * (ANSWER_CHARACTERS_MAX - 1) + "…"),
+        ),
+    ],
+    ids=["taken", "says nothing", "in pieces", "controls", "long"],
+)
+async def test_what_a_server_says_when_it_refuses_is_told(
+    sender: Sender, server: RawServer, answer: bytes, expected: Attempt
+) -> None:
+    server.answer = lambda number: answer
+    for _ in range(2):  # and the next one of the connection has its own answer
+        assert await attempt(sender, server.request()) == expected
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b' {"code": 1}\r\n', '{"code": 1}'),
+        (b"a\r\n\tb\0c", r"a\r\n\tb\x00c"),
+        ("钥匙\u202e反".encode(), r"钥匙\u202e反"),
+        (b"\x01\x8b\xff", "\\x01\ufffd\ufffd"),
+        (b"x" * ANSWER_CHARACTERS_MAX, "x" * ANSWER_CHARACTERS_MAX),
+        (b"\0" * ANSWER_CHARACTERS_MAX, "\\x00" * 49 + "\\x0…"),
+    ],
+)
+def test_body_is_described_in_a_bounded_line(body: bytes, expected: str) -> None:
+    assert describe_body(body) == expected
+    assert len(expected) <= ANSWER_CHARACTERS_MAX
 
 
 @pytest.mark.parametrize(
@@ -270,7 +322,7 @@ async def test_name_is_looked_up_once_for_a_while(server: RawServer) -> None:
     for _ in range(2):
         server.closed.clear()
         deadline_s = asyncio.get_running_loop().time() + PATIENCE_S
-        assert await pool.post(target, request, deadline_s) == 200
+        assert (await pool.post(target, request, deadline_s)).status == 200
         if server.connections != 2:
             await asyncio.wait_for(server.closed.wait(), PATIENCE_S)
     pool.close()

@@ -120,6 +120,8 @@ async def test_events_of_each_call_come_in_order_to_the_sink_that_it_named(
             for call in calls:
                 assert its.taken_of(call) == [1, 2, 3]
                 await sink_stack.wait_states(call, [DELIVERED] * 3)
+                answers = [record.answer for record in sink_stack.records(call)]
+                assert [each and each.status for each in answers] == [200, 200, 200]
 
 
 async def test_sinks_are_taken_up_after_a_restart(

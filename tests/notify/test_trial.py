@@ -33,7 +33,7 @@ class Server:
     async def answer(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append((headers, await request.read()))
-        return web.Response(status=self.status)
+        return web.Response(status=self.status, text="busy: ask later")
 
 
 @asynccontextmanager
@@ -82,9 +82,11 @@ async def test_what_goes_wrong_is_told(sender: Sender) -> None:
         trial = create_trial(sender, create_application(APP, server.url))
         outcome = await trial.run(APP)
     assert outcome is not None and outcome.error == "HTTP 503"
+    assert (outcome.status, outcome.text) == (503, "busy: ask later")
     outcome = await trial.run(APP)
     assert outcome is not None and outcome.error is not None
     assert outcome.error.startswith("cannot connect")
+    assert (outcome.status, outcome.text) == (None, None)
 
 
 async def test_without_a_server_there_is_nothing_to_try(sender: Sender) -> None:

@@ -16,6 +16,7 @@ from clicktodial.storage.enterprise_row import move_enterprise
 
 # Of what the console alone can do there is no route.
 _OWN_OPERATIONS = {
+    "orderExport",
     "setPreferences",
     "logOut",
     "showToast",

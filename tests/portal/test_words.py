@@ -43,6 +43,24 @@ def test_no_message_lacks_chinese() -> None:
     assert not lacking, "make words, then translate:\n" + "\n".join(lacking)
 
 
+def test_no_refusal_forgets_which_words_are_ours() -> None:
+    lost = words.lost_words(words.refusing_sources())
+    assert not lost, "say it with worded() and words_of():\n" + "\n".join(lost)
+
+
+def test_forgetful_refusals_are_found() -> None:
+    source = words.parse_source(
+        "class Refused(AdministrationError): pass\n"
+        'raise Refused(f"at most {MOST} are")\n'
+        "raise Refused(str(error))\n"
+        'raise Refused("at most %d are" % MOST)\n'
+        'raise Refused(worded("at most %(most)s are", most=MOST))\n'
+        'raise Refused("none is")\n'
+    )
+    lost = words.lost_words({words.SOURCE / "accounts" / "x.py": source})
+    assert [each.split(":")[1] for each in lost] == ["2", "3", "4"]
+
+
 def test_translations_have_the_same_places() -> None:
     for area, catalogue in read_catalogues(CHINESE).items():
         for message in catalogue:

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
-from tests.storage.support import NOW
 
+from clicktodial.accounts.member import Members, MemberSearch
 from clicktodial.billing.ledger import verify_ledger
 from clicktodial.billing.use import UseSums, find_wrong_sums
 from clicktodial.domain.application import NO_LIMITS
@@ -28,6 +29,8 @@ from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
 
 pytestmark = pytest.mark.on_every_database
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def test_schema_version_is_the_newest_migration() -> None:
@@ -119,6 +122,36 @@ def _upgrade(engine: Engine, revision: str) -> None:
         config.set_main_option("script_location", str(scripts))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def test_members_of_an_older_version_are_found_by_a_search(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    scripts = Path(migration.__file__).parent / "migrations"
+    with migration_transaction(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(scripts))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0016")
+        connection.execute(
+            text("INSERT INTO enterprise (id, name, status) VALUES ('acme', 'Acme', 'active')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO member (id, enterprise_id, e164, name, employee_id, note, created_at)"
+                " VALUES ('m', 'acme', '+8613912345673', 'ÖZLEM', 'E-7', '', 0)"
+            )
+        )
+    migrate_engine(engine)
+    members = Members(Transactions(engine), region="CN")
+    for sought in ("özlem", "ÖZ", "e-7", "139 1234"):
+        assert len(members.find("acme", MemberSearch(sought), limit=2)) == 1
+    (found,) = members.find("acme", limit=2)
+    written = members.change("acme", "m", lambda known: replace(known, note="new"), now=NOW)
+    assert written.profile == replace(found.profile, note="new")
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT search_text FROM member")).scalar_one()
+    engine.dispose()
+    assert kept == "+8613912345673\ne-7\nözlem"
 
 
 def test_migrate_twice_changes_nothing(empty_url: str) -> None:

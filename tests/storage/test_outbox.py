@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, insert
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryMark, DeliveryRoute, DeliveryState
 from clicktodial.domain.event import CallStatus, StatusEvent
 from clicktodial.domain.identifier import AppId, CallId, RecordingId
 from clicktodial.domain.pool_alert import PoolAlert
@@ -61,11 +61,18 @@ async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) 
     events = await store_events(database, 3)
     keys = [(event.call_id, event.seq) for event in events]
     due = NOW + timedelta(seconds=9)
-    outbox.mark(DeliveryMark(keys[0], DeliveryState.DELIVERED, 1, delivered_at=NOW))
-    outbox.mark(DeliveryMark(keys[1], DeliveryState.PENDING, 2, due, last_error="HTTP 500\0"))
+    taken = DeliveryAnswer(204, NOW)
+    refused = DeliveryAnswer(500, NOW - timedelta(seconds=1), "钥匙 of what?")
+    outbox.mark(DeliveryMark(keys[0], DeliveryState.DELIVERED, 1, delivered_at=NOW, answer=taken))
+    outbox.mark(
+        DeliveryMark(
+            keys[1], DeliveryState.PENDING, 2, due, last_error="HTTP 500\0", answer=refused
+        )
+    )
     await outbox.mark(DeliveryMark(keys[2], DeliveryState.GIVEN_UP, 13, last_error="timeout"))
     (pending,) = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert (pending.event.seq, pending.attempts, pending.next_attempt_at) == (2, 2, due)
+    assert pending.answer == refused
     _, records = CallHistory(database.engine).call(events[0].call_id)
     assert [record.delivery_state for record in records] == [
         DeliveryState.DELIVERED,
@@ -73,6 +80,7 @@ async def test_marked_event_waits_no_longer(outbox: Outbox, database: Database) 
         DeliveryState.GIVEN_UP,
     ]
     assert records[0].delivered_at == NOW
+    assert [record.answer for record in records] == [taken, refused, None]
     assert records[1].last_error == "HTTP 500 "
 
 
@@ -96,9 +104,12 @@ async def test_alerts_wait_beside_events_and_are_marked_for_themselves(
     assert only == second
     due = NOW + timedelta(seconds=9)
     outbox.mark(DeliveryMark(first.key, DeliveryState.DELIVERED, 1, delivered_at=NOW))
-    await outbox.mark(DeliveryMark(second.key, DeliveryState.PENDING, 2, due, last_error="no"))
+    refused = DeliveryAnswer(401, NOW, "who?")
+    mark = DeliveryMark(second.key, DeliveryState.PENDING, 2, due, last_error="no", answer=refused)
+    await outbox.mark(mark)
     waiting, _ = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert (waiting.event, waiting.attempts, waiting.next_attempt_at) == (second.event, 2, due)
+    assert waiting.answer == refused
 
 
 def add_willing_application(engine: Engine) -> None:
@@ -125,11 +136,12 @@ def add_willing_application(engine: Engine) -> None:
 async def test_revived_events_wait_as_if_never_tried(outbox: Outbox, database: Database) -> None:
     events = await store_events(database, 3)
     for event in events[:2]:
-        mark = DeliveryMark((event.call_id, event.seq), DeliveryState.GIVEN_UP, 13)
-        await outbox.mark(mark)
+        key, answer = (event.call_id, event.seq), DeliveryAnswer(500, NOW, "no")
+        await outbox.mark(DeliveryMark(key, DeliveryState.GIVEN_UP, 13, answer=answer))
     assert await outbox.revive(events[0].call_id) == events[:2]
     pending = await outbox.pending(DeliveryRoute(APP_ID), limit=10, known=frozenset())
     assert [(entry.event.seq, entry.attempts) for entry in pending] == [(1, 0), (2, 0), (3, 0)]
+    assert [entry.answer for entry in pending] == [None] * 3
     assert await outbox.revive(CallId("none")) == []
 
 

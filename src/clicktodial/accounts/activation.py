@@ -26,6 +26,7 @@ from clicktodial.domain.activation import (
 )
 from clicktodial.domain.enterprise import EnterpriseMove, EnterpriseState
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.storage import table
 from clicktodial.storage.business_table import (
@@ -97,13 +98,15 @@ class Activations:
             if (code is not None) != (step is ActivationStep.SERVICE_CODE):
                 raise ValueInvalid("a code is given for the step service-code, and no other")
             if EnterpriseState(row.state) is not EnterpriseState.APPROVED:
-                raise Conflict(f"the enterprise is {row.state}")
+                raise Conflict(
+                    worded("the enterprise is %(state)s", state=EnterpriseState(row.state))
+                )
             done = {each.step for each in _read(connection, enterprise_id).steps if each.is_done}
             if step in done:
                 raise Conflict("the step is done already")
             if not NEEDS[step] <= done:
-                first = ", ".join(sorted(NEEDS[step] - done))
-                raise Conflict(f"to be done before: {first}")
+                first = sorted(NEEDS[step] - done)
+                raise Conflict(worded("to be done before: %(first)s", first=first))
             result = self._do(connection, principal, enterprise_id, step, code, now)
             connection.execute(
                 insert(activation_step).values(
@@ -138,9 +141,9 @@ class Activations:
         if order.outcome is not WorkOrderState.APPROVED:
             return True
         steps = _read(connection, order.enterprise_id).steps
-        left = [each.step.value for each in steps if not each.is_done]
+        left = [each.step for each in steps if not each.is_done]
         if left:
-            raise Conflict(f"still to be done: {', '.join(left)}")
+            raise Conflict(worded("still to be done: %(names)s", names=left))
         move_enterprise(connection, order.enterprise_id, EnterpriseMove.ACTIVATE, now=now)
         return True
 

@@ -21,6 +21,7 @@ from clicktodial.domain.application import (
     Network,
 )
 from clicktodial.domain.principal import STAFF_ROLES, Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.administration import (
     Administration,
@@ -62,7 +63,10 @@ class ApplicationDesk:
             last = last.offset(APPLICATIONS_OF_ENTERPRISE_MAX - 1).limit(1)
             if connection.execute(last).first() is not None:
                 raise ValueInvalid(
-                    f"an enterprise has at most {APPLICATIONS_OF_ENTERPRISE_MAX} applications"
+                    worded(
+                        "an enterprise has at most %(most)s applications",
+                        most=APPLICATIONS_OF_ENTERPRISE_MAX,
+                    )
                 )
         return self._administration.create_application(
             NewApplication(

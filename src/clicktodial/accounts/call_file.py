@@ -15,6 +15,7 @@ from clicktodial.domain.minutes import Charging
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.quality_timeline import QualityTimeline
 from clicktodial.domain.recording import Recording
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import cdr, pool
 from clicktodial.storage.call_quality import read_timeline
@@ -78,7 +79,7 @@ class CallFiles:
         with self._transactions.read() as connection:
             call = read_call(connection, call_id)
             if call is None:
-                raise NotFound(f"there is no call {call_id}")
+                raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
             owner = require_application(connection, principal, call.app_id)
             name = connection.execute(
                 select(table.application.c.name).where(table.application.c.app_id == call.app_id)
@@ -98,11 +99,11 @@ class CallFiles:
         with self._transactions.read() as connection:
             call = read_call(connection, call_id)
             if call is None:
-                raise NotFound(f"there is no call {call_id}")
+                raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
             owner = require_application(connection, principal, call.app_id)
             found = _read_recording(connection, call)
             if found is None:
-                raise NotFound(f"call {call_id} has no recording")
+                raise NotFound(worded("call %(call_id)s has no recording", call_id=call_id))
             return found, str(owner.enterprise_id)
 
     def version(self, call_id: str) -> Hashable:

@@ -37,6 +37,7 @@ from clicktodial.accounts.scope import require_application, visible_enterprises
 from clicktodial.domain.call import CallState
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import cdr
 from clicktodial.storage.error import NotFound, ValueInvalid
@@ -230,7 +231,7 @@ class CallSearch:
         with self._transactions.read() as connection:
             call = read_call(connection, call_id)
             if call is None:
-                raise NotFound(f"there is no call {call_id}")
+                raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
             owner = require_application(connection, principal, call.app_id)
             name = connection.execute(
                 select(table.application.c.name).where(table.application.c.app_id == call.app_id)

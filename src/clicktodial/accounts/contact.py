@@ -9,6 +9,7 @@ import msgspec
 from clicktodial.domain.customer import is_misspelled_resident_id
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.number import NumberError, parse_number
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.table import NAME_CHARACTERS_MAX, WORD_CHARACTERS_MAX
 
@@ -19,7 +20,13 @@ def check_text(text: str, what: str, *, characters_max: int = NAME_CHARACTERS_MA
     """Printable, on one line, not empty, without blanks around it."""
     text = text.strip()
     if not 0 < len(text) <= characters_max or not text.isprintable():
-        raise ValueInvalid(f"{what} must be 1-{characters_max} printable characters")
+        raise ValueInvalid(
+            worded(
+                "%(what)s must be 1-%(characters_max)s printable characters",
+                what=what,
+                characters_max=characters_max,
+            )
+        )
     return text
 
 
@@ -27,9 +34,15 @@ def check_note(text: str, what: str, *, characters_max: int, is_required: bool =
     """As `check_text`, with line breaks; perhaps empty."""
     text = text.strip()
     if is_required and not text:
-        raise ValueInvalid(f"{what} is required")
+        raise ValueInvalid(worded("%(what)s is required", what=what))
     if len(text) > characters_max or not text.replace("\n", "").isprintable():
-        raise ValueInvalid(f"{what} must be at most {characters_max} printable characters")
+        raise ValueInvalid(
+            worded(
+                "%(what)s must be at most %(characters_max)s printable characters",
+                what=what,
+                characters_max=characters_max,
+            )
+        )
     return text
 
 
@@ -38,7 +51,7 @@ def check_email(text: str, what: str = "the email address") -> str:
     try:
         return parse_email(text.strip())
     except EmailError as error:
-        raise ValueInvalid(f"{what} must be NAME@HOST") from error
+        raise ValueInvalid(worded("%(what)s must be NAME@HOST", what=what)) from error
 
 
 def check_phone(written: str, what: str, region: str) -> str:
@@ -46,7 +59,7 @@ def check_phone(written: str, what: str, region: str) -> str:
     try:
         return parse_number(written.strip(), region).e164
     except NumberError as error:
-        raise ValueInvalid(f"{what} is not a telephone number") from error
+        raise ValueInvalid(worded("%(what)s is not a telephone number", what=what)) from error
 
 
 def check_region(text: str) -> str:
@@ -61,7 +74,7 @@ def check_paper_number(text: str, what: str) -> str:
     """The number of a certificate."""
     text = text.strip().upper()
     if not _PAPER_NUMBER.fullmatch(text):
-        raise ValueInvalid(f"{what} must be 4-32 letters, digits or hyphens")
+        raise ValueInvalid(worded("%(what)s must be 4-32 letters, digits or hyphens", what=what))
     return text
 
 
@@ -69,7 +82,7 @@ def check_id_number(text: str, what: str) -> str:
     """The number of a person's identity card or passport."""
     text = check_paper_number(text, what)
     if is_misspelled_resident_id(text):
-        raise ValueInvalid(f"{what} has a wrong check character")
+        raise ValueInvalid(worded("%(what)s has a wrong check character", what=what))
     return text
 
 

@@ -20,6 +20,7 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.domain.customer import DATA_FIELDS, CustomerData
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal, Role
+from clicktodial.domain.wording import worded
 from clicktodial.storage.business_table import customer_data
 from clicktodial.storage.error import Conflict, NotPermitted, ValueInvalid
 from clicktodial.storage.secret import SecretVault
@@ -87,7 +88,12 @@ class CustomerDataBook:
         with self._transactions.change(concerns_calls=False) as connection:
             row = require_visible(connection, principal, enterprise_id)
             if EnterpriseState(row.state) is not EnterpriseState.PROSPECT:
-                raise Conflict(f"the enterprise is {row.state}: ask for a modification")
+                raise Conflict(
+                    worded(
+                        "the enterprise is %(state)s: ask for a modification",
+                        state=EnterpriseState(row.state),
+                    )
+                )
             known = read_customer_data(connection, self._vault, enterprise_id)
             if version is not None and known.version != version:
                 raise Conflict("somebody else changed the data meanwhile")
@@ -157,7 +163,9 @@ def note_reading(
     if principal.enterprise_id is None and not purpose:
         raise ValueInvalid("say what it is read for: the purpose is noted")
     if len(purpose) > PURPOSE_CHARACTERS_MAX or not (purpose.isprintable() or not purpose):
-        raise ValueInvalid(f"the purpose has at most {PURPOSE_CHARACTERS_MAX} characters")
+        raise ValueInvalid(
+            worded("the purpose has at most %(most)s characters", most=PURPOSE_CHARACTERS_MAX)
+        )
     note_access(
         connection,
         principal=principal,
@@ -182,8 +190,21 @@ def _note_data_read(
     )
 
 
+_FIELD_WORDS = {
+    "legal_name": worded("the legal name"),
+    "certificate_number": worded("the certificate number"),
+    "representative_name": worded("the representative name"),
+    "representative_id_number": worded("the representative id number"),
+    "representative_phone": worded("the representative phone"),
+    "handler_name": worded("the handler name"),
+    "handler_id_number": worded("the handler id number"),
+    "handler_email": worded("the handler email"),
+    "handler_phone": worded("the handler phone"),
+}
+
+
 def _check(name: str, text: str, region: str) -> str:
-    what = f"the {name.replace('_', ' ')}"
+    what = _FIELD_WORDS[name]
     if name.endswith("_phone"):
         return check_phone(text, what, region)
     if name.endswith("_id_number"):

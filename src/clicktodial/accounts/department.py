@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import uuid_utils
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from clicktodial.domain.protection import NO_CAPS, CallCaps
+from clicktodial.domain.wording import worded
 from clicktodial.storage import member_table, table, value
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.protection_codec import check_caps
 from clicktodial.storage.transaction import Transactions
 
-# A list that is shown whole, and from which people choose.
+# A list from which people choose.
 DEPARTMENTS_MAX = 1_000
 
 _department = member_table.department
@@ -40,24 +42,43 @@ class Departments:
 
     def list_all(self, enterprise_id: str) -> list[Department]:
         """By name."""
+        return self.find(enterprise_id, limit=DEPARTMENTS_MAX)
+
+    def find(self, enterprise_id: str, *, after: str | None = None, limit: int) -> list[Department]:
+        """By name, behind the department of the identifier `after`."""
         columns = _department.c
-        members = member_table.member.c
-        counted = (
-            select(members.department_id, func.count().label("member_count"))
-            .where(members.enterprise_id == enterprise_id)
-            .group_by(members.department_id)
-            .subquery()
-        )
+        query = _counted(enterprise_id).order_by(columns.name).limit(limit)
+        if after is not None:
+            last = select(columns.name).where(
+                columns.id == after, columns.enterprise_id == enterprise_id
+            )
+            query = query.where(columns.name > last.scalar_subquery())
+        with self._transactions.read() as connection:
+            require_enterprise(connection, enterprise_id)
+            return [_read(row) for row in connection.execute(query)]
+
+    def show(self, enterprise_id: str, department_id: str) -> Department:
+        """One."""
+        query = _counted(enterprise_id).where(_department.c.id == department_id)
+        with self._transactions.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(
+                worded("there is no department %(department_id)s", department_id=department_id)
+            )
+        return _read(row)
+
+    def list_names(self, enterprise_id: str) -> list[tuple[str, str]]:
+        """The identifier and the name of each, by name: what people choose from."""
+        columns = _department.c
         query = (
-            select(_department, counted.c.member_count)
-            .outerjoin_from(_department, counted, counted.c.department_id == columns.id)
+            select(columns.id, columns.name)
             .where(columns.enterprise_id == enterprise_id)
             .order_by(columns.name)
             .limit(DEPARTMENTS_MAX)
         )
         with self._transactions.read() as connection:
-            require_enterprise(connection, enterprise_id)
-            return [_read(row) for row in connection.execute(query)]
+            return [(row.id, row.name) for row in connection.execute(query)]
 
     def add(self, enterprise_id: str, name: str, *, caps: CallCaps = NO_CAPS, now: datetime) -> str:
         """A new one; returns its identifier."""
@@ -109,7 +130,9 @@ def require_enterprise(connection: Connection, enterprise_id: str) -> None:
     """Raises NotFound."""
     columns = table.enterprise.c
     if connection.scalar(select(columns.id).where(columns.id == enterprise_id)) is None:
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
 
 
 def find_or_add_department(
@@ -127,7 +150,9 @@ def insert_department(connection: Connection, enterprise_id: str, name: str, now
     columns = _department.c
     count = select(func.count()).where(columns.enterprise_id == enterprise_id)
     if (connection.scalar(count) or 0) >= DEPARTMENTS_MAX:
-        raise ValueInvalid(f"an enterprise may have {DEPARTMENTS_MAX} departments")
+        raise ValueInvalid(
+            worded("an enterprise may have %(most)s departments", most=DEPARTMENTS_MAX)
+        )
     department_id = uuid_utils.uuid7().hex
     connection.execute(
         insert(_department).values(
@@ -138,6 +163,16 @@ def insert_department(connection: Connection, enterprise_id: str, name: str, now
         )
     )
     return department_id
+
+
+def _counted(enterprise_id: str) -> Select[Any]:
+    """Departments with how many members each has: counted of those that are shown alone, and in
+    an index."""
+    members = member_table.member.c
+    count = select(func.count()).where(members.department_id == _department.c.id)
+    return select(_department, count.scalar_subquery().label("member_count")).where(
+        _department.c.enterprise_id == enterprise_id
+    )
 
 
 def _set_caps(connection: Connection, department_id: str, caps: CallCaps) -> None:
@@ -156,7 +191,9 @@ def _require(connection: Connection, enterprise_id: str, department_id: str) -> 
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no department {department_id}")
+        raise NotFound(
+            worded("there is no department %(department_id)s", department_id=department_id)
+        )
     return CallCaps(per_day=row.calls_per_day, per_month=row.calls_per_month)
 
 
@@ -165,5 +202,5 @@ def _read(row: Row[tuple[object, ...]]) -> Department:
         department_id=row.id,
         name=row.name,
         caps=CallCaps(per_day=row.calls_per_day, per_month=row.calls_per_month),
-        member_count=row.member_count or 0,
+        member_count=row.member_count,
     )

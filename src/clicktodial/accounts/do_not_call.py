@@ -20,6 +20,7 @@ from clicktodial.accounts.member import BatchOutcome
 from clicktodial.accounts.table_row import ListedRow
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.protection import ListKind
+from clicktodial.domain.wording import worded
 from clicktodial.storage import member_table, value
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.number_key import NumberKeys
@@ -108,7 +109,7 @@ class NumberLists:
         where = (_list.c.id == entry_id) & _in(place)
         with self._transactions.change(concerns_calls=False) as connection:
             if not connection.execute(delete(_list).where(where)).rowcount:
-                raise NotFound(f"there is no entry {entry_id}")
+                raise NotFound(worded("there is no entry %(entry_id)s", entry_id=entry_id))
 
     def find(self, place: ListPlace, written: str) -> ListedNumber:
         """The entry of a number as people write it, one that has expired included."""
@@ -151,7 +152,9 @@ class NumberLists:
         with self._transactions.change("it is on the blacklist already") as connection:
             count = connection.scalar(select(func.count()).select_from(_blacklist)) or 0
             if count >= BLACKLISTED_MAX:
-                raise ValueInvalid(f"the blacklist holds {BLACKLISTED_MAX} entries at most")
+                raise ValueInvalid(
+                    worded("the blacklist holds %(most)s entries at most", most=BLACKLISTED_MAX)
+                )
             connection.execute(
                 insert(_blacklist).values(
                     number=number,
@@ -279,12 +282,18 @@ def _require_room(connection: Connection, place: ListPlace, more: int) -> None:
         .limit(1)
     )
     if more and connection.scalar(beyond) is not None:
-        raise ValueInvalid(f"the list holds {LISTED_MAX} numbers at most")
+        raise ValueInvalid(worded("the list holds %(most)s numbers at most", most=LISTED_MAX))
 
 
 def _check_words(text: str, what: str) -> str:
     if len(text) > DETAIL_CHARACTERS_MAX or not text.isprintable():
-        raise ValueInvalid(f"{what} must be at most {DETAIL_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded(
+                "%(what)s must be at most %(most)s printable characters",
+                what=what,
+                most=DETAIL_CHARACTERS_MAX,
+            )
+        )
     return text
 
 

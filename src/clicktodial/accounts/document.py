@@ -22,6 +22,7 @@ from clicktodial.accounts.scope import require_visible
 from clicktodial.domain.customer import SEVERAL_MAX, DocumentKind, find_missing, is_single
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage.business_table import document
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted
 from clicktodial.storage.secret import SecretVault
@@ -142,7 +143,9 @@ class Documents:
         with self._transactions.change(concerns_calls=False) as connection:
             row = _require(connection, principal, enterprise_id, document_id)
             if row.erased_at is not None or (row.removed_at and row.reviewed_at is None):
-                raise NotFound(f"there is no document {document_id}")
+                raise NotFound(
+                    worded("there is no document %(document_id)s", document_id=document_id)
+                )
             note_reading(
                 connection,
                 principal,
@@ -167,9 +170,11 @@ class Documents:
             row = _require(connection, principal, enterprise_id, document_id)
             enterprise = require_visible(connection, principal, enterprise_id)
             if EnterpriseState(enterprise.state) is not EnterpriseState.PROSPECT:
-                raise Conflict(f"the enterprise is {enterprise.state}")
+                raise Conflict(worded("the enterprise is %(state)s", state=enterprise.state))
             if row.removed_at is not None:
-                raise NotFound(f"there is no document {document_id}")
+                raise NotFound(
+                    worded("there is no document %(document_id)s", document_id=document_id)
+                )
             _set_removed(connection, [document_id], by=principal.name, now=now)
         if row.reviewed_at is None:
             self._erase(document_id, now)
@@ -179,12 +184,14 @@ class Documents:
     ) -> None:
         row = require_visible(connection, principal, enterprise_id)
         if EnterpriseState(row.state) in (EnterpriseState.IN_REVIEW, EnterpriseState.CANCELLED):
-            raise Conflict(f"the enterprise is {row.state}")
+            raise Conflict(worded("the enterprise is %(state)s", state=EnterpriseState(row.state)))
         on_disk = select(func.count()).where(
             _columns.enterprise_id == enterprise_id, _columns.erased_at.is_(None)
         )
         if connection.scalars(on_disk).one() >= DOCUMENTS_ON_DISK_MAX:
-            raise Conflict(f"an enterprise has at most {DOCUMENTS_ON_DISK_MAX} documents")
+            raise Conflict(
+                worded("an enterprise has at most %(most)s documents", most=DOCUMENTS_ON_DISK_MAX)
+            )
 
     def _insert(
         self,
@@ -215,7 +222,9 @@ class Documents:
             ]
             replaced = [each.document_id for each in before] if is_single(kind) else []
             if len(before) - len(replaced) >= SEVERAL_MAX:
-                raise Conflict(f"there are {SEVERAL_MAX} documents of that kind already")
+                raise Conflict(
+                    worded("there are %(most)s documents of that kind already", most=SEVERAL_MAX)
+                )
             _set_removed(connection, replaced, by=principal.name, now=now)
             connection.execute(insert(document).values(row))
             unreviewed = select(_columns.id).where(
@@ -263,7 +272,7 @@ def _set_removed(connection: Connection, ids: list[str], *, by: str, now: dateti
 def _find(connection: Connection, document_id: str) -> Row[Any]:
     row = connection.execute(select(document).where(_columns.id == document_id)).first()
     if row is None:
-        raise NotFound(f"there is no document {document_id}")
+        raise NotFound(worded("there is no document %(document_id)s", document_id=document_id))
     return row
 
 
@@ -273,7 +282,7 @@ def _require(
     require_visible(connection, principal, enterprise_id)
     row = _find(connection, document_id)
     if row.enterprise_id != enterprise_id:
-        raise NotFound(f"there is no document {document_id}")
+        raise NotFound(worded("there is no document %(document_id)s", document_id=document_id))
     return row
 
 

@@ -4,7 +4,7 @@ Nothing is decoded or drawn here; the structure is walked, in constant memory an
 that what is kept is one whole picture or paper and not also something else. What a browser is
 later given is of a type that was proved. Not proved is that a picture shows what it should: people
 look at it. A PDF's compressed parts are not unpacked, so that active content may hide in them:
-documents are handed out to be saved, never to be shown by our own pages.
+documents are shown only as docs/decisions/0029 says, where it reaches nothing of ours.
 """
 
 import re
@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from clicktodial.domain.wording import worded
 
 # A scan of some pages; more is a camera's raw picture.
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
@@ -57,7 +59,9 @@ def inspect_document(content: bytes) -> InspectedDocument:
     if not content:
         raise DocumentRefused("the file is empty")
     if len(content) > DOCUMENT_BYTES_MAX:
-        raise DocumentRefused(f"a document has at most {DOCUMENT_BYTES_MAX} bytes")
+        raise DocumentRefused(
+            worded("a document has at most %(most)s bytes", most=DOCUMENT_BYTES_MAX)
+        )
     if content.startswith(_PNG_SIGNATURE):
         _check_png(content)
         return InspectedDocument(MediaType.PNG, content)
@@ -232,7 +236,9 @@ def _check_frame(marker: int, frame: bytes) -> None:
 
 def _check_size(width: int, height: int) -> None:
     if min(width, height) < PIXELS_A_SIDE_MIN:
-        raise DocumentRefused(f"a picture has at least {PIXELS_A_SIDE_MIN} pixels a side")
+        raise DocumentRefused(
+            worded("a picture has at least %(least)s pixels a side", least=PIXELS_A_SIDE_MIN)
+        )
     if max(width, height) > PIXELS_A_SIDE_MAX or width * height > PIXELS_MAX:
         raise DocumentRefused("the picture is too large")
 

@@ -44,6 +44,7 @@ from clicktodial.domain.throttle import (
     MAIL_TO_ADDRESS,
     network_of,
 )
+from clicktodial.domain.wording import worded
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import insert_enterprise
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
@@ -396,7 +397,7 @@ def _require_room(connection: Connection, enterprise_id: str, now: datetime) -> 
     )
     count = connection.execute(people).scalar_one() + connection.execute(invited).scalar_one()
     if count >= TEAM_MAX:
-        raise Conflict(f"a team has at most {TEAM_MAX} users and invitations")
+        raise Conflict(worded("a team has at most %(most)s users and invitations", most=TEAM_MAX))
 
 
 def _drop_surplus(

@@ -45,6 +45,7 @@ from clicktodial.domain.enterprise import (
     move_state,
 )
 from clicktodial.domain.principal import Principal, Role
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.domain.work_order import (
     WorkOrder,
     WorkOrderKind,
@@ -183,7 +184,9 @@ class EnterpriseChanges:
         if not principal.has_any(REQUESTING_ROLES):
             raise NotPermitted
         new = self._check(new, now)
-        with self._transactions.change(f"a {new.kind} is asked for already") as connection:
+        with self._transactions.change(
+            worded("a %(kind)s is asked for already", kind=new.kind)
+        ) as connection:
             require_visible(connection, principal, enterprise_id)
             _check_possible(read_state(connection, enterprise_id), new)
             _check_none_live(connection, enterprise_id, new.kind)
@@ -250,7 +253,7 @@ class EnterpriseChanges:
         with self._transactions.change() as connection:
             row = _require(connection, principal, enterprise_id, change_id)
             if ChangeState(row.state) not in LIVE_CHANGES:
-                raise Conflict(f"the request is {row.state}")
+                raise Conflict(worded("the request is %(state)s", state=ChangeState(row.state)))
             withdraw_work_order(
                 connection, row.work_order_id, by=principal.name, why=reason, now=now
             )
@@ -322,7 +325,11 @@ class EnterpriseChanges:
         if (new.modification is not None) != (new.kind is WorkOrderKind.MODIFICATION):
             raise ValueInvalid("a modification says what it changes, and nothing else does")
         if new.effective_at is not None and not now < new.effective_at <= now + AHEAD_MAX:
-            raise ValueInvalid(f"effective_at is later than now, by {AHEAD_MAX.days} days at most")
+            raise ValueInvalid(
+                worded(
+                    "effective_at is later than now, by %(days)s days at most", days=AHEAD_MAX.days
+                )
+            )
         modification = new.modification
         return replace(
             new,
@@ -398,7 +405,7 @@ class EnterpriseChanges:
         if principal.enterprise_id is not None or not may_decide(
             known, by=principal.name, roles=principal.roles
         ):
-            raise NotPermitted(f"a {known.kind} is not yours to decide")
+            raise NotPermitted(worded("a %(kind)s is not yours to decide", kind=known.kind))
         order = decide_work_order(
             connection,
             order_id,
@@ -485,12 +492,12 @@ def _check_possible(state: EnterpriseState, new: NewChange) -> None:
     """What could not be done now is not taken for later either."""
     if new.kind is WorkOrderKind.MODIFICATION:
         if state not in IN_SERVICE:
-            raise Conflict(f"the enterprise is {state}")
+            raise Conflict(worded("the enterprise is %(state)s", state=state))
         return
     try:
         move_state(state, _MOVES[new.kind])
     except EnterpriseStateError as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(words_of(error)) from error
 
 
 def _check_none_live(connection: Connection, enterprise_id: str, kind: WorkOrderKind) -> None:
@@ -500,7 +507,7 @@ def _check_none_live(connection: Connection, enterprise_id: str, kind: WorkOrder
         _columns.state.in_(sorted(LIVE_CHANGES)),
     )
     if connection.scalar(query.limit(1)) is not None:
-        raise Conflict(f"a {kind} is asked for already")
+        raise Conflict(worded("a %(kind)s is asked for already", kind=kind))
 
 
 def _find_rejected(connection: Connection, enterprise_id: str, kind: WorkOrderKind) -> str | None:
@@ -574,7 +581,7 @@ def _set_state(connection: Connection, row: Row[Any], state: ChangeState, **valu
 def _find(connection: Connection, change_id: str) -> Row[Any]:
     row = connection.execute(select(enterprise_change).where(_columns.id == change_id)).first()
     if row is None:
-        raise NotFound(f"there is no request {change_id}")
+        raise NotFound(worded("there is no request %(change_id)s", change_id=change_id))
     return row
 
 
@@ -584,7 +591,7 @@ def _require(
     require_visible(connection, principal, enterprise_id)
     row = _find(connection, change_id)
     if row.enterprise_id != enterprise_id:
-        raise NotFound(f"there is no request {change_id}")
+        raise NotFound(worded("there is no request %(change_id)s", change_id=change_id))
     return row
 
 

@@ -9,6 +9,11 @@ from sqlalchemy import delete as delete_from
 
 from clicktodial.accounts.document import set_erased
 from clicktodial.accounts.document_store import DocumentFileError, DocumentStore
+from clicktodial.accounts.ticket_attachment import (
+    erase_attachments,
+    has_attachments,
+    is_kept,
+)
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.storage import table
 from clicktodial.storage.business_table import (
@@ -82,8 +87,10 @@ class PersonalDataEraser:
             with self._transactions.read() as connection:
                 query = select(document.c.erased_at).where(document.c.id == document_id)
                 row = connection.execute(query).first()
+                is_document = row is not None and row.erased_at is None
+                is_orphan = not is_document and not is_kept(connection, document_id)
             # A draft that is this old belongs to nobody, whether the document was kept or not.
-            if row is None or row.erased_at is not None or path.name.startswith("."):
+            if is_orphan or path.name.startswith("."):
                 path.unlink(missing_ok=True)
                 erased += 1
         return erased
@@ -119,6 +126,7 @@ def _query_due(before: datetime) -> Select[Any]:
         select(ticket.c.id)
         .where(ticket.c.enterprise_id == columns.id, ticket.c.contact_encrypted.is_not(None))
         .exists(),
+        has_attachments(columns.id),
     )
     return (
         select(columns.id)
@@ -152,6 +160,7 @@ def _erase_rows(connection: Connection, enterprise_id: str, now: datetime) -> No
     connection.execute(
         update(ticket).where(ticket.c.enterprise_id == enterprise_id).values(contact_encrypted=None)
     )
+    erase_attachments(connection, enterprise_id, now)
     kept = update(document).where(document.c.enterprise_id == enterprise_id)
     connection.execute(
         kept.where(document.c.removed_at.is_(None)).values(removed_at=now, removed_by="platform")

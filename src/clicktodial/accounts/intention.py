@@ -34,6 +34,7 @@ from clicktodial.domain.intention import (
     move_intention,
 )
 from clicktodial.domain.principal import Principal, Role
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table
 from clicktodial.storage.business_table import REASON_CHARACTERS_MAX, intention
 from clicktodial.storage.enterprise_row import insert_enterprise
@@ -226,7 +227,7 @@ class Intentions:
         assert enterprise_id is not None
         row = require_visible(connection, principal, enterprise_id)
         if EnterpriseState(row.state) is not EnterpriseState.PROSPECT:
-            raise Conflict(f"the enterprise is {row.state}")
+            raise Conflict(worded("the enterprise is %(state)s", state=EnterpriseState(row.state)))
         connection.execute(
             update(table.enterprise)
             .where(table.enterprise.c.id == enterprise_id)
@@ -329,7 +330,7 @@ def _require_manager(principal: Principal) -> None:
 def _find(connection: Connection, intention_id: str) -> Row[Any]:
     row = connection.execute(select(intention).where(_columns.id == intention_id)).first()
     if row is None:
-        raise NotFound(f"there is no intention {intention_id}")
+        raise NotFound(worded("there is no intention %(intention_id)s", intention_id=intention_id))
     return row
 
 
@@ -338,7 +339,9 @@ def _require(connection: Connection, principal: Principal, intention_id: str) ->
     try:
         require_visible(connection, principal, row.enterprise_id)
     except NotFound as error:
-        raise NotFound(f"there is no intention {intention_id}") from error
+        raise NotFound(
+            worded("there is no intention %(intention_id)s", intention_id=intention_id)
+        ) from error
     return row
 
 
@@ -356,7 +359,7 @@ def _move_row(
     try:
         following = move_intention(state, move)
     except IntentionStateError as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(words_of(error)) from error
     change = (
         update(intention)
         .where(_columns.id == intention_id, _columns.state == state.value)

@@ -37,6 +37,7 @@ from clicktodial.accounts.table_row import (
 )
 from clicktodial.domain.member import MemberProfile
 from clicktodial.domain.protection import NO_CAPS, CallCaps
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import member_table
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.protection_codec import check_caps
@@ -45,6 +46,8 @@ from clicktodial.storage.transaction import Transactions, note_change
 # As many as one file may bring. The largest call centres have some ten thousand.
 MEMBERS_MAX = 100_000
 SEARCH_CHARACTERS_MAX = 64
+# Between what is searched: no search has one.
+_LINE = "\n"
 # Read at a time for an export, so that it takes the same memory whatever its length.
 _EXPORT_PAGE = 1_000
 
@@ -124,7 +127,7 @@ class Members:
         where = (_member.c.id == member_id) & (_member.c.enterprise_id == enterprise_id)
         with self._transactions.change(concerns_calls=False) as connection:
             if not connection.execute(delete(_member).where(where)).rowcount:
-                raise NotFound(f"there is no member {member_id}")
+                raise NotFound(worded("there is no member %(member_id)s", member_id=member_id))
 
     def show(self, enterprise_id: str, member_id: str) -> Member:
         """One member."""
@@ -140,14 +143,17 @@ class Members:
         limit: int,
     ) -> list[Member]:
         """Those that fit, in the order in which they were added, behind the one of `after`."""
-        query = _search(enterprise_id, search).where(_member.c.id > after).limit(limit)
+        # By identifier first: an index alone tells which, and where it does not, rows are read.
+        ids = _search(enterprise_id, search).where(_member.c.id > after).limit(limit)
+        query = _query(enterprise_id).where(_member.c.id.in_(ids)).order_by(_member.c.id)
         with self._transactions.read() as connection:
             require_enterprise(connection, enterprise_id)
             return [_read(row) for row in connection.execute(query)]
 
-    def count(self, enterprise_id: str) -> int:
-        """How many there are."""
-        query = select(func.count()).where(_member.c.enterprise_id == enterprise_id)
+    def count(self, enterprise_id: str, *, at_most: int = MEMBERS_MAX) -> int:
+        """How many there are, as far as they are counted."""
+        some = select(_member.c.id).where(_member.c.enterprise_id == enterprise_id).limit(at_most)
+        query = select(func.count()).select_from(some.subquery())
         with self._transactions.read() as connection:
             return connection.scalar(query) or 0
 
@@ -172,7 +178,7 @@ class Members:
         try:
             row = parse_member_row(values, self._region)
         except RowError as error:
-            raise ValueInvalid(str(error)) from error
+            raise ValueInvalid(words_of(error)) from error
         return replace(_profile_of(row), caps=profile.caps)
 
 
@@ -193,7 +199,7 @@ def write_members(
         if row.department and row.department not in departments:
             continue
         before = known.get(row.e164)
-        values = _columns(_profile_of(row), departments.get(row.department))
+        values = _columns(row, departments.get(row.department))
         if before is None:
             values |= {"id": uuid_utils.uuid7().hex, "enterprise_id": enterprise_id}
             added.append(values | {"created_at": now})
@@ -207,7 +213,7 @@ def write_members(
         _require_room(connection, enterprise_id, len(added))
         connection.execute(insert(_member), added)
     if changed:
-        names = _columns(_profile_of(rows[0][1]), None)
+        names = _columns(rows[0][1], None)
         statement = update(_member).where(_member.c.id == bindparam("key"))
         connection.execute(
             statement.values({name: bindparam(f"new_{name}") for name in names}), changed
@@ -256,7 +262,7 @@ def _find_departments(
 def _require_room(connection: Connection, enterprise_id: str, more: int) -> None:
     query = select(func.count()).where(_member.c.enterprise_id == enterprise_id)
     if (connection.scalar(query) or 0) + more > MEMBERS_MAX:
-        raise ValueInvalid(f"an enterprise may have {MEMBERS_MAX} members")
+        raise ValueInvalid(worded("an enterprise may have %(most)s members", most=MEMBERS_MAX))
 
 
 def _columns_of(
@@ -265,18 +271,30 @@ def _columns_of(
     department_id = None
     if profile.department:
         department_id = find_or_add_department(connection, enterprise_id, profile.department, now)
-    return _columns(profile, department_id)
+    row = MemberRow(
+        e164=profile.e164,
+        name=profile.name,
+        department=profile.department,
+        employee_id=profile.employee_id,
+        note=profile.note,
+        calls_per_day=profile.caps.per_day,
+        calls_per_month=profile.caps.per_month,
+    )
+    return _columns(row, department_id)
 
 
-def _columns(profile: MemberProfile, department_id: str | None) -> dict[str, Any]:
+def _columns(row: MemberRow, department_id: str | None) -> dict[str, Any]:
+    # What a search finds it by.
+    text = f"{row.e164}{_LINE}{row.employee_id.lower()}{_LINE}{row.name.lower()}"
     return {
-        "e164": profile.e164,
-        "name": profile.name,
+        "e164": row.e164,
+        "name": row.name,
         "department_id": department_id,
-        "employee_id": profile.employee_id,
-        "note": profile.note,
-        "calls_per_day": profile.caps.per_day,
-        "calls_per_month": profile.caps.per_month,
+        "employee_id": row.employee_id,
+        "note": row.note,
+        "calls_per_day": row.calls_per_day,
+        "calls_per_month": row.calls_per_month,
+        "search_text": text[: member_table.SEARCH_TEXT_CHARACTERS_MAX],
     }
 
 
@@ -299,29 +317,31 @@ def _query(enterprise_id: str) -> Select[Any]:
     )
 
 
-def _search(enterprise_id: str, search: MemberSearch) -> Select[Any]:
-    query = _query(enterprise_id).order_by(_member.c.id)
+def _search(enterprise_id: str, search: MemberSearch) -> Select[tuple[str]]:
+    """The identifiers of those that fit, in their order."""
+    of_enterprise = select(_member.c.id).where(_member.c.enterprise_id == enterprise_id)
+    query = of_enterprise.order_by(_member.c.id)
     if search.department_id is not None:
         query = query.where(_member.c.department_id == search.department_id)
     text = search.text.strip()
     if not text:
         return query
     if len(text) > SEARCH_CHARACTERS_MAX:
-        raise ValueInvalid(f"a search has {SEARCH_CHARACTERS_MAX} characters at most")
-    fits = [
-        _member.c.name.icontains(text, autoescape=True),
-        _member.c.employee_id.icontains(text, autoescape=True),
-    ]
+        raise ValueInvalid(
+            worded("a search has %(most)s characters at most", most=SEARCH_CHARACTERS_MAX)
+        )
+    sought = {text.lower()}
     digits = _SEPARATORS.sub("", text)
     if digits.isdigit():
-        fits.append(_member.c.e164.contains(digits, autoescape=True))
+        sought.add(digits)
+    fits = [_member.c.search_text.contains(each, autoescape=True) for each in sorted(sought)]
     return query.where(or_(*fits))
 
 
 def _show(connection: Connection, enterprise_id: str, member_id: str) -> Member:
     row = connection.execute(_query(enterprise_id).where(_member.c.id == member_id)).first()
     if row is None:
-        raise NotFound(f"there is no member {member_id}")
+        raise NotFound(worded("there is no member %(member_id)s", member_id=member_id))
     return _read(row)
 
 

@@ -15,12 +15,14 @@ NODES_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class NodeSeen:
-    """A node: since when it runs, when it last said so, and the calls that it carries."""
+    """A node: since when it runs and which version, when it last said so, and its calls."""
 
     node_id: str
     started_at: datetime
     seen_at: datetime
     live_calls: int
+    # None of one that runs a version which does not say it yet.
+    version: str | None
     stale_after: timedelta
 
     def lives(self, now: datetime) -> bool:
@@ -54,6 +56,7 @@ class Nodes:
                     row.started_at,
                     row.heartbeat_at,
                     counts.get(row.id, 0),
+                    row.version,
                     self._stale_after,
                 )
                 for row in connection.execute(query.limit(NODES_MAX))

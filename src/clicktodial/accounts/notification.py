@@ -3,11 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.storage import table
+from clicktodial.storage.delivery_row import WAITING
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.transaction import Transactions
 
@@ -21,13 +32,31 @@ _event = table.call_event.c
 # Spelled out, so that SQLite finds the index of pending events.
 _PENDING: ColumnElement[bool] = literal_column("call_event.delivery_state = 'pending'")
 _GIVEN_UP = _event.delivery_state == DeliveryState.GIVEN_UP.value
+# The status, and what was said with it: of one event, as it is one text.
+_REFUSED = (
+    literal("HTTP ")
+    + cast(_event.answer_status, String)
+    + func.coalesce(literal(": ") + _event.answer_text, "")
+)
+
+
+class _Lost(NamedTuple):
+    """How much was given up, why, and what the server answered to some of it."""
+
+    events: int
+    last_error: str | None
+    refused: str | None
+
+
+_NONE = _Lost(0, None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """An application's server. Of what it is told, `waiting` was not delivered yet, of these
     `retried` not at the first attempt, the longest since `since`; `given_up` was within
-    LOOKED_BACK, and `last_error` is why one of them, or of those that wait, was not delivered."""
+    LOOKED_BACK, and `last_error` is why one of them, or of those that wait, was not delivered;
+    `refused` is what the server answered to one of these, if anything."""
 
     app_id: str
     name: str
@@ -38,6 +67,7 @@ class Reached:
     since: datetime | None = None
     given_up: int = 0
     last_error: str | None = None
+    refused: str | None = None
 
     @property
     def fails(self) -> bool:
@@ -51,7 +81,7 @@ class Notifications:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._kept: tuple[datetime, dict[str, tuple[int, str | None]]] | None = None
+        self._kept: tuple[datetime, dict[str, _Lost]] | None = None
         self._lock = Lock()
 
     def list_reached(self, now: datetime) -> list[Reached]:
@@ -64,6 +94,7 @@ class Notifications:
                 func.count(_event.next_attempt_at).label("retried"),
                 func.min(_event.occurred_at).label("since"),
                 func.max(_event.last_error).label("last_error"),
+                func.max(_REFUSED).label("refused"),
             )
             .where(_PENDING)
             .group_by(_event.app_id)
@@ -77,7 +108,7 @@ class Notifications:
             applications = connection.execute(query.where(columns.app_id.in_(app_ids))).all()
         found = []
         for app in applications:
-            row, (lost, error) = by_app.get(app.app_id), given_up.get(app.app_id, (0, None))
+            row, (lost, error, refused) = by_app.get(app.app_id), given_up.get(app.app_id, _NONE)
             found.append(
                 Reached(
                     app_id=app.app_id,
@@ -89,6 +120,7 @@ class Notifications:
                     since=None if row is None else row.since,
                     given_up=lost,
                     last_error=error if row is None else row.last_error or error,
+                    refused=refused if row is None else row.refused or refused,
                 )
             )
         return sorted(found, key=lambda each: (-each.given_up, -each.retried, -each.waiting))
@@ -96,17 +128,10 @@ class Notifications:
     def replay(self, app_id: str, now: datetime) -> int:
         """Make what was given up within LOOKED_BACK wait again, as if never tried; returns how
         many. A running node takes them up as it does any administrative change."""
-        revived = {
-            "delivery_state": DeliveryState.PENDING.value,
-            "attempts": 0,
-            "next_attempt_at": None,
-            "delivered_at": None,
-            "last_error": None,
-        }
         change = (
             update(table.call_event)
             .where(_event.call_id >= _first(now), _event.app_id == app_id, _GIVEN_UP)
-            .values(revived)
+            .values(WAITING)
         )
         with self._transactions.change() as connection:
             count = connection.execute(change).rowcount
@@ -114,19 +139,21 @@ class Notifications:
             self._kept = None
         return count
 
-    def _find_given_up(self, now: datetime) -> dict[str, tuple[int, str | None]]:
-        """By application, how many, and why the last of them."""
+    def _find_given_up(self, now: datetime) -> dict[str, _Lost]:
+        """By application."""
         with self._lock:
             kept = self._kept
         if kept is not None and now - kept[0] < KEPT:
             return kept[1]
         query = (
-            select(_event.app_id, func.count(), func.max(_event.last_error))
+            select(_event.app_id, func.count(), func.max(_event.last_error), func.max(_REFUSED))
             .where(_event.call_id >= _first(now), _GIVEN_UP)
             .group_by(_event.app_id)
         )
         with self._transactions.read() as connection:
-            found = {row[0]: (int(row[1]), row[2]) for row in connection.execute(query)}
+            found = {
+                row[0]: _Lost(int(row[1]), row[2], row[3]) for row in connection.execute(query)
+            }
         with self._lock:
             self._kept = (now, found)
         return found

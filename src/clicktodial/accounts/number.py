@@ -46,6 +46,7 @@ from clicktodial.domain.sponsor_number import (
     at,
     process,
 )
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.application_codec import check_city
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
@@ -156,7 +157,7 @@ class NumberInventory:
             with connection.begin_nested():
                 connection.execute(insert(sponsor_number).values(row))
         except IntegrityError:
-            return "it is in the inventory already"
+            return str(worded("it is in the inventory already"))
         except (ValueInvalid, NotFound) as error:
             return str(error)
         return None
@@ -385,11 +386,13 @@ def move_number(
     somebody else was quicker; then nothing is changed."""
     row = connection.execute(select(sponsor_number).where(_columns.e164 == e164)).first()
     if row is None:
-        raise NotFound(f"{mask_number(e164)} is not in the inventory")
+        raise NotFound(worded("%(number)s is not in the inventory", number=mask_number(e164)))
     try:
         following = process(_number_of(row), asked, now)
     except NumberStateError as error:
-        raise Conflict(f"{mask_number(e164)}: {error}") from error
+        raise Conflict(
+            worded("%(number)s: %(error)s", number=mask_number(e164), error=error)
+        ) from error
     changed = connection.execute(
         update(sponsor_number)
         .where(_columns.e164 == e164, _columns.version == row.version)
@@ -402,7 +405,7 @@ def move_number(
         )
     )
     if not changed.rowcount:
-        raise Conflict(f"{mask_number(e164)}: somebody else was quicker")
+        raise Conflict(worded("%(number)s: somebody else was quicker", number=mask_number(e164)))
     return following
 
 
@@ -465,7 +468,7 @@ def _read_details(
 def _read_detail(connection: Connection, e164: str, now: datetime) -> NumberDetail:
     found = _read_details(connection, [_columns.e164 == e164], now, None, 1)
     if not found:
-        raise NotFound(f"{mask_number(e164)} is not in the inventory")
+        raise NotFound(worded("%(number)s is not in the inventory", number=mask_number(e164)))
     return found[0]
 
 
@@ -534,4 +537,6 @@ def _require_not_in_options(
     for row in connection.execute(query):
         options = decode_call_options(row.options)
         if e164 in (options.shown_to_caller, options.shown_to_callee):
-            raise Conflict(f"the options of application {row.app_id} show that number")
+            raise Conflict(
+                worded("the options of application %(app_id)s show that number", app_id=row.app_id)
+            )

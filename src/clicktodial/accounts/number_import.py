@@ -8,6 +8,7 @@ from datetime import datetime
 
 from clicktodial.accounts.number import NewNumber, NumberInventory
 from clicktodial.domain.sponsor_number import NumberKind
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import ValueInvalid
 
 # Some seconds' work. Whoever has more splits the file.
@@ -47,7 +48,7 @@ def import_numbers(inventory: NumberInventory, content: bytes, now: datetime) ->
     """Add the numbers of a CSV file in UTF-8 with a header of `number`, and perhaps `kind`,
     `city`, `region` and `trunk`. Raises ValueInvalid for a file that is none."""
     if len(content) > FILE_BYTES_MAX:
-        raise ValueInvalid(f"the file has more than {FILE_BYTES_MAX} bytes")
+        raise ValueInvalid(worded("the file has more than %(most)s bytes", most=FILE_BYTES_MAX))
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -59,7 +60,7 @@ def import_numbers(inventory: NumberInventory, content: bytes, now: datetime) ->
         lines.append(line)
         rows.append(row)
         if len(rows) > ROWS_MAX:
-            raise ValueInvalid(f"the file has more than {ROWS_MAX} rows")
+            raise ValueInvalid(worded("the file has more than %(most)s rows", most=ROWS_MAX))
     outcomes = inventory.add_all(rows, now)
     return ImportReport(
         tuple(RowReport(line, why) for line, why in zip(lines, outcomes, strict=True))
@@ -77,19 +78,27 @@ def _read_rows(text: str) -> Iterator[tuple[int, NewNumber | ValueInvalid]]:
                 yield line, _read_row(header, cells)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueInvalid(f"line {reader.line_num} is not CSV") from error
+        raise ValueInvalid(
+            worded("line %(line_num)s is not CSV", line_num=reader.line_num)
+        ) from error
 
 
 def _check_header(header: list[str]) -> None:
     if _REQUIRED not in header:
         raise ValueInvalid("the first line must name the columns, `number` among them")
     if len(set(header)) < len(header) or not _COLUMNS.issuperset(header):
-        raise ValueInvalid(f"the columns are {', '.join(sorted(_COLUMNS))}, each once")
+        raise ValueInvalid(worded("the columns are %(names)s, each once", names=sorted(_COLUMNS)))
 
 
 def _read_row(header: list[str], cells: list[str]) -> NewNumber | ValueInvalid:
     if len(cells) != len(header):
-        return ValueInvalid(f"it has {len(cells)} cells, and the header {len(header)}")
+        return ValueInvalid(
+            worded(
+                "it has %(count)s cells, and the header %(wanted)s",
+                count=len(cells),
+                wanted=len(header),
+            )
+        )
     if any(len(cell) > _CELL_CHARACTERS_MAX for cell in cells):
         return ValueInvalid("a cell is too long")
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
@@ -98,7 +107,7 @@ def _read_row(header: list[str], cells: list[str]) -> NewNumber | ValueInvalid:
         try:
             kind = NumberKind(row["kind"].lower())
         except ValueError:
-            return ValueInvalid(f"the kind is one of {', '.join(NumberKind)}")
+            return ValueInvalid(worded("the kind is one of %(names)s", names=NumberKind))
     return NewNumber(
         number=row[_REQUIRED],
         kind=kind,

@@ -20,6 +20,7 @@ from clicktodial.accounts.work_order import open_work_order, read_steps, withdra
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.sponsor_number import Assign, Reserve, Unreserve
+from clicktodial.domain.wording import worded
 from clicktodial.domain.work_order import (
     WorkOrder,
     WorkOrderKind,
@@ -94,13 +95,19 @@ class NumberOrders:
         one gets Conflict."""
         wanted = sorted({check_sponsor(written, self._region) for written in numbers})
         if not 1 <= len(wanted) <= NUMBERS_PER_ORDER_MAX:
-            raise ValueInvalid(f"an order has 1 to {NUMBERS_PER_ORDER_MAX} numbers")
+            raise ValueInvalid(
+                worded("an order has 1 to %(most)s numbers", most=NUMBERS_PER_ORDER_MAX)
+            )
         order_id, until = uuid_utils.uuid7().hex, now + self._reserved_for
         is_online = principal.enterprise_id is not None
         with self._transactions.change(concerns_calls=False) as connection:
             enterprise = require_visible(connection, principal, enterprise_id)
             if enterprise.state not in _MAY_ORDER:
-                raise Conflict(f"an enterprise that is {enterprise.state} orders no numbers")
+                raise Conflict(
+                    worded(
+                        "an enterprise that is %(state)s orders no numbers", state=enterprise.state
+                    )
+                )
             _require_room(connection, enterprise_id)
             # By number, so that two orders never wait for each other.
             for e164 in wanted:
@@ -245,7 +252,9 @@ def _require_room(connection: Connection, enterprise_id: str) -> None:
         _columns.enterprise_id == enterprise_id, _columns.state == OrderState.OPEN.value
     )
     if (connection.scalar(count) or 0) >= OPEN_ORDERS_MAX:
-        raise Conflict(f"an enterprise has at most {OPEN_ORDERS_MAX} open orders")
+        raise Conflict(
+            worded("an enterprise has at most %(most)s open orders", most=OPEN_ORDERS_MAX)
+        )
 
 
 def _describe(connection: Connection, numbers: Sequence[str]) -> dict[str, str]:

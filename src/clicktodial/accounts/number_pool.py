@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from clicktodial.accounts.scope import require_application
 from clicktodial.domain.number_pool import NumberPool, PoolNumber
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage.application_codec import check_city, encode_cities
 from clicktodial.storage.application_row import read_numbers, read_pools
 from clicktodial.storage.error import NotFound, ValueInvalid
@@ -55,9 +56,13 @@ class NumberPools:
         wanted = sorted({check_sponsor(written, self._region) for written in numbers})
         cities = [check_city(city, "a city") for city in fallback]
         if len(wanted) > POOL_NUMBERS_MAX:
-            raise ValueInvalid(f"a pool has at most {POOL_NUMBERS_MAX} numbers")
+            raise ValueInvalid(worded("a pool has at most %(most)s numbers", most=POOL_NUMBERS_MAX))
         if len(cities) > FALLBACK_MAX or "" in cities:
-            raise ValueInvalid(f"a pool falls back on at most {FALLBACK_MAX} cities, each named")
+            raise ValueInvalid(
+                worded(
+                    "a pool falls back on at most %(most)s cities, each named", most=FALLBACK_MAX
+                )
+            )
         with self._transactions.change() as connection:
             require_application(connection, principal, app_id)
             known = read_numbers(connection, app_id)
@@ -93,4 +98,4 @@ def _remove(connection: Connection, app_id: str, name: str) -> bool:
 def _require_room(connection: Connection, app_id: str) -> None:
     count = select(func.count()).where(number_pool.c.app_id == app_id)
     if (connection.scalar(count) or 0) >= POOLS_MAX:
-        raise ValueInvalid(f"an application has at most {POOLS_MAX} pools")
+        raise ValueInvalid(worded("an application has at most %(most)s pools", most=POOLS_MAX))

@@ -11,6 +11,7 @@ from clicktodial.accounts.application import ApplicationDesk
 from clicktodial.accounts.public_key import PublicKeys, parse_jwks
 from clicktodial.domain.access import ALL_SCOPES, AccessScope
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import oauth_table, table
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
@@ -69,7 +70,7 @@ class OauthClients:
         with self._transactions.change(concerns_calls=False) as connection:
             found = select(table.application.c.app_id).where(table.application.c.app_id == app_id)
             if connection.scalar(found) is None:
-                raise NotFound(f"there is no application {app_id}")
+                raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
             row = {"app_id": app_id, "jwks": checked.jwks, "jwks_uri": checked.jwks_uri}
             connection.execute(upsert(oauth_table.oauth_client, connection.dialect, row))
 
@@ -160,7 +161,9 @@ def check_jwks_uri(text: str, *, allows_http: bool) -> str:
         raise ValueInvalid("the JWKS URI is too long, or holds what no such URI does")
     schemes = ("https", "http") if allows_http else ("https",)
     if parts.scheme not in schemes or not parts.hostname or port == 0:
-        raise ValueInvalid(f"the JWKS URI must be {' or '.join(schemes)}://HOST[:PORT]/PATH")
+        raise ValueInvalid(
+            worded("the JWKS URI must be %(names)s://HOST[:PORT]/PATH", names=" or ".join(schemes))
+        )
     return text
 
 

@@ -11,6 +11,7 @@ from clicktodial.domain.password import (
     check_password,
     normalize_password,
 )
+from clicktodial.domain.wording import words_of
 from clicktodial.storage.error import ValueInvalid
 
 # OWASP's least: 19 MiB, two passes, one lane; measured, 18 ms of a core. RFC 9106 4 prefers 64 MiB,
@@ -34,7 +35,7 @@ def hash_checked(password: str, *, account: str, email: str) -> str:
         context = (account, email, email.partition("@")[0])
         return hash_password(check_password(password, context))
     except PasswordError as error:
-        raise ValueInvalid(str(error)) from error
+        raise ValueInvalid(words_of(error)) from error
 
 
 def verify_password(password_hash: str | None, password: str) -> bool:

@@ -12,6 +12,7 @@ from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import CUSTOMER_ROLES, STAFF_ROLES, Principal, Role
+from clicktodial.domain.wording import worded
 from clicktodial.storage import people_table as table
 from clicktodial.storage.enterprise_row import read_state
 from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
@@ -98,7 +99,7 @@ def check_roles(roles: Iterable[Role], *, enterprise_id: str | None) -> frozense
     allowed = STAFF_ROLES if enterprise_id is None else CUSTOMER_ROLES
     given = frozenset(roles)
     if not given or not given <= allowed:
-        raise ValueInvalid(f"the roles are one or more of {', '.join(sorted(allowed))}")
+        raise ValueInvalid(worded("the roles are one or more of %(names)s", names=sorted(allowed)))
     return given
 
 
@@ -109,7 +110,11 @@ def check_regions(regions: Iterable[str], *, roles: frozenset[Role]) -> frozense
         raise ValueInvalid("regions are for account managers")
     if len(given) > REGIONS_MAX or not all(_is_region(region) for region in given):
         raise ValueInvalid(
-            f"at most {REGIONS_MAX} regions, each of 1-{WORD_CHARACTERS_MAX} printable characters"
+            worded(
+                "at most %(most)s regions, each of 1-%(characters)s printable characters",
+                most=REGIONS_MAX,
+                characters=WORD_CHARACTERS_MAX,
+            )
         )
     return given
 

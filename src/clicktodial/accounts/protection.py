@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from clicktodial.accounts.department import require_enterprise
 from clicktodial.domain.protection import EnterpriseProtection, PlatformProtection
+from clicktodial.domain.wording import worded
 from clicktodial.storage import member_table, table
 from clicktodial.storage.error import NotFound
 from clicktodial.storage.protection_codec import (
@@ -145,7 +146,7 @@ def _read_exceptions(
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no application {app_id}")
+        raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
     return ApplicationExceptions(
         ignores_quiet_hours=bool(row.ignores_quiet_hours),
         ignores_platform_quiet_hours=bool(row.ignores_platform_quiet_hours),

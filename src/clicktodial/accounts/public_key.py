@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import ValueInvalid
 
 # What assertions and tokens of others may be signed with. No shared secrets among them, so that a
@@ -55,7 +56,7 @@ def parse_jwks(text: str | bytes, *, skips_unusable: bool = False) -> PublicKeys
     (RFC 7517 5), and refuses private ones all the same.
     """
     if len(text) > JWKS_BYTES_MAX:
-        raise ValueInvalid(f"a JWK set has at most {JWKS_BYTES_MAX} bytes")
+        raise ValueInvalid(worded("a JWK set has at most %(most)s bytes", most=JWKS_BYTES_MAX))
     try:
         document = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -73,7 +74,7 @@ def parse_jwks(text: str | bytes, *, skips_unusable: bool = False) -> PublicKeys
             if not skips_unusable:
                 raise
     if not skips_unusable and not 0 < len(keys) <= KEYS_MAX:
-        raise ValueInvalid(f"a JWK set has 1 to {KEYS_MAX} keys")
+        raise ValueInvalid(worded("a JWK set has 1 to %(most)s keys", most=KEYS_MAX))
     kids = [key.kid for key in keys if key.kid is not None]
     if len(set(kids)) < len(kids):
         raise ValueInvalid("two keys of the JWK set have one kid")
@@ -85,13 +86,19 @@ def _parse_key(member: Mapping[str, Any]) -> Key:
     if kid is not None and not (
         isinstance(kid, str) and 0 < len(kid) <= _KID_CHARACTERS_MAX and kid.isprintable()
     ):
-        raise ValueInvalid(f"a kid has 1 to {_KID_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded("a kid has 1 to %(most)s printable characters", most=_KID_CHARACTERS_MAX)
+        )
     if member.get("use", "sig") != "sig":
         raise ValueInvalid("a key of the JWK set is not one for signatures")
     if member.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
-        raise ValueInvalid(f"algorithms are {', '.join(ALGORITHMS)}")
+        raise ValueInvalid(worded("algorithms are %(names)s", names=ALGORITHMS))
     if member.get("kty") == "RSA" and not _RSA_BITS_MIN <= _bits(member.get("n")) <= _RSA_BITS_MAX:
-        raise ValueInvalid(f"RSA keys have {_RSA_BITS_MIN} to {_RSA_BITS_MAX} bits")
+        raise ValueInvalid(
+            worded(
+                "RSA keys have %(least)s to %(most)s bits", least=_RSA_BITS_MIN, most=_RSA_BITS_MAX
+            )
+        )
     try:
         key = import_key(dict(member))
         _ = key.public_key  # whether its numbers are those of a key

@@ -29,6 +29,7 @@ from clicktodial.accounts.work_order import (
 from clicktodial.domain.customer import CustomerData, find_missing
 from clicktodial.domain.enterprise import EnterpriseMove
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.storage.business_table import qualification_review
 from clicktodial.storage.enterprise_row import move_enterprise
@@ -144,7 +145,9 @@ class Reviews:
             query = select(qualification_review).where(_columns.work_order_id == work_order_id)
             row = connection.execute(query).first()
             if row is None:
-                raise NotFound(f"there is no work order {work_order_id}")
+                raise NotFound(
+                    worded("there is no work order %(work_order_id)s", work_order_id=work_order_id)
+                )
             require_visible(connection, principal, row.enterprise_id)
             subjects = {"work_order_id": work_order_id}
             note_reading(
@@ -184,7 +187,7 @@ class Reviews:
         documents = read_current_documents(connection, enterprise_id)
         missing = find_missing(data, {each.kind for each in documents})
         if missing:
-            raise Conflict(f"missing: {', '.join(missing)}")
+            raise Conflict(worded("missing: %(names)s", names=missing))
         reviewed = (
             ReviewedDocument(each.document_id, each.kind.value, each.sha256) for each in documents
         )

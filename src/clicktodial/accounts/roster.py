@@ -15,6 +15,7 @@ from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.roster import Line, Shift, Span, find_gaps, find_overlaps
 from clicktodial.domain.support_clock import BusinessHours, CriticalPeriod, Timetable
 from clicktodial.domain.ticket import GOALS, TicketPriority
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.messaging.mail import queue_mail
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.secret import SecretVault
@@ -122,7 +123,11 @@ class Rosters:
         with self._transactions.change(concerns_calls=False) as connection:
             ahead = select(func.count()).where(_shifts.until_at > now)
             if (connection.scalar(ahead) or 0) >= SHIFTS_AHEAD_MAX:
-                raise Conflict(f"there are {SHIFTS_AHEAD_MAX} shifts ahead, which are the most")
+                raise Conflict(
+                    worded(
+                        "there are %(most)s shifts ahead, which are the most", most=SHIFTS_AHEAD_MAX
+                    )
+                )
             connection.execute(
                 insert(roster_shift).values(
                     id=shift_id,
@@ -170,7 +175,12 @@ class Rosters:
         with self._transactions.change(concerns_calls=False) as connection:
             ahead = select(func.count()).where(_periods.until_at > now)
             if (connection.scalar(ahead) or 0) >= PERIODS_AHEAD_MAX:
-                raise Conflict(f"there are {PERIODS_AHEAD_MAX} periods ahead, which are the most")
+                raise Conflict(
+                    worded(
+                        "there are %(most)s periods ahead, which are the most",
+                        most=PERIODS_AHEAD_MAX,
+                    )
+                )
             connection.execute(
                 insert(critical_period).values(
                     id=period_id,
@@ -252,7 +262,7 @@ class Rosters:
         except NumberError as error:
             raise ValueInvalid("the phone is not a telephone number") from error
         except EmailError as error:
-            raise ValueInvalid(str(error)) from error
+            raise ValueInvalid(words_of(error)) from error
         return ShiftContact(name=check_name(new.name), phone=phone, email=email)
 
 
@@ -284,7 +294,7 @@ def _check_span(span: Span, *, days_max: int) -> None:
     if span.from_at >= span.until_at:
         raise ValueInvalid("it must end after it begins")
     if span.until_at - span.from_at > timedelta(days=days_max):
-        raise ValueInvalid(f"it may last {days_max} days")
+        raise ValueInvalid(worded("it may last %(days_max)s days", days_max=days_max))
 
 
 def _require(principal: Principal, roles: frozenset[Role]) -> None:

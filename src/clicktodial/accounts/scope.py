@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, false, select, true
 
 from clicktodial.domain.principal import STAFF_ROLES, Principal, Role
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.error import NotFound
 
@@ -26,7 +27,9 @@ def require_visible(connection: Connection, principal: Principal, enterprise_id:
     query = select(table.enterprise).where(table.enterprise.c.id == enterprise_id)
     row = connection.execute(query).first()
     if row is None or not principal.may_see_enterprise(enterprise_id, row.region):
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
     return row
 
 
@@ -41,5 +44,5 @@ def require_application(connection: Connection, principal: Principal, app_id: st
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no application {app_id}")
+        raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
     return row

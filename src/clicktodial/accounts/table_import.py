@@ -31,6 +31,7 @@ from clicktodial.accounts.do_not_call import write_listed
 from clicktodial.accounts.member import BatchOutcome, write_members
 from clicktodial.accounts.table_reader import TableLine, open_table
 from clicktodial.accounts.table_row import ListedRow, MemberRow, TableError, TableKind
+from clicktodial.domain.wording import worded
 from clicktodial.storage import member_table
 from clicktodial.storage.error import AdministrationError, NotFound
 from clicktodial.storage.number_key import NumberKeys
@@ -194,7 +195,7 @@ class TableImport:
         with self._transactions.read() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"there is no import {job_id}")
+            raise NotFound(worded("there is no import %(job_id)s", job_id=job_id))
         return _read_job(row)
 
     def list_recent(self, kind: TableKind, scope: str) -> list[ImportJob]:
@@ -263,7 +264,8 @@ class TableImport:
             if first == line.row:
                 yield line.row, row
             else:
-                progress.refuse([(line.row, f"the number stands in row {first} already")])
+                problem = worded("the number stands in row %(first)s already", first=first)
+                progress.refuse([(line.row, str(problem))])
                 yield None
 
     def _write_each(
@@ -291,7 +293,10 @@ class TableImport:
                 spool.write(msgspec.json.encode(batch) + b"\n")
                 if progress.rows_read > WHOLE_ROWS_MAX:
                     raise TableError(
-                        f"a file with more than {WHOLE_ROWS_MAX} rows is imported in parts only"
+                        worded(
+                            "a file with more than %(most)s rows is imported in parts only",
+                            most=WHOLE_ROWS_MAX,
+                        )
                     )
                 self._save(job_id, progress, ImportState.RUNNING)
             if progress.refused or self.stopping.is_set():

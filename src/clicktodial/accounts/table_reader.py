@@ -30,6 +30,7 @@ from clicktodial.accounts.table_row import (
     TableKind,
     read_header,
 )
+from clicktodial.domain.wording import worded
 
 log = structlog.get_logger()
 
@@ -140,7 +141,7 @@ def read_lines(file: IO[bytes], kind: TableKind, region: str) -> Iterator[TableL
         if not any(cell.strip() for cell in cells):
             continue
         if number > ROWS_MAX + 1:
-            raise TableError(f"the file has more than {ROWS_MAX} rows")
+            raise TableError(worded("the file has more than %(most)s rows", most=ROWS_MAX))
         try:
             values = _name_cells(names, cells)
             yield TableLine(row=number, values=msgspec.to_builtins(parse(values, region)))
@@ -152,7 +153,7 @@ def _name_cells(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     if any(cell.strip() for cell in cells[len(names) :]):
         raise RowError("the row has more cells than there are columns")
     if any(len(cell) > CELL_CHARACTERS_MAX for cell in cells):
-        raise RowError(f"a cell has more than {CELL_CHARACTERS_MAX} characters")
+        raise RowError(worded("a cell has more than %(most)s characters", most=CELL_CHARACTERS_MAX))
     return {name: cell for name, cell in zip(names, cells, strict=False) if name}
 
 
@@ -160,7 +161,7 @@ def read_rows(file: IO[bytes]) -> Iterator[list[str]]:
     """The cells of each row, as text. Raises TableError."""
     content = file.read(FILE_BYTES_MAX + 1)
     if len(content) > FILE_BYTES_MAX:
-        raise TableError(f"the file has more than {FILE_BYTES_MAX} bytes")
+        raise TableError(worded("the file has more than %(most)s bytes", most=FILE_BYTES_MAX))
     if content.startswith(_XLSX_MAGIC):
         return _read_spreadsheet(io.BytesIO(content))
     if content.startswith(_OLD_XLS_MAGIC):
@@ -190,7 +191,7 @@ def _checked(rows: Iterator[list[str]]) -> Iterator[list[str]]:
     try:
         for row in rows:
             if len(row) > COLUMNS_MAX:
-                raise TableError(f"a row has more than {COLUMNS_MAX} columns")
+                raise TableError(worded("a row has more than %(most)s columns", most=COLUMNS_MAX))
             yield row
     except csv.Error as error:
         raise TableError("the CSV cannot be read: a quote is open or out of place") from error
@@ -230,7 +231,7 @@ def _read_sheet(rows: Iterable[Sequence[Any]]) -> Iterator[list[str]]:
     for count, row in enumerate(rows):
         # Rows that are left out count too: a file can name a row far below.
         if count > ROWS_MAX:
-            raise TableError(f"the file has more than {ROWS_MAX} rows")
+            raise TableError(worded("the file has more than %(most)s rows", most=ROWS_MAX))
         yield [_cell_text(cell) for cell in row]
 
 

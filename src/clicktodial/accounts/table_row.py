@@ -10,6 +10,7 @@ import msgspec
 
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.protection import CALL_CAP_MAX
+from clicktodial.domain.wording import worded
 
 # As the tables have them (a test holds them together), which the process that reads files need
 # not load.
@@ -123,9 +124,16 @@ def read_header(kind: TableKind, cells: Sequence[str]) -> list[str]:
             known = ", ".join(column_names(kind))
             shown = cell.strip()[:_SHOWN_CHARACTERS_MAX]
             shown = f" ({shown!r})" if shown.isprintable() and not shown.isdigit() else ""
-            raise TableError(f"column {place}{shown} is none of {known}")
+            raise TableError(
+                worded(
+                    "column %(place)s%(shown)s is none of %(known)s",
+                    place=place,
+                    shown=shown,
+                    known=known,
+                )
+            )
         if name and name in names:
-            raise TableError(f"there are two columns {name}")
+            raise TableError(worded("there are two columns %(name)s", name=name))
         names.append(name)
     if "number" not in names:
         raise TableError("the first row must name the columns, and one of them must be number")
@@ -174,9 +182,9 @@ def _read_number(values: Mapping[str, str], region: str) -> str:
 def _read_text(values: Mapping[str, str], name: str, most: int) -> str:
     text = _restore(values.get(name, "").strip())
     if len(text) > most:
-        raise RowError(f"{name} has more than {most} characters")
+        raise RowError(worded("%(name)s has more than %(most)s characters", name=name, most=most))
     if not text.isprintable():
-        raise RowError(f"{name} has characters that cannot be printed")
+        raise RowError(worded("%(name)s has characters that cannot be printed", name=name))
     return text
 
 
@@ -185,7 +193,13 @@ def _read_cap(values: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"[0-9]{1,7}", text) or not 1 <= int(text) <= CALL_CAP_MAX:
-        raise RowError(f"{name} must be a whole number between 1 and {CALL_CAP_MAX}")
+        raise RowError(
+            worded(
+                "%(name)s must be a whole number between 1 and %(most)s",
+                name=name,
+                most=CALL_CAP_MAX,
+            )
+        )
     return int(text)
 
 

@@ -8,7 +8,7 @@ is in order, and an answer a second after the deadline is late, however busy the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -42,6 +42,7 @@ from clicktodial.domain.ticket import (
     TicketQueue,
     TicketState,
 )
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table
 from clicktodial.storage.error import Conflict, NotFound, NotPermitted, ValueInvalid
 from clicktodial.storage.history import CallRecord, read_call
@@ -65,6 +66,8 @@ _TAB = "    "
 _WORKERS = frozenset({Role.SUPPORT, Role.OPERATOR})
 _STAFF = _WORKERS | {Role.ACCOUNT_MANAGER}
 _columns = ticket.c
+# What else belongs to a step, in its transaction; the ticket has the step already.
+OnStep: TypeAlias = Callable[[Connection, TicketFile], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +210,7 @@ class Tickets:
         now: datetime,
         *,
         is_question: bool = False,
+        on_step: OnStep | None = None,
     ) -> TicketFile:
         """A message to the other side. A customer's reopens what is resolved; support's may be
         a question, for whose answer the ticket waits."""
@@ -224,14 +228,21 @@ class Tickets:
                 action = TicketAction.REOPEN if is_resolved else TicketAction.WRITE
             return Step(action=action, at=to_stored(now))
 
-        return self._change(principal, ticket_id, create_step, text, now)
+        return self._change(principal, ticket_id, create_step, text, now, on_step)
 
-    def note(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def note(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """A note that stays among the operator's people."""
         if not _is_staff(principal):
             raise NotPermitted("notes are of the operator's people")
         step = Step(action=TicketAction.NOTE, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
     def assign(
         self,
@@ -290,18 +301,32 @@ class Tickets:
 
         return self._change(principal, ticket_id, create_step, reason, now)
 
-    def resolve(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def resolve(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """Tell the customer how it was resolved."""
         _require_worker(principal)
         step = Step(action=TicketAction.RESOLVE, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
-    def reopen(self, principal: Principal, ticket_id: str, text: str, now: datetime) -> TicketFile:
+    def reopen(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        text: str,
+        now: datetime,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
         """It is not resolved after all; possible until it is closed."""
         if _is_staff(principal):
             _require_worker(principal)
         step = Step(action=TicketAction.REOPEN, at=to_stored(now))
-        return self._do(principal, ticket_id, step, check_text(text))
+        return self._do(principal, ticket_id, step, check_text(text), on_step)
 
     def close(self, principal: Principal, ticket_id: str, now: datetime) -> TicketFile:
         """The customer agrees that it is resolved, or support closes what is."""
@@ -323,7 +348,7 @@ class Tickets:
         if _is_staff(principal):
             raise NotPermitted("customers tell how content they are")
         if not 1 <= satisfaction <= SATISFACTION_MAX:
-            raise ValueInvalid(f"satisfaction is from 1 to {SATISFACTION_MAX}")
+            raise ValueInvalid(worded("satisfaction is from 1 to %(most)s", most=SATISFACTION_MAX))
         text = check_text(text) if text else ""
 
         def create_step(file: TicketFile) -> Step:
@@ -366,8 +391,15 @@ class Tickets:
                     breached[row.priority] += count
         return opened, breached
 
-    def _do(self, principal: Principal, ticket_id: str, step: Step, text: str) -> TicketFile:
-        return self._change(principal, ticket_id, lambda _: step, text, step.at)
+    def _do(
+        self,
+        principal: Principal,
+        ticket_id: str,
+        step: Step,
+        text: str,
+        on_step: OnStep | None = None,
+    ) -> TicketFile:
+        return self._change(principal, ticket_id, lambda _: step, text, step.at, on_step)
 
     def _change(
         self,
@@ -376,6 +408,7 @@ class Tickets:
         create_step: Callable[[TicketFile], Step],
         text: str,
         now: datetime,
+        on_step: OnStep | None = None,
     ) -> TicketFile:
         """One step by a person, after what was due before it."""
         with self._transactions.change(concerns_calls=False) as connection:
@@ -384,9 +417,13 @@ class Tickets:
             is_staff = _is_staff(principal)
             most = STEPS_MAX if is_staff else STEPS_MAX - STEPS_OF_STAFF
             if len(file.steps) >= most:
-                raise Conflict(f"a ticket has at most {most} steps: open another")
+                raise Conflict(
+                    worded("a ticket has at most %(most)s steps: open another", most=most)
+                )
             entry = Entry(step=create_step(file), by=principal.name, is_staff=is_staff, text=text)
             file = self._store.append(connection, file, entry)
+            if on_step is not None:
+                on_step(connection, file)
             self._mailer.tell(connection, file, now)
             return file
 
@@ -411,12 +448,14 @@ class Tickets:
         _is_staff(principal)
         file = self._store.read(connection, ticket_id, for_change=for_change)
         if not principal.may_see_enterprise(file.enterprise_id, file.region):
-            raise NotFound(f"there is no ticket {ticket_id}")
+            raise NotFound(worded("there is no ticket %(ticket_id)s", ticket_id=ticket_id))
         return file
 
     def _check_contact(self, contact: TicketContact) -> TicketContact:
         if not 0 < len(contact.name) <= NAME_CHARACTERS_MAX or not contact.name.isprintable():
-            raise ValueInvalid(f"the contact's name has 1-{NAME_CHARACTERS_MAX} characters")
+            raise ValueInvalid(
+                worded("the contact's name has 1-%(most)s characters", most=NAME_CHARACTERS_MAX)
+            )
         phone, email = contact.phone, contact.email
         try:
             phone = None if phone is None else parse_number(phone, self._region).e164
@@ -424,7 +463,7 @@ class Tickets:
         except NumberError as error:
             raise ValueInvalid("the contact's phone is not a telephone number") from error
         except EmailError as error:
-            raise ValueInvalid(str(error)) from error
+            raise ValueInvalid(words_of(error)) from error
         return TicketContact(name=contact.name, phone=phone, email=email)
 
 
@@ -451,7 +490,7 @@ def check_text(text: str) -> str:
     """What people write, of printable characters and new lines. Raises ValueInvalid."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", _TAB).strip()
     if not 0 < len(text) <= TEXT_CHARACTERS_MAX:
-        raise ValueInvalid(f"a text has 1-{TEXT_CHARACTERS_MAX} characters")
+        raise ValueInvalid(worded("a text has 1-%(most)s characters", most=TEXT_CHARACTERS_MAX))
     if not all(character.isprintable() or character == "\n" for character in text):
         raise ValueInvalid("a text has printable characters and new lines only")
     return text
@@ -459,7 +498,9 @@ def check_text(text: str) -> str:
 
 def _check_subject(subject: str) -> str:
     if not 0 < len(subject) <= NAME_CHARACTERS_MAX or not subject.isprintable():
-        raise ValueInvalid(f"the subject must be 1-{NAME_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded("the subject must be 1-%(most)s printable characters", most=NAME_CHARACTERS_MAX)
+        )
     return subject
 
 
@@ -471,7 +512,9 @@ def _check_room(connection: Connection, enterprise_id: str) -> None:
     )
     count = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
     if count >= OPEN_PER_ENTERPRISE_MAX:
-        raise Conflict(f"an enterprise has at most {OPEN_PER_ENTERPRISE_MAX} open tickets")
+        raise Conflict(
+            worded("an enterprise has at most %(most)s open tickets", most=OPEN_PER_ENTERPRISE_MAX)
+        )
 
 
 def _find_call(connection: Connection, enterprise_id: str, call_id: str) -> CallRecord:
@@ -483,7 +526,7 @@ def _find_call(connection: Connection, enterprise_id: str, call_id: str) -> Call
         )
         if connection.scalar(owner) == enterprise_id:
             return call
-    raise NotFound(f"there is no call {call_id}")
+    raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
 
 
 def _call_of(connection: Connection, principal: Principal, file: TicketFile) -> CallRecord | None:

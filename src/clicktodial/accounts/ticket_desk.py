@@ -1,8 +1,9 @@
 """Lists of tickets with their clocks, for whoever works through them or waits for them.
 
-A page is three questions to the database, however many tickets it shows.
+A page is three or four questions to the database, however many tickets it shows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ _columns = ticket.c
 _AT_ONCE = 0
 # As the index of open tickets has it, of a table that others stand beside.
 _OPEN = text("ticket.state NOT IN ('resolved', 'closed')")
-_due_ms = func.coalesce(read_as(_columns.due_at, BigInteger), _AT_ONCE)
+_stored_due = read_as(_columns.due_at, BigInteger)
+_due_ms = func.coalesce(_stored_due, _AT_ONCE)
 
 
 class DeskPlace(NamedTuple):
@@ -77,13 +79,27 @@ class TicketDesk:
         limit: int = DESK_PAGE_MAX,
     ) -> list[DeskTicket]:
         """Those that are open, the most pressing first, beginning behind that place."""
+        limit = min(limit, DESK_PAGE_MAX)
         query = narrow_tickets(_query(principal), which).where(_OPEN)
-        if after is not None:
-            place = tuple_(literal(after.due_ms, BigInteger), literal(after.ticket_id))
-            query = query.where(tuple_(_due_ms, _columns.id) > place)
-        query = query.order_by(_due_ms, _columns.id)
+        # Two parts of one index, each in its order: with which nothing can become due, then the
+        # others by what is.
+        at_once = query.where(_columns.due_at.is_(None)).order_by(_columns.id)
+        in_time = query.where(_columns.due_at.is_not(None)).order_by(_columns.due_at, _columns.id)
+        if after is not None and after.due_ms == _AT_ONCE:
+            at_once = at_once.where(_columns.id > after.ticket_id)
+        elif after is not None:
+            due_ms, place = literal(after.due_ms, BigInteger), literal(after.ticket_id)
+            # The first says no more than the second, in a way for which there is an index.
+            in_time = in_time.where(
+                _stored_due >= due_ms, tuple_(_stored_due, _columns.id) > tuple_(due_ms, place)
+            )
         with self._transactions.read() as connection:
-            return self._read(connection, query.limit(min(limit, DESK_PAGE_MAX)), now)
+            rows: list[Row[Any]] = []
+            if after is None or after.due_ms == _AT_ONCE:
+                rows += connection.execute(at_once.limit(limit)).all()
+            if len(rows) < limit:
+                rows += connection.execute(in_time.limit(limit - len(rows))).all()
+            return self._read(connection, rows, now)
 
     def list_newest(
         self,
@@ -100,7 +116,8 @@ class TicketDesk:
             query = query.where(_columns.id < before)
         query = query.order_by(_columns.id.desc())
         with self._transactions.read() as connection:
-            return self._read(connection, query.limit(min(limit, DESK_PAGE_MAX)), now)
+            rows = connection.execute(query.limit(min(limit, DESK_PAGE_MAX))).all()
+            return self._read(connection, rows, now)
 
     def count(self, principal: Principal) -> DeskCounts:
         """How much of it is open."""
@@ -133,8 +150,9 @@ class TicketDesk:
         with self._transactions.read() as connection:
             return tuple(connection.execute(query).one())
 
-    def _read(self, connection: Connection, query: Select[Any], now: datetime) -> list[DeskTicket]:
-        rows = connection.execute(query).all()
+    def _read(
+        self, connection: Connection, rows: Sequence[Row[Any]], now: datetime
+    ) -> list[DeskTicket]:
         since = min((row.opened_at for row in rows), default=now)
         timetable = read_timetable(connection, self._hours, since)
         folded = fold_tickets(connection, [row.id for row in rows], timetable)

@@ -11,6 +11,7 @@ from clicktodial.accounts.ticket_store import TicketSummary, summary_of
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.domain.roster import Span
 from clicktodial.domain.ticket import TicketPriority
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import NotPermitted, ValueInvalid
 from clicktodial.storage.ticket_table import ticket
 from clicktodial.storage.transaction import Transactions
@@ -74,7 +75,7 @@ class TicketStatistics:
         if principal.enterprise_id is not None or Role.OPERATOR not in principal.roles:
             raise NotPermitted
         if not timedelta() < opened.until_at - opened.from_at <= timedelta(days=SPAN_DAYS_MAX):
-            raise ValueInvalid(f"the time is of {SPAN_DAYS_MAX} days at most")
+            raise ValueInvalid(worded("the time is of %(most)s days at most", most=SPAN_DAYS_MAX))
         within = (_columns.opened_at >= opened.from_at) & (_columns.opened_at < opened.until_at)
         with self._transactions.read() as connection:
             return Statistics(

@@ -32,6 +32,7 @@ from clicktodial.domain.ticket import (
     next_due,
     open_ticket,
 )
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table
 from clicktodial.storage.error import Conflict, NotFound
 from clicktodial.storage.instant import from_millis, to_millis
@@ -207,7 +208,7 @@ class TicketStore:
             .where(_columns.id == ticket_id)
         ).first()
         if row is None:
-            raise NotFound(f"there is no ticket {ticket_id}")
+            raise NotFound(worded("there is no ticket %(ticket_id)s", ticket_id=ticket_id))
         steps = _read_steps(connection, ticket_id)
         timetable = read_timetable(connection, self._policy.hours, row.opened_at)
         return _file_of(row, steps, timetable, self._open_contact(row))
@@ -217,7 +218,7 @@ class TicketStore:
         try:
             following = advance(file.ticket, entry.step, file.timetable)
         except TicketStateError as error:
-            raise Conflict(str(error)) from error
+            raise Conflict(words_of(error)) from error
         # In the history, too, nothing goes back behind what another machine had noted.
         entry = replace(entry, step=replace(entry.step, at=following.as_of))
         count = len(file.steps)

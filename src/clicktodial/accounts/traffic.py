@@ -188,7 +188,7 @@ class Traffic:
         """The last MINUTES, the oldest first; the last one is not over yet."""
         first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
         at = (type_coerce(_call.begun_at, BigInteger) // 60_000).label("minute")
-        query = select(at, *_FIGURES).where(*_within(first, now + _SKEW)).group_by(at)
+        query = select(at, *_FIGURES).where(*_within(first, now + _SKEW)).group_by("minute")
         with self._transactions.read() as connection:
             by_minute = {row.minute: row for row in connection.execute(query)}
         spans = []
@@ -234,7 +234,7 @@ class Traffic:
         """Hours in a row."""
         within = _within(run[0], run[-1] + HOUR)
         query = select(_HOUR, *_FIGURES, func.count(case((_OPEN, 1))).label("open"))
-        rows = {row.hour: row for row in connection.execute(query.where(*within).group_by(_HOUR))}
+        rows = {row.hour: row for row in connection.execute(query.where(*within).group_by("hour"))}
         causes = self._count_causes(connection, within, CAUSES_MAX * len(run))
         counted = {}
         for at in run:
@@ -283,6 +283,7 @@ class Traffic:
         return causes
 
 
+# Grouped by its name: to PostgreSQL, the same division by another parameter is another one.
 _HOUR = (type_coerce(_call.begun_at, BigInteger) // _HOUR_MS).label("hour")
 _CALLERS = (
     EndReason.CALLER_BUSY,

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from clicktodial.accounts.scope import require_visible, visible_enterprises
 from clicktodial.domain.principal import STAFF_ROLES, Principal
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.domain.work_order import (
     OUTCOMES,
     WorkOrder,
@@ -155,7 +156,9 @@ def read_work_order(connection: Connection, work_order_id: str) -> WorkOrder:
     """One order. Raises NotFound."""
     row = connection.execute(_query().where(_columns.id == work_order_id)).first()
     if row is None:
-        raise NotFound(f"there is no work order {work_order_id}")
+        raise NotFound(
+            worded("there is no work order %(work_order_id)s", work_order_id=work_order_id)
+        )
     return _order_of(row)
 
 
@@ -261,10 +264,12 @@ class WorkOrders:
         with self._transactions.change() as connection:
             known = _require_visible(connection, principal, work_order_id)
             if not may_decide(known, by=principal.name, roles=principal.roles):
-                raise NotPermitted(f"a {known.kind} is not yours to decide")
+                raise NotPermitted(worded("a %(kind)s is not yours to decide", kind=known.kind))
             handler = self._handlers.get(known.kind)
             if handler is None:
-                raise Conflict(f"a {known.kind} is decided where it was asked for")
+                raise Conflict(
+                    worded("a %(kind)s is decided where it was asked for", kind=known.kind)
+                )
             order = decide_work_order(
                 connection,
                 work_order_id,
@@ -302,12 +307,14 @@ def _act(
     query = select(_columns.state).where(_columns.id == work_order_id)
     found = connection.scalar(query)
     if found is None:
-        raise NotFound(f"there is no work order {work_order_id}")
+        raise NotFound(
+            worded("there is no work order %(work_order_id)s", work_order_id=work_order_id)
+        )
     state = WorkOrderState(found)
     try:
         following = move(state, action)
     except WorkOrderStateError as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(words_of(error)) from error
     values = _changes(following, by, why, now) if following is not state else {}
     change = (
         update(work_order)
@@ -371,7 +378,9 @@ def _check_reason(reason: str, *, is_required: bool) -> str:
     if is_required and not reason:
         raise ValueInvalid("a rejection needs a reason")
     if len(reason) > REASON_CHARACTERS_MAX:
-        raise ValueInvalid(f"the reason has at most {REASON_CHARACTERS_MAX} characters")
+        raise ValueInvalid(
+            worded("the reason has at most %(most)s characters", most=REASON_CHARACTERS_MAX)
+        )
     return reason
 
 
@@ -383,7 +392,9 @@ def _require_staff(principal: Principal) -> None:
 def _require_visible(connection: Connection, principal: Principal, work_order_id: str) -> WorkOrder:
     order = read_work_order(connection, work_order_id)
     if not principal.may_see_enterprise(order.enterprise_id, order.region):
-        raise NotFound(f"there is no work order {work_order_id}")
+        raise NotFound(
+            worded("there is no work order %(work_order_id)s", work_order_id=work_order_id)
+        )
     return order
 
 

@@ -14,9 +14,12 @@ from litestar.types import ExceptionHandlersMap
 from clicktodial import __version__
 from clicktodial.api.camara.api import answer_http_error as answer_camara_error
 from clicktodial.api.camara.api import is_camara
+from clicktodial.api.events.view import BASE_PATH as EVENTS_PATH
 from clicktodial.api.health import IsReady, create_health_handlers
 from clicktodial.api.management.api import answer_http_error
 from clicktodial.api.management.problem import BASE_PATH as MANAGEMENT_PATH
+from clicktodial.api.oauth.error import answer_http_error as answer_oauth_error
+from clicktodial.api.oauth.path import BASE_PATH as OAUTH_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.page import create_document_handlers
 from clicktodial.api.request_gate import RequestGate
@@ -114,8 +117,10 @@ def _create_exception_handlers(console: ConsoleAnswer | None) -> ExceptionHandle
 def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = getattr(error, "headers", None) or {}
-    if _is_below(MANAGEMENT_PATH, request):
+    if _is_below(MANAGEMENT_PATH, request) or _is_below(EVENTS_PATH, request):
         return answer_http_error(status, headers, error)
+    if _is_below(OAUTH_PATH, request):
+        return answer_oauth_error(status, headers, error)
     if is_camara(request.scope["path"]):
         return answer_camara_error(status, headers, error, request.scope["headers"])
     refusal = _REFUSAL_BY_STATUS.get(status, INTERNAL_SERVICE_ERROR)
@@ -125,8 +130,10 @@ def _answer_http_error(request: Request[Any, Any, Any], error: Exception) -> Res
 
 
 def _answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    if _is_below(MANAGEMENT_PATH, request):
+    if _is_below(MANAGEMENT_PATH, request) or _is_below(EVENTS_PATH, request):
         return answer_http_error(500, {}, error)
+    if _is_below(OAUTH_PATH, request):
+        return answer_oauth_error(500, {}, error)
     if is_camara(request.scope["path"]):
         return answer_camara_error(500, {}, error, request.scope["headers"])
     log.error("api.internal_error", exc_info=error)

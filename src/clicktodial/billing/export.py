@@ -31,6 +31,7 @@ from clicktodial.accounts.table_row import neutralize
 from clicktodial.billing.cdr import COLUMNS, CdrDetail, CdrQuery, CdrReader
 from clicktodial.billing.package import create_identifier
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import cdr, export_file, pool
 from clicktodial.storage.error import AlreadyExists, NotFound, StorageError
@@ -349,14 +350,14 @@ class Exports:
             require_visible(connection, principal, enterprise_id)
             row = connection.execute(query).first()
         if row is None:
-            raise NotFound(f"there is no export {export_id}")
+            raise NotFound(worded("there is no export %(export_id)s", export_id=export_id))
         return _export_detail(row)
 
     def open(self, detail: ExportDetail) -> io.BufferedReader:
         """The file that the catalog knows, written anew where this node has it not. Raises OSError
         where there is no room for it, and ParquetMissing."""
         path = self._root / detail.path
-        if not _is_same(path, detail):
+        if not is_same(path, size_bytes=detail.size_bytes, sha256=detail.sha256):
             self._write_again(detail)
         return path.open("rb")
 
@@ -390,10 +391,10 @@ class Exports:
         return self._day_start(day + timedelta(hours=36))
 
 
-def _is_same(path: Path, detail: ExportDetail) -> bool:
+def is_same(path: Path, *, size_bytes: int, sha256: str) -> bool:
     """Whether this is the file that the catalog knows."""
     try:
-        return path.stat().st_size == detail.size_bytes and hash_file(path) == detail.sha256
+        return path.stat().st_size == size_bytes and hash_file(path) == sha256
     except FileNotFoundError:
         return False
 

@@ -33,6 +33,7 @@ from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.minutes import CapPeriod, CapScope
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.rating import Tariff, TariffInvalid
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table, value
 from clicktodial.storage.billing_table import (
     FOREVER,
@@ -213,7 +214,9 @@ class Pools:
                 connection.execute(insert(pool).values(values))
                 return
             if row.currency != settings.currency:
-                raise ValueInvalid(f"the pool's currency is {row.currency}, for good")
+                raise ValueInvalid(
+                    worded("the pool's currency is %(currency)s, for good", currency=row.currency)
+                )
             where = pool.c.enterprise_id == enterprise_id
             connection.execute(update(pool).where(where).values(values))
 
@@ -314,7 +317,9 @@ class Pools:
                 raise Conflict("the enterprise is cancelled")
             count = select(func.count()).where(package.c.enterprise_id == enterprise_id)
             if (connection.scalar(count) or 0) >= PACKAGES_MAX:
-                raise ValueInvalid(f"an enterprise has {PACKAGES_MAX} packages at most")
+                raise ValueInvalid(
+                    worded("an enterprise has %(most)s packages at most", most=PACKAGES_MAX)
+                )
             connection.execute(
                 insert(package).values(
                     id=package_id,
@@ -345,7 +350,11 @@ class Pools:
             where = (package.c.id == package_id) & (package.c.enterprise_id == enterprise_id)
             row = connection.execute(select(package).where(where)).first()
             if row is None or row.ended_at is not None:
-                raise NotFound(f"there is no package {package_id} that could end")
+                raise NotFound(
+                    worded(
+                        "there is no package %(package_id)s that could end", package_id=package_id
+                    )
+                )
             connection.execute(update(package).where(where).values(ended_at=now))
             if row.kind == PackageKind.OVERAGE.value:
                 lots = select(package_lot.c.id).where(package_lot.c.package_id == package_id)
@@ -389,7 +398,13 @@ class Pools:
                 return CapDetail(cap_id, scope, key, period, limit_s)
             count = select(func.count()).where(cap.c.enterprise_id == enterprise_id)
             if (connection.scalar(count) or 0) >= CAPS_MAX:
-                raise ValueInvalid(f"an enterprise has {CAPS_MAX} caps at most; use {EVERY}")
+                raise ValueInvalid(
+                    worded(
+                        "an enterprise has %(most)s caps at most; use %(every)s",
+                        most=CAPS_MAX,
+                        every=EVERY,
+                    )
+                )
             cap_id = create_identifier()
             row = {"id": cap_id, "enterprise_id": enterprise_id, "limit_s": limit_s} | same
             connection.execute(insert(cap).values(row))
@@ -402,7 +417,7 @@ class Pools:
             require_pool(connection, principal, enterprise_id)
             where = (cap.c.id == cap_id) & (cap.c.enterprise_id == enterprise_id)
             if connection.execute(delete(cap).where(where)).rowcount == 0:
-                raise NotFound(f"there is no cap {cap_id}")
+                raise NotFound(worded("there is no cap %(cap_id)s", cap_id=cap_id))
             # What was used stays: calls that run give back to it.
             left = select(cap.c.id).where(cap.c.enterprise_id == enterprise_id).limit(1)
             if connection.scalar(left) is None:
@@ -449,7 +464,7 @@ class Pools:
         with self._transactions.read() as connection:
             period = connection.scalar(select(cap.c.period).where(cap.c.id == cap_id))
             if period is None:
-                raise NotFound(f"there is no cap {cap_id}")
+                raise NotFound(worded("there is no cap %(cap_id)s", cap_id=cap_id))
             where = (
                 (cap_usage.c.cap_id == cap_id)
                 & (cap_usage.c.key == key)
@@ -503,7 +518,9 @@ def require_pool(connection: Connection, principal: Principal, enterprise_id: st
     require_enterprise(connection, principal, enterprise_id)
     row = find_pool(connection, enterprise_id)
     if row is None:
-        raise NotFound(f"enterprise {enterprise_id} has no pool")
+        raise NotFound(
+            worded("enterprise %(enterprise_id)s has no pool", enterprise_id=enterprise_id)
+        )
     return row
 
 
@@ -770,7 +787,13 @@ def _check_settings(settings: PoolSettings) -> None:
 
 def _check_alerts(percents: tuple[int, ...], emails: tuple[str, ...]) -> None:
     if len(percents) > ALERT_PERCENTS_MAX or len(emails) > ALERT_EMAILS_MAX:
-        raise ValueInvalid(f"at most {ALERT_PERCENTS_MAX} thresholds and {ALERT_EMAILS_MAX} mails")
+        raise ValueInvalid(
+            worded(
+                "at most %(most)s thresholds and %(mails)s mails",
+                most=ALERT_PERCENTS_MAX,
+                mails=ALERT_EMAILS_MAX,
+            )
+        )
     for percent in percents:
         value.check_range(percent, "an alert's per cent", low=1, high=100)
     for email in emails:
@@ -778,7 +801,9 @@ def _check_alerts(percents: tuple[int, ...], emails: tuple[str, ...]) -> None:
             # As the mail that is sent one day will: that must not fail then.
             parse_email(email)
         except EmailError as error:
-            raise ValueInvalid(f"an alert goes to an email address: {error}") from error
+            raise ValueInvalid(
+                worded("an alert goes to an email address: %(error)s", error=error)
+            ) from error
 
 
 def create_tariff(*, unit_s: int, minimum_s: int, free_below_s: int, legs: int) -> Tariff:
@@ -786,4 +811,4 @@ def create_tariff(*, unit_s: int, minimum_s: int, free_below_s: int, legs: int) 
     try:
         return Tariff(unit_s=unit_s, minimum_s=minimum_s, free_below_s=free_below_s, legs=legs)
     except TariffInvalid as error:
-        raise ValueInvalid(str(error)) from error
+        raise ValueInvalid(words_of(error)) from error

@@ -100,9 +100,13 @@ def explain_delivery(event: EventRecord) -> str:
     """What became of the notification of an event."""
     tries = f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}"
     error = f": {event.last_error}" if event.last_error else ""
+    answer = event.answer
+    if error and answer is not None and answer.text:
+        error = f"{error}; it said: {answer.text}"
     match event.delivery_state:
         case DeliveryState.DELIVERED:
-            return f"delivered ({tries})"
+            status = "" if answer is None else f", HTTP {answer.status}"
+            return f"delivered ({tries}{status})"
         case DeliveryState.PENDING:
             return f"waiting ({tries}){error}"
         case DeliveryState.GIVEN_UP:

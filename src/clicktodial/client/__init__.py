@@ -24,6 +24,7 @@ from clicktodial.client.error import (
     Unavailable,
 )
 from clicktodial.client.model import (
+    Answer,
     CallStatus,
     CamaraCall,
     CamaraReason,
@@ -31,6 +32,7 @@ from clicktodial.client.model import (
     CamaraStatus,
     Delivery,
     EndReason,
+    HistoryAlert,
     HistoryEvent,
     Recording,
     RecordingResult,
@@ -49,6 +51,7 @@ from clicktodial.client.v1 import AsyncClickToDial, ClickToDial
 
 __all__ = [
     "NO_RETRIES",
+    "Answer",
     "AsyncCamaraClient",
     "AsyncClickToDial",
     "CallHasEnded",
@@ -65,6 +68,7 @@ __all__ = [
     "Conflict",
     "Delivery",
     "EndReason",
+    "HistoryAlert",
     "HistoryEvent",
     "InvalidAnswer",
     "InvalidRequest",

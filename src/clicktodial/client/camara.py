@@ -24,7 +24,13 @@ from clicktodial.client.connection import (
 from clicktodial.client.driver import AsyncDriver, Driver
 from clicktodial.client.error import CallHasEnded
 from clicktodial.client.exchange import Answer, Operation
-from clicktodial.client.model import CamaraCall, CamaraStatus, HistoryEvent, Recording
+from clicktodial.client.model import (
+    CamaraCall,
+    CamaraStatus,
+    HistoryAlert,
+    HistoryEvent,
+    Recording,
+)
 from clicktodial.client.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -274,6 +280,10 @@ class CamaraClient:
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
 
+    def alerts(self, after: int = 0) -> Generator[HistoryAlert]:
+        """The alerts of the pool of minutes, or those behind that `seq`; raises as `events`."""
+        return self._driver.iterate(history.read_alerts(self._operations.connection, after))
+
     def watch_call(self, call_id: str) -> Generator[HistoryEvent]:
         """The events of a call as they happen, until it has ended. Raises as `create_call` does."""
         return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
@@ -371,6 +381,10 @@ class AsyncCamaraClient:
         """See CamaraClient."""
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
+
+    def alerts(self, after: int = 0) -> AsyncGenerator[HistoryAlert]:
+        """See CamaraClient."""
+        return self._driver.iterate(history.read_alerts(self._operations.connection, after))
 
     def watch_call(self, call_id: str) -> AsyncGenerator[HistoryEvent]:
         """See CamaraClient."""

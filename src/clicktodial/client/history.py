@@ -9,7 +9,7 @@ import msgspec
 from clicktodial.client.connection import Connection, decode, quote_segment, require
 from clicktodial.client.error import InvalidAnswer, LimitReached, NotAnswered, Refused, Unavailable
 from clicktodial.client.exchange import Emit, Open, Operation, Pause, Read, Request, Shut
-from clicktodial.client.model import CallStatus, HistoryEvent
+from clicktodial.client.model import CallStatus, HistoryAlert, HistoryEvent
 from clicktodial.client.refusal import create_refused
 from clicktodial.client.retry import RetryPolicy
 from clicktodial.client.server_sent_event import EventStreamParser, LineTooLong
@@ -31,6 +31,11 @@ class _Page(msgspec.Struct, frozen=True):
     next: str
 
 
+class _AlertPage(msgspec.Struct, frozen=True):
+    alerts: list[HistoryAlert]
+    next: str
+
+
 def read_events(connection: Connection, after: str | None) -> Operation[None]:
     """Emit the HistoryEvents of all calls behind that cursor, up to now."""
     return _read(connection, f"{_BASE}/events", after)
@@ -39,6 +44,21 @@ def read_events(connection: Connection, after: str | None) -> Operation[None]:
 def read_call_events(connection: Connection, call_id: str, after: int) -> Operation[None]:
     """Emit the HistoryEvents of a call behind that seq, up to now."""
     return _read(connection, f"{_BASE}/calls/{quote_segment(call_id)}", str(after))
+
+
+def read_alerts(connection: Connection, after: int) -> Operation[None]:
+    """Emit the HistoryAlerts behind that seq, up to now."""
+    while True:
+        query = {"limit": _PAGE_EVENTS, "after": after}
+        outcome = yield from connection.ask("GET", f"{_BASE}/alerts?{urlencode(query)}")
+        page = decode(require(outcome.answer, 200), _AlertPage)
+        for alert in page.alerts:
+            yield Emit(alert)
+        if not page.alerts:
+            return
+        if page.alerts[-1].seq <= after:
+            raise InvalidAnswer("the platform tells of alerts, and not where they end")
+        after = page.alerts[-1].seq
 
 
 def _read(connection: Connection, path: str, after: str | None) -> Operation[None]:

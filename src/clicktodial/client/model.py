@@ -78,6 +78,15 @@ class CamaraRecordingResult(StrEnum):
     FAIL = "fail"
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """What the application's server answered last; `text` is how it began what it said, where it
+    refused."""
+
+    status: int
+    at: datetime
+    text: str | None = None
+
+
 class Delivery(msgspec.Struct, frozen=True):
     """What became of the notification of an event."""
 
@@ -86,6 +95,7 @@ class Delivery(msgspec.Struct, frozen=True):
     next_attempt_at: datetime | None = None
     delivered_at: datetime | None = None
     last_error: str | None = None
+    answer: Answer | None = None
 
 
 class HistoryEvent(msgspec.Struct, frozen=True):
@@ -105,6 +115,22 @@ class HistoryEvent(msgspec.Struct, frozen=True):
     call_duration_s: int | None = None
     recording_id: str | None = None
     recording_result: RecordingResult | None = None
+
+
+class HistoryAlert(msgspec.Struct, frozen=True):
+    """An alert of the pool of minutes as the platform keeps it; seconds are of the packages that
+    were valid then."""
+
+    id: str
+    seq: int
+    occurred_at: datetime
+    enterprise_id: str
+    threshold_percent: int
+    used_percent: int
+    granted_s: int
+    used_s: int
+    left_s: int
+    delivery: Delivery
 
 
 class CamaraCall(msgspec.Struct, frozen=True):

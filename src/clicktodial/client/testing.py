@@ -34,7 +34,7 @@ from clicktodial.client.notification import (
 )
 from clicktodial.client.v1 import AsyncClickToDial, ClickToDial
 
-# Two seconds, unless the machine is very busy.
+# Some four seconds, unless the machine is very busy.
 READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 20.0
 # How soon the inbox notices that it is to be closed.

@@ -22,7 +22,7 @@ from clicktodial.client.connection import (
 from clicktodial.client.driver import AsyncDriver, Driver
 from clicktodial.client.error import CallHasEnded, InvalidAnswer
 from clicktodial.client.exchange import Answer, Operation
-from clicktodial.client.model import HistoryEvent, SendDirection
+from clicktodial.client.model import HistoryAlert, HistoryEvent, SendDirection
 from clicktodial.client.refusal import create_refused
 from clicktodial.client.retry import RetryPolicy
 
@@ -200,6 +200,10 @@ class ClickToDial:
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
 
+    def alerts(self, after: int = 0) -> Generator[HistoryAlert]:
+        """The alerts of the pool of minutes, or those behind that `seq`. Raises as `begin`."""
+        return self._driver.iterate(history.read_alerts(self._operations.connection, after))
+
     def watch_call(self, call_id: str) -> Generator[HistoryEvent]:
         """The events of a call as they happen, until it has ended. Raises as `begin` does."""
         return self._driver.iterate(history.watch_call(self._operations.connection, call_id))
@@ -287,6 +291,10 @@ class AsyncClickToDial:
         """See ClickToDial."""
         connection = self._operations.connection
         return self._driver.iterate(history.read_call_events(connection, call_id, after))
+
+    def alerts(self, after: int = 0) -> AsyncGenerator[HistoryAlert]:
+        """See ClickToDial."""
+        return self._driver.iterate(history.read_alerts(self._operations.connection, after))
 
     def watch_call(self, call_id: str) -> AsyncGenerator[HistoryEvent]:
         """See ClickToDial."""

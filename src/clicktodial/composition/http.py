@@ -15,17 +15,18 @@ from clicktodial.accounts.naming import Names
 from clicktodial.accounts.node import Nodes
 from clicktodial.accounts.notification import Notifications
 from clicktodial.accounts.standing import Standings
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.api.app import create_http_app
 from clicktodial.api.bearer import AccessTokens
 from clicktodial.api.camara.api import create_camara_handlers
+from clicktodial.api.camara.mapping import CloudEventFormat
 from clicktodial.api.camara.operation import CamaraNeeds
 from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.handler import EventNeeds, create_event_handlers
 from clicktodial.api.events.stream import EventStreams
 from clicktodial.api.management.api import ManagementNeeds, create_management_handlers
-from clicktodial.api.management.billing import BillingNeeds
 from clicktodial.api.management.business import BusinessNeeds
 from clicktodial.api.management.membership import MembershipNeeds
 from clicktodial.api.management.people import PeopleNeeds
@@ -33,6 +34,7 @@ from clicktodial.api.management.support import SupportNeeds
 from clicktodial.api.management.worker import Worker
 from clicktodial.api.message_report import create_report_handlers
 from clicktodial.api.metrics import create_metrics_handler
+from clicktodial.api.oauth.path import TOKEN_PATH
 from clicktodial.api.openapi import create_document
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
@@ -40,8 +42,9 @@ from clicktodial.api.v1.mapping import V1NotificationFormat
 from clicktodial.api.v1.schema import create_error_table
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.usage import DailyUse
+from clicktodial.composition.billing import Billing
 from clicktodial.composition.business import Enterprises
-from clicktodial.composition.call import Calls
+from clicktodial.composition.call import Calls, event_source
 from clicktodial.composition.foundation import Foundation
 from clicktodial.composition.oauth import open_oauth
 from clicktodial.composition.setting import hide_secrets
@@ -70,7 +73,7 @@ async def open_http(
     enterprises: Enterprises,
     people: PeopleNeeds,
     support: SupportNeeds,
-    billing: BillingNeeds,
+    billing: Billing,
     membership: MembershipNeeds,
     tokens: AccessTokens | None = None,
 ) -> HttpServer:
@@ -105,7 +108,7 @@ async def open_http(
         templates=enterprises.templates,
         messages=Messages(base.transactions),
         membership=membership,
-        billing=billing,
+        billing=billing.needs,
         trial=ServerTrial(base.applications, sender, V1NotificationFormat()),
         take_up_changes=base.take_up_changes,
     )
@@ -122,13 +125,14 @@ async def open_http(
         worker=worker,
         body_bytes_max=base.settings.http.body_bytes_max,
         utc=base.clock.utc,
+        token_url=base.settings.issuer + TOKEN_PATH,
     )
     further: list[ASGIRouteHandler | HTTPRouteHandler] = [
         *oauth_handlers,
         *_open_camara(base, calls, management, known, once),
         *create_event_handlers(events),
     ]
-    console = create_console_handlers(_console_needs(base, calls, enterprises, management))
+    console = create_console_handlers(_console_needs(base, calls, enterprises, billing, management))
     server = HttpServer(
         _create_app(base, calls, management, addresses, further, console, once=once)
     )
@@ -207,7 +211,11 @@ def _create_app(
 
 
 def _console_needs(
-    base: Foundation, calls: Calls, enterprises: Enterprises, management: ManagementNeeds
+    base: Foundation,
+    calls: Calls,
+    enterprises: Enterprises,
+    billing: Billing,
+    management: ManagementNeeds,
 ) -> ConsoleNeeds:
     """The use cases of the management API, on threads of the console's own."""
     worker = Worker()
@@ -238,6 +246,7 @@ def _console_needs(
         recordings=calls.catalog,
         recording_files=RecordingFiles(calls.recordings_root),
         notification_format=V1NotificationFormat(),
+        sink_format=CloudEventFormat(event_source(base.settings)),
         library=calls.library,
         monitor=management.monitor,
         chooser=enterprises.numbers.chooser,
@@ -264,11 +273,16 @@ def _console_needs(
         cdrs=management.billing.cdrs,
         statements=management.billing.statements,
         exports=management.billing.exports,
+        export_orders=billing.export_orders,
+        take_up_orders=billing.take_up_orders,
         daily_use=DailyUse(base.transactions, zone=base.settings.billing.zone),
         movements=Movements(base.transactions),
         file_worker=management.billing.file_worker,
         pdf_font=management.billing.pdf_font,
         tickets=management.support.tickets,
+        ticket_attachments=TicketAttachments(
+            base.transactions, management.support.tickets, enterprises.business.store
+        ),
         ticket_desk=management.support.desk,
         rosters=management.support.rosters,
         ticket_statistics=management.support.statistics,

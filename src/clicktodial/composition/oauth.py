@@ -10,9 +10,10 @@ from clicktodial.accounts.oauth_client import REMOVED_AT_ONCE_MAX, OauthClients
 from clicktodial.accounts.token_key import TokenKeys
 from clicktodial.api.oauth.access_token import TokenIssuer, TokenVerifier
 from clicktodial.api.oauth.client_authentication import ClientAuthenticator, ClientNeeds
-from clicktodial.api.oauth.endpoint import TOKEN_PATH, OauthNeeds, create_oauth_handlers
+from clicktodial.api.oauth.endpoint import OauthNeeds, create_oauth_handlers
 from clicktodial.api.oauth.external_provider import create_external_provider
 from clicktodial.api.oauth.jwks_fetcher import JwksFetcher
+from clicktodial.api.oauth.path import TOKEN_PATH
 from clicktodial.api.oauth.token_directory import TokenDirectory
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.composition.foundation import Foundation

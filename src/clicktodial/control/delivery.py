@@ -20,6 +20,10 @@ Notice: TypeAlias = StatusEvent | PoolAlert
 EventKey: TypeAlias = tuple[str, int]
 
 
+# Of what a server said when it refused: enough for the sentence that says what is wrong.
+ANSWER_CHARACTERS_MAX = 200
+
+
 class DeliveryState(StrEnum):
     """What became of an event. NONE: its application wants no notifications."""
 
@@ -30,12 +34,23 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryAnswer:
+    """What a server answered: `text` is how it began what it said, where it refused."""
+
+    status: int
+    at: datetime
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event to deliver. `attempts` were made; the next is not due before `next_attempt_at`."""
+    """An event to deliver. `attempts` were made, of which `answer` is the last that the server
+    gave; the next is not due before `next_attempt_at`."""
 
     event: Notice
     attempts: int = 0
     next_attempt_at: datetime | None = None
+    answer: DeliveryAnswer | None = None
 
     @property
     def route(self) -> "DeliveryRoute":
@@ -48,7 +63,8 @@ class PendingEvent:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMark:
-    """What became of one event, or of one attempt while it stays PENDING."""
+    """What became of one event, or of one attempt while it stays PENDING. `answer` is the last
+    that came; tries that the server did not answer leave it."""
 
     key: EventKey
     state: DeliveryState
@@ -56,6 +72,7 @@ class DeliveryMark:
     next_attempt_at: datetime | None = None
     delivered_at: datetime | None = None
     last_error: str | None = None
+    answer: DeliveryAnswer | None = None
 
 
 class DeliveryRoute(NamedTuple):

@@ -1,6 +1,7 @@
 """What each enterprise, and each of its applications, uses of its limits on this node."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from clicktodial.control.error import ApplicationLimitReached, LimitReached
 from clicktodial.control.rate import BUCKETS_KEPT_MAX as BUCKETS_KEPT_MAX
@@ -11,6 +12,7 @@ from clicktodial.domain.application import (
     EnterpriseLimits,
 )
 from clicktodial.domain.identifier import CallId
+from clicktodial.domain.wording import worded
 
 
 class EnterpriseGate:
@@ -18,8 +20,8 @@ class EnterpriseGate:
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock in seconds."""
-        self._of_enterprises = _Level("enterprise", now)
-        self._of_applications = _Level("application", now)
+        self._of_enterprises = _Level(_OF_ENTERPRISE, now)
+        self._of_applications = _Level(_OF_APPLICATION, now)
         self._entered: dict[CallId, tuple[str, str | None]] = {}
 
     def find_obstacle(
@@ -86,11 +88,32 @@ class EnterpriseGate:
         )
 
 
+class _LevelWords(NamedTuple):
+    """How a level says that a limit is reached."""
+
+    live: Callable[[int], str]
+    rate: Callable[[int], str]
+
+
+_OF_ENTERPRISE = _LevelWords(
+    lambda most: worded("The enterprise's limit of live calls is reached: %(most)s", most=most),
+    lambda most: worded(
+        "The enterprise's limit of new calls a second is reached: %(most)s", most=most
+    ),
+)
+_OF_APPLICATION = _LevelWords(
+    lambda most: worded("The application's limit of live calls is reached: %(most)s", most=most),
+    lambda most: worded(
+        "The application's limit of new calls a second is reached: %(most)s", most=most
+    ),
+)
+
+
 class _Level:
     """Calls by whose they are."""
 
-    def __init__(self, name: str, now: Callable[[], float]) -> None:
-        self._name = name
+    def __init__(self, words: "_LevelWords", now: Callable[[], float]) -> None:
+        self._words = words
         self._live: dict[str, int] = {}
         self._buckets = TokenBuckets(now)
 
@@ -101,9 +124,9 @@ class _Level:
 
     def find_obstacle(self, key: str, live_max: int | None, rate: int | None) -> str | None:
         if live_max is not None and self._live.get(key, 0) >= live_max:
-            return f"The {self._name}'s limit of live calls is reached: {live_max}"
+            return self._words.live(live_max)
         if rate is not None and not self._buckets.has_token(key, rate):
-            return f"The {self._name}'s limit of new calls a second is reached: {rate}"
+            return self._words.rate(rate)
         return None
 
     def enter(self, key: str, rate: int | None) -> None:

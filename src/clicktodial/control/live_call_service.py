@@ -67,6 +67,7 @@ from clicktodial.domain.minutes import Charge
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.protection import Claim
 from clicktodial.domain.rating import SECONDS_PER_MINUTE, price_micros
+from clicktodial.domain.wording import worded, words_of
 
 log = structlog.get_logger()
 
@@ -162,7 +163,10 @@ class LiveCallService:
             number = plan.number(side).e164
             forecast = self._needs.forecaster.forecast(number, plan.preferred_trunk(side))
             if forecast.obstacle:
-                raise PartyUnreachable(f"The {side.value}: {forecast.obstacle}", side=side)
+                raise PartyUnreachable(
+                    worded("The %(side)s: %(obstacle)s", side=side, obstacle=forecast.obstacle),
+                    side=side,
+                )
 
     async def _check_pair(self, application: Application, caller: str, callee: str) -> None:
         """Raises PairHasCall, and Overloaded where the database does not answer."""
@@ -252,15 +256,19 @@ class LiveCallService:
                 application.app_id,
                 application.own_limits,
             ),
-            f"The caller: {caller.obstacle}" if caller.obstacle else None,
-            f"The callee: {callee.obstacle}" if callee.obstacle else None,
+            worded("The %(side)s: %(obstacle)s", side=Side.CALLER, obstacle=caller.obstacle)
+            if caller.obstacle
+            else None,
+            worded("The %(side)s: %(obstacle)s", side=Side.CALLEE, obstacle=callee.obstacle)
+            if callee.obstacle
+            else None,
             *await self._find_rules_against(application, request),
         ]
         charge = None
         try:
             charge = await self._charge(application, request)
         except (PoolEmpty, CapReached, Overloaded) as error:
-            obstacles.append(str(error))
+            obstacles.append(words_of(error))
         plan = self._plan(application, request, charge)
         return CallForecast(
             obstacles=tuple(obstacle for obstacle in obstacles if obstacle),
@@ -307,7 +315,7 @@ class LiveCallService:
         try:
             controller.request(asked)
         except ReleaseConditionNotMet as error:
-            raise ConditionNotMet(str(error)) from error
+            raise ConditionNotMet(words_of(error)) from error
 
     async def set_muted(
         self, application: Application, call_id: CallId, side: Side, *, muted: bool
@@ -383,11 +391,11 @@ class LiveCallService:
     def _find_shortage(self) -> str | None:
         """Why this node takes no call now, or None."""
         if self._stopping:
-            return "The platform is stopping"
+            return worded("The platform is stopping")
         if len(self._live) >= self._settings.live_max:
-            return "The platform has no room for another call"
+            return worded("The platform has no room for another call")
         if not self._needs.relay.has_room():
-            return "The relay has no room for another call"
+            return worded("The relay has no room for another call")
         return None
 
     def _find_message_obstacle(self, application: Application, request: BeginCall) -> str | None:
@@ -395,9 +403,9 @@ class LiveCallService:
         try:
             plan_messages(application.messages, request, self._message_limits)
         except MessageNotApproved as error:
-            return str(error)
+            return words_of(error)
         except MessageTooLong as error:
-            return f"The message would be too long: {error}"
+            return worded("The message would be too long: %(error)s", error=error)
         return None
 
     def _plan(
@@ -489,7 +497,9 @@ def _missing_capability(application: Application, request: BeginCall) -> str | N
         needed.append(Capability.MESSAGES)
     for capability in needed:
         if capability not in application.capabilities:
-            return f"The application has not the capability {capability}"
+            return worded(
+                "The application has not the capability %(capability)s", capability=capability
+            )
     return None
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from clicktodial.domain.wording import worded
+
 
 class AccessScope(StrEnum):
     """The first four are those of the CAMARA click-to-dial document; the others are ours."""
@@ -28,7 +30,7 @@ def parse_scopes(names: Iterable[str]) -> frozenset[AccessScope]:
     try:
         return frozenset(_KNOWN[name] for name in names)
     except KeyError as error:
-        raise ScopeUnknown(f"scopes are {', '.join(AccessScope)}") from error
+        raise ScopeUnknown(worded("scopes are %(names)s", names=AccessScope)) from error
 
 
 def known_scopes(names: Iterable[str]) -> frozenset[AccessScope]:

@@ -117,6 +117,7 @@ from clicktodial.domain.plan import (
     Prompt,
     Ringback,
 )
+from clicktodial.domain.wording import worded
 
 # All that is a call's, whichever module of the domain it stands in.
 __all__ = [
@@ -590,7 +591,9 @@ class Call:
         since = self._connected_monotonic_s if connected else self._begun_monotonic_s
         elapsed_s = 0.0 if self.state is CallState.INITIATING else now.monotonic_s - since
         if elapsed_s < asked.after_s:
-            raise ReleaseConditionNotMet(f"it is not {asked.after_s} s yet")
+            raise ReleaseConditionNotMet(
+                worded("it is not %(after_s)s s yet", after_s=asked.after_s)
+            )
         reason = EndReason.HANG_UP if connected else EndReason.OTHER
         self._end(reason, EndedBy.APPLICATION, RELEASE_CAUSE, now)
 

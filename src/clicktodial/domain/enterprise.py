@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from clicktodial.domain.application import EnterpriseStatus
+from clicktodial.domain.wording import worded
 
 
 class EnterpriseState(StrEnum):
@@ -86,7 +87,9 @@ class EnterpriseStateError(Exception):
     """The enterprise is in a state in which that cannot be done."""
 
     def __init__(self, state: EnterpriseState, move: EnterpriseMove) -> None:
-        super().__init__(f"an enterprise that is {state} cannot {move}")
+        super().__init__(
+            worded("an enterprise that is %(state)s cannot %(move)s", state=state, move=move)
+        )
         self.state = state
         self.move = move
 

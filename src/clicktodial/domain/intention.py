@@ -10,6 +10,8 @@ It is assigned to an account manager of the customer's region with the reservati
 
 from enum import StrEnum
 
+from clicktodial.domain.wording import worded
+
 
 class IntentionState(StrEnum):
     """How far it is."""
@@ -54,7 +56,11 @@ class IntentionStateError(Exception):
     """The intention is in a state in which that cannot be done."""
 
     def __init__(self, state: IntentionState, move: IntentionMove) -> None:
-        super().__init__(f"an intention that is {state} cannot be asked to {move}")
+        super().__init__(
+            worded(
+                "an intention that is %(state)s cannot be asked to %(move)s", state=state, move=move
+            )
+        )
 
 
 def move_intention(state: IntentionState, move: IntentionMove) -> IntentionState:

@@ -26,6 +26,7 @@ from clicktodial.domain.call_plan import SendDirection
 from clicktodial.domain.cause import Side
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.short_message import count_parts
+from clicktodial.domain.wording import worded
 
 # A multimedia message's text is read on a phone; a short one ends far sooner, by its parts.
 TEXT_CHARACTERS_MAX = 2_000
@@ -135,7 +136,9 @@ def step_template(state: TemplateState, step: TemplateStep) -> TemplateState:
     """The state after the step. Raises TemplateError where it is not taken from there."""
     after = TEMPLATE_STEPS.get((state, step))
     if after is None:
-        raise TemplateError(f"a template that is {state} cannot {step}")
+        raise TemplateError(
+            worded("a template that is %(state)s cannot %(step)s", state=state, step=step)
+        )
     return after
 
 
@@ -205,22 +208,28 @@ def check_template(content: TemplateText) -> None:
     if not content.text.strip():
         raise TemplateError("the text is empty")
     if len(content.text) > TEXT_CHARACTERS_MAX:
-        raise TemplateError(f"the text may have {TEXT_CHARACTERS_MAX} characters")
+        raise TemplateError(
+            worded("the text may have %(most)s characters", most=TEXT_CHARACTERS_MAX)
+        )
     if len(content.subject) > SUBJECT_CHARACTERS_MAX:
-        raise TemplateError(f"the subject may have {SUBJECT_CHARACTERS_MAX} characters")
+        raise TemplateError(
+            worded("the subject may have %(most)s characters", most=SUBJECT_CHARACTERS_MAX)
+        )
     if content.subject and content.channel is Channel.SMS:
         raise TemplateError("a short message has no subject")
     _check_characters(content.subject, "the subject", allowed="")
     _check_characters(content.text, "the text", allowed="\n")
     if len(content.values) > VALUES_MAX:
-        raise TemplateError(f"a template may have {VALUES_MAX} values")
+        raise TemplateError(worded("a template may have %(most)s values", most=VALUES_MAX))
     for name, value in content.values.items():
         _check_value(name, value)
     known = set(content.values) | set(Variable)
     for part in (content.subject, content.text):
         for name in _VARIABLE.findall(part):
             if name not in known:
-                raise TemplateError(f"{{{name}}} is neither a variable nor a value")
+                raise TemplateError(
+                    worded("{%(name)s} is neither a variable nor a value", name=name)
+                )
         if _BRACE.search(_VARIABLE.sub("", part)):
             raise TemplateError("braces stand around the name of a variable only")
 
@@ -233,11 +242,19 @@ def find_excess(
     if content.channel is Channel.SMS:
         parts = count_parts(text)
         if parts > limits.parts_max:
-            return f"it takes {parts} short messages, and {limits.parts_max} are allowed"
+            return worded(
+                "it takes %(parts)s short messages, and %(most)s are allowed",
+                parts=parts,
+                most=limits.parts_max,
+            )
         return None
     size = len(subject.encode()) + len(text.encode()) + picture_bytes
     if size > limits.mms_bytes_max:
-        return f"it takes {size} bytes, and {limits.mms_bytes_max} are allowed"
+        return worded(
+            "it takes %(size)s bytes, and %(most)s are allowed",
+            size=size,
+            most=limits.mms_bytes_max,
+        )
     return None
 
 
@@ -316,13 +333,15 @@ def _check_value(name: str, value: str) -> None:
     if not _VARIABLE.fullmatch(f"{{{name}}}"):
         raise TemplateError("a value's name is 1-32 small letters, digits and underscores")
     if name in set(Variable):
-        raise TemplateError(f"{name} is a variable of the platform's")
+        raise TemplateError(worded("%(name)s is a variable of the platform's", name=name))
     if len(value) > VALUE_CHARACTERS_MAX:
-        raise TemplateError(f"a value may have {VALUE_CHARACTERS_MAX} characters")
+        raise TemplateError(
+            worded("a value may have %(most)s characters", most=VALUE_CHARACTERS_MAX)
+        )
     _check_characters(value, "a value", allowed="\n")
 
 
 def _check_characters(text: str, what: str, *, allowed: str) -> None:
     # Control characters and lone surrogates have no place in a message, a header or a database.
     if any(char not in allowed and unicodedata.category(char) in _UNFIT for char in text):
-        raise TemplateError(f"{what} has a character that cannot be printed")
+        raise TemplateError(worded("%(what)s has a character that cannot be printed", what=what))

@@ -4,6 +4,8 @@ that everybody tries. No rules of digits and signs, and none of age."""
 import unicodedata
 from collections.abc import Iterable
 
+from clicktodial.domain.wording import worded
+
 # As the standard wants of a password that opens alone; a second factor is each person's choice.
 PASSWORD_CHARACTERS_MIN = 15
 # At least 64 must be allowed; what is hashed is bounded.
@@ -42,9 +44,13 @@ def check_password(password: str, context: Iterable[str] = ()) -> str:
     keyboard composes it). `context` is what anybody knows of the person. Raises PasswordError."""
     normal = normalize_password(password)
     if len(normal) < PASSWORD_CHARACTERS_MIN:
-        raise PasswordError(f"a password has at least {PASSWORD_CHARACTERS_MIN} characters")
+        raise PasswordError(
+            worded("a password has at least %(least)s characters", least=PASSWORD_CHARACTERS_MIN)
+        )
     if len(normal) > PASSWORD_CHARACTERS_MAX:
-        raise PasswordError(f"a password has at most {PASSWORD_CHARACTERS_MAX} characters")
+        raise PasswordError(
+            worded("a password has at most %(most)s characters", most=PASSWORD_CHARACTERS_MAX)
+        )
     lowered = normal.lower()
     if len(set(lowered)) < _DISTINCT_MIN or len(_take_out(lowered, context)) < _REST_MIN:
         raise PasswordError("the password is too easy to guess")

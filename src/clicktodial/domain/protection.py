@@ -20,6 +20,7 @@ from typing import NamedTuple, TypeAlias
 
 from clicktodial.domain.cause import Side
 from clicktodial.domain.time_zone import CHINA, find_zone, zones_of_number
+from clicktodial.domain.wording import worded
 
 # Nobody has a phone that may ring more often; it bounds what is kept of a callee.
 FREQUENCY_MAX = 500
@@ -78,9 +79,9 @@ class FrequencyCaps:
     def windows(self) -> Iterator[tuple[int, int, str]]:
         """Those that are set: the cap, the length in milliseconds, and its name in words."""
         for cap, window_ms, words in (
-            (self.per_5_minutes, FIVE_MINUTES_MS, "5 minutes"),
-            (self.per_hour, HOUR_MS, "an hour"),
-            (self.per_day, DAY_MS, "a day"),
+            (self.per_5_minutes, FIVE_MINUTES_MS, worded("5 minutes")),
+            (self.per_hour, HOUR_MS, worded("an hour")),
+            (self.per_day, DAY_MS, worded("a day")),
         ):
             if cap is not None:
                 yield cap, window_ms, words
@@ -272,11 +273,26 @@ class RulesInForce:
         return self.platform.protection.quiet_hours
 
 
+class CapWords(NamedTuple):
+    """What somebody's caps are called."""
+
+    a_day: str
+    a_month: str
+
+
+_OF_MEMBER = CapWords(
+    worded("member's cap of calls a day"), worded("member's cap of calls a month")
+)
+_OF_DEPARTMENT = CapWords(
+    worded("department's cap of calls a day"), worded("department's cap of calls a month")
+)
+
+
 class CapSubject(NamedTuple):
     """Whose calls are counted: a member's or a department's, with its caps."""
 
     key: str
-    words: str
+    words: CapWords
     caps: CallCaps
 
 
@@ -296,10 +312,10 @@ class MemberFacts:
             per_day=every.per_day if own.per_day is None else own.per_day,
             per_month=every.per_month if own.per_month is None else own.per_month,
         )
-        subjects = [CapSubject(member_subject(self.member_id), "member", caps)]
+        subjects = [CapSubject(member_subject(self.member_id), _OF_MEMBER, caps)]
         if self.department_id is not None:
             key = department_subject(self.department_id)
-            subjects.append(CapSubject(key, "department", self.department_caps))
+            subjects.append(CapSubject(key, _OF_DEPARTMENT, self.department_caps))
         return tuple(each for each in subjects if each.caps != NO_CAPS)
 
 
@@ -446,19 +462,21 @@ def to_ms(now: datetime) -> int:
 def _find_blacklisted(facts: CallFacts) -> Iterator[Obstacle]:
     for side in Side:
         if side in facts.blacklisted:
-            words = f"The {side.value} is on the operator's blacklist"
+            words = worded("The %(side)s is on the operator's blacklist", side=side)
             yield Obstacle(Rule.BLACKLIST, words, side)
 
 
 def _find_foreign_caller(rules: RulesInForce, facts: CallFacts) -> Iterator[Obstacle]:
     if rules.own.enterprise.members_only and facts.member is None:
-        yield Obstacle(Rule.MEMBERS_ONLY, "The caller is no member of the enterprise", Side.CALLER)
+        yield Obstacle(
+            Rule.MEMBERS_ONLY, worded("The caller is no member of the enterprise"), Side.CALLER
+        )
 
 
 def _find_listed(facts: CallFacts) -> Iterator[Obstacle]:
     for scope in Scope:
         if (scope, ListKind.DO_NOT_CALL) in facts.listed and not facts.spares(scope):
-            words = f"The callee is on the {scope.value}'s do-not-call list"
+            words = worded("The callee is on the %(scope)s's do-not-call list", scope=scope)
             yield Obstacle(Rule.DO_NOT_CALL, words)
 
 
@@ -474,9 +492,13 @@ def _find_quiet_hours(
             local = now.astimezone(zone)
             minute = local.hour * 60 + local.minute
             if hours.hold_at(minute):
-                words = (
-                    f"It is {_clock(minute)} where the callee may be ({zone}), within the "
-                    f"{scope.value}'s quiet hours {hours}"
+                words = worded(
+                    "It is %(clock)s where the callee may be (%(zone)s), within the "
+                    "%(scope)s's quiet hours %(hours)s",
+                    clock=_clock(minute),
+                    zone=zone,
+                    scope=scope,
+                    hours=hours,
                 )
                 yield Obstacle(Rule.QUIET_HOURS, words)
                 break
@@ -490,14 +512,24 @@ def _find_frequency(rules: RulesInForce, facts: CallFacts, now: datetime) -> Ite
         passed = history.find_cap(rules.frequency(scope), to_ms(now))
         if passed is not None:
             cap, window = passed
-            words = f"The callee may be called {cap} times in {window} by the {scope.value}'s cap"
-            yield Obstacle(Rule.FREQUENCY, f"{words}, and was")
+            words = worded(
+                "The callee may be called %(cap)s times in %(window)s by the %(scope)s's cap, "
+                "and was",
+                cap=cap,
+                window=window,
+                scope=scope,
+            )
+            yield Obstacle(Rule.FREQUENCY, words)
 
 
 def _find_call_caps(rules: RulesInForce, facts: CallFacts, now: datetime) -> Iterator[Obstacle]:
     for counted, limit, _, words in _caps_of(rules, facts, now):
         if facts.calls.get(counted, 0) >= limit:
-            yield Obstacle(Rule.CALL_CAP, f"The {words} is reached: {limit}", Side.CALLER)
+            yield Obstacle(
+                Rule.CALL_CAP,
+                worded("The %(cap)s is reached: %(limit)s", cap=words, limit=limit),
+                Side.CALLER,
+            )
 
 
 def _caps_of(
@@ -509,12 +541,12 @@ def _caps_of(
     calendar = Calendar.at(now, protection.time_zone)
     for subject in facts.member.subjects(protection):
         for limit, period, words in (
-            (subject.caps.per_day, calendar.day, "calls a day"),
-            (subject.caps.per_month, calendar.month, "calls a month"),
+            (subject.caps.per_day, calendar.day, subject.words.a_day),
+            (subject.caps.per_month, calendar.month, subject.words.a_month),
         ):
             if limit is not None:
                 counted = CountedCalls(subject.key, period.name)
-                yield counted, limit, period, f"{subject.words}'s cap of {words}"
+                yield counted, limit, period, words
 
 
 def _clock(minute: int) -> str:

@@ -7,6 +7,8 @@ Money is whole millionths (micros) of a named currency.
 
 from dataclasses import dataclass
 
+from clicktodial.domain.wording import worded
+
 SECONDS_PER_MINUTE = 60
 # An hour: a coarser unit would be a flat fee, which is another thing.
 UNIT_S_MAX = 3_600
@@ -40,7 +42,14 @@ class Tariff:
             ("legs", self.legs, 1, LEGS_MAX),
         ):
             if not low <= value <= high:
-                raise TariffInvalid(f"{name} must be between {low} and {high}")
+                raise TariffInvalid(
+                    worded(
+                        "%(name)s must be between %(low)s and %(high)s",
+                        name=name,
+                        low=low,
+                        high=high,
+                    )
+                )
 
     def rate(self, duration_s: int) -> int:
         """The seconds that a conversation of so many seconds takes from the pool."""

@@ -19,6 +19,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from clicktodial.domain.wording import worded
+
 
 class NumberState(StrEnum):
     """What becomes of a number."""
@@ -100,7 +102,13 @@ class NumberStateError(Exception):
     """The number is in a state in which that cannot be done."""
 
     def __init__(self, state: NumberState, asked: NumberInput) -> None:
-        super().__init__(f"a number that is {state} takes no {type(asked).__name__.lower()}")
+        super().__init__(
+            worded(
+                "a number that is %(state)s takes no %(asked)s",
+                state=state,
+                asked=type(asked).__name__.lower(),
+            )
+        )
         self.state = state
 
 

@@ -35,7 +35,7 @@ class CriticalPeriod:
 
     def __post_init__(self) -> None:
         if self.from_at >= self.until_at:
-            raise CriticalPeriodInvalid(self.__doc__)
+            raise CriticalPeriodInvalid("a critical period begins before it ends")
 
     def covers(self, at: datetime) -> bool:
         """Whether it is then; its end is no part of it."""

@@ -32,6 +32,7 @@ from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
 from clicktodial.domain.support_clock import Pace, Timetable
+from clicktodial.domain.wording import worded
 
 
 class TicketChannel(StrEnum):
@@ -180,7 +181,13 @@ class TicketStateError(Exception):
     """The ticket is in a state in which that cannot be done."""
 
     def __init__(self, state: TicketState, action: TicketAction) -> None:
-        super().__init__(f"a ticket that is {state} cannot be asked to {action}")
+        super().__init__(
+            worded(
+                "a ticket that is %(state)s cannot be asked to %(action)s",
+                state=state,
+                action=action,
+            )
+        )
         self.state = state
         self.action = action
 

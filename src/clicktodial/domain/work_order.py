@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from clicktodial.domain.principal import Role
+from clicktodial.domain.wording import worded
 
 
 class WorkOrderKind(StrEnum):
@@ -85,7 +86,13 @@ class WorkOrderStateError(Exception):
     """The order is in a state in which that cannot be done."""
 
     def __init__(self, state: WorkOrderState, action: WorkOrderAction) -> None:
-        super().__init__(f"a work order that is {state} cannot be asked to {action}")
+        super().__init__(
+            worded(
+                "a work order that is %(state)s cannot be asked to %(action)s",
+                state=state,
+                action=action,
+            )
+        )
         self.state = state
         self.action = action
 

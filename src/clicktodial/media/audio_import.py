@@ -17,6 +17,7 @@ from typing import IO
 import msgspec
 import structlog
 
+from clicktodial.domain.wording import worded
 from clicktodial.media.audio_library import Audio, AudioError, AudioLibrary
 
 log = structlog.get_logger()
@@ -55,9 +56,16 @@ def _run(directory: Path, name: str, file: IO[bytes]) -> Audio:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise AudioError(f"it cannot be read within {IMPORT_TIMEOUT_S} seconds") from error
+        raise AudioError(
+            worded(
+                "it cannot be read within %(import_timeout_s)s seconds",
+                import_timeout_s=IMPORT_TIMEOUT_S,
+            )
+        ) from error
     except OSError as error:
-        raise AudioError(f"it cannot be read: {error.strerror}") from error
+        raise AudioError(
+            worded("it cannot be read: %(strerror)s", strerror=error.strerror)
+        ) from error
     try:
         answer = msgspec.json.decode(done.stdout, type=_Answer)
     except msgspec.DecodeError as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import soundfile
 
 from clicktodial.audio.g722 import WIDEBAND_HZ
+from clicktodial.domain.wording import worded
 from clicktodial.media.g711 import SAMPLE_RATE_HZ, Pcm
 from clicktodial.media.prompt import BUILT_IN, PLAYABLE_CODECS, encode_prompt
 
@@ -55,7 +56,7 @@ class AudioLibrary:
         """Convert a file (WAV, MP3, OGG, FLAC), replacing one of that name. Raises AudioError."""
         check_audio_name(name)
         if not self.has(name) and len(self.list()) >= AUDIOS_MAX:
-            raise AudioError(f"there can be at most {AUDIOS_MAX} audio files")
+            raise AudioError(worded("there can be at most %(most)s audio files", most=AUDIOS_MAX))
         samples, rate_hz = _read(source)
         pcm = _quantize(_resample(samples, rate_hz, SAMPLE_RATE_HZ))
         wideband = _quantize(_resample(samples, rate_hz, WIDEBAND_HZ))
@@ -66,7 +67,9 @@ class AudioLibrary:
             self._write(name, encode_prompt(pcm, wideband))
             wav.replace(self._directory / f"{name}.wav")
         except OSError as error:
-            raise AudioError(f"it cannot be written: {error.strerror}") from error
+            raise AudioError(
+                worded("it cannot be written: %(strerror)s", strerror=error.strerror)
+            ) from error
         return Audio(name, len(pcm) / SAMPLE_RATE_HZ)
 
     def complete(self) -> dict[str, AudioError]:
@@ -81,7 +84,9 @@ class AudioLibrary:
                 pcm, _ = soundfile.read(self._directory / f"{audio.name}.wav", dtype="int16")
                 self._write(audio.name, encode_prompt(pcm))
             except (OSError, soundfile.SoundFileError) as error:
-                faults[audio.name] = AudioError(f"it cannot be converted: {error}")
+                faults[audio.name] = AudioError(
+                    worded("it cannot be converted: %(error)s", error=error)
+                )
         return faults
 
     def has(self, name: str) -> bool:
@@ -111,7 +116,9 @@ class AudioLibrary:
             for path in self._directory.glob(f"{name}.*"):
                 path.unlink()
         except OSError as error:
-            raise AudioError(f"it cannot be removed: {error.strerror}") from error
+            raise AudioError(
+                worded("it cannot be removed: %(strerror)s", strerror=error.strerror)
+            ) from error
         return True
 
     def _write(self, name: str, coded: dict[str, bytes]) -> None:
@@ -126,24 +133,26 @@ def check_audio_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise AudioError("a name is 1-32 small letters, digits and hyphens")
     if name in BUILT_IN:
-        raise AudioError(f"{name} is built in")
+        raise AudioError(worded("%(name)s is built in", name=name))
 
 
 def _read(source: Path) -> tuple[Floats, int]:
     """The file as one channel, and its rate. Raises AudioError."""
     try:
         if source.stat().st_size > FILE_BYTES_MAX:
-            raise AudioError(f"a file has at most {FILE_BYTES_MAX} bytes")
+            raise AudioError(worded("a file has at most %(most)s bytes", most=FILE_BYTES_MAX))
         with soundfile.SoundFile(source) as file:
             rate_hz: int = file.samplerate
             frames_max = AUDIO_SECONDS_MAX * rate_hz
             samples = file.read(frames_max + 1, dtype="float64", always_2d=True)
     except OSError as error:
-        raise AudioError(f"it cannot be read: {error.strerror}") from error
+        raise AudioError(
+            worded("it cannot be read: %(strerror)s", strerror=error.strerror)
+        ) from error
     except soundfile.SoundFileError as error:
         raise AudioError("it is no audio file that can be read: WAV, MP3, OGG or FLAC") from error
     if len(samples) > frames_max:
-        raise AudioError(f"it is longer than {AUDIO_SECONDS_MAX} seconds")
+        raise AudioError(worded("it is longer than %(most)s seconds", most=AUDIO_SECONDS_MAX))
     if 10 * len(samples) < rate_hz:
         raise AudioError("it is shorter than a tenth of a second")
     return samples.mean(axis=1), rate_hz

@@ -14,6 +14,7 @@ import uuid_utils
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from clicktodial.domain.email import EmailError, parse_email
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import people_table as table
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.table import DETAIL_CHARACTERS_MAX, NAME_CHARACTERS_MAX
@@ -69,11 +70,17 @@ def queue_mail(connection: Connection, *, to: str, subject: str, text: str, now:
     try:
         recipient = parse_email(to)
     except EmailError as error:
-        raise ValueInvalid(str(error)) from error
+        raise ValueInvalid(words_of(error)) from error
     if not 0 < len(subject) <= SUBJECT_CHARACTERS_MAX or not subject.isprintable():
-        raise ValueInvalid(f"a subject has 1-{SUBJECT_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded("a subject has 1-%(most)s printable characters", most=SUBJECT_CHARACTERS_MAX)
+        )
     if not 0 < len(text) <= TEXT_CHARACTERS_MAX or not _is_text(text):
-        raise ValueInvalid(f"a mail has 1-{TEXT_CHARACTERS_MAX} printable characters and new lines")
+        raise ValueInvalid(
+            worded(
+                "a mail has 1-%(most)s printable characters and new lines", most=TEXT_CHARACTERS_MAX
+            )
+        )
     mail_id = uuid_utils.uuid7().hex
     has_room = _count_waiting(connection) < WAITING_MAX
     if not has_room:

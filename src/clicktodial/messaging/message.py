@@ -7,13 +7,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    ScalarSelect,
+    Select,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from clicktodial.accounts.scope import require_application, visible_enterprises
 from clicktodial.domain.cause import Side
 from clicktodial.domain.message import REPLAYABLE, Channel, MessageState
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.principal import Principal
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.error import Conflict, NotFound
 from clicktodial.storage.message_table import (
@@ -116,22 +129,22 @@ class Messages:
     ) -> list[MessageDetail]:
         """The newest first, those made before the message `before`; without an application, of
         all that the principal may see."""
+        limit = min(limit, MESSAGES_PAGE_MAX)
         query = _query(principal).order_by(_columns.id.desc())
         if app_id is not None:
             query = query.where(_columns.app_id == app_id)
         if call_id is not None:
             query = query.where(_columns.call_id == call_id)
-        if state is not None:
-            query = query.where(_columns.state == state.value)
-        if before is not None:
-            query = query.where(_columns.id < before)
+        query = query.where(*_conditions(message, state, before))
+        if app_id is None and call_id is None and principal.enterprise_id is not None:
+            since = _first_of_page(principal.enterprise_id, state, before, limit)
+            query = query.where(_columns.id >= since)
         with self._transactions.read() as connection:
             if app_id is not None:
                 require_application(connection, principal, app_id)
             if call_id is not None:
                 _require_call(connection, principal, call_id)
-            rows = connection.execute(query.limit(min(limit, MESSAGES_PAGE_MAX)))
-            return [_detail(row) for row in rows]
+            return [_detail(row) for row in connection.execute(query.limit(limit))]
 
     def show(self, principal: Principal, message_id: str) -> ShownMessage:
         """One message, its parts and reports."""
@@ -139,7 +152,7 @@ class Messages:
         with self._transactions.read() as connection:
             row = connection.execute(_query(principal).where(_columns.id == message_id)).first()
             if row is None:
-                raise NotFound(f"there is no message {message_id}")
+                raise NotFound(worded("there is no message %(message_id)s", message_id=message_id))
             part_rows = connection.execute(
                 select(message_part).where(parts.message_id == message_id).order_by(parts.number)
             ).all()
@@ -171,14 +184,19 @@ class Messages:
             query = _query(principal).where(_columns.id == message_id)
             row = connection.execute(query).first()
             if row is None:
-                raise NotFound(f"there is no message {message_id}")
+                raise NotFound(worded("there is no message %(message_id)s", message_id=message_id))
             changed = connection.execute(
                 update(message)
                 .where(_columns.id == message_id, _columns.state.in_(replayable))
                 .values(values)
             )
             if changed.rowcount == 0:
-                raise Conflict(f"a message that is {row.state} is not sent anew")
+                raise Conflict(
+                    worded(
+                        "a message that is %(state)s is not sent anew",
+                        state=MessageState(row.state),
+                    )
+                )
             lost = parts.state.in_(replayable)
             connection.execute(delete(message_part).where(parts.message_id == message_id, lost))
             return _detail(connection.execute(query).one())
@@ -203,6 +221,43 @@ class Messages:
             return [_mailbox_message(row) for row in rows]
 
 
+def _conditions(
+    of: FromClause, state: MessageState | None, before: str | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if state is not None:
+        conditions.append(of.c.state == state.value)
+        if state is not MessageState.DELIVERED:
+            # Spelled out, so that the indexes of those are found.
+            conditions.append(of.c.state != literal_column("'delivered'"))
+    if before is not None:
+        conditions.append(of.c.id < before)
+    return conditions
+
+
+def _first_of_page(
+    enterprise_id: str, state: MessageState | None, before: str | None, limit: int
+) -> ScalarSelect[str]:
+    """From which message on a page is looked for among those of all applications of an
+    enterprise, or it would be among all that they ever sent.
+
+    The newest of what stands last on a page of one of them alone: no page has anything older."""
+    ours, theirs = table.application.alias("ours"), message.alias("theirs")
+    last = (
+        select(theirs.c.id)
+        .where(theirs.c.app_id == ours.c.app_id, *_conditions(theirs, state, before))
+        .order_by(theirs.c.id.desc())
+        .offset(limit - 1)
+        .limit(1)
+    )
+    of_each = (
+        select(last.scalar_subquery().label("last"))
+        .where(ours.c.enterprise_id == enterprise_id)
+        .subquery()
+    )
+    return select(func.coalesce(func.max(of_each.c.last), "")).scalar_subquery()
+
+
 def _require_call(connection: Connection, principal: Principal, call_id: str) -> None:
     query = (
         select(table.call.c.id)
@@ -211,7 +266,7 @@ def _require_call(connection: Connection, principal: Principal, call_id: str) ->
         .where(table.call.c.id == call_id, visible_enterprises(principal))
     )
     if connection.execute(query).first() is None:
-        raise NotFound(f"there is no call {call_id}")
+        raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
 
 
 def _query(principal: Principal) -> Select[Any]:

@@ -1,6 +1,7 @@
 """Pictures of multimedia messages: what is one, told by its content and by nothing else."""
 
 from clicktodial.domain.message import TemplateError
+from clicktodial.domain.wording import worded
 
 # Phones and MMSCs take little more than 300 KB a message, base64 and text included.
 PICTURE_BYTES_MAX = 200_000
@@ -20,7 +21,7 @@ def read_picture_type(content: bytes) -> str:
     Beginning and end are looked at, not what lies between: a phone shows it, nothing here does.
     """
     if len(content) > PICTURE_BYTES_MAX:
-        raise TemplateError(f"a picture may have {PICTURE_BYTES_MAX} bytes")
+        raise TemplateError(worded("a picture may have %(most)s bytes", most=PICTURE_BYTES_MAX))
     if content.startswith(_JPEG_START) and content.endswith(_JPEG_END):
         return JPEG
     if content.startswith(_PNG_START) and content.endswith(_PNG_END):

@@ -33,6 +33,7 @@ from clicktodial.domain.message import (
 )
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.short_message import Alphabet, count_parts, find_alphabet
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.domain.work_order import WorkOrder, WorkOrderKind, WorkOrderState
 from clicktodial.messaging.picture import PICTURES_MAX, read_picture_type
 from clicktodial.storage.call_row import clean_detail
@@ -124,7 +125,7 @@ class Templates:
             try:
                 check_template(new.content)
             except TemplateError as error:
-                raise ValueInvalid(str(error)) from error
+                raise ValueInvalid(words_of(error)) from error
             self._check_length(new.content, owner.enterprise_name, picture_bytes=0)
             row = {
                 "id": template_id,
@@ -198,11 +199,13 @@ class Templates:
             try:
                 media_type = read_picture_type(content)
             except TemplateError as error:
-                raise ValueInvalid(str(error)) from error
+                raise ValueInvalid(words_of(error)) from error
             if draft.content.channel is not Channel.MMS:
                 raise ValueInvalid("a short message has no pictures")
             if len(draft.pictures) >= PICTURES_MAX:
-                raise ValueInvalid(f"a message may have {PICTURES_MAX} pictures")
+                raise ValueInvalid(
+                    worded("a message may have %(most)s pictures", most=PICTURES_MAX)
+                )
             size = draft.picture_bytes + len(content)
             self._check_length(draft.content, owner.enterprise_name, picture_bytes=size)
             row = {
@@ -336,14 +339,14 @@ class Templates:
         with self._transactions.read() as connection:
             app_id = connection.scalar(query)
         if app_id is None:
-            raise NotFound(f"there is no template {template_id}")
+            raise NotFound(worded("there is no template %(template_id)s", template_id=template_id))
         return str(app_id)
 
     def _check_length(self, content: TemplateText, enterprise: str, *, picture_bytes: int) -> None:
         filled = shortest_fill(enterprise)
         excess = find_excess(content, filled, self._limits, picture_bytes=picture_bytes)
         if excess is not None:
-            raise ValueInvalid(f"the message is too long: {excess}")
+            raise ValueInvalid(worded("the message is too long: %(excess)s", excess=excess))
 
 
 def _settle(connection: Connection, order: WorkOrder, *, by: str, now: datetime) -> None:
@@ -370,14 +373,19 @@ def _settle(connection: Connection, order: WorkOrder, *, by: str, now: datetime)
 def _require_template(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
     template = _read_detail(connection, template_id)
     if template.app_id != app_id:
-        raise NotFound(f"there is no template {template_id}")
+        raise NotFound(worded("there is no template %(template_id)s", template_id=template_id))
     return template
 
 
 def _require_draft(connection: Connection, app_id: str, template_id: str) -> TemplateDetail:
     template = _require_template(connection, app_id, template_id)
     if template.state is not TemplateState.DRAFT:
-        raise Conflict(f"a template that is {template.state} does not change; make a new version")
+        raise Conflict(
+            worded(
+                "a template that is %(state)s does not change; make a new version",
+                state=template.state,
+            )
+        )
     return template
 
 
@@ -396,7 +404,11 @@ def _next_version(connection: Connection, app_id: str, recipient: TemplateRecipi
     )
     version = (connection.scalar(query) or 0) + 1
     if version > VERSIONS_MAX:
-        raise Conflict(f"the application has {VERSIONS_MAX} versions of that template already")
+        raise Conflict(
+            worded(
+                "the application has %(most)s versions of that template already", most=VERSIONS_MAX
+            )
+        )
     return version
 
 
@@ -406,7 +418,7 @@ def _step(
     try:
         following = step_template(template.state, step)
     except TemplateError as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(words_of(error)) from error
     change = (
         update(message_template)
         .where(_columns.id == template.template_id, _columns.state == template.state.value)
@@ -420,7 +432,7 @@ def _read_detail(connection: Connection, template_id: str) -> TemplateDetail:
     query = select(message_template).where(_columns.id == template_id)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"there is no template {template_id}")
+        raise NotFound(worded("there is no template %(template_id)s", template_id=template_id))
     return _detail(connection, row)
 
 

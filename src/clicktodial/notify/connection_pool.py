@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohappyeyeballs import AddrInfoType, SocketFactoryType, start_connection
 
-from clicktodial.notify.http_connection import AnswerLost, HttpConnection
+from clicktodial.notify.http_connection import AnswerLost, HttpAnswer, HttpConnection
 
 # Over all servers. Each has its own bound, far below; this one protects our file descriptors.
 CONNECTIONS_MAX = 4096
@@ -74,8 +74,8 @@ class ConnectionPool:
         self._idle: dict[Server, list[HttpConnection]] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
 
-    async def post(self, server: Server, request: bytes, deadline_s: float) -> int:
-        """Send a whole request; the status of its answer. `deadline_s` is a time of the loop.
+    async def post(self, server: Server, request: bytes, deadline_s: float) -> HttpAnswer:
+        """Send a whole request; its answer. `deadline_s` is a time of the loop.
 
         Raises CannotConnect, TimeoutError, AnswerLost or AnswerUnreadable.
         """
@@ -97,11 +97,11 @@ class ConnectionPool:
 
     async def _exchange(
         self, server: Server, connection: HttpConnection, request: bytes, deadline_s: float
-    ) -> int:
-        status = await connection.post(request, deadline_s)
+    ) -> HttpAnswer:
+        answer = await connection.post(request, deadline_s)
         if connection.is_open:
             self._keep(server, connection)
-        return status
+        return answer
 
     # Idle connections
 

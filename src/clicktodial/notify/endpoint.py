@@ -6,10 +6,16 @@ from typing import TypeAlias
 
 import structlog
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryRoute, PendingEvent
+from clicktodial.control.delivery import (
+    DeliveryAnswer,
+    DeliveryMark,
+    DeliveryRoute,
+    PendingEvent,
+)
 from clicktodial.control.port import Clock
 from clicktodial.domain.call import Moment
 from clicktodial.notify.endpoint_queue import EndpointQueue
+from clicktodial.notify.sender import Attempt
 
 log = structlog.get_logger()
 
@@ -25,8 +31,8 @@ class Undeliverable(Exception):
     """The event can never be delivered, whatever the server does."""
 
 
-# Delivers one event; returns what went wrong, or None. Raises Rerouted, Undeliverable.
-Deliver: TypeAlias = Callable[["Endpoint", PendingEvent], Awaitable[str | None]]
+# Delivers one event; returns what came of it. Raises Rerouted, Undeliverable.
+Deliver: TypeAlias = Callable[["Endpoint", PendingEvent], Awaitable[Attempt]]
 
 
 class Endpoint:
@@ -115,7 +121,7 @@ class Endpoint:
 
     async def _run(self, pending: PendingEvent) -> None:
         try:
-            error = await self._deliver(self, pending)
+            attempt = await self._deliver(self, pending)
         except Rerouted:
             self.queue.release(pending)
             self._on_rerouted(pending.route)
@@ -133,16 +139,18 @@ class Endpoint:
             raise
         else:
             now = self._now()
-            self._settle(pending, error, now)
+            self._settle(pending, attempt, now)
             self._pump(now)
 
-    def _settle(self, pending: PendingEvent, error: str | None, now: Moment) -> None:
+    def _settle(self, pending: PendingEvent, attempt: Attempt, now: Moment) -> None:
+        error, status, text = attempt
+        answer = None if status is None else DeliveryAnswer(status, now.utc, text)
         if error is None:
             was_open = self.queue.breaker.is_open
-            self.queue.delivered(pending, now)
+            self.queue.delivered(pending, now, answer)
             if was_open:
                 log.info("notification.circuit_closed", origin=self.origin)
-        elif self.queue.failed(pending, error, now):
+        elif self.queue.failed(pending, error, now, answer):
             log.warning("notification.circuit_opened", origin=self.origin, error=error)
         else:
             log.info(

@@ -23,6 +23,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 
 from clicktodial.control.delivery import (
+    DeliveryAnswer,
     DeliveryMark,
     DeliveryRoute,
     DeliveryState,
@@ -116,21 +117,34 @@ class EndpointQueue:
             return self._take_probe(now)
         return self._start(self._ready.popleft()) if self._ready else None
 
-    def delivered(self, pending: PendingEvent, now: Moment) -> None:
-        """The server took the event."""
+    def delivered(
+        self, pending: PendingEvent, now: Moment, answer: DeliveryAnswer | None = None
+    ) -> None:
+        """The server took the event, and answered so."""
         line = self._land(pending)
         if self.breaker.on_success():
             self._probe = None
             self._wake_all()
         self._marks.append(
             DeliveryMark(
-                pending.key, DeliveryState.DELIVERED, pending.attempts + 1, delivered_at=now.utc
+                pending.key,
+                DeliveryState.DELIVERED,
+                pending.attempts + 1,
+                delivered_at=now.utc,
+                answer=answer,
             )
         )
         self._advance(line, now)
 
-    def failed(self, pending: PendingEvent, error: str, now: Moment) -> bool:
-        """The server did not take it; returns whether that opened the circuit."""
+    def failed(
+        self,
+        pending: PendingEvent,
+        error: str,
+        now: Moment,
+        answer: DeliveryAnswer | None = None,
+    ) -> bool:
+        """The server did not take it, and answered so if at all; returns whether that opened the
+        circuit."""
         line = self._land(pending)
         opened = False
         if self._probe == line.name:
@@ -138,7 +152,7 @@ class EndpointQueue:
             self.breaker.on_probe_failure(now.monotonic_s)
         else:
             opened = self.breaker.on_failure(now.monotonic_s)
-        self._retry_or_give_up(line, error, now)
+        self._retry_or_give_up(line, error, now, answer)
         return opened
 
     def give_up(self, pending: PendingEvent, error: str, now: Moment) -> None:
@@ -148,7 +162,13 @@ class EndpointQueue:
             self._probe = None
             self.breaker.on_probe_lost()
         self._marks.append(
-            DeliveryMark(pending.key, DeliveryState.GIVEN_UP, pending.attempts, last_error=error)
+            DeliveryMark(
+                pending.key,
+                DeliveryState.GIVEN_UP,
+                pending.attempts,
+                last_error=error,
+                answer=pending.answer,
+            )
         )
         self._advance(line, now)
 
@@ -214,17 +234,27 @@ class EndpointQueue:
         self._in_flight -= 1
         return self._lines[pending.event.line]
 
-    def _retry_or_give_up(self, line: _Line, error: str, now: Moment) -> None:
+    def _retry_or_give_up(
+        self, line: _Line, error: str, now: Moment, answer: DeliveryAnswer | None = None
+    ) -> None:
         pending = line.events[0]
+        answer = answer or pending.answer
         attempts = pending.attempts + 1
         delay_s = self._schedule.delay_s(attempts)
         if delay_s is None:
-            mark = DeliveryMark(pending.key, DeliveryState.GIVEN_UP, attempts, last_error=error)
-            self._marks.append(mark)
+            self._marks.append(
+                DeliveryMark(
+                    pending.key,
+                    DeliveryState.GIVEN_UP,
+                    attempts,
+                    last_error=error,
+                    answer=answer,
+                )
+            )
             self._advance(line, now)
             return
         due_at = now.utc + timedelta(seconds=delay_s)
-        line.events[0] = PendingEvent(pending.event, attempts, due_at)
+        line.events[0] = PendingEvent(pending.event, attempts, due_at, answer)
         self._marks.append(
             DeliveryMark(
                 pending.key,
@@ -232,6 +262,7 @@ class EndpointQueue:
                 attempts,
                 next_attempt_at=due_at,
                 last_error=error,
+                answer=answer,
             )
         )
         self._wait(line, now.monotonic_s + delay_s)

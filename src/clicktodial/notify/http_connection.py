@@ -1,22 +1,40 @@
 """One connection to an application's server, with one request on it at a time.
 
-llhttp (by httptools) reads the answers; of these only the status counts. An answer that is whole
-leaves the connection for the next request; whatever else happens costs the connection, and counts
-by its status if that was told.
+llhttp (by httptools) reads the answers; of these only the status counts. How a server begins what
+it says when it refuses is kept for whoever is to mend it. An answer that is whole leaves the
+connection for the next request; whatever else happens costs the connection, and counts by its
+status if that was told.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
-# The answer's body says nothing that we need; so much is read to keep the connection.
+# So much of the answer's body is read to keep the connection, and so much of it kept.
 ANSWER_BYTES_MAX = 65_536
 # Status line and headers. Servers and proxies add some hundred bytes; the parser has no limit.
 HEAD_BYTES_MAX = 65_536
+KEPT_BYTES_MAX = 1_024
 # RFC 9110 15.2: answers below are followed by the one that counts.
 _FINAL_STATUS_MIN = 200
+
+
+class HttpAnswer(NamedTuple):
+    """`body` is how the body began, unless the request was taken (2xx)."""
+
+    status: int
+    body: bytes = b""
+
+    @property
+    def is_success(self) -> bool:
+        return is_success(self.status)
+
+
+def is_success(status: int) -> bool:
+    """RFC 9110 15.3."""
+    return 200 <= status < 300
 
 
 class AnswerLost(ConnectionError):
@@ -42,12 +60,13 @@ class HttpConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answer: asyncio.Future[int] | None = None  # of the request that is under way
+        self._answer: asyncio.Future[HttpAnswer] | None = None  # of the request that is under way
         self._status: int | None = None
+        self._body = b""
         self._bytes_left = 0
 
-    async def post(self, request: bytes, deadline_s: float) -> int:
-        """Send a whole request; the status of its answer. `deadline_s` is a time of the loop.
+    async def post(self, request: bytes, deadline_s: float) -> HttpAnswer:
+        """Send a whole request; its answer. `deadline_s` is a time of the loop.
 
         Raises TimeoutError, AnswerLost or AnswerUnreadable.
         """
@@ -55,6 +74,7 @@ class HttpConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
         self._status = None
+        self._body = b""
         self._bytes_left = HEAD_BYTES_MAX
         timer = loop.call_at(deadline_s, self._on_deadline)
         self._transport.write(request)
@@ -111,6 +131,12 @@ class HttpConnection(asyncio.Protocol):
             self._status = status
             self._bytes_left = ANSWER_BYTES_MAX
 
+    def on_body(self, data: bytes) -> None:
+        status = self._status
+        if status is None or is_success(status):
+            return
+        self._body += data[: KEPT_BYTES_MAX - len(self._body)]
+
     def on_message_complete(self) -> None:
         if self._status is None:
             return
@@ -131,6 +157,6 @@ class HttpConnection(asyncio.Protocol):
         if answer is None or answer.done():
             return
         if self._status is not None:
-            answer.set_result(self._status)
+            answer.set_result(HttpAnswer(self._status, self._body))
         elif error is not None:
             answer.set_exception(error)

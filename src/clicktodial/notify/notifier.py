@@ -49,7 +49,7 @@ from clicktodial.notify.schedule import (
     CircuitBreaker,
     RetrySchedule,
 )
-from clicktodial.notify.sender import Sender
+from clicktodial.notify.sender import Attempt, Sender
 from clicktodial.notify.signature import message_id, signature_headers
 
 log = structlog.get_logger()
@@ -340,18 +340,18 @@ class HttpNotifier:
 
     # Deliveries
 
-    async def _deliver(self, endpoint: Endpoint, pending: PendingEvent) -> str | None:
+    async def _deliver(self, endpoint: Endpoint, pending: PendingEvent) -> Attempt:
         event = pending.event
         try:
             application = await self._applications.find(event.app_id)
         except StoreError as error:
-            return f"the application cannot be looked up: {error}"
+            return Attempt(f"the application cannot be looked up: {error}")
         if application is None or _origin_of(pending.route, application) != endpoint.origin:
             raise Rerouted
         try:
             request = await self._render(event, application)
         except StoreError as error:
-            return f"the sink cannot be looked up: {error}"
+            return Attempt(f"the sink cannot be looked up: {error}")
         signature = signature_headers(
             message_id(event),
             int(self._clock.utc().timestamp()),
@@ -390,7 +390,10 @@ class HttpNotifier:
             state, error = DeliveryState.GIVEN_UP, "the application does not exist"
         else:
             state, error = DeliveryState.NONE, None
-        self._save_marks([DeliveryMark(pending.key, state, pending.attempts, last_error=error)])
+        mark = DeliveryMark(
+            pending.key, state, pending.attempts, last_error=error, answer=pending.answer
+        )
+        self._save_marks([mark])
 
     # Marks
 

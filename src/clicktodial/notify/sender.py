@@ -1,14 +1,17 @@
 """Posts notifications over HTTP/1.1: pooled connections, bounded answers, no redirects.
 
-What an application does with a notification is its own affair: of its answer we read the status
-and no more. So all that a client of HTTP can do besides would be done for nothing, four times a
-call; what is needed stands in `connection_pool` and `http_connection`.
+What an application does with a notification is its own affair: of its answer we read the status,
+and how it began what it said where it refused. All that a client of HTTP can do besides would be
+done for nothing, four times a call; what is needed stands in `connection_pool` and
+`http_connection`.
 """
 
 import asyncio
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
+from clicktodial.control.delivery import ANSWER_CHARACTERS_MAX
 from clicktodial.notify.address_guard import create_guarded_socket, resolve_guarded
 from clicktodial.notify.connection_pool import (
     CannotConnect,
@@ -22,6 +25,15 @@ USER_AGENT = "clicktodial"
 
 # Credentials are none of ours to send; what is no ASCII is to be percent-encoded (RFC 3986 2.1).
 _URL = re.compile(r"(https?)://([^/?#@\s]+)([/?][!-\"$-~]*)?", re.IGNORECASE)
+
+
+class Attempt(NamedTuple):
+    """What came of a try: `error` is None where the server took it (2xx), `status` where it did
+    not answer; `text` is how it began what it said, where it refused."""
+
+    error: str | None
+    status: int | None = None
+    text: str | None = None
 
 
 class Sender:
@@ -45,17 +57,20 @@ class Sender:
         signature: tuple[tuple[str, str], ...],
         *,
         allow_private_addresses: bool,
-    ) -> str | None:
-        """Post it; None when the server took it (2xx), else what went wrong."""
+    ) -> Attempt:
+        """Post it once."""
         pool = self._open_pool if allow_private_addresses else self._guarded_pool
         deadline_s = asyncio.get_running_loop().time() + self._timeout_s
         try:
             server, target = parse_url(request.url)
             message = render_post(server, target, (*request.headers, *signature), request.body)
-            status = await pool.post(server, message, deadline_s)
+            answer = await pool.post(server, message, deadline_s)
         except (OSError, ValueError) as error:
-            return _describe(error)
-        return None if 200 <= status < 300 else f"HTTP {status}"
+            return Attempt(_describe(error))
+        status = answer.status
+        if answer.is_success:
+            return Attempt(None, status)
+        return Attempt(f"HTTP {status}", status, describe_body(answer.body) or None)
 
 
 def parse_url(url: str) -> tuple[Server, str]:
@@ -87,6 +102,18 @@ def render_post(
     if head.count("\r") >= len(lines) or head.count("\n") >= len(lines):
         raise ValueError("a header has more than one line")
     return b"%b\r\n\r\n%b" % (head.encode("ascii"), body)
+
+
+def describe_body(body: bytes) -> str:
+    """How it begins, in a line that does nothing to whoever reads it."""
+    text = body.decode("utf-8", "replace").strip()
+    if not text.isprintable():
+        text = "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        )
+    if len(text) <= ANSWER_CHARACTERS_MAX:
+        return text
+    return f"{text[: ANSWER_CHARACTERS_MAX - 1]}…"
 
 
 def _describe(error: Exception) -> str:

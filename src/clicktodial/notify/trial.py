@@ -28,11 +28,14 @@ class TrialFormat(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """What came of it: `error` is None where the server answered 2xx, as it must."""
+    """What came of it: `error` is None where the server answered 2xx, as it must; where it
+    answered otherwise, `text` is how it began what it said."""
 
     url: str
     took_ms: int
     error: str | None
+    status: int | None = None
+    text: str | None = None
 
 
 class ServerTrial:
@@ -75,7 +78,8 @@ class ServerTrial:
         signature = signature_headers(
             f"test-{unix_s}", unix_s, request.body, application.signing_secret
         )
-        error = await self._sender.send(
+        attempt = await self._sender.send(
             request, signature, allow_private_addresses=application.allow_private_addresses
         )
-        return TrialOutcome(request.url, round((self._monotonic_s() - begun_s) * 1000), error)
+        took_ms = round((self._monotonic_s() - begun_s) * 1000)
+        return TrialOutcome(request.url, took_ms, attempt.error, attempt.status, attempt.text)

@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 from urllib.parse import parse_qsl
 
 from clicktodial.domain.password import PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN
+from clicktodial.portal.refusal import explain
 from clicktodial.portal.text import Words, mark
 
 E = TypeVar("E", bound=StrEnum)
@@ -93,9 +94,12 @@ class Form:
         """The form as a whole is."""
         self.problem = self._words.gettext(message, **values)
 
-    def refuse_as(self, error: Exception) -> None:
-        """The use case said no, in its own words."""
-        self.problem = self._words.sentence(str(error))
+    def refuse_as(self, error: Exception, field: str = "") -> None:
+        """The use case said no, in its own words; to that field alone, where one is named."""
+        if field:
+            self.errors[field] = explain(self._words, error)
+        else:
+            self.problem = explain(self._words, error)
 
     def text(
         self, name: str, *, is_required: bool = True, characters_max: int = TEXT_CHARACTERS_MAX

@@ -61,6 +61,7 @@ from clicktodial.portal.page import (
     Visit,
     own_path,
 )
+from clicktodial.portal.refusal import explain
 from clicktodial.portal.renderer import Renderer
 from clicktodial.portal.text import LANGUAGES, Words, choose_language, load_words
 from clicktodial.web.auditor import Auditor
@@ -97,6 +98,18 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
+# A page that shows a file in a frame. The frame has no `sandbox`, in which Chromium draws no PDF:
+# what the file is answered with says it instead.
+FRAMING = {"Content-Security-Policy": f"{_POLICY}; frame-src 'self'"}
+# A file in a frame: whatever a browser takes it for, it has an origin of its own, without scripts,
+# forms or anything loaded, and stands in no page but ours.
+FRAMED = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+# None of them is one that browsers run scripts of.
+_SHOWN_TYPES = frozenset({"application/pdf", "image/jpeg", "image/png"})
 _HTML = "text/html"
 
 
@@ -394,8 +407,9 @@ class Gate:
         page = await self._needs.worker.run(
             lambda: self._renderer.render(view.template, context, visit.target)
         )
+        headers = HEADERS | (FRAMING if view.has_frame else {})
         return Response(
-            page, status_code=view.status, media_type=_HTML, headers=HEADERS, cookies=cookies
+            page, status_code=view.status, media_type=_HTML, headers=headers, cookies=cookies
         )
 
     def _context(self, arrival: _Arrival, toast: tuple[ToastKind, str] | None) -> dict[str, Any]:
@@ -448,12 +462,14 @@ class Gate:
             log.info("console.refused", page=name, code=trouble.code)
         if isinstance(row, Action) or trouble.status in (401, 403):
             await self._note(arrival, name, trouble.code)
-        text = str(error) if trouble in TOLD else ""
-        return await self._refuse(arrival, trouble, text)
+        told = error if trouble in TOLD else None
+        return await self._refuse(arrival, trouble, told)
 
-    async def _refuse(self, arrival: _Arrival, trouble: Trouble, text: str) -> Response[Any]:
+    async def _refuse(
+        self, arrival: _Arrival, trouble: Trouble, told: Exception | None
+    ) -> Response[Any]:
         words = arrival.visit.words
-        detail = words.sentence(text) if text else words.look_up(trouble.text)
+        detail = explain(words, told) if told else words.look_up(trouble.text)
         context = {"trouble": trouble, "detail": detail}
         template = "layout/toast.html" if arrival.is_partial else "layout/trouble.html"
         arrival.visit.target = ""
@@ -499,7 +515,12 @@ def _body_bytes_max(row: Page | Action) -> int:
 
 def _send(answer: Download) -> Response[Any]:
     name = re.sub(r"[^A-Za-z0-9._-]", "_", answer.file_name)
-    headers = HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
+    kind = "attachment"
+    headers = dict(HEADERS)
+    if answer.is_shown:
+        assert answer.media_type in _SHOWN_TYPES, answer.media_type
+        kind, headers = "inline", HEADERS | FRAMED
+    headers["Content-Disposition"] = f'{kind}; filename="{name}"'
     return Stream(answer.pieces, media_type=answer.media_type, headers=headers)
 
 

@@ -7,6 +7,7 @@ from clicktodial.accounts.enterprise_change import ChangeState
 from clicktodial.accounts.person import PersonState
 from clicktodial.control.delivery import DeliveryState
 from clicktodial.domain.activation import ActivationStep
+from clicktodial.domain.application import Capability
 from clicktodial.domain.call import CallState
 from clicktodial.domain.call_plan import EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
@@ -15,10 +16,11 @@ from clicktodial.domain.enterprise import CallPolicy, EnterpriseState
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.intention import IntentionChannel, IntentionState
 from clicktodial.domain.principal import Role
+from clicktodial.domain.protection import Scope
 from clicktodial.domain.work_order import WorkOrderAction, WorkOrderKind, WorkOrderState
 from clicktodial.portal.message.label import MESSAGE_LABELS
 from clicktodial.portal.money.label import MONEY_LABELS
-from clicktodial.portal.page import Section
+from clicktodial.portal.section import Section
 from clicktodial.portal.support.label import SUPPORT_LABELS
 from clicktodial.portal.text import mark
 
@@ -50,6 +52,12 @@ LABELS: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         PersonState.ACTIVE: mark("Active"),
         PersonState.DISABLED: mark("Disabled"),
     },
+    Capability: {
+        Capability.CLICK_TO_DIAL: mark("Calls"),
+        Capability.RECORDING: mark("Recording"),
+        Capability.MESSAGES: mark("Messages"),
+    },
+    Scope: {Scope.PLATFORM: mark("Platform"), Scope.ENTERPRISE: mark("Enterprise")},
     EnterpriseState: {
         EnterpriseState.PROSPECT: mark("Getting ready"),
         EnterpriseState.IN_REVIEW: mark("In review"),

@@ -35,11 +35,13 @@ from clicktodial.accounts.session import Sessions
 from clicktodial.accounts.standing import Standings
 from clicktodial.accounts.table_import import ImportOrder, TableImport
 from clicktodial.accounts.ticket import Tickets
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.ticket_desk import TicketDesk
 from clicktodial.accounts.ticket_statistics import TicketStatistics
 from clicktodial.accounts.traffic import Traffic
 from clicktodial.billing.cdr import CdrReader
 from clicktodial.billing.export import Exports
+from clicktodial.billing.export_order import ExportOrders
 from clicktodial.billing.movement import Movements
 from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
@@ -58,7 +60,7 @@ from clicktodial.media.webrtc.phone import WebPhones
 from clicktodial.messaging.mail import MailOutbox
 from clicktodial.messaging.message import Messages
 from clicktodial.messaging.template import Templates
-from clicktodial.notify.format import StatusFormat
+from clicktodial.notify.format import SinkFormat, StatusFormat
 from clicktodial.notify.trial import ServerTrial
 from clicktodial.recordings.store import RecordingFiles
 from clicktodial.storage.administration import Administration
@@ -140,6 +142,7 @@ class ConsoleNeeds:
     recordings: RecordingCatalog
     recording_files: RecordingFiles
     notification_format: StatusFormat
+    sink_format: SinkFormat
     library: AudioLibrary
     monitor: TrunkMonitor
     chooser: SponsorChooser
@@ -174,6 +177,9 @@ class ConsoleNeeds:
     cdrs: CdrReader
     statements: Statements
     exports: Exports
+    export_orders: ExportOrders
+    # There is one to be written; called on the loop.
+    take_up_orders: Callable[[], None]
     daily_use: DailyUse
     movements: Movements
     # Writes files anew, which may take long.
@@ -182,6 +188,7 @@ class ConsoleNeeds:
 
     # Support
     tickets: Tickets
+    ticket_attachments: TicketAttachments
     ticket_desk: TicketDesk
     rosters: Rosters
     ticket_statistics: TicketStatistics

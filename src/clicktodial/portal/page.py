@@ -16,6 +16,8 @@ from clicktodial.domain.principal import Principal, Role
 from clicktodial.portal.form import Form
 from clicktodial.portal.live import Watch
 from clicktodial.portal.local import Local
+from clicktodial.portal.refusal import explain
+from clicktodial.portal.section import Section as Section
 from clicktodial.portal.text import Words
 from clicktodial.storage.error import NotFound
 
@@ -38,19 +40,6 @@ def own_path(text: str | None) -> str | None:
 
 
 THEMES = ("system", "light", "dark")
-
-
-class Section(StrEnum):
-    """The parts of the side navigation, in their order."""
-
-    TOP = "top"
-    CALLING = "calling"
-    BUSINESS = "business"
-    MONEY = "money"
-    HELP = "help"
-    DESK = "desk"
-    SYSTEM = "system"
-    SETTINGS = "settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +70,13 @@ class View:
     """An answer that is a page: a template and what it shows.
 
     An htmx request whose target is `#results` gets the block `results` of the template alone.
-    `status` is 422 where a form is shown again.
+    `status` is 422 where a form is shown again. One that `has_frame` shows a file of ours in one.
     """
 
     template: str
     context: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
+    has_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +95,16 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer that is a file, in pieces as they come."""
+    """An answer that is a file, in pieces as they come.
+
+    It is saved, unless `is_shown`: then a page of the console may have it in a frame. That is for
+    types that cannot be taken for a page, and that were proved when the file came.
+    """
 
     pieces: AsyncIterator[bytes]
     file_name: str
     media_type: str = "application/octet-stream"
+    is_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +183,10 @@ class Visit:
     def ngettext(self, one: str, many: str, num: int, /, **values: object) -> str:
         """The same, for so many."""
         return self.words.ngettext(one, many, num, **values)
+
+    def explain(self, refusal: BaseException | str) -> str:
+        """What a use case refused with, in their language."""
+        return explain(self.words, refusal)
 
     def form(self, **values: object) -> Form:
         """A form that nobody has filled in; `values` are what it shows at first."""

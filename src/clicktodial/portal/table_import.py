@@ -151,7 +151,7 @@ class ImportPages:
             )
             if not found:
                 return
-            rows = [[str(each.row), visit.words.sentence(each.problem)] for each in found]
+            rows = [[str(each.row), visit.explain(each.problem)] for each in found]
             yield _csv(rows)
             after = found[-1].row
 

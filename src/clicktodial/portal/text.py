@@ -89,13 +89,6 @@ class Words:
         """A message that has no place for values: a label, words of a use case's refusal."""
         return self._translations.gettext(message) if message else ""
 
-    def sentence(self, message: str) -> str:
-        """The words of a use case's refusal, which are part of a sentence in English."""
-        found = self.look_up(message)
-        if found != message or not message:
-            return found
-        return message[0].upper() + message[1:] + ("" if message.endswith(".") else ".")
-
     def look_up_plural(self, one: str, many: str, num: int) -> str:
         """The message for so many, not filled in."""
         return self._translations.ngettext(one, many, num)

@@ -31,6 +31,7 @@ from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.sponsor_number import NumberState
 from clicktodial.domain.trunk import Trunk
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table, value
 from clicktodial.storage.application_codec import (
     GRACE_S_MAX,
@@ -180,7 +181,7 @@ class Administration:
     def create_enterprise(self, enterprise_id: str, *, name: str | None = None) -> None:
         """A new enterprise, active."""
         with self._transactions.change(
-            f"there is an enterprise {enterprise_id} already"
+            worded("there is an enterprise %(enterprise_id)s already", enterprise_id=enterprise_id)
         ) as connection:
             insert_enterprise(
                 connection,
@@ -233,7 +234,9 @@ class Administration:
             signing_secret, signing_secret_place(app_id)
         )
         sponsors = {value.check_sponsor(written, self._region) for written in new.sponsors}
-        with self._transactions.change(f"there is an application {app_id} already") as connection:
+        with self._transactions.change(
+            worded("there is an application %(app_id)s already", app_id=app_id)
+        ) as connection:
             _require_enterprise(connection, new.enterprise_id, active=new.must_be_active)
             connection.execute(insert(table.application).values(row))
             _require_not_of_another(connection, app_id, sponsors)
@@ -265,7 +268,7 @@ class Administration:
         with self._transactions.read() as connection:
             row = connection.execute(query).first()
             if row is None:
-                raise NotFound(f"there is no application {app_id}")
+                raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
             return _application_detail(connection, row)
 
     def set_application_status(self, app_id: str, status: ApplicationStatus) -> None:
@@ -299,7 +302,7 @@ class Administration:
                 select(columns.options).where(columns.app_id == app_id)
             ).first()
             if row is None:
-                raise NotFound(f"there is no application {app_id}")
+                raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
             options = change(decode_call_options(row.options))
             check_options(options, read_sponsors(connection, app_id))
             connection.execute(
@@ -334,7 +337,7 @@ class Administration:
             query = select(columns.limits).where(columns.app_id == app_id)
             row = connection.execute(query).first()
             if row is None:
-                raise NotFound(f"there is no application {app_id}")
+                raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
             limits = change(decode_application_limits(row.limits))
             check_application_limits(limits)
             connection.execute(
@@ -369,7 +372,7 @@ class Administration:
             # Of two rotations at once the later one keeps the earlier one's secret for its grace.
             row = connection.execute(query.with_for_update()).first()
             if row is None:
-                raise NotFound(f"there is no application {app_id}")
+                raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
             if grace_s:
                 old = self._vault.open(row.secret_encrypted, secret_place(app_id))
                 values["old_secret_encrypted"] = self._vault.seal(old, old_secret_place(app_id))
@@ -411,7 +414,10 @@ class Administration:
         where = (columns.app_id == app_id) & (columns.e164 == e164)
         with self._transactions.change() as connection:
             removed = connection.execute(delete(table.application_number).where(where))
-            _require(removed.rowcount, f"application {app_id} may not show that number anyway")
+            _require(
+                removed.rowcount,
+                worded("application %(app_id)s may not show that number anyway", app_id=app_id),
+            )
         return e164
 
     # Trunks
@@ -419,7 +425,9 @@ class Administration:
     def add_trunk(self, trunk: Trunk) -> None:
         """A new trunk, enabled."""
         row = check_trunk(trunk) | self._trunk_password(trunk) | {"enabled": True}
-        with self._transactions.change(f"there is a trunk {trunk.name} already") as connection:
+        with self._transactions.change(
+            worded("there is a trunk %(name)s already", name=trunk.name)
+        ) as connection:
             connection.execute(insert(table.trunk).values(row))
 
     def change_trunk(self, name: str, change: Callable[[Trunk], Trunk]) -> Trunk:
@@ -431,7 +439,7 @@ class Administration:
         with self._transactions.change() as connection:
             row = connection.execute(select(table.trunk).where(columns.name == name)).first()
             if row is None:
-                raise NotFound(f"there is no trunk {name}")
+                raise NotFound(worded("there is no trunk %(name)s", name=name))
             changed = replace(change(trunk_of_row(row)), name=name)
             values = self._changed_columns(changed, has_password=row.password_encrypted is not None)
             connection.execute(update(table.trunk).where(columns.name == name).values(values))
@@ -441,21 +449,21 @@ class Administration:
         """Remove a trunk; calls that go through it go on."""
         with self._transactions.change() as connection:
             removed = connection.execute(delete(table.trunk).where(table.trunk.c.name == name))
-            _require(removed.rowcount, f"there is no trunk {name}")
+            _require(removed.rowcount, worded("there is no trunk %(name)s", name=name))
 
     def set_trunk_enabled(self, name: str, *, enabled: bool) -> None:
         """Use a trunk for new calls, or do not."""
         where = table.trunk.c.name == name
         with self._transactions.change() as connection:
             changed = connection.execute(update(table.trunk).where(where).values(enabled=enabled))
-            _require(changed.rowcount, f"there is no trunk {name}")
+            _require(changed.rowcount, worded("there is no trunk %(name)s", name=name))
 
     def show_trunk(self, name: str) -> TrunkDetail:
         """One trunk, its password empty."""
         with self._transactions.read() as connection:
             row = connection.execute(select(table.trunk).where(table.trunk.c.name == name)).first()
             if row is None:
-                raise NotFound(f"there is no trunk {name}")
+                raise NotFound(worded("there is no trunk %(name)s", name=name))
             return TrunkDetail(trunk_of_row(row), row.enabled)
 
     def list_trunks(self) -> list[TrunkDetail]:
@@ -486,7 +494,7 @@ class Administration:
         where = table.application.c.app_id == app_id
         with self._transactions.change() as connection:
             changed = connection.execute(update(table.application).where(where).values(values))
-            _require(changed.rowcount, f"there is no application {app_id}")
+            _require(changed.rowcount, worded("there is no application %(app_id)s", app_id=app_id))
 
     def _seal_secret(self, app_id: str, secret: str) -> bytes:
         return self._vault.seal(value.check_secret(secret).encode(), secret_place(app_id))
@@ -530,17 +538,19 @@ def _require_enterprise(connection: Connection, enterprise_id: str, *, active: b
     status = connection.scalar(select(table.enterprise.c.status).where(where))
     if status is not None:
         if active and status != EnterpriseStatus.ACTIVE.value:
-            raise Conflict(f"the enterprise is {status}")
+            raise Conflict(worded("the enterprise is %(status)s", status=status))
         return
     if enterprise_id != DEFAULT_ENTERPRISE:
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
     insert_enterprise(connection, enterprise_id, name=enterprise_id, state=EnterpriseState.ACTIVE)
 
 
 def _require_application(connection: Connection, app_id: str) -> None:
     where = table.application.c.app_id == app_id
     if connection.scalar(select(table.application.c.app_id).where(where)) is None:
-        raise NotFound(f"there is no application {app_id}")
+        raise NotFound(worded("there is no application %(app_id)s", app_id=app_id))
 
 
 def _require_not_of_another(connection: Connection, app_id: str, numbers: Iterable[str]) -> None:
@@ -565,7 +575,9 @@ def _insert_sponsors(connection: Connection, app_id: str, sponsors: Iterable[str
 
 def _found(row: Row[Any] | None, enterprise_id: str) -> Row[Any]:
     if row is None:
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
     return row
 
 

@@ -13,6 +13,7 @@ from clicktodial.domain.application import (
     Capability,
     Network,
 )
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.number_table import CITY_CHARACTERS_MAX
 from clicktodial.storage.options_codec import CALLS_PER_SECOND_MAX, LIVE_CALLS_MAX
@@ -34,7 +35,7 @@ def parse_networks(written: Iterable[str]) -> tuple[Network, ...]:
     for text in written:
         networks[_parse_network(text)] = None
     if len(networks) > NETWORKS_MAX:
-        raise ValueInvalid(f"an allow-list has at most {NETWORKS_MAX} networks")
+        raise ValueInvalid(worded("an allow-list has at most %(most)s networks", most=NETWORKS_MAX))
     return tuple(networks)
 
 
@@ -119,7 +120,13 @@ def check_city(text: str, what: str) -> str:
     """The name of a city or region; empty where there is none. Raises ValueInvalid."""
     text = text.strip()
     if len(text) > CITY_CHARACTERS_MAX or (text and not text.isprintable()):
-        raise ValueInvalid(f"{what} has at most {CITY_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded(
+                "%(what)s has at most %(most)s printable characters",
+                what=what,
+                most=CITY_CHARACTERS_MAX,
+            )
+        )
     return text
 
 

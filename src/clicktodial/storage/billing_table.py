@@ -1,4 +1,5 @@
-"""Minutes, packages, the ledger and what calls cost. The tables of migration 0008.
+"""Minutes, packages, the ledger and what calls cost. The tables of migration 0008, and of
+0020 what somebody asks to be exported.
 
 A row of `ledger_entry` is one balanced transaction: a column for each account, and the database
 checks that they balance. Whoever appends one has moved the balances of its lot by that, for a
@@ -23,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from clicktodial.control.delivery import ANSWER_CHARACTERS_MAX
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.table import (
     DETAIL_CHARACTERS_MAX,
@@ -195,6 +197,9 @@ pool_notice = Table(
     Column("next_attempt_at", UtcMillis),
     Column("delivered_at", UtcMillis),
     Column("last_error", String(DETAIL_CHARACTERS_MAX)),
+    Column("answer_status", Integer),
+    Column("answered_at", UtcMillis),
+    Column("answer_text", String(ANSWER_CHARACTERS_MAX)),
     Index(
         "pool_notice_pending",
         "app_id",
@@ -202,6 +207,7 @@ pool_notice = Table(
         sqlite_where=PENDING_NOTICE,
         postgresql_where=PENDING_NOTICE,
     ),
+    Index("pool_notice_by_application", "app_id", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -326,6 +332,28 @@ export_file = Table(
     UniqueConstraint("enterprise_id", "kind", "period", name="export_file_once"),
 )
 
+# Files of a span that somebody asked for (billing/export_order.py).
+export_order = Table(
+    "export_order",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("kind", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("since", UtcMillis, nullable=False),
+    Column("until", UtcMillis, nullable=False),
+    Column("asked_by", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("asked_at", UtcMillis, nullable=False),
+    Column("state", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("row_total", BigInteger),
+    Column("size_bytes", BigInteger),
+    Column("sha256", String(DETAIL_CHARACTERS_MAX)),
+    Column("failure", String(WORD_CHARACTERS_MAX)),
+    Column("changed_at", UtcMillis, nullable=False),
+    Index("export_order_by_time", "asked_at", "id"),
+    Index("export_order_by_state", "state", "asked_at"),
+)
+
 TABLES = (
     tariff,
     pool,
@@ -340,5 +368,6 @@ TABLES = (
     cdr_sum,
     cdr_sum_mark,
     export_file,
+    export_order,
 )
 IMMUTABLE = (ledger_entry, cdr, tariff)

@@ -12,6 +12,7 @@ from clicktodial.domain.enterprise import (
     move_state,
     status_of,
 )
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage import table, value
 from clicktodial.storage.error import Conflict, NotFound
 
@@ -42,7 +43,9 @@ def read_state(connection: Connection, enterprise_id: str) -> EnterpriseState:
     """Where it is in its life. Raises NotFound."""
     state = connection.scalar(select(_columns.state).where(_columns.id == enterprise_id))
     if state is None:
-        raise NotFound(f"there is no enterprise {enterprise_id}")
+        raise NotFound(
+            worded("there is no enterprise %(enterprise_id)s", enterprise_id=enterprise_id)
+        )
     return EnterpriseState(state)
 
 
@@ -60,7 +63,7 @@ def move_enterprise(
     try:
         following = move_state(state, move)
     except EnterpriseStateError as error:
-        raise Conflict(str(error)) from error
+        raise Conflict(words_of(error)) from error
     change = (
         update(table.enterprise)
         .where(_columns.id == enterprise_id, _columns.state == state.value)

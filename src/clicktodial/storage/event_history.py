@@ -8,13 +8,17 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row, Select, exists, literal, select, tuple_
 
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId
+from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.storage import table
+from clicktodial.storage.billing_table import pool_notice
 from clicktodial.storage.database import Database
+from clicktodial.storage.delivery_row import read_answer
 from clicktodial.storage.event_codec import decode_event
 from clicktodial.storage.instant import UtcMillis
+from clicktodial.storage.pool_notice import decode_notice
 
 log = structlog.get_logger()
 
@@ -30,16 +34,33 @@ class EventPlace(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class EventEntry:
-    """An event, and what became of its delivery. `delivered_at` and `last_error` are those of the
-    last try; where it waits, `next_attempt_at` is when the next one is due."""
+class Delivery:
+    """What became of a delivery. `delivered_at` and `last_error` are those of the last try,
+    `answer` is the last that came; where it waits, `next_attempt_at` is when the next try is
+    due."""
 
-    event: StatusEvent
-    delivery_state: DeliveryState
+    state: DeliveryState
     attempts: int
     next_attempt_at: datetime | None
     delivered_at: datetime | None
     last_error: str | None
+    answer: DeliveryAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """An alert of the pool, and what became of its delivery."""
+
+    alert: PoolAlert
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event, and what became of its delivery."""
+
+    event: StatusEvent
+    delivery: Delivery
 
     @property
     def place(self) -> EventPlace:
@@ -81,6 +102,23 @@ class EventHistory:
         query = query.where(_columns.app_id == app_id, _columns.occurred_at < until).limit(limit)
         return await self._reader.run(lambda connection: _entries(connection, query))
 
+    async def alerts(self, app_id: AppId, *, after_seq: int, limit: int) -> list[AlertEntry]:
+        """The alerts of its pool that the application was to be told, after that number."""
+        columns = pool_notice.c
+        query = (
+            select(pool_notice)
+            .where(columns.app_id == app_id, columns.id > after_seq)
+            .order_by(columns.id)
+            .limit(limit)
+        )
+
+        def read(connection: Connection) -> list[AlertEntry]:
+            rows = connection.execute(query).all()
+            decoded = ((decode_notice(row), row) for row in rows)
+            return [AlertEntry(alert, _delivery(row)) for alert, row in decoded if alert]
+
+        return await self._reader.run(read)
+
 
 def behind(query: Select[Any], place: EventPlace) -> Select[Any]:
     """In the order of places, which an index of each application gives without sorting."""
@@ -105,11 +143,15 @@ def _entry(row: Row[Any]) -> EventEntry | None:
         # A row that some other program changed must not hide all that come after it.
         log.error("event.unreadable", call_id=row.call_id, seq=row.seq)
         return None
-    return EventEntry(
-        event=event,
-        delivery_state=DeliveryState(row.delivery_state),
+    return EventEntry(event, _delivery(row))
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        state=DeliveryState(row.delivery_state),
         attempts=row.attempts,
         next_attempt_at=row.next_attempt_at,
         delivered_at=row.delivered_at,
         last_error=row.last_error,
+        answer=read_answer(row),
     )

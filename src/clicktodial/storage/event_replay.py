@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, update
 
 from clicktodial.control.delivery import DeliveryState
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
+from clicktodial.storage.delivery_row import WAITING
 from clicktodial.storage.error import NotFound, ValueInvalid
 from clicktodial.storage.event_history import EventPlace, behind
 from clicktodial.storage.transaction import Transactions
@@ -59,14 +61,14 @@ class EventReplays:
         change = (
             update(table.call_event)
             .where(_columns.call_id == replay.call_id, _columns.delivery_state.in_(states))
-            .values(_WAITING)
+            .values(WAITING)
         )
         if replay.seq is not None:
             change = change.where(_columns.seq == replay.seq)
         with self._transactions.change() as connection:
             found = connection.scalar(owner)
             if found is None or (app_id is not None and found != app_id):
-                raise NotFound(f"there is no call {replay.call_id}")
+                raise NotFound(worded("there is no call %(call_id)s", call_id=replay.call_id))
             return Replayed(connection.execute(change).rowcount)
 
     def replay_range(self, app_id: str, replay: RangeReplay) -> Replayed:
@@ -83,7 +85,7 @@ class EventReplays:
         change = (
             update(table.call_event)
             .where(_columns.call_id == bindparam("key_call"), _columns.seq == bindparam("key_seq"))
-            .values(_WAITING)
+            .values(WAITING)
         )
         with self._transactions.change() as connection:
             places = [EventPlace(*row) for row in connection.execute(query)]
@@ -92,15 +94,6 @@ class EventReplays:
                 keys = [{"key_call": place.call_id, "key_seq": place.seq} for place in now]
                 connection.execute(change, keys)
         return Replayed(len(now), now[-1] if len(places) > len(now) else None)
-
-
-_WAITING = {
-    "delivery_state": DeliveryState.PENDING.value,
-    "attempts": 0,
-    "next_attempt_at": None,
-    "delivered_at": None,
-    "last_error": None,
-}
 
 
 def _states(*, with_delivered: bool) -> list[str]:

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, Row, Select, literal, select, tuple_
 from sqlalchemy.exc import OperationalError
 
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.call import CallState, EndedBy, EndStage
 from clicktodial.domain.cause import EndReason, LegOutcome, Side
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.leg import LegRecord
 from clicktodial.domain.quality_timeline import QualityTimeline
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.call_quality import read_timeline
+from clicktodial.storage.delivery_row import read_answer
 from clicktodial.storage.error import DatabaseUnavailable, NotFound
 from clicktodial.storage.instant import UtcMillis
 from clicktodial.storage.leg_codec import decode_legs
@@ -74,6 +76,7 @@ class EventRecord:
     next_attempt_at: datetime | None
     delivered_at: datetime | None
     last_error: str | None
+    answer: DeliveryAnswer | None
 
 
 def calls_of_application(app_id: str, before: CallPlace | None) -> Select[Any]:
@@ -124,7 +127,7 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         if call is None:
-            raise NotFound(f"there is no call {call_id}")
+            raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
         return call, events
 
     def timeline(self, call_id: str) -> tuple[CallRecord, QualityTimeline]:
@@ -135,7 +138,7 @@ class CallHistory:
         except OperationalError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         if call is None:
-            raise NotFound(f"there is no call {call_id}")
+            raise NotFound(worded("there is no call %(call_id)s", call_id=call_id))
         return call, timeline
 
 
@@ -191,4 +194,5 @@ def render_event_record(row: Row[Any]) -> EventRecord:
         next_attempt_at=row.next_attempt_at,
         delivered_at=row.delivered_at,
         last_error=row.last_error,
+        answer=read_answer(row),
     )

@@ -26,6 +26,8 @@ from clicktodial.storage.table import (
 
 # As other remarks that people write.
 NOTE_CHARACTERS_MAX = DETAIL_CHARACTERS_MAX
+# All three as long as they may be, and a little more: small letters may be longer than capitals.
+SEARCH_TEXT_CHARACTERS_MAX = 300
 # The base64 of a keyed hash.
 NUMBER_KEY_CHARACTERS = 44
 
@@ -54,9 +56,12 @@ member = Table(
     Column("calls_per_day", Integer),
     Column("calls_per_month", Integer),
     Column("created_at", UtcMillis, nullable=False),
+    # Number, employee id and name in small letters, a line each: what a search looks through. In
+    # the index, so that it reads nothing else.
+    Column("search_text", String(SEARCH_TEXT_CHARACTERS_MAX), nullable=False, server_default=""),
     UniqueConstraint("enterprise_id", "e164", name="member_once"),
-    Index("member_in_order", "enterprise_id", "id"),
-    Index("member_of_department", "department_id"),
+    Index("member_in_order", "enterprise_id", "id", "search_text"),
+    Index("member_of_department", "department_id", "id"),
 )
 # Whether an enterprise has any member with a cap of its own is asked at each load of an
 # application, and most have none.

@@ -24,6 +24,8 @@ from clicktodial.storage.table import (
 )
 
 QUEUED_MESSAGE = text("state = 'queued'")
+# Which of them failed, or wait, is looked for; that a message arrived is nothing to look for.
+UNDELIVERED_MESSAGE = text("state <> 'delivered'")
 APPROVED_TEMPLATE = text("state = 'approved'")
 UNMATCHED_REPORT = text("message_id IS NULL")
 
@@ -102,6 +104,21 @@ message = Table(
         postgresql_where=QUEUED_MESSAGE,
     ),
     Index("message_by_application", "app_id", "id"),
+    Index(
+        "message_by_state",
+        "state",
+        "id",
+        sqlite_where=UNDELIVERED_MESSAGE,
+        postgresql_where=UNDELIVERED_MESSAGE,
+    ),
+    Index(
+        "message_of_application_by_state",
+        "app_id",
+        "state",
+        "id",
+        sqlite_where=UNDELIVERED_MESSAGE,
+        postgresql_where=UNDELIVERED_MESSAGE,
+    ),
 )
 
 # What a gateway took of a message, one row a part: what is here is not sent again.

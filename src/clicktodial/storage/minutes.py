@@ -32,6 +32,7 @@ from clicktodial.domain.minutes import (
     PoolTerms,
     plan_holds,
 )
+from clicktodial.domain.wording import worded
 from clicktodial.storage.billing_table import (
     cap,
     cap_usage,
@@ -248,7 +249,13 @@ def _check_smallest(charge: Charge) -> None:
         return
     for use in charge.caps:
         if use.left_s < smallest_s:
-            raise CapReached(f"The {use.scope.value}'s cap of {use.limit_s} s is reached")
+            raise CapReached(
+                worded(
+                    "The %(scope)s's cap of %(limit_s)s s is reached",
+                    scope=use.scope,
+                    limit_s=use.limit_s,
+                )
+            )
     raise PoolEmpty
 
 

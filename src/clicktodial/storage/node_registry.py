@@ -18,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from clicktodial import __version__
 from clicktodial.control.port import Clock, StoreError
 from clicktodial.control.reaper import (
     OpenCall,
@@ -47,6 +48,7 @@ from clicktodial.storage.statement import (
     compile_statement,
     insert_if_absent,
 )
+from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 from clicktodial.storage.writer import Write
 
 log = structlog.get_logger()
@@ -70,8 +72,15 @@ class NodeRegistry:
     """This node among the others of its database."""
 
     def __init__(
-        self, database: Database, *, node_id: str, interval_s: int = HEARTBEAT_INTERVAL_S
+        self,
+        database: Database,
+        *,
+        node_id: str,
+        interval_s: int = HEARTBEAT_INTERVAL_S,
+        version: str = __version__,
     ) -> None:
+        """`version` is that of the program, which the others are told."""
+        self._version = version[:IDENTIFIER_CHARACTERS_MAX]
         self._writer = database.writer
         self._reader = database.reader
         self._node_id = node_id
@@ -83,11 +92,13 @@ class NodeRegistry:
         self._insert_node = compile_statement(
             insert_if_absent(table.node, dialect),
             dialect,
-            ("id", "started_at", "heartbeat_at"),
+            ("id", "started_at", "heartbeat_at", "version"),
             rank=0,
             counted=False,
         )
-        self._restart_node = _compile_node_update(dialect, ("started_at", "heartbeat_at"))
+        self._restart_node = _compile_node_update(
+            dialect, ("started_at", "heartbeat_at", "version")
+        )
         self._beat = _compile_node_update(dialect, ("heartbeat_at",))
         self._end_call = _compile_end(dialect)
         self._insert_event = compile_event_insert(dialect)
@@ -100,8 +111,8 @@ class NodeRegistry:
         millis = to_millis(now)
         await self._writer.submit(
             [
-                (self._insert_node, (self._node_id, millis, millis)),
-                (self._restart_node, (millis, millis, self._node_id)),
+                (self._insert_node, (self._node_id, millis, millis, self._version)),
+                (self._restart_node, (millis, millis, self._version, self._node_id)),
             ]
         )
 

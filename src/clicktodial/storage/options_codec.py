@@ -11,6 +11,7 @@ import msgspec
 from clicktodial.domain.application import EnterpriseLimits
 from clicktodial.domain.plan import CallOptions
 from clicktodial.domain.trunk import NumberFormat, SrtpPolicy, Trunk, TrunkTls
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import DURATION_S_MAX, check_audio_name, check_range
 
@@ -90,9 +91,9 @@ def check_options(options: CallOptions, sponsors: frozenset[str]) -> None:
         if number is not None and number not in sponsors:
             raise ValueInvalid("a number to show must be one of the application's own")
     for seconds, what in (
-        (options.caller_ring_timeout_s, "the caller's ring timeout"),
-        (options.callee_ring_timeout_s, "the callee's ring timeout"),
-        (options.max_duration_s, "the maximum duration"),
+        (options.caller_ring_timeout_s, worded("the caller's ring timeout")),
+        (options.callee_ring_timeout_s, worded("the callee's ring timeout")),
+        (options.max_duration_s, worded("the maximum duration")),
     ):
         if seconds is not None:
             check_range(seconds, what, low=1, high=DURATION_S_MAX)
@@ -121,10 +122,10 @@ def audios_of(options: CallOptions) -> list[str]:
 def check_limits(limits: EnterpriseLimits) -> None:
     """Raises ValueInvalid."""
     for limit, what, high in (
-        (limits.live_calls_max, "the calls at a time", LIVE_CALLS_MAX),
-        (limits.calls_per_second_max, "the calls per second", CALLS_PER_SECOND_MAX),
-        (limits.max_duration_s, "the maximum duration", DURATION_S_MAX),
-        (limits.ring_timeout_s_max, "the ring timeout", DURATION_S_MAX),
+        (limits.live_calls_max, worded("the calls at a time"), LIVE_CALLS_MAX),
+        (limits.calls_per_second_max, worded("the calls per second"), CALLS_PER_SECOND_MAX),
+        (limits.max_duration_s, worded("the maximum duration"), DURATION_S_MAX),
+        (limits.ring_timeout_s_max, worded("the ring timeout"), DURATION_S_MAX),
     ):
         if limit is not None:
             check_range(limit, what, low=1, high=high)

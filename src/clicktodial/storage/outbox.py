@@ -21,10 +21,14 @@ from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.pool_alert import is_pool_line
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import PENDING_NOTICE, pool_notice
-from clicktodial.storage.call_row import clean_detail
 from clicktodial.storage.database import Database
+from clicktodial.storage.delivery_row import (
+    MARK_COLUMNS,
+    WAITING,
+    mark_parameters,
+    read_answer,
+)
 from clicktodial.storage.event_codec import decode_event
-from clicktodial.storage.instant import to_millis_or_none
 from clicktodial.storage.node_registry import read_heartbeats
 from clicktodial.storage.peer import Peers
 from clicktodial.storage.pool_notice import compile_notice_mark, read_pending_notices
@@ -35,8 +39,6 @@ log = structlog.get_logger()
 __all__ = ["DeliveryMark", "DeliveryState", "Outbox", "PendingEvent"]
 
 Columns = TypeVarTuple("Columns")
-
-_MARK_COLUMNS = ("delivery_state", "attempts", "next_attempt_at", "delivered_at", "last_error")
 
 
 def _now() -> datetime:
@@ -64,19 +66,12 @@ class Outbox:
         self._writer = database.writer
         self._reader = database.reader
         self._mark = _compile_mark(database.engine.dialect)
-        self._mark_notice = compile_notice_mark(database.engine.dialect, _MARK_COLUMNS)
+        self._mark_notice = compile_notice_mark(database.engine.dialect, MARK_COLUMNS)
 
     def mark(self, mark: DeliveryMark) -> asyncio.Future[None]:
         """Durable soon, together with others, whose future it shares."""
-        error = mark.last_error
         line, seq = mark.key
-        values = (
-            mark.state.value,
-            mark.attempts,
-            to_millis_or_none(mark.next_attempt_at),
-            to_millis_or_none(mark.delivered_at),
-            None if error is None else clean_detail(error),
-        )
+        values = mark_parameters(mark)
         if is_pool_line(line):
             return self._writer.gather(self._mark_notice, (*values, seq))
         return self._writer.gather(self._mark, (*values, line, seq))
@@ -117,7 +112,9 @@ class Outbox:
                 if event is None:
                     log.error("outbox.event_unreadable", call_id=row.call_id, seq=row.seq)
                     continue
-                events.append(PendingEvent(event, row.attempts, row.next_attempt_at))
+                events.append(
+                    PendingEvent(event, row.attempts, row.next_attempt_at, read_answer(row))
+                )
             return events
 
         return await self._reader.run(read)
@@ -186,10 +183,12 @@ def _decode_or_none(payload: str) -> StatusEvent | None:
         return None
 
 
-_REVIVED = (DeliveryState.PENDING.value, 0, None, None, None)
+_REVIVED = tuple(WAITING[name] for name in MARK_COLUMNS)
 
 
-def _pending_query(route: DeliveryRoute) -> Select[tuple[str, int, str, int, datetime]]:
+def _pending_query(
+    route: DeliveryRoute,
+) -> Select[tuple[str, int, str, int, datetime, int, datetime, str]]:
     columns = table.call_event.c
     return (
         select(
@@ -198,6 +197,9 @@ def _pending_query(route: DeliveryRoute) -> Select[tuple[str, int, str, int, dat
             columns.payload,
             columns.attempts,
             columns.next_attempt_at,
+            columns.answer_status,
+            columns.answered_at,
+            columns.answer_text,
         )
         .where(table.PENDING_EVENT, columns.app_id == route.app_id)
         .where(columns.sink_origin.is_not_distinct_from(route.sink_origin))
@@ -210,7 +212,7 @@ def _compile_mark(dialect: Dialect) -> Statement:
     statement = (
         update(table.call_event)
         .where(columns.call_id == bindparam("key_call"), columns.seq == bindparam("key_seq"))
-        .values({name: bindparam(f"new_{name}") for name in _MARK_COLUMNS})
+        .values({name: bindparam(f"new_{name}") for name in MARK_COLUMNS})
     )
-    names = [*(f"new_{name}" for name in _MARK_COLUMNS), "key_call", "key_seq"]
+    names = [*(f"new_{name}" for name in MARK_COLUMNS), "key_call", "key_seq"]
     return compile_statement(statement, dialect, names, rank=4)

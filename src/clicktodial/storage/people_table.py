@@ -164,5 +164,11 @@ audit = Table(
     Column("subjects", Text, nullable=False),
     Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX)),
     Column("outcome", String(WORD_CHARACTERS_MAX), nullable=False),
-    Index("audit_by_enterprise", "enterprise_id", "id"),
+    # What was at the same time is put in order when it is read: an identifier would double them.
+    Index("audit_by_time", "at"),
+    Index("audit_by_enterprise", "enterprise_id", "at"),
+    Index("audit_by_principal", "principal", "at"),
+    Index("audit_by_operation", "operation", "at"),
+    Index("audit_by_both", "principal", "operation", "at"),
+    Index("audit_by_enterprise_operation", "enterprise_id", "operation", "at"),
 )

@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Dialect, bindparam, insert, select, update
+from sqlalchemy import Connection, Dialect, Row, bindparam, insert, select, update
 
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.domain.identifier import AppId
 from clicktodial.domain.pool_alert import PoolAlert
 from clicktodial.storage import table
 from clicktodial.storage.billing_table import PENDING_NOTICE, pool_notice
+from clicktodial.storage.delivery_row import read_answer
 from clicktodial.storage.statement import Statement, compile_statement
 
 log = structlog.get_logger()
@@ -70,8 +72,9 @@ def queue_notices(
 
 def read_pending_notices(
     connection: Connection, app_id: AppId, *, known: frozenset[tuple[str, int]], limit: int
-) -> list[tuple[PoolAlert, int, datetime | None]]:
-    """The oldest that wait and are not `known`: each with its attempts and when it is due."""
+) -> list[tuple[PoolAlert, int, datetime | None, DeliveryAnswer | None]]:
+    """The oldest that wait and are not `known`: each with its attempts, when it is due, and the
+    last answer."""
     columns = pool_notice.c
     query = (
         select(pool_notice)
@@ -79,23 +82,30 @@ def read_pending_notices(
         .order_by(columns.id)
         .limit(limit + len(known))
     )
-    found: list[tuple[PoolAlert, int, datetime | None]] = []
+    found: list[tuple[PoolAlert, int, datetime | None, DeliveryAnswer | None]] = []
     for row in connection.execute(query):
-        try:
-            payload = _decoder.decode(row.payload)
-        except msgspec.DecodeError:
-            # A row that some other program changed must not hold up all that come after it.
-            log.error("outbox.notice_unreadable", app_id=row.app_id, seq=row.id)
+        alert = decode_notice(row)
+        if alert is None:
             continue
-        alert = PoolAlert(
-            app_id=AppId(row.app_id),
-            seq=row.id,
-            occurred_at=row.created_at,
-            **msgspec.structs.asdict(payload),
-        )
         if (alert.line, alert.seq) not in known and len(found) < limit:
-            found.append((alert, row.attempts, row.next_attempt_at))
+            found.append((alert, row.attempts, row.next_attempt_at, read_answer(row)))
     return found
+
+
+def decode_notice(row: Row[Any]) -> PoolAlert | None:
+    """What the row tells; None where some other program changed it, which must not hold up all
+    that come after it."""
+    try:
+        payload = _decoder.decode(row.payload)
+    except msgspec.DecodeError:
+        log.error("outbox.notice_unreadable", app_id=row.app_id, seq=row.id)
+        return None
+    return PoolAlert(
+        app_id=AppId(row.app_id),
+        seq=row.id,
+        occurred_at=row.created_at,
+        **msgspec.structs.asdict(payload),
+    )
 
 
 def compile_notice_mark(dialect: Dialect, columns: Sequence[str]) -> Statement:

@@ -13,6 +13,7 @@ from clicktodial.domain.protection import (
     QuietHours,
 )
 from clicktodial.domain.time_zone import ZoneError, find_zone
+from clicktodial.domain.wording import worded, words_of
 from clicktodial.storage.error import OptionsUnreadable, ValueInvalid
 from clicktodial.storage.value import check_range
 
@@ -55,7 +56,7 @@ def check_enterprise_protection(
     try:
         find_zone(protection.time_zone)
     except ZoneError as error:
-        raise ValueInvalid(str(error)) from error
+        raise ValueInvalid(words_of(error)) from error
     if not protection.frequency.is_within(platform.frequency):
         raise ValueInvalid("a callee may not be called more often than the operator allows")
 
@@ -69,9 +70,9 @@ def check_platform_protection(protection: PlatformProtection) -> None:
 def check_frequency(caps: FrequencyCaps) -> None:
     """Raises ValueInvalid."""
     for cap, what in (
-        (caps.per_5_minutes, "the calls per 5 minutes"),
-        (caps.per_hour, "the calls per hour"),
-        (caps.per_day, "the calls per day"),
+        (caps.per_5_minutes, worded("the calls per 5 minutes")),
+        (caps.per_hour, worded("the calls per hour")),
+        (caps.per_day, worded("the calls per day")),
     ):
         if cap is not None:
             check_range(cap, what, low=1, high=FREQUENCY_MAX)
@@ -80,8 +81,8 @@ def check_frequency(caps: FrequencyCaps) -> None:
 def check_caps(caps: CallCaps) -> None:
     """Raises ValueInvalid."""
     for cap, what in (
-        (caps.per_day, "the calls per day"),
-        (caps.per_month, "the calls per month"),
+        (caps.per_day, worded("the calls per day")),
+        (caps.per_month, worded("the calls per month")),
     ):
         if cap is not None:
             check_range(cap, what, low=1, high=CALL_CAP_MAX)

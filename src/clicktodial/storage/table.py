@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
 )
 
+from clicktodial.control.delivery import ANSWER_CHARACTERS_MAX
 from clicktodial.storage.instant import UtcMillis
 
 # Lengths bound what is stored; PostgreSQL enforces them, SQLite relies on the writers.
@@ -110,6 +111,8 @@ node = Table(
     Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
     Column("started_at", UtcMillis, nullable=False),
     Column("heartbeat_at", UtcMillis, nullable=False),
+    # Of the program; a node of a version before 0020 says none.
+    Column("version", String(IDENTIFIER_CHARACTERS_MAX)),
 )
 
 # Not a foreign key to application: a call outlives the application that asked for it.
@@ -177,6 +180,10 @@ call_event = Table(
     Column("next_attempt_at", UtcMillis),
     Column("delivered_at", UtcMillis),
     Column("last_error", String(DETAIL_CHARACTERS_MAX)),
+    # The last answer that came, whatever became of the tries after it.
+    Column("answer_status", Integer),
+    Column("answered_at", UtcMillis),
+    Column("answer_text", String(ANSWER_CHARACTERS_MAX)),
     Index(
         "call_event_pending",
         "app_id",

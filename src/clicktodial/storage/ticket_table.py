@@ -1,4 +1,4 @@
-"""Support tickets and the roster. The tables of migration 0010."""
+"""Support tickets and the roster. The tables of migration 0010, and files of tickets of 0020."""
 
 from sqlalchemy import (
     Boolean,
@@ -53,6 +53,13 @@ ticket = Table(
     Column("satisfaction", Integer),
     Index("ticket_due", "due_at", sqlite_where=DUE_TICKET, postgresql_where=DUE_TICKET),
     Index("ticket_open", "priority", "id", sqlite_where=OPEN_TICKET, postgresql_where=OPEN_TICKET),
+    Index(
+        "ticket_pressing",
+        "due_at",
+        "id",
+        sqlite_where=OPEN_TICKET,
+        postgresql_where=OPEN_TICKET,
+    ),
     Index("ticket_by_enterprise", "enterprise_id", "id"),
     Index("ticket_by_opening", "opened_at"),
 )
@@ -70,6 +77,23 @@ ticket_step = Table(
     Column("text", Text, nullable=False),
     Column("details", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Files that came with a step (accounts/ticket_attachment.py); their content is in the store of
+# documents, sealed, under the same identifier.
+ticket_attachment = Table(
+    "ticket_attachment",
+    metadata,
+    Column("id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("ticket_id", ForeignKey("ticket.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("name", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("media_type", String(WORD_CHARACTERS_MAX), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("sha256", String(IDENTIFIER_CHARACTERS_MAX), nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("erased_at", UtcMillis),
+    Index("ticket_attachment_by_ticket", "ticket_id", "id"),
 )
 
 # Whom to call. `contact_encrypted` is JSON of accounts.roster.ShiftContact.

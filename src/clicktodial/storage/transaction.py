@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, update
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
+from clicktodial.domain.wording import worded
 from clicktodial.storage import table
 from clicktodial.storage.engine import FOR_WRITING
 from clicktodial.storage.error import AlreadyExists, DatabaseUnavailable, ValueInvalid
 
-_UNFIT = "a value has characters or a length that cannot be stored"
+_UNFIT = worded("a value has characters or a length that cannot be stored")
 _BUMP = update(table.administration).values(version=table.administration.c.version + 1)
 
 

@@ -14,6 +14,7 @@ from clicktodial.domain.trunk import (
     Trunk,
     TrunkTls,
 )
+from clicktodial.domain.wording import worded
 from clicktodial.storage import value
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.options_codec import encode_trunk_settings
@@ -89,7 +90,7 @@ def _check_settings(trunk: Trunk) -> None:
     if not phonenumbers.country_code_for_region(trunk.region):
         raise ValueInvalid("the region must be an ISO 3166 country of two capital letters")
     if len(trunk.prefixes) > PREFIXES_MAX:
-        raise ValueInvalid(f"there can be at most {PREFIXES_MAX} prefixes")
+        raise ValueInvalid(worded("there can be at most %(most)s prefixes", most=PREFIXES_MAX))
     if not all(_PREFIX.fullmatch(prefix) for prefix in trunk.prefixes):
         raise ValueInvalid("a prefix must be the beginning of a number in E.164, such as +8613")
     _check_headers(trunk.headers)
@@ -106,7 +107,7 @@ def _check_media(trunk: Trunk) -> None:
     SrtpPolicy(trunk.srtp)
     known = [codec.name for codec in KNOWN_CODECS]
     if not set(trunk.codecs) <= set(known) or len(set(trunk.codecs)) != len(trunk.codecs):
-        raise ValueInvalid(f"a codec must be one of: {', '.join(known)}")
+        raise ValueInvalid(worded("a codec must be one of: %(names)s", names=known))
     value.check_range(
         trunk.cost_per_minute_micros,
         "the cost of a minute in millionths",
@@ -135,7 +136,7 @@ def _check_exchange(trunk: Trunk) -> None:
         raise ValueInvalid("a trunk that registers needs a user name, which is what registers")
     privacy = trunk.privacy
     if not set(privacy) <= set(PRIVACY_VALUES) or len(set(privacy)) != len(privacy):
-        raise ValueInvalid(f"privacy must be some of: {', '.join(PRIVACY_VALUES)}")
+        raise ValueInvalid(worded("privacy must be some of: %(names)s", names=PRIVACY_VALUES))
     if "id" not in privacy:
         # The trunk is told the number in P-Asserted-Identity, which only "id" keeps from the party.
         raise ValueInvalid("privacy must have id, or the trunk may show the number")
@@ -143,16 +144,21 @@ def _check_exchange(trunk: Trunk) -> None:
 
 def _check_headers(headers: tuple[tuple[str, str], ...]) -> None:
     if len(headers) > HEADERS_MAX:
-        raise ValueInvalid(f"there can be at most {HEADERS_MAX} headers")
+        raise ValueInvalid(worded("there can be at most %(most)s headers", most=HEADERS_MAX))
     for name, content in headers:
         if not _TOKEN.fullmatch(name) or not 0 < len(content) <= HEADER_CHARACTERS_MAX:
             raise ValueInvalid(
-                f"a header must be NAME: VALUE, the value of 1-{HEADER_CHARACTERS_MAX} characters"
+                worded(
+                    "a header must be NAME: VALUE, the value of 1-%(most)s characters",
+                    most=HEADER_CHARACTERS_MAX,
+                )
             )
         if not content.isprintable():
             raise ValueInvalid("a header's value must be printable")
         if name.lower() in _OWN_HEADERS:
-            raise ValueInvalid(f"the header {name} is written by the platform itself")
+            raise ValueInvalid(
+                worded("the header %(name)s is written by the platform itself", name=name)
+            )
 
 
 def _check_tls(tls: TrunkTls) -> None:
@@ -170,4 +176,10 @@ def _check_tls(tls: TrunkTls) -> None:
 
 def _check_credential(text: str, what: str) -> None:
     if not 0 < len(text) <= CREDENTIAL_CHARACTERS_MAX or not text.isprintable():
-        raise ValueInvalid(f"{what} must be 1-{CREDENTIAL_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded(
+                "%(what)s must be 1-%(most)s printable characters",
+                what=what,
+                most=CREDENTIAL_CHARACTERS_MAX,
+            )
+        )

@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from clicktodial.domain.number import NumberError, mask_number, parse_number
+from clicktodial.domain.wording import worded
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.table import NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX
 
@@ -28,14 +29,18 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 def check_identifier(text: str, what: str) -> str:
     """An identifier: letters, digits, `.`, `_` and `-`, at most 64."""
     if not _IDENTIFIER.fullmatch(text):
-        raise ValueInvalid(f"{what} must be 1-64 letters, digits, '.', '_' or '-'")
+        raise ValueInvalid(
+            worded("%(what)s must be 1-64 letters, digits, '.', '_' or '-'", what=what)
+        )
     return text
 
 
 def check_name(text: str) -> str:
     """A name for people."""
     if not 0 < len(text) <= NAME_CHARACTERS_MAX or not text.isprintable():
-        raise ValueInvalid(f"the name must be 1-{NAME_CHARACTERS_MAX} printable characters")
+        raise ValueInvalid(
+            worded("the name must be 1-%(most)s printable characters", most=NAME_CHARACTERS_MAX)
+        )
     return text
 
 
@@ -50,7 +55,10 @@ def check_secret(text: str) -> str:
     """A secret that can stand in Basic credentials."""
     if not _SECRET.fullmatch(text):
         raise ValueInvalid(
-            f"the secret must be 1-{SECRET_CHARACTERS_MAX} ASCII characters without spaces"
+            worded(
+                "the secret must be 1-%(most)s ASCII characters without spaces",
+                most=SECRET_CHARACTERS_MAX,
+            )
         )
     return text
 
@@ -60,7 +68,9 @@ def check_sponsor(written: str, region: str) -> str:
     try:
         return parse_number(written, region).e164
     except NumberError as error:
-        raise ValueInvalid(f"{mask_number(written)} is not a telephone number") from error
+        raise ValueInvalid(
+            worded("%(number)s is not a telephone number", number=mask_number(written))
+        ) from error
 
 
 def check_notify_url(text: str) -> str:
@@ -84,14 +94,16 @@ def check_notify_url(text: str) -> str:
 def check_range(value: int, what: str, *, low: int, high: int) -> int:
     """A whole number between the two, both included."""
     if not low <= value <= high:
-        raise ValueInvalid(f"{what} must be between {low} and {high}")
+        raise ValueInvalid(
+            worded("%(what)s must be between %(low)s and %(high)s", what=what, low=low, high=high)
+        )
     return value
 
 
 def check_host(text: str, what: str) -> str:
     """A host name or an address; an IPv6 address with or without its brackets."""
     if not _HOST.fullmatch(text):
-        raise ValueInvalid(f"{what} must be a host name or an address")
+        raise ValueInvalid(worded("%(what)s must be a host name or an address", what=what))
     return text
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 import yaml
+from sqlalchemy import insert, update
 from tests.api.camara.support import (
+    APP,
     BARE_APP,
     CALLEE,
     CALLER,
@@ -17,6 +20,8 @@ from tests.api.camara.support import (
 )
 
 from clicktodial.api.camara.document import V0_1, V0_2_RC1, VERSIONS, Version
+from clicktodial.domain.call import CallState
+from clicktodial.storage import table
 
 LIVE = ("initiating", "callingCaller", "callingCallee", "connected")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,6 +48,26 @@ async def test_call_is_created_shown_and_terminated(node: CamaraNode) -> None:
     assert await node.status(call_id) == "disconnected"
     again = await node.request("DELETE", f"/calls/{call_id}")
     assert again.outcome == "409 ALREADY_EXISTS"
+
+
+async def test_call_that_another_node_carries_is_not_said_to_have_ended(node: CamaraNode) -> None:
+    call_id = "elsewhere"
+    row = {
+        "id": call_id, "node_id": "another", "app_id": APP, "sponsor_e164": SPONSOR,
+        "sponsor_written": SPONSOR, "caller_e164": CALLER, "caller_written": CALLER,
+        "callee_e164": CALLEE, "callee_written": CALLEE, "begun_at": datetime.now(UTC),
+        "duration_s": 0, "event_count": 1, "state": CallState.CONNECTED,
+    }  # fmt: skip
+    with node.database.engine.begin() as connection:
+        connection.execute(insert(table.call).values(row))
+    assert await node.status(call_id) == "connected"
+    refused = await node.request("DELETE", f"/calls/{call_id}")
+    assert (refused.outcome, refused.headers["retry-after"]) == ("503 UNAVAILABLE", "1")
+    with node.database.engine.begin() as connection:
+        ended = update(table.call).where(table.call.c.id == call_id)
+        connection.execute(ended.values(state=CallState.ENDED, ended_at=datetime.now(UTC)))
+    refused = await node.request("DELETE", f"/calls/{call_id}")
+    assert refused.outcome == "409 ALREADY_EXISTS"
 
 
 async def test_address_that_starts_like_another_is_none(node: CamaraNode) -> None:

@@ -45,6 +45,16 @@ V1_PATHS = [
     "/clicktodial/v1/clicktodialrelease/{callidentifier}",
     "/clicktodial/v1/recordingdownload/{callidentifier}",
 ]
+# A second of one client's address takes twenty of the authorization server.
+FURTHER_EXAMPLES = 2
+DOCUMENTS = {
+    "/events/v1/openapi.json": [
+        ("/events/v1/calls/{call_id}", "GET"),
+        ("/events/v1/events", "GET"),
+        ("/events/v1/replays", "POST"),
+    ],
+    "/oauth/openapi.json": [("/oauth/token", "POST")],
+}
 # The document: "the API specification MAY not document some non-mandatory error statuses as
 # indicated in `CAMARA API Design Guide`": these are such, and have its common errors' codes.
 COMMON = {
@@ -120,6 +130,69 @@ def ask(
         if response.status_code in COMMON:
             assert response.json()["code"] == COMMON[response.status_code]
             return
+        case.validate_response(response, excluded_checks=NOT_HELD)
+
+    run()
+
+
+async def test_no_request_of_events_and_tokens_meets_an_undocumented_answer(
+    node: CamaraNode, session: requests.Session
+) -> None:
+    base_url = f"http://{format_address(node.node.http_address)}"
+    await node.phone(CALLER, answers=False)
+    call_id = (await node.create(callee="+8613810268655")).json["callId"]
+    outcomes: Counter[str] = Counter()
+    for url, operations in DOCUMENTS.items():
+        document = (await asyncio.to_thread(session.get, f"{base_url}{url}")).json()
+        schema = schemathesis.openapi.from_dict(document)
+        for path, method in operations:
+            for mode in GenerationMode:
+                await asyncio.to_thread(
+                    ask_by, base_url, session, schema, path, method, mode, outcomes, call_id
+                )
+    assert outcomes["/events/v1/calls/{call_id} positive 200"]
+    assert outcomes["/events/v1/events positive 200"]
+    assert outcomes["/events/v1/events negative 400"]
+    assert outcomes["/oauth/token negative 400"]
+    assert not [outcome for outcome in outcomes if " 5" in outcome]
+
+
+async def test_what_no_operation_answers_is_told_in_the_form_of_its_neighbours(
+    node: CamaraNode, session: requests.Session
+) -> None:
+    base_url = f"http://{format_address(node.node.http_address)}"
+    for method, path, status, name, code in (
+        ("GET", "/events/v1/nothing", 404, "code", "not-found"),
+        ("PUT", "/events/v1/events", 405, "code", "method-not-allowed"),
+        ("GET", "/oauth/nothing", 404, "error", "invalid_request"),
+        ("GET", "/oauth/token", 405, "error", "invalid_request"),
+    ):
+        answer = await asyncio.to_thread(session.request, method, base_url + path)
+        assert (answer.status_code, answer.json()[name]) == (status, code), path
+        assert ("Allow" in answer.headers) == (status == 405)
+
+
+def ask_by(
+    base_url: str,
+    session: requests.Session,
+    schema: schemathesis.BaseSchema,
+    path: str,
+    method: str,
+    mode: GenerationMode,
+    outcomes: Counter[str],
+    call_id: str,
+) -> None:
+    """The same of an operation that a server's own document tells of."""
+    headers = {} if path.startswith("/oauth/") else {"Authorization": basic_credential(APP, SECRET)}
+    given_parts: dict[str, Any] = {}
+    if mode is GenerationMode.POSITIVE and "{call_id}" in path:
+        given_parts["path_parameters"] = {"call_id": call_id}
+
+    @settings(RUN, max_examples=FURTHER_EXAMPLES)
+    @given(case=schema[path][method].as_strategy(generation_mode=mode, **given_parts))
+    def run(case: Case[Any]) -> None:
+        response = case.call(base_url=base_url, session=session, headers=headers)
+        outcomes[f"{path} {mode.value} {response.status_code}"] += 1
         case.validate_response(response, excluded_checks=NOT_HELD)
 
     run()

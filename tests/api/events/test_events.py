@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from jsonschema import Draft202012Validator
 from litestar import Litestar
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 from tests.api.support import SECRET, FakeApplications, basic, create_application
 from tests.harness.address import allocate_host
 from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_event
@@ -20,6 +21,7 @@ from tests.storage.support import APP_ID, NODE_ID, NOW, create_call, create_even
 from clicktodial.api.bearer import AccessGrant, TokenInvalid
 from clicktodial.api.events.admission import Admission
 from clicktodial.api.events.handler import EventNeeds, create_event_handlers
+from clicktodial.api.events.openapi import create_document
 from clicktodial.api.events.stream import STREAMS_OF_APPLICATION_MAX, EventStreams
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.server import HttpServer
@@ -28,6 +30,7 @@ from clicktodial.domain.application import ApplicationStatus
 from clicktodial.domain.event import CallStatus
 from clicktodial.domain.identifier import AppId
 from clicktodial.storage import event_replay, table
+from clicktodial.storage.billing_table import pool_notice
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.event_history import EventHistory
@@ -46,6 +49,16 @@ class Tokens:
         if token not in list(AccessScope):
             raise TokenInvalid
         return AccessGrant(APP_ID, frozenset({token}), datetime.max.replace(tzinfo=UTC))
+
+
+def _validate(method: str, path: str, response: aiohttp.ClientResponse, answer: Any) -> None:
+    """Raises where the document does not have that answer."""
+    path = "/calls/{call_id}" if path.startswith("/calls/") else path.partition("?")[0]
+    document = create_document(body_bytes_max=1_024, token_url="", version="0")
+    operation = document["paths"][f"/events/v1{path}"][method.lower()]
+    told = operation["responses"][str(response.status)]
+    schema = told["content"][response.content_type]["schema"]
+    Draft202012Validator({**schema, **document}).validate(answer)
 
 
 @dataclass
@@ -84,7 +97,9 @@ class Rig:
         method = "GET" if body is None else "POST"
         url = f"{self.base}/events/v1{path}"
         async with self.session.request(method, url, headers=headers, json=body) as response:
-            return response.status, await response.json()
+            answer = await response.json()
+            _validate(method, path, response, answer)
+            return response.status, answer
 
     @asynccontextmanager
     async def follow(self, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -100,7 +115,15 @@ class Rig:
             connection.execute(
                 update(table.call_event)
                 .where(table.call_event.c.call_id == call_id)
-                .values(delivery_state=state, attempts=3, last_error="HTTP 503", delivered_at=NOW)
+                .values(
+                    delivery_state=state,
+                    attempts=3,
+                    last_error="HTTP 503",
+                    delivered_at=NOW,
+                    answer_status=503,
+                    answered_at=NOW,
+                    answer_text="busy",
+                )
             )
 
     def deliveries(self) -> list[tuple[str, int]]:
@@ -132,6 +155,7 @@ async def rig(database_url: str) -> AsyncIterator[Rig]:
         worker=worker,
         body_bytes_max=1_024,
         utc=utc,
+        token_url="https://platform.example/oauth/token",
     )
     server = HttpServer(
         Litestar(create_event_handlers(needs), openapi_config=None, logging_config=None)
@@ -184,6 +208,7 @@ async def test_events_of_a_call_are_told_in_order_with_their_delivery(rig: Rig) 
         "next_attempt_at": None,
         "delivered_at": "2026-03-04T05:06:07.890Z",
         "last_error": "HTTP 503",
+        "answer": {"status": 503, "at": "2026-03-04T05:06:07.890Z", "text": "busy"},
     }
     _, rest = await rig.ask(f"/calls/{call_id}?after=2&limit=1")
     assert [event["seq"] for event in rest["events"]] == [3]
@@ -276,6 +301,8 @@ async def test_call_one_event_and_a_time_are_told_once_more(rig: Rig) -> None:
     _, told = await rig.ask("/replays", span | {"with_delivered": True})
     assert told == {"replayed": 2, "next": None}
     assert rig.deliveries() == [*[waiting] * 4, kept[1], waiting, waiting, kept[1]]
+    _, page = await rig.ask(f"/calls/{first}")
+    assert [event["delivery"]["answer"] for event in page["events"]] == [None] * 4
 
 
 async def test_long_time_is_told_once_more_by_parts(
@@ -365,3 +392,35 @@ async def test_stream_ends_with_the_node_and_with_the_application(rig: Rig) -> N
         await read_event(response)
         await rig.streams.close()
         assert (await response.content.read()).strip(b":\n") == b""
+
+
+async def test_alerts_of_the_pool_are_told_with_what_became_of_them(rig: Rig) -> None:
+    columns = ("enterprise_id", "percent", "used_percent", "granted_s", "used_s")
+    rows = [
+        {
+            "app_id": app_id,
+            "payload": json.dumps(dict(zip(columns, ("acme", percent, 95, 100, 95), strict=True))),
+            "created_at": NOW,
+            "delivery_state": "given_up",
+            "attempts": 3,
+            "last_error": "HTTP 401",
+            "answer_status": 401,
+            "answered_at": NOW,
+            "answer_text": "who?",
+        }
+        for app_id, percent in ((APP_ID, 80), (OTHER_APP, 80), (APP_ID, 90))
+    ]
+    with rig.database.engine.begin() as connection:
+        connection.execute(insert(pool_notice), rows)
+    _, page = await rig.ask("/alerts")
+    first, second = page["alerts"]
+    assert (first["threshold_percent"], second["threshold_percent"]) == (80, 90)
+    assert (first["enterprise_id"], first["left_s"]) == ("acme", 5)
+    assert first["id"] == f"pool-{APP_ID}-{first['seq']}"
+    told = first["delivery"]
+    assert (told["state"], told["attempts"], told["answer"]["text"]) == ("given_up", 3, "who?")
+    assert page["next"] == str(second["seq"])
+    _, rest = await rig.ask(f"/alerts?after={first['seq']}&limit=1")
+    assert rest["alerts"] == [second]
+    assert (await rig.ask("/alerts?after=-1"))[0] == 400
+    assert (await rig.ask("/alerts", token=AccessScope.EVENTS_REPLAY))[0] == 403

@@ -315,6 +315,8 @@ def add_call(engine: Engine, call_id: str, **changes: Any) -> None:
                 "delivery_state": "delivered" if seq == 1 else "pending",
                 "delivered_at": BEGUN_AT if seq == 1 else None,
                 "last_error": None if seq == 1 else "HTTP 500",
+                "answer_status": 200 if seq == 1 else 500, "answered_at": BEGUN_AT,
+                "answer_text": None if seq == 1 else "oops",
             }  # fmt: skip
             connection.execute(insert(table.call_event).values(event))
         if {**row, **changes}["state"] is CallState.ENDED:

@@ -232,6 +232,8 @@ async def test_call_is_read_with_all_that_is_known(management: Management) -> No
         ("Disconnected", "pending"),
     ]
     assert call["events"][1]["last_error"] == "HTTP 500"
+    answers = [each["answer"] for each in call["events"]]
+    assert [(each["status"], each["text"]) for each in answers] == [(200, None), (500, "oops")]
 
 
 async def test_quality_of_a_call_is_read_interval_by_interval(management: Management) -> None:

@@ -5,11 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
+from jsonschema import Draft202012Validator
 from litestar import Litestar
 from sqlalchemy import update
 
@@ -17,6 +19,7 @@ from clicktodial.accounts.oauth_client import ClientKeys, OauthClients
 from clicktodial.accounts.token_key import TokenKeys
 from clicktodial.api.oauth.access_token import TokenVerifier
 from clicktodial.api.oauth.client_authentication import ASSERTION_TYPE
+from clicktodial.api.oauth.openapi import create_document
 from clicktodial.api.oauth.token_directory import TokenDirectory
 from clicktodial.domain.application import EnterpriseStatus
 from clicktodial.storage import schema, table
@@ -55,6 +58,22 @@ class Clock:
 def jwks(*keys: Key) -> str:
     """A JWK set of the public parts."""
     return json.dumps({"keys": [key.as_dict(private=False) for key in keys]})
+
+
+@cache
+def load_document() -> dict[str, Any]:
+    """Of the authorization server."""
+    return create_document(takes_secrets=True, version="0")
+
+
+def validate_answer(path: str, answer: httpx.Response, method: str = "post") -> None:
+    """Raises where the document does not have it."""
+    document = load_document()
+    told = document["paths"][path][method]["responses"][str(answer.status_code)]
+    schema = told["content"][answer.headers["content-type"]]["schema"]
+    Draft202012Validator({**schema, **document}).validate(answer.json())
+    for name, header in told.get("headers", {}).items():
+        assert name in answer.headers or not header.get("required")
 
 
 @dataclass
@@ -120,10 +139,13 @@ class Rig:
         return jwt.encode(headers, given, key, algorithms=[alg])
 
     async def ask(self, path: str = "/oauth/token", **form: str) -> httpx.Response:
-        """A request with that form, proved by an assertion unless it says otherwise."""
+        """A request with that form, proved by an assertion unless it says otherwise. The answer
+        is held against the document."""
         proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion()}
         basis = {"grant_type": "client_credentials"} if path == "/oauth/token" else {}
-        return await self.http.post(path, data=basis | proof | form)
+        answer = await self.http.post(path, data=basis | proof | form)
+        validate_answer(path.partition("?")[0], answer)
+        return answer
 
     async def ask_with(self, assertion: str, **form: str) -> httpx.Response:
         """The same with that assertion."""

@@ -21,6 +21,7 @@ from tests.api.oauth.support import (
     STRANGER_KEY,
     TOKEN_URL,
     Rig,
+    validate_answer,
 )
 
 from clicktodial.api.oauth.form import FORM_BYTES_MAX
@@ -53,7 +54,9 @@ async def test_token_is_one_of_rfc_9068_that_the_published_keys_verify(rig: Rig)
     body = answer.json()
     assert (body["token_type"], body["expires_in"]) == ("Bearer", LIFETIME_S)
     assert body["scope"] == "click-to-dial:calls:create click-to-dial:calls:read"
-    published = KeySet.import_key_set((await rig.http.get("/oauth/jwks")).json())
+    keys = await rig.http.get("/oauth/jwks")
+    validate_answer("/oauth/jwks", keys, "get")
+    published = KeySet.import_key_set(keys.json())
     token = jwt.decode(body["access_token"], published, algorithms=["ES256"])
     assert token.header["typ"] == "at+jwt"
     now = int(rig.clock.now)
@@ -203,7 +206,10 @@ async def test_public_key_is_never_a_shared_secret(rig: Rig) -> None:
 async def test_each_algorithm_that_is_told_of_is_taken(rig: Rig) -> None:
     okp = OKPKey.generate_key("Ed25519", {"kid": "okp"})
     rig.register(CLIENT_KEY, RSA_KEY, okp)
-    told = (await rig.http.get("/.well-known/oauth-authorization-server")).json()
+    path = "/.well-known/oauth-authorization-server"
+    answer = await rig.http.get(path)
+    validate_answer(path, answer, "get")
+    told = answer.json()
     keys: dict[str, Key] = {"RS256": RSA_KEY, "PS256": RSA_KEY, "ES256": CLIENT_KEY, "Ed25519": okp}
     algorithms = told["token_endpoint_auth_signing_alg_values_supported"]
     assert sorted(algorithms) == sorted(keys)

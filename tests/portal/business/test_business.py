@@ -6,6 +6,9 @@ from datetime import timedelta
 from typing import TypeAlias
 
 import pytest
+from playwright.async_api import expect
+from tests.accounts.paper import pdf
+from tests.portal.browser import Browsing
 from tests.portal.client import Answer, Client
 from tests.portal.seed.business import find_principal, open_business, papers
 from tests.portal.world import World
@@ -61,17 +64,54 @@ def test_document_is_shown_to_the_reviewer_and_that_is_noted(
     card = papers()[DocumentKind.HANDLER_ID_FRONT]
     assert upload(card).status == 303
     page = owner.get(f"{PATH}/papers")
-    href = re.search(rf'src="{BASE_PATH}({PATH}/documents/[0-9a-f]+)"', page.text)
+    href = re.search(rf'src="{BASE_PATH}({PATH}/documents/[0-9a-f]+)/content"', page.text)
     assert href is not None
     reviewer = Client(origin, world.tokens[Role.REVIEWER])
     before = _audited(world, "readDocument")
-    shown = reviewer.get(href[1])
-    assert (shown.status, shown.body) == (200, card)
-    assert shown.headers["content-type"] == "image/png"
-    assert shown.headers["x-content-type-options"] == "nosniff"
-    assert _audited(world, "readDocument") == before + 1
-    assert Client(origin, world.tokens[Role.SUPPORT]).get(href[1]).status == 403
-    assert Client(origin, world.tokens[Role.OWNER]).get(href[1]).status == 404
+    for path, disposition in ((href[1], "attachment"), (f"{href[1]}/content", "inline")):
+        shown = reviewer.get(path)
+        assert (shown.status, shown.body) == (200, card)
+        assert shown.headers["content-type"] == "image/png"
+        assert shown.headers["x-content-type-options"] == "nosniff"
+        assert shown.headers["content-disposition"].startswith(disposition)
+    assert _audited(world, "readDocument") == before + 2
+    for path in (href[1], f"{href[1]}/content", f"{href[1]}/view"):
+        assert Client(origin, world.tokens[Role.SUPPORT]).get(path).status == 403
+        assert Client(origin, world.tokens[Role.OWNER]).get(path).status == 404
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_documents_are_looked_at_one_after_the_other(
+    world: World, browsing: Browsing, origin: str, owner: Client, upload: Upload
+) -> None:
+    assert upload(pdf()).status == 303
+    page = owner.get(f"{PATH}/papers").text
+    views = re.findall(rf'href="{BASE_PATH}({PATH}/documents/[0-9a-f]+)/view"', page)
+    assert len(views) == 2
+    answer = owner.get(f"{views[1]}/content")
+    assert answer.headers["content-type"] == "application/pdf"
+    # Whatever a browser might take it for, it is in no origin of ours and does nothing.
+    assert answer.headers["content-security-policy"] == (
+        "sandbox; default-src 'none'; frame-ancestors 'self'"
+    )
+    assert "frame-src 'self'" in owner.get(f"{views[1]}/view").headers["content-security-policy"]
+    assert "frame-src" not in owner.get(f"{views[0]}/view").headers["content-security-policy"]
+    async with browsing.tab(Role.REVIEWER) as tab:
+        opened = await tab.open(f"{views[0]}/view")
+        scale = opened.locator("[data-scale]")
+        await expect(scale).to_have_text("100 %")
+        await opened.keyboard.press("+")
+        await expect(scale).to_have_text("150 %")
+        await opened.get_by_role("button", name="Smaller").click()
+        await expect(scale).to_have_text("100 %")
+        # The browser's own viewer draws it, in a process and an origin of its own.
+        async with opened.expect_event(
+            "framenavigated", lambda frame: frame.url.startswith("chrome-extension://")
+        ):
+            await opened.keyboard.press("n")
+        await expect(opened.get_by_role("link", name="Save")).to_be_visible()
+        assert opened.url.endswith(f"{views[1]}/view")
+        await tab.check("nothing")
 
 
 @pytest.mark.parametrize(

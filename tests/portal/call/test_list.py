@@ -4,9 +4,11 @@ import csv
 import io
 import re
 
+import pytest
 from tests.portal.client import Client
 from tests.portal.world import ACME, World
 
+from clicktodial.accounts.audit import AuditEntry
 from clicktodial.domain.principal import Role
 from clicktodial.portal.call.export import COLUMNS
 
@@ -67,3 +69,35 @@ def test_calls_under_way_stand_first(origin: str, world: World) -> None:
     assert first.count(live) == 1 and 'class="is-live"' in first
     assert live in client.get("/calls?state=live").text
     assert live not in client.get("/calls?state=ended").text
+
+
+@pytest.mark.parametrize(
+    ("path", "operation", "role"),
+    [
+        ("/calls/whole/numbers?period=month", "callsNumbers", Role.OWNER),
+        ("/pool/records/numbers", "cdrsNumbers", Role.OWNER),
+        (f"/money/{ACME}/records/numbers", "enterpriseCdrsNumbers", Role.OPERATOR),
+    ],
+)
+def test_numbers_of_a_list_are_shown_whole_and_that_is_noted_once(
+    origin: str, world: World, path: str, operation: str, role: Role
+) -> None:
+    client = Client(origin, world.tokens[role])
+    masked_page = client.get(path.replace("/whole/numbers", "").replace("/numbers", ""))
+    whole = re.compile(r"\+?86138[0-9]{8}\b")
+    assert masked_page.status == 200 and not whole.search(masked_page.text)
+
+    def noted() -> list[AuditEntry]:
+        entries = world.audit_log.list_entries(limit=1_000, enterprise_id=ACME)
+        return [each for each in entries if each.operation == operation]
+
+    before = len(noted())
+    page = client.get(path)
+    numbers = whole.findall(page.text)
+    assert page.status == 200 and numbers
+    # It is not fetched again by itself, which would be another showing.
+    assert "data-follows" not in page.text
+    entry, *rest = noted()
+    assert len(rest) == before
+    assert int(entry.subjects["calls"]) > 0
+    assert {"oldest_call_id", "newest_call_id"} <= set(entry.subjects)

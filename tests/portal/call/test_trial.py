@@ -145,8 +145,14 @@ async def test_call_is_tried_heard_and_charged(carol: Browsing, tmp_path: Path) 
         await page.fill("#caller", CALLER)
         await page.fill("#callee", CALLEE)
         await page.check("[name=record]")
+        await page.locator(".trial-options summary").click()
+        await page.fill("#max_duration_s", "90")
+        await page.select_option("#ringback", "tone")
         await page.get_by_role("button", name="Check first").click()
         await expect(stage).to_contain_text("This call may be placed", timeout=TIMEOUT_MS)
+        await expect(stage).to_contain_text("1:30")
+        # What was chosen is still there, for the call.
+        await expect(page.locator("#max_duration_s")).to_have_value("90")
         await expect(stage).to_contain_text("by the trunk carol-phones")
 
         await page.get_by_role("button", name="Call now").click()
@@ -249,6 +255,16 @@ def test_what_is_wrong_is_said_at_its_field(origin: str, world: World) -> None:
     assert "This is the caller&#39;s number, too." in client.post("/try/call", same).text
     foreign = same | {"callee": "13810268653", "sponsor": "+861000000000"}
     assert "Choose one of these." in client.post("/try/call", foreign).text
+    for options, words in (
+        ({"caller_ring_timeout_s": "0"}, "Enter a whole number from 1 to"),
+        ({"max_duration_s": "99999999"}, "Enter a whole number from 1 to"),
+        ({"presence": "prayer"}, "Choose one of these."),
+        ({"announcement": "gone"}, "There is no such audio any more."),
+    ):
+        answer = client.post("/try/forecast", same | {"callee": "13810268653"} | options)
+        assert answer.status == 422
+        assert words in answer.text
+        assert '<details class="trial-options" open>' in answer.text
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -335,6 +351,7 @@ def test_page_says_whether_a_browser_can_be_the_caller(*, is_set_up: bool) -> No
         "sponsor_options": [], "phones": [], "forecast": None, "obstacles": [], "currency": None,
         "call": None, "has_web_phones": is_set_up, "web_stun": "stun.example:3478",
         "web_route": WEB_PHONE_ROUTE, "web_answer": None, "form_token": "token",
+        "has_options": False,
         "link": lambda name: f"/{name}", "static": str, "_": words.gettext,
         "gettext": words.gettext, "ngettext": words.ngettext,
     }  # fmt: skip

@@ -1,5 +1,8 @@
 """Members: one by one, and a file of them that is followed while it is read."""
 
+import re
+from html import unescape
+
 import pytest
 from playwright.async_api import expect
 from tests.portal.browser import Browsing
@@ -10,6 +13,7 @@ from tests.portal.world import World
 from clicktodial.accounts.department import Departments
 from clicktodial.accounts.member import Members
 from clicktodial.accounts.protection import ProtectionSettings
+from clicktodial.portal.paging import PAGE_SIZE
 
 FILE = b"number,name,department\n13912349001,Ada,Dispatch\nnonsense,Bob,\n13912349002,Cy,\n"
 
@@ -85,3 +89,17 @@ def test_switch_lets_only_members_call(origin: str, world: World, own: Own) -> N
         answer = client.post("/protection", {"part": "members", "members_only": sent})
         assert (answer.status, answer.headers["location"]) == (303, "/console/members")
         assert settings.show(own.enterprise_id).members_only is is_on
+
+
+def test_departments_come_in_pages(origin: str, world: World) -> None:
+    own = create_own(world, "branches", "33333352")
+    client, departments = Client(origin, own.token), Departments(world.transactions)
+    for number in range(PAGE_SIZE + 2):
+        departments.add(own.enterprise_id, f"Branch {number:02}", now=world.now)
+    first = client.get("/members/departments").text
+    assert first.count("Branch ") == PAGE_SIZE
+    (following,) = re.findall(r'href="/console([^"]+)" rel="next"', first)
+    last = client.get(unescape(following)).text
+    assert last.count("Branch ") == 2 and "Branch 25" in last and "First page" in last
+    # One that is gone leads to the beginning.
+    assert client.get("/members/departments?after=gone").text.count("Branch ") == PAGE_SIZE

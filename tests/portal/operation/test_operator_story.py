@@ -16,6 +16,7 @@ from clicktodial.domain.principal import Role
 from clicktodial.domain.throttle import LOGIN_TO_ACCOUNT
 from clicktodial.storage import table
 from clicktodial.storage.instant import to_millis
+from clicktodial.storage.people_table import enrolment
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -114,3 +115,27 @@ def test_operator_lets_somebody_try_to_log_in_again(origin: str, world: World) -
         world.log_in("forgetful")
     assert client.post(f"/users/{person_id}/unlock").status == 303
     assert world.log_in("forgetful")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_users_are_found_by_an_enterprise_that_is_offered(
+    browsing: Browsing, world: World
+) -> None:
+    world.administration.create_enterprise("offered-4711", name="Zephyr Freight")
+    async with browsing.tab(Role.OPERATOR) as tab:
+        page = await tab.open("/users")
+        await page.get_by_label("Enterprise").press_sequentially("zephyr")
+        await expect(page.locator("#offered option")).to_have_count(1)
+        await expect(page.locator("#offered option")).to_have_attribute("value", "offered-4711")
+        await tab.check()
+    client = Client(browsing.origin, world.tokens[Role.OPERATOR])
+    whose = {"email": "new@zephyr.example", "account": "zephyr.owner", "roles": "owner"}
+    refused = client.post("/invite-user", {**whose, "enterprise": "no such enterprise"})
+    assert refused.status == 422
+    assert "Choose one of the enterprises that are offered." in refused.text
+    # Nobody becomes one of the operator's own by leaving the enterprise out.
+    assert client.post("/invite-user", {**whose, "enterprise": ""}).status == 422
+    assert client.post("/invite-user", {**whose, "enterprise": "Zephyr Freight"}).status == 303
+    with world.engine.connect() as connection:
+        query = select(enrolment.c.enterprise_id).where(enrolment.c.email == whose["email"])
+        assert connection.scalars(query).all() == ["offered-4711"]

@@ -51,6 +51,8 @@ _JOINED_LINES = (
     (90_000, True, "BYE sip:+8613*******73@… SIP/2.0", ("CSeq: 2 BYE",), ()),
     (90_020, False, "SIP/2.0 200 OK", ("CSeq: 2 BYE",), ()),
 )
+# As servers do that validate what they take: with what they did not like.
+REFUSED = '{{"detail": "unknown number", "input": "{}"}}'
 _REFUSALS = {
     EndReason.CALLER_BUSY: (486, "Busy Here", 17, LegOutcome.BUSY),
     EndReason.CALLEE_BUSY: (486, "Busy Here", 17, LegOutcome.BUSY),
@@ -130,7 +132,10 @@ def add_call(world: World, call_id: str, app_id: str, number: int, reason: EndRe
                 "attempts": 12 if is_lost else 1,
                 "delivery_state": "given_up" if is_lost else "delivered",
                 "delivered_at": None if is_lost else begun_at,
-                "last_error": "answered HTTP 503" if is_lost else None,
+                "last_error": "HTTP 503" if is_lost else None,
+                "answer_status": 503 if is_lost else 200,
+                "answered_at": begun_at + timedelta(seconds=1),
+                "answer_text": REFUSED.format(callee) if is_lost else None,
             }  # fmt: skip
             connection.execute(insert(table.call_event).values(values))
         if is_joined and not is_live:

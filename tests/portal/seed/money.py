@@ -6,6 +6,7 @@ from sqlalchemy import insert
 from tests.portal.world import World
 
 from clicktodial.billing.export import ExportKind, Exports
+from clicktodial.billing.export_order import ExportOrders
 from clicktodial.billing.package import NewPackage, PackageKind
 from clicktodial.billing.pool import Pools, PoolSettings
 from clicktodial.domain.cause import EndReason
@@ -32,6 +33,7 @@ def seed_money(world: World, enterprise_id: str) -> dict[str, str]:
         "package_id": package_id,
         "cap_id": cap_id,
         "export_id": _export(world, enterprise_id),
+        "export_order_id": _order(world, enterprise_id),
         "month": f"{world.now.astimezone(world.settings.billing.zone):%Y-%m}",
     }
 
@@ -112,3 +114,23 @@ def _export(world: World, enterprise_id: str) -> str:
         exports.write_day(enterprise_id, kind, day, world.now)
     (found, *_) = exports.list(OPERATOR_PRINCIPAL, enterprise_id)
     return found.export_id
+
+
+def _order(world: World, enterprise_id: str) -> str:
+    """An export that somebody asked for, written here or by the platform that runs."""
+    orders = ExportOrders(
+        world.transactions,
+        world.settings.data_dir / "exports",
+        keep_days=30,
+        utc=lambda: world.now,
+    )
+    asked = orders.ask(
+        OPERATOR_PRINCIPAL,
+        enterprise_id,
+        ExportKind.CSV,
+        since=world.now - timedelta(days=40),
+        until=world.now - timedelta(days=10),
+        now=world.now,
+    )
+    orders.run_next()
+    return asked.order_id

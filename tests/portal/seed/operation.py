@@ -73,5 +73,6 @@ def _given_up(call_id: str, app_id: str, at: datetime) -> dict[str, object]:
     return {
         "call_id": call_id, "seq": 1, "app_id": app_id, "status": CallStatus.CALLING_CALLER,
         "occurred_at": at, "payload": "{}", "attempts": 8, "delivery_state": "given_up",
-        "last_error": "answered with 503",
+        "last_error": "HTTP 503", "answer_status": 503, "answered_at": at,
+        "answer_text": '{"error": "the database is down"}',
     }  # fmt: skip

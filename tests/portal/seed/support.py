@@ -2,10 +2,14 @@
 
 from datetime import timedelta
 
+from tests.accounts.paper import pdf
+from tests.portal.seed.business import card_picture
 from tests.portal.world import ACME, World
 
+from clicktodial.accounts.document_store import DocumentStore
 from clicktodial.accounts.roster import NewShift, Rosters
 from clicktodial.accounts.ticket import NewTicket, Tickets
+from clicktodial.accounts.ticket_attachment import TicketAttachments
 from clicktodial.accounts.ticket_store import SupportPolicy, TicketContact
 from clicktodial.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from clicktodial.domain.roster import Line, Span
@@ -28,6 +32,12 @@ def tickets_of(world: World) -> Tickets:
     """The use cases of tickets, on the console's database."""
     policy = SupportPolicy.from_settings(world.settings.support)
     return Tickets(world.transactions, world.vault, policy, region="CN")
+
+
+def attachments_of(world: World) -> TicketAttachments:
+    """Files of tickets, in the store of the platform that runs."""
+    store = DocumentStore(world.settings.documents_dir, world.vault)
+    return TicketAttachments(world.transactions, tickets_of(world), store)
 
 
 def seed_support(world: World, enterprise_id: str) -> dict[str, str]:
@@ -67,7 +77,21 @@ def seed_support(world: World, enterprise_id: str) -> dict[str, str]:
         contact=TicketContact(name="Ms Wang", phone="+8613912345678", email="wang@example.com"),
     )
     tickets.open(OPERATOR_PRINCIPAL, called, now)
-    return {"ticket_id": emergency} | (_seed_roster(world) if enterprise_id == ACME else {})
+    files = attachments_of(world)
+    attached = {}
+    for name, content in (("screen of the console.png", card_picture()), ("log.pdf", pdf())):
+        files.attach(
+            owner,
+            emergency,
+            name=name,
+            content=content,
+            say=lambda on_step: tickets.write(owner, emergency, "See here.", now, on_step=on_step),
+            now=now,
+        )
+        attached = {"attachment_id": files.list_of(owner, emergency)[0].attachment_id}
+    return (
+        {"ticket_id": emergency} | attached | (_seed_roster(world) if enterprise_id == ACME else {})
+    )
 
 
 def _seed_roster(world: World) -> dict[str, str]:

@@ -1,11 +1,17 @@
 """Tickets in the console, without a browser: what is refused, and what nobody else sees."""
 
+import re
+
 import pytest
-from tests.portal.client import Client
+from tests.accounts.paper import pdf
+from tests.portal.client import Answer, Client
+from tests.portal.seed.business import card_picture
 from tests.portal.world import ACME, World
 
+from clicktodial.accounts.audit import AuditLog
 from clicktodial.accounts.ticket_desk import DeskPlace
 from clicktodial.domain.principal import Role
+from clicktodial.portal.page import BASE_PATH
 from clicktodial.portal.support.audience import parse_desk_place, render_desk_place
 
 NEW = {
@@ -98,3 +104,43 @@ def test_cursor_of_others_is_none(text: str | None) -> None:
 def test_cursor_of_ours_is_read() -> None:
     place = DeskPlace(1_700_000_000_000, "a1")
     assert parse_desk_place(render_desk_place(place)) == place
+
+
+def test_files_are_attached_listed_and_looked_at(
+    owner: Client, support: Client, origin: str, world: World
+) -> None:
+    ticket_id = open_ticket(owner)
+    sent = send_file(owner, f"/tickets/{ticket_id}/messages", "my screen.png", card_picture())
+    assert sent.status == 303
+    assert send_file(support, f"/tickets/{ticket_id}/notes", "trace.pdf", pdf()).status == 303
+    refused = send_file(owner, f"/tickets/{ticket_id}/messages", "a.html", b"<script>")
+    assert refused.status == 422
+    assert "The file is no PDF, JPEG or PNG." in refused.text
+    thread, desk = owner.get(f"/tickets/{ticket_id}"), support.get(f"/support/tickets/{ticket_id}")
+    assert "my screen" in thread.text and "trace" not in thread.text
+    assert "my screen" in desk.text and "trace" in desk.text
+    shown, noted = re.findall(rf"/support(/tickets/{ticket_id}/files/[0-9a-f]+)", desk.text)
+    content = owner.get(f"{shown}/content")
+    assert (content.status, content.body) == (200, card_picture())
+    assert content.headers["content-disposition"] == 'inline; filename="my_screen.png"'
+    assert content.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert owner.get(shown).status == support.get(f"/support{noted}").status == 200
+    stranger = Client(origin, world.log_in("owner.bravo"))
+    for client, path in ((owner, noted), (stranger, shown)):
+        assert client.get(path).status == 404
+        assert client.get(f"{path}/content").status == 404
+    entries = AuditLog(world.transactions).list_entries(limit=20, enterprise_id=ACME)
+    assert "ticketFileContent" in {each.operation for each in entries}
+
+
+def send_file(client: Client, path: str, name: str, content: bytes) -> Answer:
+    """A message with a file, as a browser sends it."""
+    fields = {"form_token": client.form_token, "text": "See here."}
+    body = b"".join(
+        f'--b\r\nContent-Disposition: form-data; name="{each}"\r\n\r\n{value}\r\n'.encode()
+        for each, value in fields.items()
+    )
+    head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    body += head.encode() + content + b"\r\n--b--\r\n"
+    kind = {"Content_Type": "multipart/form-data; boundary=b"}
+    return client.ask("POST", BASE_PATH + path, body, kind)

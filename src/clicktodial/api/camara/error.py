@@ -225,7 +225,8 @@ UNAVAILABLE = Refusal(
     503,
     "UNAVAILABLE",
     "Service Unavailable.",
-    "The platform takes no more for the moment; Retry-After says when to ask again.",
+    "The platform takes no more for the moment, or another node carries the call that is to be "
+    "terminated; Retry-After says when to ask again.",
 )
 
 REFUSALS = (

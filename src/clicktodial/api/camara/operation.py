@@ -21,6 +21,7 @@ from clicktodial.api.bearer import AccessGrant, AccessTokens, TokenInvalid, pars
 from clicktodial.api.camara.body import decode_create, parse_parties, parse_sink
 from clicktodial.api.camara.document import CONTENT_TYPE, Version
 from clicktodial.api.camara.error import (
+    DEFAULT_RETRY_AFTER_S,
     INVALID_ARGUMENT,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -30,6 +31,7 @@ from clicktodial.api.camara.error import (
     SERVICE_NOT_APPLICABLE,
     TOO_MANY_REQUESTS,
     UNAUTHENTICATED,
+    UNAVAILABLE,
     Refused,
     refused_by,
 )
@@ -45,7 +47,7 @@ from clicktodial.api.camara.recording import Recordings
 from clicktodial.api.idempotency import REPLAYED, KeyMalformed, find_key_hash, hash_request
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.api.response import Headers, send_json, start_response
-from clicktodial.control.error import ControlError
+from clicktodial.control.error import CallHasEnded, ControlError
 from clicktodial.control.once import OnceBegin, OnceBegins
 from clicktodial.control.port import Applications, StoreError
 from clicktodial.control.service import BeginCall, CallProgress, CallService
@@ -228,12 +230,25 @@ class Operations:
 
     async def terminate(self, exchange: Exchange, application: Application) -> None:
         """terminateCall"""
-        await self._needs.service.release(application, _call_id(exchange))
+        call_id = _call_id(exchange)
+        try:
+            await self._needs.service.release(application, call_id)
+        except CallHasEnded:
+            await self._require_ended(application, call_id)
+            raise
         # RFC 9110 8.6: an answer of 204 has no Content-Length.
         await exchange.send(
             {"type": "http.response.start", "status": 204, "headers": list(exchange.headers)}
         )
         await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _require_ended(self, application: Application, call_id: CallId) -> None:
+        """A call that lives on another node has not ended: its client is not to believe that, and
+        may come to that node with its next try. Raises Refused."""
+        call = await self._needs.calls.find(call_id, application.app_id)
+        if call is not None and not call.is_here and call.state is not CallState.ENDED:
+            message = "The call lives on another node of the platform, which alone can end it."
+            raise Refused(UNAVAILABLE, message, retry_after_s=DEFAULT_RETRY_AFTER_S)
 
     async def download(self, exchange: Exchange, application: Application) -> None:
         """getRecording"""

@@ -1,10 +1,11 @@
 """`/events/v1`: what was told of an application's calls, and telling it once more."""
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import structlog
@@ -12,16 +13,28 @@ from litestar import Request, Response, get, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler, asgi
 from litestar.types import Receive, Scope, Send
-from msgspec import Meta
 
+from clicktodial import __version__
 from clicktodial.api.events.admission import Admission
+from clicktodial.api.events.openapi import create_document
 from clicktodial.api.events.stream import SETTLED_AFTER, EventStreams
 from clicktodial.api.events.view import (
+    ALERT_SEQ_MAX,
+    BASE_PATH,
     BEGINNING,
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    SEQ_MAX,
+    AlertPage,
     EventPage,
+    ReplayBody,
     parse_cursor,
+    render_alert,
     render_cursor,
     render_event,
+)
+from clicktodial.api.events.view import (
+    Replayed as ReplayedView,
 )
 from clicktodial.api.management.body import decode_body, parse_query
 from clicktodial.api.management.problem import (
@@ -34,37 +47,18 @@ from clicktodial.api.management.problem import (
     refused_by,
 )
 from clicktodial.api.management.route import render_refused
-from clicktodial.api.management.schema import Strict
 from clicktodial.api.response import start_response
 from clicktodial.control.error import ControlError
 from clicktodial.control.port import StoreError
 from clicktodial.domain.access import AccessScope
 from clicktodial.storage.error import StorageError
 from clicktodial.storage.event_history import EventHistory, EventPlace
-from clicktodial.storage.event_replay import CallReplay, EventReplays, RangeReplay, Replayed
+from clicktodial.storage.event_replay import CallReplay, EventReplays, RangeReplay
 from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX
 from clicktodial.web.request import BodyTooLong, ClientDisconnected, read_body
 from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
-
-BASE_PATH = "/events/v1"
-# An event has some 700 bytes: a page stays below half a megabyte.
-PAGE_MAX = 500
-PAGE_DEFAULT = 100
-# Far more events than any call has; what is beyond is a mistake.
-_SEQ_MAX = 1_000_000
-
-
-class ReplayBody(Strict, frozen=True):
-    """What is to be delivered once more: a call's events, or one of them; or those of a time."""
-
-    call_id: Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_CHARACTERS_MAX)] | None = None
-    seq: Annotated[int, Meta(ge=1, le=_SEQ_MAX)] | None = None
-    since: Annotated[datetime, Meta(tz=True)] | None = None
-    until: Annotated[datetime, Meta(tz=True)] | None = None
-    after: Annotated[str, Meta(max_length=128)] | None = None
-    with_delivered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +72,7 @@ class EventNeeds:
     worker: Worker
     body_bytes_max: int
     utc: Callable[[], datetime]
+    token_url: str
 
 
 def create_event_handlers(needs: EventNeeds) -> list[HTTPRouteHandler | ASGIRouteHandler]:
@@ -90,6 +85,10 @@ def create_event_handlers(needs: EventNeeds) -> list[HTTPRouteHandler | ASGIRout
     @get(f"{BASE_PATH}/events", name="events")
     async def since(request: Request[Any, Any, Any]) -> Response[bytes]:
         return await _guard(partial(_answer_since, needs, request))
+
+    @get(f"{BASE_PATH}/alerts", name="alerts")
+    async def alerts(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return await _guard(partial(_answer_alerts, needs, request))
 
     @post(f"{BASE_PATH}/replays", name="replayEvents", status_code=200)
     async def replay(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -107,7 +106,24 @@ def create_event_handlers(needs: EventNeeds) -> list[HTTPRouteHandler | ASGIRout
             log.info("events.refused", code=refused.problem.code)
             await _send_refused(send, refused)
 
-    return [of_call, since, replay, stream]
+    return [of_call, since, alerts, replay, stream, _create_document_handler(needs)]
+
+
+def _create_document_handler(needs: EventNeeds) -> HTTPRouteHandler:
+    @functools.cache
+    def document() -> bytes:
+        # When it is first asked for, as most servers never are.
+        return msgspec.json.encode(
+            create_document(
+                body_bytes_max=needs.body_bytes_max, token_url=needs.token_url, version=__version__
+            )
+        )
+
+    @get(f"{BASE_PATH}/openapi.json", name="eventsDocument")
+    async def openapi() -> Response[bytes]:
+        return Response(document(), media_type="application/json")
+
+    return openapi
 
 
 async def _send_refused(send: Send, refused: Refused) -> None:
@@ -152,7 +168,7 @@ def _translate(error: Exception) -> Refused:
 async def _answer_call(needs: EventNeeds, request: Request[Any, Any, Any]) -> EventPage:
     application = await needs.admission.admit(request.scope, AccessScope.EVENTS_READ)
     query = parse_query(request.scope["query_string"], frozenset({"after", "limit"}))
-    after = _read_number(query, "after", low=0, high=_SEQ_MAX, default=0)
+    after = _read_number(query, "after", low=0, high=SEQ_MAX, default=0)
     limit = _read_number(query, "limit", low=1, high=PAGE_MAX, default=PAGE_DEFAULT)
     call_id = str(request.path_params["call_id"])
     found = None
@@ -177,6 +193,16 @@ async def _answer_since(needs: EventNeeds, request: Request[Any, Any, Any]) -> E
     return EventPage([render_event(entry) for entry in found], render_cursor(following))
 
 
+async def _answer_alerts(needs: EventNeeds, request: Request[Any, Any, Any]) -> AlertPage:
+    application = await needs.admission.admit(request.scope, AccessScope.EVENTS_READ)
+    query = parse_query(request.scope["query_string"], frozenset({"after", "limit"}))
+    after = _read_number(query, "after", low=0, high=ALERT_SEQ_MAX, default=0)
+    limit = _read_number(query, "limit", low=1, high=PAGE_MAX, default=PAGE_DEFAULT)
+    found = await needs.history.alerts(application.app_id, after_seq=after, limit=limit)
+    last = found[-1].alert.seq if found else after
+    return AlertPage([render_alert(entry) for entry in found], str(last))
+
+
 async def _answer_replay(needs: EventNeeds, request: Request[Any, Any, Any]) -> object:
     application = await needs.admission.admit(request.scope, AccessScope.EVENTS_REPLAY)
     try:
@@ -190,7 +216,8 @@ async def _answer_replay(needs: EventNeeds, request: Request[Any, Any, Any]) -> 
     else:
         done = await needs.worker.run(partial(replays.replay_range, app_id, wanted))
     log.info("events.replayed", app_id=app_id, count=done.count)
-    return _render_replayed(done)
+    following = None if done.last is None else render_cursor(done.last)
+    return ReplayedView(replayed=done.count, next=following)
 
 
 def _read_replay(body: ReplayBody) -> CallReplay | RangeReplay:
@@ -207,13 +234,6 @@ def _read_replay(body: ReplayBody) -> CallReplay | RangeReplay:
         else EventPlace(body.since or body.until, "", 0)
     )
     return RangeReplay(after=place, until=body.until, with_delivered=body.with_delivered)
-
-
-def _render_replayed(done: Replayed) -> object:
-    return {
-        "replayed": done.count,
-        "next": None if done.last is None else render_cursor(done.last),
-    }
 
 
 def _read_number(query: Mapping[str, str], name: str, *, low: int, high: int, default: int) -> int:

@@ -198,12 +198,15 @@ class ApplicationLimitsChange(Strict, frozen=True):
 
 
 class ServerTestView(Strict, frozen=True):
-    """What came of asking the application server; `error` is null where it took the request."""
+    """What came of asking the application server; `error` is null where it took the request,
+    `status` where it did not answer. `text` is how it began what it said, where it refused."""
 
     url: str
     took_ms: Annotated[int, Meta(ge=0)]
     accepted: bool
     error: str | None
+    status: int | None
+    text: str | None
 
 
 class ApplicationResource:
@@ -289,6 +292,8 @@ class ApplicationResource:
             took_ms=outcome.took_ms,
             accepted=outcome.error is None,
             error=outcome.error,
+            status=outcome.status,
+            text=outcome.text,
         )
 
     async def enable(self, ask: Ask) -> None:
@@ -455,6 +460,8 @@ class ApplicationResource:
                     "took_ms": 42,
                     "accepted": True,
                     "error": None,
+                    "status": 200,
+                    "text": None,
                 },
                 **(OF_APPLICATION | {"problems": (NOT_FOUND, CONFLICT)}),
             ),

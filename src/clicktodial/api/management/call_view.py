@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from clicktodial.api.management.schema import Instant, Strict
-from clicktodial.control.delivery import DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryState
 from clicktodial.control.port import TrunkForecast
 from clicktodial.control.service import CallForecast, LiveCall
 from clicktodial.domain.call import CallState, EndedBy, EndStage
@@ -100,6 +100,15 @@ class CallEndView(Strict, frozen=True):
     explanation: str
 
 
+class AnswerView(Strict, frozen=True):
+    """What the application's server answered last; `text` is how it began what it said, where it
+    refused."""
+
+    status: int
+    at: Instant
+    text: str | None
+
+
 class EventView(Strict, frozen=True):
     """A status event of a call, and what became of its notification."""
 
@@ -111,6 +120,7 @@ class EventView(Strict, frozen=True):
     next_attempt_at: Instant | None
     delivered_at: Instant | None
     last_error: str | None
+    answer: AnswerView | None
 
 
 class QualityView(Strict, frozen=True):
@@ -273,7 +283,7 @@ def render_forecast(forecast: CallForecast) -> Forecast:
     """The answer of a dry run."""
     return Forecast(
         is_possible=forecast.is_possible,
-        obstacles=list(forecast.obstacles),
+        obstacles=[str(each) for each in forecast.obstacles],
         caller=_render_forecast_leg(forecast.caller),
         callee=_render_forecast_leg(forecast.callee),
         max_duration_s=forecast.max_duration_s,
@@ -287,7 +297,7 @@ def _render_forecast_leg(leg: TrunkForecast) -> ForecastLeg:
     return ForecastLeg(
         trunk=leg.trunk_name,
         cost_per_minute_micros=leg.cost_per_minute_micros,
-        obstacle=leg.obstacle or None,
+        obstacle=str(leg.obstacle) or None,
     )
 
 
@@ -318,7 +328,12 @@ def _render_event(event: EventRecord) -> EventView:
         next_attempt_at=event.next_attempt_at,
         delivered_at=event.delivered_at,
         last_error=event.last_error,
+        answer=None if event.answer is None else _render_answer(event.answer),
     )
+
+
+def _render_answer(answer: DeliveryAnswer) -> AnswerView:
+    return AnswerView(status=answer.status, at=answer.at, text=answer.text)
 
 
 def _render_leg(leg: LegRecord | None) -> LegView | None:

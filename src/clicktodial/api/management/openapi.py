@@ -4,7 +4,7 @@ Schemas follow from the structs that are read and answered, so that the document
 than what is done; the tests hold every answer against it all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -113,7 +113,7 @@ def create_document(routes: Sequence[Route], *, body_bytes_max: int, version: st
         "components": {
             "securitySchemes": _SECURITY_SCHEMES,
             "schemas": _create_schemas(routes),
-            "responses": _create_problem_responses((NOT_FOUND, METHOD_NOT_ALLOWED)),
+            "responses": create_problem_responses((NOT_FOUND, METHOD_NOT_ALLOWED)),
         },
     }
 
@@ -137,7 +137,7 @@ def _create_operation(row: Route) -> Json:
         ],
         "responses": {
             str(row.status): _create_success(row),
-            **_create_problem_responses(tuple(problems)),
+            **create_problem_responses(problems),
         },
     }
     if row.body is not None:
@@ -173,8 +173,9 @@ def _create_success(row: Route) -> Json:
     return answer
 
 
-def _create_problem_responses(problems: Sequence[Problem]) -> Json:
+def create_problem_responses(problems: Iterable[Problem]) -> Json:
     """One response a status, with one example a row."""
+    problems = tuple(problems)
     responses: Json = {}
     for status in sorted({problem.status for problem in problems}):
         rows = sorted(
@@ -227,10 +228,16 @@ def _create_parameter(parameter: Parameter, place: str) -> Json:
 
 
 def _create_schemas(routes: Sequence[Route]) -> Json:
-    kinds = {ProblemDetails: None}
+    kinds: dict[Any, None] = {}
     for each in routes:
         bodies = [each.body] if each.media == JSON_MEDIA_TYPE else []
         kinds |= {kind: None for kind in (*bodies, each.answer) if kind is not None}
+    return create_schemas(kinds)
+
+
+def create_schemas(kinds: Iterable[Any]) -> Json:
+    """Of these structs, of what they are made of, and of problems; by name."""
+    kinds = {ProblemDetails: None} | dict.fromkeys(kinds)
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     for schema in schemas.values():
         if "description" in schema:

@@ -1,6 +1,7 @@
 """The endpoints of the authorization server: token (RFC 6749 3.2), introspection (RFC 7662),
 revocation (RFC 7009), its keys, and what is told of it (RFC 8414)."""
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
+from clicktodial import __version__
 from clicktodial.accounts.public_key import ALGORITHMS
 from clicktodial.accounts.token_key import TokenKey, TokenKeys
 from clicktodial.api.oauth.access_token import ProvedToken, TokenIssuer, TokenVerifier
@@ -29,6 +31,16 @@ from clicktodial.api.oauth.error import (
     render_answer,
 )
 from clicktodial.api.oauth.form import read_form
+from clicktodial.api.oauth.openapi import create_document
+from clicktodial.api.oauth.path import (
+    DOCUMENT_PATH,
+    INTROSPECTION_PATH,
+    JWKS_PATH,
+    METADATA_PATH,
+    OPENID_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+)
 from clicktodial.api.oauth.token_directory import TokenDirectory
 from clicktodial.api.request_gate import RequestGate
 from clicktodial.control.error import Overloaded
@@ -48,13 +60,6 @@ from clicktodial.web.worker import Worker
 
 log = structlog.get_logger()
 
-TOKEN_PATH = "/oauth/token"
-INTROSPECTION_PATH = "/oauth/introspect"
-REVOCATION_PATH = "/oauth/revoke"
-JWKS_PATH = "/oauth/jwks"
-METADATA_PATH = "/.well-known/oauth-authorization-server"
-# For libraries that look nowhere else; there are no people to log in, and no ID tokens.
-OPENID_PATH = "/.well-known/openid-configuration"
 # A client needs one token an hour. Each proof costs a signature and a write to the database, so
 # that whoever has no key is stopped before that, and one client does not keep others waiting.
 REQUESTS_PER_SECOND_OF_ADDRESS = 20
@@ -264,7 +269,16 @@ def _create_documents(needs: OauthNeeds) -> list[HTTPRouteHandler]:
         keys = [describe_key(key) for key in needs.directory.keys]
         return render_answer({"keys": keys}, max_age_s=_KEPT_S)
 
-    return [metadata, jwks]
+    @functools.cache
+    def description() -> dict[str, object]:
+        # When it is first asked for, as most servers never are.
+        return create_document(takes_secrets=needs.takes_secrets, version=__version__)
+
+    @get(DOCUMENT_PATH, name="oauthDocument")
+    async def openapi() -> Response[bytes]:
+        return render_answer(description(), max_age_s=_KEPT_S)
+
+    return [metadata, jwks, openapi]
 
 
 def describe_key(key: TokenKey) -> dict[str, object]:

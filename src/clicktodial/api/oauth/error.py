@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 from litestar import Response
+
+log = structlog.get_logger()
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # RFC 9110 11.6.1: a 401 says how to authenticate. There is no scheme for assertions.
@@ -27,15 +30,33 @@ INVALID_SCOPE = OauthProblem(400, "invalid_scope")
 TOO_MANY_REQUESTS = OauthProblem(429, "temporarily_unavailable")
 UNAVAILABLE = OauthProblem(503, "temporarily_unavailable")
 BODY_TOO_LONG = OauthProblem(413, "invalid_request")
+_NOT_FOUND = OauthProblem(404, "invalid_request")
+_METHOD_NOT_ALLOWED = OauthProblem(405, "invalid_request")
+# RFC 6749 4.1.2.1 has the word, for the endpoint that is none here.
+_SERVER_ERROR = OauthProblem(500, "server_error")
+PROBLEMS = (
+    INVALID_REQUEST,
+    UNSUPPORTED_GRANT_TYPE,
+    INVALID_SCOPE,
+    UNAUTHORIZED_CLIENT,
+    INVALID_CLIENT,
+    BODY_TOO_LONG,
+    TOO_MANY_REQUESTS,
+    _SERVER_ERROR,
+    UNAVAILABLE,
+)
 
 
 class OauthRefused(Exception):
     """The request is answered with `problem`. `detail` is for its sender to read: what was wrong,
     and nothing of what would have been right."""
 
-    def __init__(self, problem: OauthProblem, detail: str, *, is_last: bool = False) -> None:
+    def __init__(
+        self, problem: OauthProblem, detail: str, *, is_last: bool = False, allow: str = ""
+    ) -> None:
         super().__init__(detail)
         self.problem = problem
+        self.allow = allow
         self.is_last = is_last
 
     def render(self) -> Response[bytes]:
@@ -45,10 +66,26 @@ class OauthRefused(Exception):
             headers["WWW-Authenticate"] = _CHALLENGE
         if self.problem.status in (429, 503):
             headers["Retry-After"] = "1"
+        if self.allow:
+            headers["Allow"] = self.allow
         if self.is_last:
             headers["Connection"] = "close"
         body = {"error": self.problem.code, "error_description": str(self)}
         return _render(body, self.problem.status, headers)
+
+
+def answer_http_error(status: int, headers: dict[str, str], error: Exception) -> Response[bytes]:
+    """What is answered below BASE_PATH to an error that comes from outside a handler."""
+    if status == _NOT_FOUND.status:
+        return OauthRefused(_NOT_FOUND, "there is nothing at that path").render()
+    if status == _METHOD_NOT_ALLOWED.status:
+        allow = next((each for name, each in headers.items() if name.lower() == "allow"), "")
+        refused = OauthRefused(_METHOD_NOT_ALLOWED, "Allow says which methods are", allow=allow)
+        return refused.render()
+    if status < 500:
+        return OauthRefused(INVALID_REQUEST, "the request is none of HTTP").render()
+    log.error("api.internal_error", status=status, exc_info=error)
+    return OauthRefused(_SERVER_ERROR, "the log says more").render()
 
 
 def render_answer(body: object, *, max_age_s: int | None = None) -> Response[bytes]:

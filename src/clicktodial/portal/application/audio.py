@@ -64,7 +64,7 @@ class AudioPages:
             try:
                 check_audio_name(name)
             except AudioError as error:
-                form.errors["name"] = visit.words.sentence(str(error))
+                form.refuse_as(error, "name")
         if not form.is_valid or upload is None:
             return await self._view(visit, form, 422)
         if self._uploads >= UPLOADS_MAX:
@@ -73,7 +73,7 @@ class AudioPages:
         try:
             audio = await import_audio(self._needs.library.directory, name, upload.file)
         except AudioError as error:
-            form.errors["file"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "file")
             return await self._view(visit, form, 422)
         finally:
             self._uploads -= 1

@@ -234,7 +234,7 @@ class ApplicationPages(ApplicationDeskPages):
         try:
             networks = parse_networks(written.replace(",", " ").split())
         except ValueInvalid as error:
-            form.errors["networks"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "networks")
         desk = self._needs.application_desk
         if not form.is_valid or not await self.do(
             lambda: desk.set_allow_list(visit.principal, detail.app_id, networks), form

@@ -14,6 +14,7 @@ from clicktodial.portal.application.shared import (
     ApplicationDeskPages,
     Tab,
 )
+from clicktodial.portal.call_option import PROOFS, RINGBACKS, choices
 from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
 from clicktodial.portal.page import Action, Answer, Page, Redirect, View, Visit
@@ -45,32 +46,6 @@ GROUPS = {
     Group.TALKING: mark("Announcement and hold"),
     Group.LENGTH: mark("Length and warning"),
     Group.RECORDING: mark("Recording"),
-}
-RINGBACKS = {
-    Ringback.TONE_OR_NETWORK: (
-        mark("Tone, then the network"),
-        mark("A ringing tone until the callee's network sends audio of its own."),
-    ),
-    Ringback.TONE: (mark("Tone alone"), mark("That tone, whatever the network sends.")),
-    Ringback.NETWORK: (
-        mark("Network alone"),
-        mark("What the callee's network sends, and silence where it sends nothing."),
-    ),
-}
-PROOFS = {
-    PresenceProof.NONE: (
-        mark("None"),
-        mark("The callee is rung as soon as the caller's phone answers."),
-    ),
-    PresenceProof.KEY: (mark("A key"), mark("The caller presses any key first.")),
-    PresenceProof.MACHINE_DETECTION: (
-        mark("Listening"),
-        mark("What is said at the caller's end must sound like a person, not like a voicemail."),
-    ),
-    PresenceProof.KEY_AND_DETECTION: (
-        mark("A key, and listening"),
-        mark("As with a key; and the call ends at once where a voicemail is heard."),
-    ),
 }
 
 
@@ -195,8 +170,8 @@ class OptionPages(ApplicationDeskPages):
             audios=await self._needs.worker.run(read),
             defaults=self._needs.call_defaults,
             number_options=[(number, number) for number in detail.sponsors],
-            ringback_options=_choices(visit, RINGBACKS),
-            presence_options=_choices(visit, PROOFS),
+            ringback_options=choices(visit, RINGBACKS),
+            presence_options=choices(visit, PROOFS),
             side_options=[(side, word(label_of(side))) for side in Side],
         )
 
@@ -236,8 +211,3 @@ def _sides(form: Form, name: str) -> frozenset[Side]:
     if not sides:
         form.fail(name, mark("Somebody must hear it."))
     return sides
-
-
-def _choices(visit: Visit, words: Mapping[Any, tuple[str, str]]) -> list[tuple[str, str, str]]:
-    word = visit.words.look_up
-    return [(value, word(name), word(hint)) for value, (name, hint) in words.items()]

@@ -32,6 +32,11 @@ _SUBJECT_WORDS: Mapping[str, str] = {
     "trunk": mark("Trunk"),
     "work_order_id": mark("Work order"),
     "document_id": mark("Document"),
+    "attachment_id": mark("File"),
+    "export_order_id": mark("Export"),
+    "calls": mark("Calls"),
+    "oldest_call_id": mark("Oldest call"),
+    "newest_call_id": mark("Newest call"),
     "month": mark("Month"),
     "side": mark("Side"),
 }

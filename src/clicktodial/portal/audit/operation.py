@@ -112,6 +112,8 @@ OPERATIONS: Mapping[str, str] = {
     # Support
     "createTicket": mark("opened a ticket"),
     "writeToTicket": mark("wrote to a ticket"),
+    "ticketFileContent": mark("looked at a file of a ticket"),
+    "saveTicketFile": mark("downloaded a file of a ticket"),
     "noteOnTicket": mark("noted something on a ticket"),
     "assignTicket": mark("assigned a ticket"),
     "escalateTicket": mark("changed the escalation of a ticket"),
@@ -170,8 +172,13 @@ OPERATIONS: Mapping[str, str] = {
     "addPackage": mark("sold a package"),
     "endPackage": mark("ended a package"),
     "listCdrs": mark("looked at call records"),
+    "callsNumbers": mark("looked at the numbers of a list of calls"),
+    "cdrsNumbers": mark("looked at the numbers of call records"),
+    "enterpriseCdrsNumbers": mark("looked at the numbers of call records"),
     "downloadCdrs": mark("downloaded call records"),
     "downloadExport": mark("downloaded a file of call records"),
+    "orderExport": mark("asked for an export of call records"),
+    "downloadOrder": mark("downloaded an export of call records"),
 }
 
 

@@ -196,7 +196,7 @@ class CentrePages:
             )
         except (Conflict, AlreadyExists, ValueInvalid) as error:
             visit.notes.outcome = "conflict"
-            toast = visit.words.sentence(str(error))
+            toast = visit.explain(error)
             return Redirect(self._home(visit), toast=toast, kind=ToastKind.FAILED)
         return Redirect(self._home(visit), toast=visit.gettext("Done."))
 

@@ -181,7 +181,7 @@ class IntentionPages:
                     )
                 )
             except ValueInvalid as error:
-                form.fail("account_manager", str(error))
+                form.refuse_as(error, "account_manager")
             else:
                 return self._back(visit, visit.gettext("Assigned."))
         return await self._view(visit, form)

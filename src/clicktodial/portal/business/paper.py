@@ -2,7 +2,8 @@
 manager, read by few, each reading noted."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from clicktodial.accounts.customer_data import (
@@ -27,15 +28,15 @@ from clicktodial.domain.customer import (
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.portal.business.common import MANAGERS, PURPOSE, place_of, tone_of
 from clicktodial.portal.form import Form
+from clicktodial.portal.label import label_of
 from clicktodial.portal.needs import ConsoleNeeds
-from clicktodial.portal.page import Action, Answer, Download, Page, Redirect, View, Visit
+from clicktodial.portal.page import Action, Answer, Page, Redirect, View, Visit
+from clicktodial.portal.shown_file import ACCEPTED, ShownFile, answer_file
 from clicktodial.portal.text import mark
-from clicktodial.storage.error import Conflict, ValueInvalid
+from clicktodial.storage.error import Conflict, NotFound, ValueInvalid
 
-# Those of a photo, and paper; what a browser offers in its dialog.
-ACCEPTED = ".pdf,.jpg,.jpeg,.png,application/pdf,image/jpeg,image/png"
-_SUFFIXES = {MediaType.PDF: "pdf", MediaType.JPEG: "jpg", MediaType.PNG: "png"}
-_PIECE_BYTES = 262_144
+# Of a work order that somebody comes from.
+_IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 DATA_LABELS: Mapping[str, str] = {
     "legal_name": mark("Legal name"),
     "certificate_number": mark("Number of the business licence"),
@@ -198,7 +199,7 @@ class PaperPages:
                 )
             )
         except (DocumentRefused, Conflict) as error:
-            return await self._view(visit, None, visit.words.sentence(str(error)))
+            return await self._view(visit, None, visit.explain(error))
         return Redirect(self._here(visit), toast=visit.gettext("Uploaded."))
 
     async def remove(self, visit: Visit) -> Answer:
@@ -216,9 +217,64 @@ class PaperPages:
     def _here(self, visit: Visit) -> str:
         return visit.link("papers", enterprise_id=visit.path["enterprise_id"])
 
-    async def open(self, visit: Visit) -> Answer:
-        """GET one document: a picture for the page, or a file to be saved. The use case notes
-        who reads it; its type was proved when it came, and pages let no script in."""
+    async def view(self, visit: Visit) -> Answer:
+        """GET one document in a page of its own, with the way to those beside it."""
+        enterprise_id, document_id = visit.path["enterprise_id"], visit.path["document_id"]
+        principal, documents = visit.principal, self._needs.business.documents
+        order_id = visit.query.get("work_order", "")
+        order_id = order_id if _IDENTIFIER.fullmatch(order_id) else ""
+
+        def read() -> tuple[Enterprise, list[Document], list[Document]]:
+            enterprise = self._needs.business.enterprises.show(principal, enterprise_id)
+            found = documents.describe(principal, enterprise_id, [document_id])
+            current, _ = documents.list_documents(principal, enterprise_id)
+            return enterprise, found, current
+
+        enterprise, found, current = await self._needs.worker.run(read)
+        visit.notes.enterprise_id = enterprise_id
+        if not found:
+            raise NotFound
+        document = found[0]
+        ids = [each.document_id for each in current]
+        place = ids.index(document_id) if document_id in ids else None
+
+        def to(name: str, which: str = document_id, **more: str) -> str:
+            return visit.link(name, enterprise_id=enterprise_id, document_id=which, **more)
+
+        def beside(step: int) -> str:
+            if place is None or not 0 <= place + step < len(ids):
+                return ""
+            return to("document_view", ids[place + step], **_order_of(order_id))
+
+        shown = ShownFile(
+            title=visit.words.look_up(label_of(document.kind)),
+            media_type=document.media_type,
+            content=to("document_content"),
+            save=to("document"),
+            before=beside(-1),
+            after=beside(1),
+            place=1 if place is None else place + 1,
+            count=1 if place is None else len(ids),
+        )
+        context = {
+            **place_of(visit, enterprise),
+            "enterprise": enterprise,
+            "document": document,
+            "shown": shown,
+            "work_order_id": order_id,
+        }
+        return View("business/document.html", context, has_frame=shown.is_pdf)
+
+    async def save(self, visit: Visit) -> Answer:
+        """GET one document, to be saved."""
+        return await self._open(visit, is_shown=False)
+
+    async def content(self, visit: Visit) -> Answer:
+        """GET one document, to stand in its page."""
+        return await self._open(visit, is_shown=True)
+
+    async def _open(self, visit: Visit, *, is_shown: bool) -> Answer:
+        """The use case notes who reads it, before it is read."""
         enterprise_id, document_id = visit.path["enterprise_id"], visit.path["document_id"]
         opened = await self._needs.worker.run(
             lambda: self._needs.business.documents.open(
@@ -230,8 +286,9 @@ class PaperPages:
             )
         )
         document = opened.document
-        name = f"{document.kind.value}.{_SUFFIXES[document.media_type]}"
-        return Download(_pieces(opened.content), name, document.media_type.value)
+        return answer_file(
+            opened.content, document.media_type, document.kind.value, is_shown=is_shown
+        )
 
     def pages(self) -> list[Page]:
         """What is shown."""
@@ -250,9 +307,26 @@ class PaperPages:
                 path=path + "/documents/{document_id}",
                 title=mark("Document"),
                 roles=READING_ROLES,
-                show=self.open,
+                show=self.save,
                 operations=("openDocument",),
                 is_file=True,
+            ),
+            Page(
+                name="document_content",
+                path=path + "/documents/{document_id}/content",
+                title=mark("Document"),
+                roles=READING_ROLES,
+                show=self.content,
+                operations=("openDocument",),
+                is_file=True,
+            ),
+            Page(
+                name="document_view",
+                path=path + "/documents/{document_id}/view",
+                title=mark("Document"),
+                roles=READING_ROLES,
+                show=self.view,
+                operations=("listDocuments",),
             ),
         ]
 
@@ -282,6 +356,5 @@ class PaperPages:
         ]
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), _PIECE_BYTES):
-        yield content[start : start + _PIECE_BYTES]
+def _order_of(work_order_id: str) -> dict[str, str]:
+    return {"work_order": work_order_id} if work_order_id else {}

@@ -14,12 +14,14 @@ from clicktodial.control.service import LiveCall
 from clicktodial.domain.application import Application
 from clicktodial.domain.call import CallState
 from clicktodial.domain.cause import Side
+from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, CallId
 from clicktodial.domain.leg import LegRecord, SideQuality
 from clicktodial.domain.message import MessageState
-from clicktodial.domain.number import mask_number
+from clicktodial.domain.number import mask_number, mask_numbers
 from clicktodial.domain.principal import Role
 from clicktodial.domain.quality_timeline import QualityTimeline
+from clicktodial.domain.sink import EventSink
 from clicktodial.messaging.message import MessageDetail
 from clicktodial.portal.call.diagnosis import diagnose, network_words
 from clicktodial.portal.call.ladder import draw_ladder
@@ -53,7 +55,6 @@ _RATINGS = (
     (0.0, mark("bad"), "bad"),
 )
 
-
 # By then a call that has ended is measured and rated.
 SETTLED_AFTER = timedelta(minutes=1)
 
@@ -82,11 +83,13 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notification: what was sent where, as far as the page may show it."""
+    """A notification: what was sent where, as far as the page may show it, and how the server
+    began what it said."""
 
     event: ToldEvent
     url: str
     body: str
+    said: str
 
 
 class CallDetailPages:
@@ -285,19 +288,36 @@ def _told(
     *,
     shows_numbers: bool,
 ) -> list[Told]:
-    """The request of each, without its credential."""
+    """The request of each, without its credential, and the last answer."""
     told = []
     for each in events:
-        event, url, body = each.event, "", ""
-        if event is not None and application is not None and application.notify_url is not None:
-            if not shows_numbers:
+        event, answer, url, body = each.event, each.record.answer, "", ""
+        said = (answer is not None and answer.text) or ""
+        if not shows_numbers:
+            # Servers repeat what they refuse.
+            said = mask_numbers(said)
+            if event is not None:
                 event = replace(
                     event, caller=mask_number(event.caller), callee=mask_number(event.callee)
                 )
-            request = needs.notification_format.render(event, application)
-            url, body = request.url, _pretty(request.body)
-        told.append(Told(each, url, body))
+        if event is not None:
+            url, body = _request(needs, event, application)
+        told.append(Told(each, url, body, said))
     return told
+
+
+def _request(
+    needs: ConsoleNeeds, event: StatusEvent, application: Application | None
+) -> tuple[str, str]:
+    """Where it goes, and what goes there."""
+    if event.sink_origin is not None:
+        # The path of a sink may be what keeps others from posting there.
+        url = f"{event.sink_origin}/…"
+        return url, _pretty(needs.sink_format.render(event, EventSink(url)).body)
+    if application is None or application.notify_url is None:
+        return "", ""
+    request = needs.notification_format.render(event, application)
+    return request.url, _pretty(request.body)
 
 
 def _pretty(body: bytes) -> str:

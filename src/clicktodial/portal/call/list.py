@@ -14,12 +14,14 @@ from clicktodial.accounts.call_search import (
 )
 from clicktodial.control.error import Overloaded
 from clicktodial.domain.cause import EndReason
+from clicktodial.domain.identifier import AppId
 from clicktodial.domain.number import NumberError, parse_number
 from clicktodial.domain.principal import Principal, Role
 from clicktodial.portal.call.export import render_csv, render_csv_head
 from clicktodial.portal.form import Form
 from clicktodial.portal.label import label_of
 from clicktodial.portal.live import Watch
+from clicktodial.portal.local import masked
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Answer, Download, Nav, Page, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_place, render_place
@@ -94,6 +96,13 @@ class CallListPages:
 
     async def show(self, visit: Visit) -> Answer:
         """The page, and the block `results` of it for htmx."""
+        return await self._show(visit, "calls")
+
+    async def show_numbers(self, visit: Visit) -> Answer:
+        """The same with numbers whole: one entry of the audit log tells of all that are shown."""
+        return await self._show(visit, "callsNumbers")
+
+    async def _show(self, visit: Visit, page: str) -> Answer:
         form = self._form(visit)
         wanted = self._parse(visit, form)
         search, principal = self._needs.call_search, visit.principal
@@ -111,6 +120,9 @@ class CallListPages:
             return applications, found, live, None
 
         applications, found, live, sums = await self._needs.worker.run(read)
+        shows_numbers = page == "callsNumbers"
+        if shows_numbers:
+            await self._note(visit, [*live.calls, *(found.calls if found else ())])
         word = visit.words.look_up
         return View(
             "call/list.html",
@@ -130,14 +142,35 @@ class CallListPages:
                 "tone": tone_of,
                 "is_filtered": not wanted.is_any,
                 "is_first": before is None,
-                "first_href": self._page_href(visit, None),
-                "next_href": found and found.before and self._page_href(visit, found.before),
+                "first_href": self._page_href(visit, page, None),
+                "next_href": found and found.before and self._page_href(visit, page, found.before),
+                "shows_numbers": shows_numbers,
+                "show_number": str if shows_numbers else masked,
+                "numbers_href": visit.link("callsNumbers", **visit.query),
+                "masked_href": visit.link("calls", **visit.query),
             },
             200 if form.is_valid else 422,
         )
 
-    def _page_href(self, visit: Visit, before: CallPlace | None) -> str:
-        return visit.link("calls", **{**visit.query, "before": render_place(before)})
+    def _page_href(self, visit: Visit, page: str, before: CallPlace | None) -> str:
+        return visit.link(page, **{**visit.query, "before": render_place(before)})
+
+    async def _note(self, visit: Visit, calls: Sequence[CallRecord]) -> None:
+        """Whose numbers are shown: how many calls, from which to which, and whose."""
+        subjects = visit.notes.subjects
+        subjects["calls"] = str(len(calls))
+        if not calls:
+            return
+        by_age = sorted(calls, key=lambda each: (each.begun_at, each.call_id))
+        subjects["oldest_call_id"] = by_age[0].call_id
+        subjects["newest_call_id"] = by_age[-1].call_id
+        app_ids = {each.app_id for each in calls}
+        found = [await self._needs.applications.find(AppId(each)) for each in app_ids]
+        owners = {each.enterprise_id for each in found if each is not None}
+        if len(app_ids) == 1:
+            subjects["app_id"] = next(iter(app_ids))
+        if len(owners) == 1:
+            visit.notes.enterprise_id = next(iter(owners))
 
     async def watch(self, visit: Visit) -> Watch:
         """The states of the calls that the page shows."""
@@ -247,6 +280,17 @@ class CallListPages:
                 operations=("listCalls",),
                 nav=Nav(Section.CALLING, 10, "phone"),
                 watch=self.watch,
+                example_query="period=month",
+            ),
+            Page(
+                name="callsNumbers",
+                path="/calls/whole/numbers",
+                title=mark("Calls with whole numbers"),
+                roles=READERS,
+                show=self.show_numbers,
+                operations=("listCalls",),
+                parent="calls",
+                is_access=True,
                 example_query="period=month",
             ),
             Page(

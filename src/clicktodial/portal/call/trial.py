@@ -21,6 +21,7 @@ from clicktodial.portal.call.detail import inspect, is_changing
 from clicktodial.portal.call.diagnosis import diagnose
 from clicktodial.portal.call.ladder import draw_ladder
 from clicktodial.portal.call.list import CHANGERS
+from clicktodial.portal.call.trial_option import bounds_of, describe_options, read_options
 from clicktodial.portal.form import Form
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
@@ -54,34 +55,6 @@ STEPS = (
     (frozenset({CallState.CONNECTED}), mark("In conversation")),
     (frozenset({CallState.FINISHING, CallState.ENDED}), mark("Ended")),
 )
-# What use cases say of a call that may not be placed, for its Chinese.
-REFUSALS = (
-    mark("The sponsor is not a number that this application may show."),
-    mark("A number to be shown is not the application's"),
-    mark("A limit of the enterprise is reached."),
-    mark("A limit of the application is reached."),
-    mark("The application has no approved message for that direction."),
-    mark("The enterprise has no minutes left."),
-    mark("A cap of the member, the department or the application is reached."),
-    mark("A party is on the operator's blacklist."),
-    mark("The caller is no member of the enterprise, and only members may call."),
-    mark("The callee is on a do-not-call list."),
-    mark("It is a quiet hour where the callee is."),
-    mark("The callee has been called as often as it may be."),
-    mark("The platform takes no more calls at the moment."),
-    mark("The platform is stopping"),
-    mark("The platform has no room for another call"),
-    mark("The relay has no room for another call"),
-    mark("The caller: no trunk carries the number"),
-    mark("The callee: no trunk carries the number"),
-    mark("The application has not the capability recording"),
-    mark("The application has not the capability click-to-dial"),
-    mark("What the browser offers cannot be used for a call."),
-    mark("The browser offers no codec that the platform carries."),
-    mark("The browser tells no IPv4 address of its own."),
-    mark("You are in a call with a browser already."),
-    mark("The platform has no room for another browser."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +64,8 @@ class Offered:
     applications: list[ApplicationName]
     application: Application | None
     has_sandbox: bool
+    # The names of the operator's own audio.
+    audios: list[str]
 
 
 class TrialPages:
@@ -116,7 +91,7 @@ class TrialPages:
             forecast = await self._needs.service.forecast(offered.application, request)
             context = {
                 "forecast": forecast,
-                "obstacles": [visit.words.sentence(each) for each in forecast.obstacles],
+                "obstacles": [visit.explain(each) for each in forecast.obstacles],
                 "currency": await self._currency(visit, offered.application, forecast),
             }
         return self._answer(visit, form, offered, context)
@@ -191,18 +166,19 @@ class TrialPages:
         """Raises NotFound for an application that is not theirs."""
         needs = self._needs
 
-        def read() -> tuple[list[ApplicationName], bool]:
+        def read() -> tuple[list[ApplicationName], bool, list[str]]:
             trunks = needs.administration.list_trunks()
             has_sandbox = any(each.enabled and each.trunk.name == SANDBOX_TRUNK for each in trunks)
-            return needs.call_search.list_applications(principal), has_sandbox
+            audios = [each.name for each in needs.library.list()]
+            return needs.call_search.list_applications(principal), has_sandbox, audios
 
-        applications, has_sandbox = await needs.worker.run(read)
+        applications, has_sandbox, audios = await needs.worker.run(read)
         app_ids = [each.app_id for each in applications]
         if chosen and chosen not in app_ids:
             raise NotFound(f"there is no application {chosen}")
         app_id = chosen or next(iter(app_ids), None)
         application = None if app_id is None else await needs.applications.find(AppId(app_id))
-        return Offered(applications, application, has_sandbox)
+        return Offered(applications, application, has_sandbox, audios)
 
     def _read(self, form: Form, offered: Offered, *, is_trial: bool = False) -> BeginCall | None:
         """The call that the form wishes; None, and errors in it, where it cannot be one."""
@@ -218,6 +194,8 @@ class TrialPages:
         callee = self._parse_number(form, "callee")
         if caller is not None and callee is not None and caller.e164 == callee.e164:
             form.fail("callee", mark("This is the caller's number, too."))
+        bounds = bounds_of(application, self._needs.call_defaults)
+        options = read_options(form, application, bounds, offered.audios)
         sponsor = self._choose_sponsor(form, application, callee, is_trial=is_trial)
         if not form.is_valid or caller is None or callee is None or sponsor is None:
             return None
@@ -226,6 +204,7 @@ class TrialPages:
             caller,
             callee,
             record=form.is_ticked("record"),
+            options=options,
             caller_web_phone=THIS_BROWSER if form.is_ticked("in_browser") else None,
         )
 
@@ -327,7 +306,7 @@ class TrialPages:
             "obstacles": [],
             "currency": None,
             "call": None,
-        }
+        } | describe_options(visit, form, application, self._needs.call_defaults, offered.audios)
 
     def pages(self) -> list[Page]:
         """What is shown."""

@@ -7,8 +7,9 @@ from clicktodial.portal.form import Form
 from clicktodial.portal.member.shared import EDITORS, READERS, own_enterprise, read_caps
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Page, Redirect, View, Visit
+from clicktodial.portal.paging import PAGE_SIZE, parse_identifier
 from clicktodial.portal.text import mark
-from clicktodial.storage.error import AlreadyExists, NotFound, ValueInvalid
+from clicktodial.storage.error import AlreadyExists, ValueInvalid
 from clicktodial.storage.table import NAME_CHARACTERS_MAX
 
 
@@ -19,7 +20,7 @@ class DepartmentPages:
         self._needs = needs
 
     async def show(self, visit: Visit) -> Answer:
-        """All of them, and a form for another."""
+        """A page of them, and a form for another."""
         return await self._view_all(visit, visit.form())
 
     async def add(self, visit: Visit) -> Answer:
@@ -74,11 +75,7 @@ class DepartmentPages:
 
     async def _find(self, visit: Visit) -> Department:
         own, wanted = own_enterprise(visit), visit.path["department_id"]
-        known = await self._needs.worker.run(lambda: self._needs.departments.list_all(own))
-        for each in known:
-            if each.department_id == wanted:
-                return each
-        raise NotFound
+        return await self._needs.worker.run(lambda: self._needs.departments.show(own, wanted))
 
     async def _try(self, visit: Visit, form: Form, work: Callable[[], object]) -> bool:
         if not form.is_valid:
@@ -86,7 +83,7 @@ class DepartmentPages:
         try:
             await self._needs.worker.run(work)
         except AlreadyExists as error:
-            form.errors["name"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "name")
         except ValueInvalid as error:
             form.refuse_as(error)
         else:
@@ -95,8 +92,23 @@ class DepartmentPages:
 
     async def _view_all(self, visit: Visit, form: Form, status: int = 200) -> View:
         own = own_enterprise(visit)
-        known = await self._needs.worker.run(lambda: self._needs.departments.list_all(own))
-        context = {"departments": known, "form": form, "may_change": visit.may(EDITORS)}
+        after = parse_identifier(visit.query.get("after"))
+
+        def read() -> list[Department]:
+            find, limit = self._needs.departments.find, PAGE_SIZE + 1
+            # From the beginning where the one that a page ended with is gone.
+            return find(own, after=after, limit=limit) or find(own, limit=limit)
+
+        known = await self._needs.worker.run(read)
+        page = known[:PAGE_SIZE]
+        following = page[-1].department_id if len(known) > PAGE_SIZE else None
+        context = {
+            "departments": page,
+            "form": form,
+            "may_change": visit.may(EDITORS),
+            "first_href": visit.link("departments") if after else "",
+            "next_href": visit.link("departments", after=following) if following else "",
+        }
         return View("member/departments.html", context, status)
 
     def _view_one(self, visit: Visit, found: Department, form: Form, status: int = 200) -> View:

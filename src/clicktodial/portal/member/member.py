@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
-from clicktodial.accounts.department import Department
 from clicktodial.accounts.member import SEARCH_CHARACTERS_MAX, Member, MemberSearch
 from clicktodial.domain.member import MemberProfile
 from clicktodial.portal.form import Form
@@ -29,6 +28,8 @@ from clicktodial.storage.table import (
     NAME_CHARACTERS_MAX,
 )
 
+# Of more members the page says that they are more: counting goes through them.
+COUNTED_MAX = 10_000
 # As numbers are written in requests, spaces and hyphens included.
 _NUMBER_CHARACTERS_MAX = 32
 
@@ -48,12 +49,12 @@ class MemberPages:
         department_id = parse_identifier(query.get("department"))
         after = parse_identifier(query.get("after")) or ""
 
-        def read() -> tuple[list[Member], list[Department], int, bool]:
+        def read() -> tuple[list[Member], list[tuple[str, str]], int, bool]:
             search = MemberSearch(text if form.is_valid else "", department_id)
             found = needs.members.find(own, search, after=after, limit=PAGE_SIZE + 1)
-            count = needs.members.count(own)
+            count = needs.members.count(own, at_most=COUNTED_MAX + 1)
             members_only = needs.protection.show(own).members_only
-            return found, needs.departments.list_all(own), count, members_only
+            return found, needs.departments.list_names(own), count, members_only
 
         found, departments, count, members_only = await needs.worker.run(read)
         page = found[:PAGE_SIZE]
@@ -62,9 +63,10 @@ class MemberPages:
         context = {
             "form": form,
             "members": page,
-            "count": count,
+            "count": min(count, COUNTED_MAX),
+            "is_counted": count <= COUNTED_MAX,
             "members_only": members_only,
-            "department_options": [(each.department_id, each.name) for each in departments],
+            "department_options": departments,
             "may_change": visit.may(EDITORS),
             "is_filtered": bool(text or department_id),
             "first_href": visit.link("members", **kept) if after else "",
@@ -145,7 +147,7 @@ class MemberPages:
         try:
             await self._needs.worker.run(work)
         except AlreadyExists as error:
-            form.errors["number"] = visit.words.sentence(str(error))
+            form.refuse_as(error, "number")
         except ValueInvalid as error:
             form.refuse_as(error)
         else:
@@ -156,11 +158,11 @@ class MemberPages:
         self, visit: Visit, member: Member | None, form: Form, status: int = 200
     ) -> View:
         own = own_enterprise(visit)
-        departments = await self._needs.worker.run(lambda: self._needs.departments.list_all(own))
+        departments = await self._needs.worker.run(lambda: self._needs.departments.list_names(own))
         context = {
             "member": member,
             "form": form,
-            "departments": [each.name for each in departments],
+            "departments": [name for _, name in departments],
             "may_change": visit.may(EDITORS),
         }
         return View("member/detail.html", context, status)

@@ -11,6 +11,7 @@ from clicktodial.billing.export import ExportDetail, ParquetMissing, csv_pieces
 from clicktodial.control.error import Overloaded
 from clicktodial.domain.cause import EndReason
 from clicktodial.portal.form import Form
+from clicktodial.portal.local import masked
 from clicktodial.portal.moment import read_day
 from clicktodial.portal.money.audience import (
     KEEPERS,
@@ -41,6 +42,19 @@ class RecordPages:
 
     async def show(self, visit: Visit) -> Answer:
         """A page of the records of some days, the latest first, and the files of days."""
+        return await self._show(visit, "cdrs", "enterpriseCdrs")
+
+    async def show_numbers(self, visit: Visit) -> Answer:
+        """The same with numbers whole: one entry of the audit log tells of all that are shown."""
+        view = await self._show(visit, "cdrsNumbers", "enterpriseCdrsNumbers")
+        records = view.context["records"]
+        visit.notes.subjects["calls"] = str(len(records))
+        if records:
+            visit.notes.subjects["oldest_call_id"] = records[-1]["call_id"]
+            visit.notes.subjects["newest_call_id"] = records[0]["call_id"]
+        return view
+
+    async def _show(self, visit: Visit, own: str, staff: str) -> View:
         needs, principal = self._needs, visit.principal
         context = await frame(needs, visit, "cdrs")
         form, query = _read_query(visit)
@@ -60,7 +74,7 @@ class RecordPages:
         next_href = ""
         if len(found) > PAGE_SIZE:
             last = render_place(CallPlace(*found[PAGE_SIZE - 1].place))
-            next_href = link_money(visit, "cdrs", "enterpriseCdrs", **days, before=last)
+            next_href = link_money(visit, own, staff, **days, before=last)
         context |= {
             "form": form,
             "records": records,
@@ -69,10 +83,19 @@ class RecordPages:
             "filter_href": link_money(visit, "cdrs", "enterpriseCdrs"),
             "csv_href": visit.link("downloadCdrs", enterprise_id=query.enterprise_id, **days),
             "is_first": before is None,
-            "first_href": link_money(visit, "cdrs", "enterpriseCdrs", **days),
+            "first_href": link_money(visit, own, staff, **days),
+            "shows_numbers": own == "cdrsNumbers",
+            "show_number": str if own == "cdrsNumbers" else masked,
+            "numbers_href": self._here(visit, "cdrsNumbers", "enterpriseCdrsNumbers"),
+            "masked_href": self._here(visit, "cdrs", "enterpriseCdrs"),
             "next_href": next_href,
         }
         return View("money/records.html", context, 200 if form.is_valid else 422)
+
+    def _here(self, visit: Visit, own: str, staff: str) -> str:
+        """This page of the list, with numbers or without."""
+        shown = {name: visit.query.get(name) for name in ("since", "until", "before")}
+        return link_money(visit, own, staff, **shown)
 
     async def download(self, visit: Visit) -> Answer:
         """The same as a file, whole, with numbers: the audit log is told."""
@@ -113,6 +136,12 @@ class RecordPages:
             "show": self.show,
             "operations": ("listCdrs", "listExports"),
         }
+        numbers: dict[str, Any] = {
+            "title": mark("Call records with whole numbers"),
+            "show": self.show_numbers,
+            "operations": ("listCdrs", "listExports"),
+            "is_access": True,
+        }
         return [
             Page(
                 name="cdrs",
@@ -127,6 +156,20 @@ class RecordPages:
                 roles=STAFF_KEEPERS,
                 parent="enterprisePool",
                 **shared,
+            ),
+            Page(
+                name="cdrsNumbers",
+                path="/pool/records/numbers",
+                roles=OWN_KEEPERS,
+                parent="cdrs",
+                **numbers,
+            ),
+            Page(
+                name="enterpriseCdrsNumbers",
+                path="/money/{enterprise_id}/records/numbers",
+                roles=STAFF_KEEPERS,
+                parent="enterpriseCdrs",
+                **numbers,
             ),
             Page(
                 name="downloadCdrs",

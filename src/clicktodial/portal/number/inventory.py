@@ -64,7 +64,7 @@ class InventoryPages:
             try:
                 await self._needs.worker.run(lambda: inventory.add(new, visit.now))
             except (ValueInvalid, AlreadyExists) as error:
-                form.errors["number"] = visit.words.sentence(str(error))
+                form.refuse_as(error, "number")
             except NotFound:
                 form.fail("trunk", mark("There is no trunk of that name."))
         if not form.is_valid:
@@ -89,7 +89,7 @@ class InventoryPages:
                     )
                 )
             except ValueInvalid as error:
-                form.errors["file"] = visit.words.sentence(str(error))
+                form.refuse_as(error, "file")
             finally:
                 self._imports -= 1
         if report is None:

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from clicktodial.accounts.notification import Reached
 from clicktodial.control.port import EndpointState
+from clicktodial.domain.number import mask_numbers
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.operation.role import OPERATOR
@@ -32,7 +33,7 @@ class EndpointPages:
         needs = self._needs
         states = {state.origin: state for state in needs.endpoint_states()}
         found = await needs.worker.run(lambda: needs.notifications.list_reached(visit.now))
-        rows = [(each, _state_of(each, states)) for each in found]
+        rows = [(each, _state_of(each, states), _answer_of(each)) for each in found]
         open_count = sum(state.is_open for state in states.values())
         context = {"rows": rows, "open_count": open_count, "server_count": len(states)}
         return View("operation/endpoints.html", context)
@@ -88,6 +89,12 @@ class EndpointPages:
                 handle=self.replay,
             )
         ]
+
+
+def _answer_of(each: Reached) -> str:
+    """What the server said, where that is more than the error; it may repeat numbers of calls."""
+    refused = each.refused or ""
+    return "" if refused == each.last_error else mask_numbers(refused)
 
 
 def _state_of(each: Reached, states: dict[str, EndpointState]) -> EndpointState | None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from clicktodial import __version__
 from clicktodial.accounts.node import NodeSeen
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
@@ -24,7 +23,6 @@ class NodePages:
         context: dict[str, Any] = {
             "nodes": [(node, node.lives(visit.now)) for node in nodes],
             "own": self._needs.node_id,
-            "version": __version__,
         }
         return View("operation/nodes.html", context)
 

@@ -3,6 +3,7 @@
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Area
 from clicktodial.portal.support.detail import TicketDetailPages
+from clicktodial.portal.support.file import TicketFilePages
 from clicktodial.portal.support.list import TicketListPages
 from clicktodial.portal.support.opening import TicketOpeningPages
 from clicktodial.portal.support.roster import RosterPages
@@ -18,6 +19,7 @@ def create_support_area(needs: ConsoleNeeds) -> Area:
             *lists.pages(),
             *opening.pages(),
             *detail.pages(),
+            *TicketFilePages(needs).pages(),
             *roster.pages(),
             *statistics.pages(),
         ],

@@ -1,11 +1,14 @@
 """One ticket: its history and clocks, and what is done with it."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from clicktodial.accounts.document_content import DOCUMENT_BYTES_MAX, DocumentRefused
 from clicktodial.accounts.person import Person
 from clicktodial.accounts.ticket import TEXT_CHARACTERS_MAX, TicketView
+from clicktodial.accounts.ticket_attachment import Attachment
 from clicktodial.accounts.ticket_store import TicketFile
 from clicktodial.domain.principal import CUSTOMER_ROLES
 from clicktodial.domain.ticket import (
@@ -23,6 +26,7 @@ from clicktodial.portal.label import label_of
 from clicktodial.portal.live import Watch
 from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Page, Redirect, View, Visit
+from clicktodial.portal.shown_file import ACCEPTED
 from clicktodial.portal.support.audience import (
     ASKERS,
     CALL_READERS,
@@ -34,6 +38,9 @@ from clicktodial.portal.support.audience import (
 from clicktodial.portal.support.history import LEVELS, write_history
 from clicktodial.portal.text import mark
 from clicktodial.storage.error import Conflict, ValueInvalid
+
+# What is written, and a file may come with.
+_WITH_FILE = frozenset({"writeToTicket", "noteOnTicket", "resolveTicket", "reopenTicket"})
 
 
 class TicketDetailPages:
@@ -67,25 +74,29 @@ class TicketDetailPages:
             self._needs.tickets.write, text=text, now=visit.now,
             is_question=form.is_ticked("is_question"),
         )  # fmt: skip
-        return await self._do(visit, form, write, mark("Sent."))
+        return await self._do(visit, form, write, mark("Sent."), takes_file=True)
 
     async def note(self, visit: Visit) -> Answer:
         """For the operator's people alone."""
         form = await visit.read_form()
         note = partial(self._needs.tickets.note, text=self._text(form, "text"), now=visit.now)
-        return await self._do(visit, form, note, mark("Noted; the customer does not see it."))
+        return await self._do(
+            visit, form, note, mark("Noted; the customer does not see it."), takes_file=True
+        )
 
     async def resolve(self, visit: Visit) -> Answer:
         """The customer is told how."""
         form = await visit.read_form()
         resolve = partial(self._needs.tickets.resolve, text=self._text(form, "text"), now=visit.now)
-        return await self._do(visit, form, resolve, mark("Resolved."))
+        return await self._do(visit, form, resolve, mark("Resolved."), takes_file=True)
 
     async def reopen(self, visit: Visit) -> Answer:
         """It is not resolved after all."""
         form = await visit.read_form()
         reopen = partial(self._needs.tickets.reopen, text=self._text(form, "text"), now=visit.now)
-        return await self._do(visit, form, reopen, mark("The ticket is open again."))
+        return await self._do(
+            visit, form, reopen, mark("The ticket is open again."), takes_file=True
+        )
 
     async def close(self, visit: Visit) -> Answer:
         """For good."""
@@ -140,12 +151,35 @@ class TicketDetailPages:
         return form.text(name, characters_max=TEXT_CHARACTERS_MAX)
 
     async def _do(
-        self, visit: Visit, form: Form, work: "partial[TicketFile]", toast: str
+        self,
+        visit: Visit,
+        form: Form,
+        work: "partial[TicketFile]",
+        toast: str,
+        *,
+        takes_file: bool = False,
     ) -> Answer:
-        ticket_id = visit.path["ticket_id"]
+        ticket_id, principal = visit.path["ticket_id"], visit.principal
+        upload = form.upload("file", is_required=False) if takes_file else None
+        if upload is not None and upload.size > DOCUMENT_BYTES_MAX:
+            form.fail("file", mark("The file is larger than 8 MB."))
         if form.is_valid:
+            do: Callable[[], TicketFile] = partial(work, principal, ticket_id)
+            if upload is not None:
+                content = await asyncio.to_thread(upload.file.read, DOCUMENT_BYTES_MAX + 1)
+                do = partial(
+                    self._needs.ticket_attachments.attach,
+                    principal,
+                    ticket_id,
+                    name=upload.name,
+                    content=content,
+                    say=lambda on_step: work(principal, ticket_id, on_step=on_step),
+                    now=visit.now,
+                )
             try:
-                file = await self._needs.worker.run(lambda: work(visit.principal, ticket_id))
+                file = await self._needs.worker.run(do)
+            except DocumentRefused as error:
+                form.refuse_as(error, "file")
             except (ValueInvalid, Conflict) as error:
                 form.refuse_as(error)
             else:
@@ -168,7 +202,7 @@ class TicketDetailPages:
         known = await needs.worker.run(show)
         file = known.file
 
-        def read() -> tuple[Any, Any, Sequence[Person]]:
+        def read() -> tuple[Any, Any, Sequence[Person], Sequence[Attachment]]:
             ids = [file.opened_by, file.ticket.assignee]
             ids += [id for kept in file.steps for id in (kept.by, kept.step.assignee)]
             people = needs.people.list_staff() if visit.may(WORKERS) else []
@@ -176,9 +210,10 @@ class TicketDetailPages:
                 needs.names.accounts(principal, ids),
                 needs.names.enterprises(principal, [file.enterprise_id]),
                 people,
+                needs.ticket_attachments.list_of(principal, ticket_id),
             )
 
-        accounts, enterprises, people = await needs.worker.run(read)
+        accounts, enterprises, people, attachments = await needs.worker.run(read)
         word, ticket = visit.words.look_up, file.ticket
         context = {
             "form": form.fill(
@@ -198,9 +233,12 @@ class TicketDetailPages:
             "may_write": visit.may(ASKERS) and ticket.state is not TicketState.CLOSED,
             "close_roles": ASKERS,
             "may_see_call": visit.may(CALL_READERS),
+            "file_page": "deskTicketFile" if is_staff else "ticketFile",
+            "accepted": ACCEPTED,
+            "bytes_max": DOCUMENT_BYTES_MAX,
             "accounts": accounts,
             "enterprise_name": enterprises.get(file.enterprise_id, file.enterprise_id),
-            "history": list(write_history(visit, file, accounts)),
+            "history": list(write_history(visit, file, accounts, attachments)),
             "clocks": [
                 read_clock(ticket, clock, file.timetable, visit.now) for clock in TicketClock
             ],
@@ -269,6 +307,7 @@ class TicketDetailPages:
                 path=f"/tickets/{{ticket_id}}/{path}",
                 roles=roles,
                 handle=handle,
+                file_bytes_max=DOCUMENT_BYTES_MAX if operation in _WITH_FILE else 0,
                 outlives_enterprise=roles >= CUSTOMER_ROLES,
             )
             for operation, path, roles, handle in rows

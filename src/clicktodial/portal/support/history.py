@@ -1,9 +1,10 @@
 """A ticket's history in words, for the eyes of who looks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from clicktodial.accounts.ticket_attachment import Attachment
 from clicktodial.accounts.ticket_store import PLATFORM, KeptStep, TicketFile
 from clicktodial.domain.ticket import TicketAction, TicketLevel
 from clicktodial.portal.label import label_of
@@ -44,6 +45,7 @@ class Line:
     is_note: bool
     is_message: bool
     tone: str
+    files: Sequence[Attachment]
 
 
 def is_for(kept: KeptStep, *, is_staff: bool) -> bool:
@@ -51,15 +53,28 @@ def is_for(kept: KeptStep, *, is_staff: bool) -> bool:
     return is_staff or kept.step.action not in _WITHIN_SUPPORT
 
 
-def write_history(visit: Visit, file: TicketFile, accounts: Mapping[str, str]) -> Iterator[Line]:
-    """The steps that are for who looks, the oldest first."""
+def write_history(
+    visit: Visit,
+    file: TicketFile,
+    accounts: Mapping[str, str],
+    attachments: Sequence[Attachment],
+) -> Iterator[Line]:
+    """The steps that are for who looks, the oldest first, with the files that came with them."""
     is_staff = visit.principal.enterprise_id is None
     for kept in file.steps:
         if is_for(kept, is_staff=is_staff):
-            yield _line(visit, kept, accounts, is_staff=is_staff)
+            files = [each for each in attachments if each.seq == kept.seq]
+            yield _line(visit, kept, accounts, files, is_staff=is_staff)
 
 
-def _line(visit: Visit, kept: KeptStep, accounts: Mapping[str, str], *, is_staff: bool) -> Line:
+def _line(
+    visit: Visit,
+    kept: KeptStep,
+    accounts: Mapping[str, str],
+    files: Sequence[Attachment],
+    *,
+    is_staff: bool,
+) -> Line:
     action = kept.step.action
     tone = "calm"
     if action in (TicketAction.MISS, TicketAction.ESCALATE):
@@ -75,6 +90,7 @@ def _line(visit: Visit, kept: KeptStep, accounts: Mapping[str, str], *, is_staff
         is_note=action is TicketAction.NOTE,
         is_message=bool(kept.text),
         tone=tone,
+        files=files,
     )
 
 

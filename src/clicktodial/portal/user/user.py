@@ -1,9 +1,10 @@
 """Everybody who may log in: found, invited, changed, helped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from clicktodial.accounts.enterprise import Enterprise
 from clicktodial.accounts.error import TooManyAttempts
 from clicktodial.accounts.person import REGIONS_MAX, Person, PersonState
 from clicktodial.domain.principal import CUSTOMER_ROLES, STAFF_ROLES, Role
@@ -14,13 +15,16 @@ from clicktodial.portal.needs import ConsoleNeeds
 from clicktodial.portal.page import Action, Answer, Nav, Page, Redirect, Section, View, Visit
 from clicktodial.portal.paging import PAGE_SIZE, parse_identifier
 from clicktodial.portal.text import mark
-from clicktodial.storage.administration import EnterpriseDetail
 from clicktodial.storage.error import AlreadyExists, Conflict, NotFound, ValueInvalid
-from clicktodial.storage.table import IDENTIFIER_CHARACTERS_MAX, WORD_CHARACTERS_MAX
+from clicktodial.storage.table import (
+    IDENTIFIER_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    WORD_CHARACTERS_MAX,
+)
 
 OPERATOR = frozenset({Role.OPERATOR})
-# What the field has where somebody is to be one of the operator's own.
-STAFF = "-"
+# What a list below a field shows without scrolling; whoever looks for another types more of it.
+OFFERED_MAX = 20
 _CUSTOMERS = (Role.OWNER, Role.DEVELOPER, Role.FINANCE, Role.READER)
 _STAFF = (Role.OPERATOR, Role.ACCOUNT_MANAGER, Role.REVIEWER, Role.SUPPORT)
 _REGIONS_CHARACTERS_MAX = REGIONS_MAX * (WORD_CHARACTERS_MAX + 2)
@@ -46,31 +50,50 @@ class UserPages:
         """GET /users"""
         needs, query = self._needs, visit.query
         form = Form(visit.words, {name: [value] for name, value in query.items()})
-        enterprise_id = parse_identifier(query.get("enterprise"))
+        written = form.text("enterprise", is_required=False, characters_max=NAME_CHARACTERS_MAX)
         account = form.text("account", is_required=False, characters_max=EMAIL_CHARACTERS_MAX)
         after = parse_identifier(query.get("after"))
 
-        def read() -> tuple[list[Person], list[EnterpriseDetail]]:
-            enterprises = needs.administration.list_enterprises()
+        def read() -> tuple[list[Person], Mapping[str, str], list[Enterprise]]:
+            offered = self._offer(visit, written)
+            enterprise_id = self._choose(visit, written, offered) if written else None
+            people: list[Person] = []
             if account:
-                return self._find_named(account, enterprise_id), enterprises
-            people = needs.people.list_people(
-                limit=PAGE_SIZE + 1, enterprise_id=enterprise_id, after=after
-            )
-            return people, enterprises
+                people = self._find_named(account, enterprise_id)
+            elif enterprise_id or not written:
+                people = needs.people.list_people(
+                    limit=PAGE_SIZE + 1, enterprise_id=enterprise_id, after=after
+                )
+            whose = [each.enterprise_id for each in people if each.enterprise_id]
+            return people, needs.names.enterprises(visit.principal, whose), offered
 
-        people, enterprises = await needs.worker.run(read)
+        people, names, offered = await needs.worker.run(read)
         more = people[PAGE_SIZE - 1].person_id if len(people) > PAGE_SIZE else None
         context = {
             "form": form,
             "people": people[:PAGE_SIZE],
-            "names": {each.enterprise_id: each.name for each in enterprises},
-            "enterprise_options": [(each.enterprise_id, each.name) for each in enterprises],
-            "is_filtered": bool(account or enterprise_id),
+            "names": names,
+            "offered": offered,
+            "is_filtered": bool(account or written),
             "first_href": after and visit.link("users", **{**query, "after": None}),
             "next_href": more and visit.link("users", **{**query, "after": more}),
         }
         return View("user/list.html", context)
+
+    def _offer(self, visit: Visit, written: str) -> list[Enterprise]:
+        """Enterprises in whose names that stands, some of them: the list of all has no end."""
+        enterprises = self._needs.business.enterprises
+        return enterprises.list_enterprises(
+            visit.principal, name=written or None, limit=OFFERED_MAX
+        )
+
+    def _choose(self, visit: Visit, written: str, offered: Sequence[Enterprise]) -> str | None:
+        """The enterprise of that identifier, or of that name, or in whose name alone that
+        stands."""
+        if self._needs.names.enterprises(visit.principal, [written]):
+            return written
+        named = [each for each in offered if each.name.lower() == written.lower()] or offered
+        return named[0].enterprise_id if len(named) == 1 else None
 
     def _find_named(self, account: str, enterprise_id: str | None) -> list[Person]:
         try:
@@ -81,23 +104,26 @@ class UserPages:
 
     async def show_new(self, visit: Visit) -> Answer:
         """GET /invite-user"""
-        chosen = parse_identifier(visit.query.get("enterprise"))
-        return await self._view_new(visit, visit.form(enterprise=chosen))
+        written = visit.query.get("enterprise", "")[:NAME_CHARACTERS_MAX]
+        return await self._view_new(visit, visit.form(enterprise=written))
 
     async def create(self, visit: Visit) -> Answer:
         """POST /invite-user"""
         form = await visit.read_form()
         email = form.text("email", characters_max=EMAIL_CHARACTERS_MAX)
         account = form.text("account", is_required=False, characters_max=IDENTIFIER_CHARACTERS_MAX)
-        enterprise = form.text("enterprise", characters_max=IDENTIFIER_CHARACTERS_MAX)
-        roles = _roles(form, STAFF_ROLES if enterprise == STAFF else CUSTOMER_ROLES)
+        enterprise_id = await self._read_enterprise(visit, form)
+        # What is wrong with the enterprise is to be mended first: whose roles they are is unknown.
+        roles = frozenset[Role]()
+        if not form.error("enterprise"):
+            roles = _roles(form, CUSTOMER_ROLES if enterprise_id else STAFF_ROLES)
         work = partial(
             self._needs.enrolments.invite,
             visit.principal,
             email=email,
             roles=roles,
             regions=_regions(form),
-            enterprise_id=None if enterprise == STAFF else enterprise,
+            enterprise_id=enterprise_id,
             account=account or None,
             now=visit.now,
         )
@@ -105,6 +131,18 @@ class UserPages:
             return await self._view_new(visit, form)
         toast = visit.gettext("An invitation goes to %(email)s.", email=email)
         return Redirect(visit.link("users"), toast=toast)
+
+    async def _read_enterprise(self, visit: Visit, form: Form) -> str | None:
+        """Whose somebody is to be; None: the operator's."""
+        written = form.text("enterprise", is_required=False, characters_max=NAME_CHARACTERS_MAX)
+        if not written:
+            return None
+        found = await self._needs.worker.run(
+            lambda: self._choose(visit, written, self._offer(visit, written))
+        )
+        if found is None:
+            form.fail("enterprise", mark("Choose one of the enterprises that are offered."))
+        return found
 
     async def show_one(self, visit: Visit) -> Answer:
         """GET /users/{user_id}"""
@@ -197,14 +235,11 @@ class UserPages:
         return form.is_valid
 
     async def _view_new(self, visit: Visit, form: Form) -> View:
-        administration = self._needs.administration
-        enterprises = await self._needs.worker.run(administration.list_enterprises)
+        written = form.value("enterprise")
+        offered = await self._needs.worker.run(lambda: self._offer(visit, written))
         context: dict[str, Any] = {
             "form": form,
-            "enterprise_options": [
-                (STAFF, visit.gettext("The operator's own staff")),
-                *((each.enterprise_id, each.name) for each in enterprises),
-            ],
+            "offered": offered,
             "customer_options": _options(visit, _CUSTOMERS),
             "staff_options": _options(visit, _STAFF),
         }

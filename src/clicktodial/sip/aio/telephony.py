@@ -45,6 +45,7 @@ from clicktodial.domain.cause import LegCause, LegOutcome
 from clicktodial.domain.media import Codec, MediaDescription
 from clicktodial.domain.number import mask_number
 from clicktodial.domain.trunk import Transport, Trunk
+from clicktodial.domain.wording import worded
 from clicktodial.sip.aio.endpoint import SipEndpoint
 from clicktodial.sip.aio.names import DnsNames
 from clicktodial.sip.aio.resolver import TargetResolver
@@ -113,21 +114,26 @@ class TrunkTelephony:
         """
         trunks = order_trunks(self._trunks(), destination, None, preferred_trunk)
         if not trunks:
-            return TrunkForecast(None, obstacle="no trunk carries the number")
+            return TrunkForecast(None, obstacle=worded("no trunk carries the number"))
         ordered = sorted(trunks, key=self.states.is_resting)
         obstacles = [self._obstacle_of(trunk) for trunk in ordered]
         for trunk, obstacle in zip(ordered, obstacles, strict=True):
             if not obstacle:
                 return TrunkForecast(trunk.name, trunk.cost_per_minute_micros)
-        each = [f"{trunk.name} {what}" for trunk, what in zip(ordered, obstacles, strict=True)]
-        return TrunkForecast(None, obstacle=f"no trunk is free: {', '.join(each[:_NAMED_MAX])}")
+        named = [
+            worded("%(trunk)s %(trouble)s", trunk=trunk.name, trouble=trouble)
+            for trunk, trouble in list(zip(ordered, obstacles, strict=True))[:_NAMED_MAX]
+        ]
+        return TrunkForecast(None, obstacle=worded("no trunk is free: %(trunks)s", trunks=named))
 
     def _obstacle_of(self, trunk: Trunk) -> str:
         if self.states.is_down(trunk):
-            return "is down"
+            return worded("is down")
         if not self.states.has_channel(trunk):
-            return "is full"
-        return "" if self.states.has_token(trunk) else "takes no more calls in this second"
+            return worded("is full")
+        if self.states.has_token(trunk):
+            return ""
+        return worded("takes no more calls in this second")
 
     def place(self, plan: LegPlan, on_event: Callable[[LegEvent], None]) -> Leg:
         """Dial; never raises for what a trunk does. Without any trunk the leg ends with 503."""

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 import uuid_utils
 
-from clicktodial.control.delivery import DeliveryMark, DeliveryState
+from clicktodial.control.delivery import DeliveryAnswer, DeliveryMark, DeliveryState
 from clicktodial.domain.application import Application, ApplicationStatus, EnterpriseStatus
 from clicktodial.domain.call import Call, CallPlan, Moment
 from clicktodial.domain.call_effect import EmitEvent
@@ -188,7 +188,7 @@ class _Maker:
         if caller.notified:
             self._mark(call_id, call.event_count, begun_at)
         else:
-            self._give_up(call_id, call.event_count)
+            self._give_up(call_id, call.event_count, begun_at)
         return call_id
 
     async def settle(self) -> None:
@@ -278,14 +278,25 @@ class _Maker:
             attempts = 1 if self._desk.chance.random() < 0.96 else 2
             delivered_at = begun_at + timedelta(seconds=seq * 6)
             mark = DeliveryMark(
-                (call_id, seq), DeliveryState.DELIVERED, attempts, delivered_at=delivered_at
+                (call_id, seq),
+                DeliveryState.DELIVERED,
+                attempts,
+                delivered_at=delivered_at,
+                answer=DeliveryAnswer(200, delivered_at),
             )
             self._writes.append(self._outbox.mark(mark))
 
-    def _give_up(self, call_id: str, events: int) -> None:
+    def _give_up(self, call_id: str, events: int, begun_at: datetime) -> None:
+        """Its application's server was down for longer than events are tried again."""
         for seq in range(1, events + 1):
-            error = "no answer within 5 s"
-            mark = DeliveryMark((call_id, seq), DeliveryState.GIVEN_UP, 8, last_error=error)
+            said = '{"error": "upstream unavailable"}'
+            mark = DeliveryMark(
+                (call_id, seq),
+                DeliveryState.GIVEN_UP,
+                8,
+                last_error="HTTP 503",
+                answer=DeliveryAnswer(503, begun_at + timedelta(minutes=2, seconds=seq * 6), said),
+            )
             self._writes.append(self._outbox.mark(mark))
 
 
