@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, update
 
 from clicktodial.accounts.call_statistics import CallStatistics, WeeksOfCalls
 from clicktodial.domain.cause import EndReason
@@ -85,3 +85,28 @@ def test_what_was_counted_is_kept_for_a_minute(statistics: CallStatistics, engin
     assert statistics.last_weeks(ACME, NOW + timedelta(seconds=59)).begun == before
     assert statistics.last_weeks(ACME, NOW + timedelta(seconds=61)).begun == before + 1
     assert statistics.last_weeks(OPERATOR_PRINCIPAL, NOW).begun == before + 2
+
+
+def test_hours_that_are_over_are_counted_once(statistics: CallStatistics, engine: Engine) -> None:
+    def look(now: datetime) -> tuple[int, int]:
+        return statistics.last_day(ACME, now).begun, statistics.last_weeks(ACME, now).begun
+
+    assert look(NOW) == (6, 7)
+    # Nothing begins in an hour that is over: were it counted again, the first would show.
+    rows = [_row("acme-app", 90, timedelta(hours=3), TALKED)]
+    rows.append(_row("acme-app", 91, timedelta(minutes=1), TALKED))
+    with engine.begin() as connection:
+        connection.execute(insert(table.call), rows)
+    later = NOW + timedelta(minutes=2)
+    assert look(later) == (7, 8)
+
+
+def test_hour_of_a_call_under_way_is_counted_until_it_ends(
+    statistics: CallStatistics, engine: Engine
+) -> None:
+    late = NOW + timedelta(hours=2)
+    assert statistics.last_day(ACME, late).ends[TALKED] == 2
+    with engine.begin() as connection:
+        ended = {"state": "ended", "reason": TALKED}
+        connection.execute(update(table.call).where(table.call.c.id == "acme-app-0").values(ended))
+    assert statistics.last_day(ACME, late + timedelta(minutes=2)).ends[TALKED] == 3

@@ -15,7 +15,6 @@ from tests.billing.support import (
 from tests.billing.test_statement import STRANGER, add_cdr
 from tests.storage.support import NOW
 
-from clicktodial.billing import usage
 from clicktodial.billing.cdr import CdrQuery, CdrReader
 from clicktodial.billing.movement import MovementKind, MovementPlace, Movements
 from clicktodial.billing.pool import Pools
@@ -46,23 +45,6 @@ def test_days_are_those_of_the_billing_zone(engine: Engine, pools: Pools) -> Non
     ]
     told = [(each.calls, each.billed_s, each.overage_s) for each in found]
     assert told == [(0, 0, 0), (1, 60, 0), (1, 120, 60)]
-
-
-def test_days_that_are_over_are_read_once(
-    engine: Engine, pools: Pools, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    daily = DailyUse(Transactions(engine))
-    add_cdr(engine, 1, NOW - timedelta(days=5), billed_s=60)
-    first = daily.read(OPERATOR, ENTERPRISE, NOW, days=10)
-    # Nothing comes on a day that is settled: were it read again, this would show.
-    add_cdr(engine, 2, NOW - timedelta(days=5), billed_s=60)
-    add_cdr(engine, 3, NOW, billed_s=180)
-    again = daily.read(OPERATOR, ENTERPRISE, NOW, days=10)
-    assert again[:-1] == first[:-1]
-    assert (first[-1].billed_s, again[-1].billed_s) == (0, 180)
-    monkeypatch.setattr(usage, "KEPT_DAYS_MAX", 3)
-    daily.read(OPERATOR, ENTERPRISE, NOW, days=10)
-    assert len(daily._kept) == 3
 
 
 def test_movements_are_paged_without_a_gap(engine: Engine, pools: Pools) -> None:

@@ -35,6 +35,7 @@ from clicktodial.billing.pool import (
     PoolSettings,
     create_tariff,
     end_packages,
+    forecast_since,
     runs_dry_at,
     used_percent,
 )
@@ -270,8 +271,13 @@ def test_forecast_goes_by_the_last_week(engine: Engine) -> None:
     assert pools.show(OPERATOR, ENTERPRISE, NOW).runs_dry_at is None
     add_cdr(engine, 1, NOW - timedelta(days=1))
     add_cdr(engine, 2, NOW - timedelta(days=8))
-    assert pools.show(OPERATOR, ENTERPRISE, NOW).runs_dry_at == NOW + timedelta(days=35)
-    assert runs_dry_at(10**12, 1, NOW) is None
+    # From the beginning of the day a week ago; a fifth of what there was is used.
+    since = datetime(2026, 2, 25, tzinfo=UTC)
+    assert forecast_since(NOW, UTC) == since
+    lasts = timedelta(seconds=5 * (NOW - since) // timedelta(seconds=1))
+    dry_at = pools.show(OPERATOR, ENTERPRISE, NOW).runs_dry_at
+    assert dry_at is not None and abs(dry_at - NOW - lasts) < timedelta(seconds=5)
+    assert runs_dry_at(10**12, 1, NOW, since=since) is None
 
 
 def test_share_of_nothing_is_all() -> None:

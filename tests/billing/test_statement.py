@@ -42,8 +42,8 @@ ALL = CdrQuery(ENTERPRISE, SINCE, UNTIL)
 STRANGER = Principal(name="eve", roles=frozenset({Role.OWNER}), enterprise_id="other")
 
 
-def add_cdr(engine: Engine, number: int, ended_at: datetime, **changes: object) -> None:
-    row = {
+def cdr_row(number: int, ended_at: datetime, **changes: object) -> dict[str, object]:
+    row: dict[str, object] = {
         "call_id": f"{number:032x}",
         "enterprise_id": ENTERPRISE,
         "node_id": "node",
@@ -65,8 +65,12 @@ def add_cdr(engine: Engine, number: int, ended_at: datetime, **changes: object) 
         "price_micros": 0,
         "lots": '[["lot",120]]',
     }
+    return row | changes
+
+
+def add_cdr(engine: Engine, number: int, ended_at: datetime, **changes: object) -> None:
     with engine.begin() as connection:
-        connection.execute(insert(cdr).values(row | changes))
+        connection.execute(insert(cdr).values(cdr_row(number, ended_at, **changes)))
 
 
 @pytest.mark.on_every_database

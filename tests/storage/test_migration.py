@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from clicktodial.accounts.member import Members, MemberSearch
 from clicktodial.billing.ledger import verify_ledger
+from clicktodial.billing.use import UseSums, find_wrong_sums
 from clicktodial.domain.application import NO_LIMITS
 from clicktodial.storage import migration, schema
 from clicktodial.storage.administration import Administration
 from clicktodial.storage.engine import migration_transaction, open_engine
 from clicktodial.storage.error import DatabaseUrlInvalid
 from clicktodial.storage.history import CallHistory
+from clicktodial.storage.instant import to_millis
 from clicktodial.storage.migration import SCHEMA_VERSION, migrate, migrate_engine
 from clicktodial.storage.secret import SecretVault
 from clicktodial.storage.transaction import Transactions
@@ -83,6 +85,43 @@ def test_rows_of_an_older_version_have_no_limits_and_no_legs(empty_url: str) -> 
     )
     assert verify_ledger(engine).is_sound
     engine.dispose()
+
+
+def test_cdrs_of_an_older_version_are_summed_up(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    _upgrade(engine, "0016")
+    with engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO enterprise (id, name, status) VALUES ('acme', 'Acme', 'active')")
+        )
+        connection.execute(text(_INSERT_CDR), {"id": "old", "ended_at": to_millis(NOW)})
+    migrate_engine(engine)
+    UseSums(Transactions(engine)).run(NOW + timedelta(days=1))
+    with engine.begin() as connection:
+        # This one is written only now.
+        connection.execute(text(_INSERT_CDR), {"id": "late", "ended_at": to_millis(NOW) + 1})
+        assert find_wrong_sums(connection) == []
+        summed = text("SELECT sum(calls), sum(billed_s) FROM cdr_sum")
+        assert tuple(map(int, connection.execute(summed).one())) == (2, 120)
+    engine.dispose()
+
+
+_INSERT_CDR = """
+INSERT INTO cdr (call_id, enterprise_id, node_id, app_id, sponsor_e164, caller_e164, callee_e164,
+    begun_at, ended_at, duration_s, reason, member, tariff_id, legs_counted, rated_s, billed_s,
+    overage_s, price_micros, lots)
+VALUES (:id, 'acme', 'n', 'a', '+1', '+2', '+3', 0, :ended_at, 7, 'HangUp', '+2', '', 1, 60, 60, 0,
+    0, '[]')
+"""
+
+
+def _upgrade(engine: Engine, revision: str) -> None:
+    with migration_transaction(engine) as connection:
+        config = Config()
+        scripts = Path(migration.__file__).parent / "migrations"
+        config.set_main_option("script_location", str(scripts))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 def test_members_of_an_older_version_are_found_by_a_search(empty_url: str) -> None:

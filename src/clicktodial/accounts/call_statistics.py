@@ -1,7 +1,8 @@
 """What an enterprise's calls amount to: those under way, and the last day, hour by hour.
 
-The last day of a busy enterprise is a hundred thousand rows, so what was counted is kept for a
-while: a figure on an overview may be a minute old.
+The last day of a busy enterprise is a hundred thousand rows. An hour that is over, of which no call
+is under way, does not change any more: it is counted once and kept. The others are counted again,
+after a while: a figure on an overview may be a minute old.
 """
 
 from collections import Counter, OrderedDict
@@ -11,20 +12,25 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Generic, TypeVar
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import BigInteger, Connection, Select, func, select, type_coerce
 
 from clicktodial.accounts.call_search import select_open_calls
 from clicktodial.accounts.scope import visible_enterprises
 from clicktodial.domain.cause import EndReason
 from clicktodial.domain.principal import Principal
 from clicktodial.storage import table
+from clicktodial.storage.instant import from_millis, to_millis
 from clicktodial.storage.transaction import Transactions
 
 HOURS = 24
+HOUR = timedelta(hours=1)
 KEPT = timedelta(minutes=1)
 WEEK = timedelta(days=7)
-# Of so many who look; 2 kB each.
+# Of so many who look; 40 kB each.
 KEPT_MAX = 500
+# By so much the clocks of nodes may differ.
+_SKEW = timedelta(minutes=1)
+_HOUR_MS = 3_600_000
 T = TypeVar("T")
 _columns = table.call.c
 
@@ -88,6 +94,8 @@ class CallStatistics:
         self._transactions = transactions
         self._days = _Kept[DayOfCalls]()
         self._weeks = _Kept[WeeksOfCalls]()
+        self._hours_of_days = _KeptHours[_CountedHour]()
+        self._hours_of_weeks = _KeptHours[int]()
 
     def count_live(self, principal: Principal) -> int:
         """The calls under way that somebody may see."""
@@ -110,59 +118,123 @@ class CallStatistics:
         return self._days.find(_whose(principal), now, count)
 
     def last_weeks(self, principal: Principal, now: datetime) -> WeeksOfCalls:
-        """The last two weeks of all that somebody may see; what began is counted off the index
-        alone."""
+        """The last two weeks of all that somebody may see, from the beginning of an hour; what
+        began is counted off the index alone."""
 
         def count() -> WeeksOfCalls:
             with self._transactions.read() as connection:
-                begun = [
-                    connection.execute(
-                        select(func.count()).where(
-                            _columns.app_id.in_(_visible_applications(principal)),
-                            _columns.begun_at >= now - (number + 1) * WEEK,
-                            _columns.begun_at < now - number * WEEK,
-                        )
-                    ).scalar_one()
-                    for number in range(2)
-                ]
-            return WeeksOfCalls(*begun)
+                hours = self._count_begun(connection, principal, now)
+            middle = _hour(now - WEEK)
+            begun = sum(count for at, count in hours.items() if at >= middle)
+            return WeeksOfCalls(begun, sum(hours.values()) - begun)
 
         return self._weeks.find(_whose(principal), now, count)
 
-    def _count(self, connection: Connection, principal: Principal, now: datetime) -> DayOfCalls:
-        this_hour = now.replace(minute=0, second=0, microsecond=0)
-        first = this_hour - timedelta(hours=HOURS - 1)
-        begins = [first + timedelta(hours=number) for number in range(HOURS)]
-        hours: list[HourOfCalls] = []
-        ends: Counter[EndReason] = Counter()
-        app_ids = _visible_applications(principal)
-        for at in begins:
-            # An hour at a time: each is a range of the index.
-            query = (
-                select(
-                    _columns.reason,
-                    func.count(),
-                    func.count(_columns.connected_at),
-                    func.sum(_columns.duration_s),
-                )
-                .where(
-                    _columns.app_id.in_(app_ids),
-                    _columns.begun_at >= at,
-                    _columns.begun_at < at + timedelta(hours=1),
-                )
-                .group_by(_columns.reason)
+    def _count_begun(
+        self, connection: Connection, principal: Principal, now: datetime
+    ) -> Mapping[datetime, int]:
+        first, whose = _hour(now - 2 * WEEK), _whose(principal)
+        known = self._hours_of_weeks.find(whose, first)
+        # Those that are known are without a gap, but for hours in which nothing began.
+        since = max(known, default=first - HOUR) + HOUR
+        number = (type_coerce(_columns.begun_at, BigInteger) // _HOUR_MS).label("hour")
+        query = (
+            select(number, func.count().label("begun"))
+            .where(
+                _columns.app_id.in_(_visible_applications(principal)), _columns.begun_at >= since
             )
-            begun = joined = talked_s = 0
-            for reason, count, joined_count, seconds in connection.execute(query):
-                begun, joined, talked_s = (
-                    begun + count,
-                    joined + joined_count,
-                    talked_s + int(seconds),
-                )
-                if reason is not None:
-                    ends[EndReason(reason)] += count
-            hours.append(HourOfCalls(at, begun, joined, talked_s))
-        return DayOfCalls(hours, dict(ends.most_common()))
+            .group_by(number)
+        )
+        counted = {
+            from_millis(int(row.hour) * _HOUR_MS): row.begun for row in connection.execute(query)
+        }
+        over = {at: begun for at, begun in counted.items() if _is_over(at, now)}
+        self._hours_of_weeks.keep(whose, known | over)
+        return known | counted
+
+    def _count(self, connection: Connection, principal: Principal, now: datetime) -> DayOfCalls:
+        first, whose = _hour(now) - (HOURS - 1) * HOUR, _whose(principal)
+        known = self._hours_of_days.find(whose, first)
+        hours = []
+        for at in [first + number * HOUR for number in range(HOURS)]:
+            hour = known.get(at)
+            if hour is None:
+                hour = _count_hour(connection, principal, at)
+                if _is_over(at, now) and not hour.is_open:
+                    known[at] = hour
+            hours.append(hour)
+        self._hours_of_days.keep(whose, known)
+        ends: Counter[EndReason] = Counter()
+        for hour in hours:
+            ends.update(hour.ends)
+        return DayOfCalls([hour.calls for hour in hours], dict(ends.most_common()))
+
+
+@dataclass(frozen=True, slots=True)
+class _CountedHour:
+    calls: HourOfCalls
+    ends: Counter[EndReason]
+    is_open: bool
+
+
+def _count_hour(connection: Connection, principal: Principal, at: datetime) -> _CountedHour:
+    """An hour at a time: each is a range of the index."""
+    query = (
+        select(
+            _columns.reason,
+            func.count(),
+            func.count(_columns.connected_at),
+            func.sum(_columns.duration_s),
+        )
+        .where(
+            _columns.app_id.in_(_visible_applications(principal)),
+            _columns.begun_at >= at,
+            _columns.begun_at < at + HOUR,
+        )
+        .group_by(_columns.reason)
+    )
+    begun = joined = talked_s = 0
+    ends: Counter[EndReason] = Counter()
+    is_open = False
+    for reason, count, joined_count, seconds in connection.execute(query):
+        begun, joined, talked_s = begun + count, joined + joined_count, talked_s + int(seconds)
+        if reason is None:
+            is_open = True
+        else:
+            ends[EndReason(reason)] += count
+    return _CountedHour(HourOfCalls(at, begun, joined, talked_s), ends, is_open)
+
+
+def _hour(at: datetime) -> datetime:
+    return from_millis(to_millis(at) // _HOUR_MS * _HOUR_MS)
+
+
+def _is_over(at: datetime, now: datetime) -> bool:
+    """Whether nothing begins in that hour any more, clocks of nodes being what they are."""
+    return at + HOUR + _SKEW < now
+
+
+class _KeptHours(Generic[T]):
+    """What was counted of hours that are over, by whose they are. Rather than of some for longer,
+    it is kept of the KEPT_MAX who looked last."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, dict[datetime, T]] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, whose: Hashable, first: datetime) -> dict[datetime, T]:
+        """Those that are known, from that hour on."""
+        with self._lock:
+            known = self._kept.get(whose, {})
+            return {at: hour for at, hour in known.items() if at >= first}
+
+    def keep(self, whose: Hashable, hours: dict[datetime, T]) -> None:
+        """These, and no others."""
+        with self._lock:
+            self._kept[whose] = hours
+            self._kept.move_to_end(whose)
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
 
 
 class _Kept(Generic[T]):

@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from clicktodial.accounts.call_search import select_open_calls
 from clicktodial.accounts.number_order import OrderState
 from clicktodial.accounts.scope import require_visible
 from clicktodial.domain.principal import Principal
 from clicktodial.domain.sponsor_number import NumberState
 from clicktodial.storage import table
 from clicktodial.storage.number_table import number_order, sponsor_number
-from clicktodial.storage.table import OPEN_CALL
 from clicktodial.storage.transaction import Transactions
 
 
@@ -35,6 +35,7 @@ class Consequences:
     def weigh(self, principal: Principal, enterprise_id: str) -> Stake:
         """What is at stake now. Raises NotFound."""
         number, order, app = sponsor_number.c, number_order.c, table.application.c
+        open_calls = select_open_calls().subquery()
         with self._transactions.read() as connection:
             require_visible(connection, principal, enterprise_id)
             return Stake(
@@ -56,12 +57,12 @@ class Consequences:
                 ),
                 live_calls=_count(
                     connection,
-                    # In words, as the index has it.
-                    select(func.count()).where(
-                        OPEN_CALL,
-                        table.call.c.app_id.in_(
+                    select(func.count())
+                    .select_from(open_calls)
+                    .where(
+                        open_calls.c.app_id.in_(
                             select(app.app_id).where(app.enterprise_id == enterprise_id)
-                        ),
+                        )
                     ),
                 ),
             )

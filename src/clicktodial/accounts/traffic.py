@@ -38,7 +38,7 @@ from clicktodial.storage.transaction import Transactions
 
 HOUR = timedelta(hours=1)
 # A page shall be there within 100 ms; one hour of a busy platform takes some 10 of these.
-COUNTING_S = 0.05
+COUNTING_S = 0.03
 # Five weeks; each hour is some 10 kB, as it has rows for a few hundred causes.
 HOURS_MAX = 24 * 35
 # A call that is begun when a second is over may bear an identifier of the second before.

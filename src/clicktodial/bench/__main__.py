@@ -12,6 +12,7 @@ from clicktodial.bench.comparison import compare, show_comparison
 from clicktodial.bench.error import BenchError
 from clicktodial.bench.export import render_json
 from clicktodial.bench.measurement import Options, measure, profile_path
+from clicktodial.bench.pages import COLUMNS, LIMIT_MS, PagesOptions, measure_pages, tabulate
 from clicktodial.bench.profiler import find_costliest, require_profiler
 from clicktodial.bench.relay_cost import RelayOptions, measure_relays
 from clicktodial.bench.relay_server import DRIVERS
@@ -34,6 +35,7 @@ CDRS_MAX = 100_000_000
 ENTERPRISES_MAX = 100_000
 MEMBERS_MAX = 10_000
 BEGINS_MAX = 100_000
+TURNS_MAX = 10_000
 
 
 def parse_rates(text: str) -> tuple[float, ...]:
@@ -138,17 +140,74 @@ def scale(
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Where the databases lie meanwhile."),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option(help="Use the large database that lies there, and leave it.")
+    ] = False,
 ) -> None:
     """Build a database of many enterprises and CDRs, and print what work on it costs."""
     from rich.table import Table
 
-    options = ScaleOptions(enterprises, members, cdrs, begins, directory)
+    if keep and directory is None:
+        raise typer.BadParameter("--keep needs a --directory")
+    options = ScaleOptions(enterprises, members, cdrs, begins, directory, keep)
     rows = uvloop.run(measure_scale(options, _tell))
     shown = Table("what", "figure")
     for row in rows:
         shown.add_row(row.what, row.figure)
     Console().print(shown)
     if any(row.is_error for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pages(
+    directory: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="Where the database is, or is built."),
+    ],
+    enterprises: Annotated[
+        int, typer.Option(min=1, max=ENTERPRISES_MAX, help="As the database has them.")
+    ] = 1_000,
+    members: Annotated[
+        int, typer.Option(min=1, max=MEMBERS_MAX, help="As the database has them.")
+    ] = 1_000,
+    cdrs: Annotated[
+        int, typer.Option(min=1, max=CDRS_MAX, help="As the database has them.")
+    ] = 10_000_000,
+    turns: Annotated[
+        int, typer.Option(min=1, max=TURNS_MAX, help="How often each page is asked for.")
+    ] = 20,
+    limit_ms: Annotated[float, typer.Option(min=1.0, help="What p95 may be.")] = LIMIT_MS,
+    rows: Annotated[int, typer.Option(min=0, help="How many addresses are shown.")] = 60,
+    only: Annotated[str, typer.Option(help="Names of pages, with commas; none: all.")] = "",
+    pin: Annotated[bool, typer.Option(help="Give the platform a core of its own.")] = True,
+) -> None:
+    """Ask for every page of the console on a large database, and print how long each takes."""
+    from rich.table import Table
+
+    options = PagesOptions(
+        ScaleOptions(enterprises, members, cdrs, directory=directory, is_kept=True),
+        (str(Path(sys.executable).with_name("clicktodial")),),
+        turns,
+        limit_ms,
+        frozenset(filter(None, only.split(","))),
+        pin,
+    )
+    try:
+        report = uvloop.run(measure_pages(options, _tell))
+    except BenchError as error:
+        typer.echo(f"bench: {error}", err=True)
+        raise typer.Exit(1) from error
+    shown = Table(*COLUMNS)
+    for row in tabulate(report, rows):
+        shown.add_row(*row)
+    Console().print(shown)
+    asked = len(report.probes) * turns
+    typer.echo(f"bench: {len(report.probes)} addresses, {asked} requests", err=True)
+    if report.unseen:
+        typer.echo(f"bench: no link led to {', '.join(report.unseen)}", err=True)
+    if report.failures:
+        typer.echo(f"bench: {len(report.failures)} addresses missed what is aimed at", err=True)
         raise typer.Exit(1)
 
 

@@ -102,7 +102,17 @@ async def run_platform(
     await _administer(
         command, ["trunk", "add", "bench", "--target", f"127.0.0.1:{phone_port}"], config
     )
-    log_path = directory / "platform.log"
+    async with serve_platform(command, config, placement) as platform:
+        yield platform
+
+
+@asynccontextmanager
+async def serve_platform(
+    command: Sequence[str], config: Path, placement: Placement
+) -> AsyncIterator[Platform]:
+    """A platform of settings that are there, until the block ends; it logs beside them. Raises
+    PlatformError."""
+    log_path = config.with_name("platform.log")
     with log_path.open("wb") as log_file, running_on(placement.platform):
         process = await asyncio.create_subprocess_exec(
             *command, "serve", "--config", str(config),

@@ -46,6 +46,18 @@ def cpu_time_s(pids: Collection[int]) -> tuple[float, float]:
     return sum(stat.user_s for stat in stats), sum(stat.system_s for stat in stats)
 
 
+def run_time_s(pid: int) -> float:
+    """Seconds that the threads which a process has now were on a CPU, to the nanosecond
+    (/proc/PID/schedstat); what threads took that ended is not in it."""
+    total_ns = 0
+    for task in (_PROC / str(pid) / "task").iterdir():
+        try:
+            total_ns += int((task / "schedstat").read_text().split()[0])
+        except OSError:  # it has ended
+            continue
+    return total_ns / 1e9
+
+
 def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir(_PROC) if name.isdecimal()]
 

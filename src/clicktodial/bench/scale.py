@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +35,7 @@ from clicktodial.domain.call_input import CallStarted, LegAnswered, LegEnded
 from clicktodial.domain.cause import HANG_UP_CAUSE, Side
 from clicktodial.domain.event import StatusEvent
 from clicktodial.domain.identifier import AppId, create_call_id
+from clicktodial.domain.leg import LegRecord
 from clicktodial.domain.media import PCMA, MediaAddress, MediaDescription
 from clicktodial.domain.minutes import CapPeriod, CapScope, Charge
 from clicktodial.domain.number import PhoneNumber
@@ -44,21 +45,23 @@ from clicktodial.storage import table
 from clicktodial.storage.call_store import SqlCallStore
 from clicktodial.storage.database import Database
 from clicktodial.storage.engine import Durability, open_engine
+from clicktodial.storage.leg_codec import encode_legs
 from clicktodial.storage.migration import migrate_engine
 from clicktodial.storage.minutes import SqlMinutes, read_pool_terms
 from clicktodial.storage.transaction import Transactions
 
 # Two months, so that a month's statement is not all there is.
-_SINCE = datetime(2026, 3, 1, tzinfo=UTC)
-_SPAN_MS = 61 * 86_400_000
-_NOW = datetime(2026, 5, 15, tzinfo=UTC)
+_SPAN = timedelta(days=61)
+_SPAN_MS = _SPAN // timedelta(milliseconds=1)
+# The last call that is built is over by then.
+_QUIET = timedelta(minutes=10)
 _CHUNK_ROWS = 200_000
 _LOT_S = 10**10
 _LARGE_SHARE = 10
 _TURNS_WARM = 20
 _CALLS_AT_ONCE = 64
 _MEDIA = MediaDescription(MediaAddress("192.0.2.1", 4000), (PCMA,))
-_ALL = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+LARGE_NAME = "large.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,19 @@ class ScaleOptions:
     cdrs: int = 10_000_000
     begins: int = 500
     directory: Path | None = None
+    # Whether what is built stays in the directory, and what stands there is used.
+    is_kept: bool = False
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def since(self) -> datetime:
+        """When the first call began."""
+        return self.now - _QUIET - _SPAN
+
+    @property
+    def month(self) -> str:
+        """The last one that is over."""
+        return f"{self.now.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,10 @@ class Report:
         self.rows: list[ScaleRow] = []
         self._tell = tell
 
+    def note(self, text: str) -> None:
+        """What goes on."""
+        self._tell(text)
+
     def add(self, what: str, figure: str, *, is_error: bool = False) -> None:
         """A line."""
         self.rows.append(ScaleRow(what, figure, is_error))
@@ -98,18 +118,14 @@ class Report:
 
 
 async def measure_scale(options: ScaleOptions, tell: Tell) -> list[ScaleRow]:
-    """Build, measure, and remove what was built."""
+    """Build, measure, and remove what was built unless it is to be kept."""
     report = Report(tell)
-    with TemporaryDirectory(dir=options.directory) as name:
+    with TemporaryDirectory(dir=options.directory) as name, keep_or_remove(options) as kept:
         directory = Path(name)
-        small, large = directory / "small.db", directory / "large.db"
+        small, large = directory / "small.db", kept / LARGE_NAME
         tell("building the small database")
         build(small, ScaleOptions(1, 1, 0))
-        tell(f"building {options.cdrs} CDRs of {options.enterprises} enterprises")
-        began = time.monotonic()
-        build(large, options)
-        size_mb = large.stat().st_size // 1_000_000
-        report.add("built", f"{time.monotonic() - began:.0f} s, {size_mb} MB")
+        build_once(large, options, report)
         for label, path, count in (
             ("begin, one enterprise and nothing else", small, 1),
             (f"begin, {options.enterprises} enterprises and all CDRs", large, options.enterprises),
@@ -128,13 +144,42 @@ async def measure_scale(options: ScaleOptions, tell: Tell) -> list[ScaleRow]:
 # Building
 
 
+@contextmanager
+def keep_or_remove(options: ScaleOptions) -> Iterator[Path]:
+    """Where the large database lies."""
+    if options.is_kept:
+        assert options.directory is not None
+        yield options.directory
+        return
+    with TemporaryDirectory(dir=options.directory) as name:
+        yield Path(name)
+
+
+def build_once(path: Path, options: ScaleOptions, report: Report) -> None:
+    """Build the large database, or bring the one that is there up to this version."""
+    began = time.monotonic()
+    if path.exists():
+        engine = open_engine(f"sqlite:///{path}", "normal")
+        migrate_engine(engine)
+        engine.dispose()
+        report.add("found, and migrated in", f"{time.monotonic() - began:.0f} s")
+        return
+    report.note(f"building {options.cdrs} CDRs of {options.enterprises} enterprises")
+    built = path.with_suffix(".part")
+    built.unlink(missing_ok=True)
+    build(built, options)
+    built.rename(path)
+    size_mb = path.stat().st_size // 1_000_000
+    report.add("built", f"{time.monotonic() - began:.0f} s, {size_mb} MB")
+
+
 def build(path: Path, options: ScaleOptions) -> None:
     """A migrated database with so much in it."""
     engine = open_engine(f"sqlite:///{path}", "normal")
     migrate_engine(engine)
     pools = Pools(Transactions(engine))
     for number in range(options.enterprises):
-        _create_enterprise(engine, pools, number)
+        _create_enterprise(engine, pools, number, options.since)
     engine.dispose()
     with engine.connect() as connection:
         _hurry(connection)
@@ -154,16 +199,16 @@ def _hurry(connection: Connection) -> None:
     cursor.close()
 
 
-def _create_enterprise(engine: Engine, pools: Pools, number: int) -> None:
+def _create_enterprise(engine: Engine, pools: Pools, number: int, since: datetime) -> None:
     name = enterprise_name(number)
     with engine.begin() as connection:
         row = {"id": name, "name": f"Enterprise {number}", "status": "active"}
         connection.execute(insert(table.enterprise).values(row))
-    pools.set_up(OPERATOR_PRINCIPAL, name, PoolSettings(Tariff()), _SINCE)
+    pools.set_up(OPERATOR_PRINCIPAL, name, PoolSettings(Tariff()), since)
     new = NewPackage(
-        kind=PackageKind.ONE_OFF, name="All", seconds=_LOT_S, valid_from=_SINCE, price_micros=1
+        kind=PackageKind.ONE_OFF, name="All", seconds=_LOT_S, valid_from=since, price_micros=1
     )
-    pools.add_package(OPERATOR_PRINCIPAL, name, new, _SINCE)
+    pools.add_package(OPERATOR_PRINCIPAL, name, new, since)
     pools.set_cap(
         OPERATOR_PRINCIPAL,
         name,
@@ -185,9 +230,12 @@ def _fill(connection: Connection, options: ScaleOptions, first: int) -> None:
             "last": min(first + _CHUNK_ROWS, options.cdrs),
             "e": options.enterprises,
             "m": options.members,
-            "since": int(_SINCE.timestamp() * 1000),
+            "since": int(options.since.timestamp() * 1000),
             "step": max(_SPAN_MS // options.cdrs, 1),
             "large": _LARGE_SHARE,
+            "cdrs": options.cdrs,
+            # Those of the last two days, which are looked at: what they were placed on.
+            "legs": encode_legs({side: LegRecord(trunk="bench") for side in Side}),
         }
         connection.execute(text(_MADE_CALLS), values)
         for statement in (_INSERT_CALLS, _INSERT_CDRS, _INSERT_HOLDS, _INSERT_SETTLEMENTS):
@@ -200,7 +248,8 @@ def _balance(connection: Connection, options: ScaleOptions) -> None:
     with _unguarded(connection):
         connection.exec_driver_sql(_MOVE_BALANCES)
     if options.cdrs:
-        connection.execute(text(_INSERT_USAGE), {"m": options.members})
+        values = {"m": options.members, "period": f"{options.now:%Y-%m}"}
+        connection.execute(text(_INSERT_USAGE), values)
 
 
 @contextmanager
@@ -218,7 +267,8 @@ _LOT_OF = """
 CREATE TEMP TABLE lot_of AS
 SELECT CAST(substr(enterprise_id, 3) AS INTEGER) AS e, id FROM package_lot ORDER BY 1
 """
-# A fifth of the calls was never answered; the others lasted up to five minutes.
+# A fifth of the calls was never answered; the others lasted up to five minutes. An enterprise has
+# two applications and one number to show; a callee is called some ten times, a member more often.
 _MADE_CALLS = """
 CREATE TEMP TABLE made AS
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :last),
@@ -228,7 +278,16 @@ numbered AS (
         CASE WHEN i % 5 = 3 THEN 0 ELSE i * 7919 % 300 + 1 END AS duration_s
     FROM n WHERE i < :last
 )
-SELECT printf('%012x%020x', begun_at, i) AS id, e, 'app-' || e AS app_id, begun_at, duration_s,
+SELECT printf('%012x%020x', begun_at, i) AS id, e, begun_at, duration_s,
+    CASE WHEN i / 10 % 4 = 0 THEN 'app-' || e || '-2' ELSE 'app-' || e END AS app_id,
+    '+8610526' || printf('%05d', e) AS sponsor,
+    '+86139' || printf('%08d', i * 104729 % max(:cdrs / 10, 1)) AS callee,
+    CASE WHEN duration_s > 0 THEN 'HangUp' WHEN i % 100000 = 3 THEN 'Other'
+        WHEN i / 5 % 10 < 4 THEN 'CalleeBusy' WHEN i / 5 % 10 < 8 THEN 'CalleeNoAnswer'
+        WHEN i / 5 % 10 = 8 THEN 'CallerNoAnswer' ELSE 'CalleeFailure' END AS reason,
+    CASE WHEN duration_s > 0 THEN NULL WHEN i / 5 % 10 < 4 THEN 486 WHEN i / 5 % 10 = 9 THEN 503
+        END AS sip_status,
+    CASE WHEN i > :cdrs - :cdrs / 30 THEN :legs END AS legs,
     '+8613' || printf('%09d', e * :m + i / :e % :m) AS member,
     CASE WHEN duration_s = 0 THEN NULL ELSE begun_at + 8000 END AS connected_at,
     begun_at + 8000 + duration_s * 1000 AS ended_at,
@@ -240,19 +299,19 @@ FROM numbered JOIN lot_of USING (e) ORDER BY i
 _INSERT_CALLS = """
 INSERT INTO call (id, node_id, app_id, sponsor_e164, sponsor_written, caller_e164, caller_written,
     callee_e164, callee_written, begun_at, state, connected_at, ended_at, duration_s, reason,
-    ended_by, stage, event_count)
-SELECT id, 'node', app_id, '+861052680000', '01052680000', member, member, '+8613810268653',
-    '8613810268653', begun_at, 'ended', connected_at, ended_at, duration_s, 'HangUp', 'caller',
-    'connected', 4 FROM made
+    ended_by, stage, event_count, sip_status, legs)
+SELECT id, 'node', app_id, sponsor, sponsor, member, member, callee, callee, begun_at, 'ended',
+    connected_at, ended_at, duration_s, reason, 'caller', 'connected', 0, sip_status, legs FROM made
 """
 _INSERT_CDRS = """
 INSERT INTO cdr (call_id, enterprise_id, node_id, app_id, sponsor_e164, caller_e164, callee_e164,
     begun_at, connected_at, ended_at, duration_s, reason, ended_by, stage, member, department,
-    tariff_id, legs_counted, rated_s, billed_s, overage_s, price_micros, lots)
-SELECT made.id, made.enterprise_id, 'node', app_id, '+861052680000', member, '+8613810268653',
-    begun_at, connected_at, ended_at, duration_s, 'HangUp', 'caller', 'connected', member,
+    tariff_id, legs_counted, rated_s, billed_s, overage_s, price_micros, lots, sip_status, legs)
+SELECT made.id, made.enterprise_id, 'node', app_id, sponsor, member, callee,
+    begun_at, connected_at, ended_at, duration_s, reason, 'caller', 'connected', member,
     'department ' || substr(member, -1), pool.tariff_id, 1, billed_s, billed_s, 0, 0,
-    CASE WHEN billed_s = 0 THEN '[]' ELSE '[["' || lot_id || '",' || billed_s || ']]' END
+    CASE WHEN billed_s = 0 THEN '[]' ELSE '[["' || lot_id || '",' || billed_s || ']]' END,
+    sip_status, legs
 FROM made JOIN pool USING (enterprise_id) ORDER BY made.id
 """
 _INSERT_HOLDS = """
@@ -276,7 +335,7 @@ _INSERT_USAGE = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :m)
 INSERT INTO cap_usage (cap_id, key, period, used_s, limit_s)
 SELECT usage_cap.id, '+8613' || printf('%09d', CAST(substr(enterprise_id, 3) AS INTEGER) * :m + i),
-    '2026-05', 600, limit_s FROM usage_cap, n
+    :period, 600, limit_s FROM usage_cap, n
 """
 
 
@@ -355,8 +414,9 @@ def _read_application(engine: Engine, number: int) -> Application:
 
 
 async def _begin(store: SqlCallStore, minutes: SqlMinutes, application: Application) -> Call:
+    now = datetime.now(UTC)
     caller = PhoneNumber("+8613000000001", "8613000000001")
-    charge: Charge | None = await minutes.plan(application, caller.e164, _NOW)
+    charge: Charge | None = await minutes.plan(application, caller.e164, now)
     plan = CallPlan(
         call_id=create_call_id(),
         app_id=application.app_id,
@@ -370,20 +430,20 @@ async def _begin(store: SqlCallStore, minutes: SqlMinutes, application: Applicat
         max_duration_s=3_600,
         covered_s=None if charge is None else charge.covered_s,
     )
-    call = Call(plan, begun_at=_NOW, charge=charge)
-    await store.create(call, _events(call.handle(CallStarted(), _at(0))))
+    call = Call(plan, begun_at=now, charge=charge)
+    await store.create(call, _events(call.handle(CallStarted(), _at(call, 0))))
     return call
 
 
 async def _finish(store: SqlCallStore, call: Call) -> None:
     for side in (Side.CALLER, Side.CALLEE):
-        await store.update(call, _events(call.handle(LegAnswered(side, _MEDIA), _at(5))))
+        await store.update(call, _events(call.handle(LegAnswered(side, _MEDIA), _at(call, 5))))
     ended = LegEnded(Side.CALLER, HANG_UP_CAUSE)
-    await store.update(call, _events(call.handle(ended, _at(70))))
+    await store.update(call, _events(call.handle(ended, _at(call, 70))))
 
 
-def _at(seconds: float) -> Moment:
-    return Moment(1_000.0 + seconds, _NOW + timedelta(seconds=seconds))
+def _at(call: Call, seconds: float) -> Moment:
+    return Moment(1_000.0 + seconds, call.begun_at + timedelta(seconds=seconds))
 
 
 def _events(effects: list[Effect]) -> list[StatusEvent]:
@@ -398,14 +458,15 @@ def measure_books(path: Path, options: ScaleOptions, directory: Path, report: Re
     engine = open_engine(f"sqlite:///{path}")
     transactions = Transactions(engine)
     statements, reader = Statements(transactions), CdrReader(transactions)
+    span = (options.since - _SPAN, options.now + _SPAN)
     for size, number in (("a small", options.enterprises - 1), ("the large", 0)):
         name = enterprise_name(number)
         with _weighed() as weight:
-            made = statements.make(OPERATOR_PRINCIPAL, name, "2026-03", _NOW)
+            made = statements.make(OPERATOR_PRINCIPAL, name, options.month, options.now)
         calls = made.total.calls
         report.add(f"statement of {size} enterprise, {calls} calls", str(weight))
         with _weighed() as weight:
-            count = write_csv(reader.stream(CdrQuery(name, *_ALL)), directory / f"{name}.csv")
+            count = write_csv(reader.stream(CdrQuery(name, *span)), directory / f"{name}.csv")
         report.add(f"CSV of {size} enterprise, {count} CDRs", str(weight))
     with _weighed() as weight:
         found = verify_ledger(engine)

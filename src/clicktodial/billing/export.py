@@ -102,17 +102,16 @@ class ExportDetail:
 
 
 def csv_pieces(pages: Pages) -> Iterator[bytes]:
-    """The file, headings first, a page at a time; in UTF-8."""
+    """The file, in UTF-8: the headings, so that it begins at once, then a page at a time."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([*COLUMNS, _LOTS])
+    yield text.getvalue().encode()
     for page in pages:
-        writer.writerows(_csv_row(each) for each in page)
-        yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
-    if rest := text.getvalue():
-        yield rest.encode()
+        writer.writerows(_csv_row(each) for each in page)
+        yield text.getvalue().encode()
 
 
 def _csv_row(detail: CdrDetail) -> list[Any]:

@@ -13,8 +13,8 @@ moved for each call, and its CDR. Of each call it is checked that
 
 On the way the movements are summed up by lot and the calls by enterprise; in the end the sums are
 the balances of the lots, to the second and the micro, each lot was granted what its package says,
-and what calls took of an enterprise's lots is what its CDRs say. Memory follows the number of
-lots, never that of calls.
+what calls took of an enterprise's lots is what its CDRs say, and so are the sums that are kept of
+them (billing.use). Memory follows the number of lots, never that of calls.
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, case, func, select
 from sqlalchemy.exc import OperationalError
 
+from clicktodial.billing.use import find_wrong_sums
 from clicktodial.domain.call import CallState
 from clicktodial.domain.minutes import Charging
 from clicktodial.domain.rating import Tariff, price_micros
@@ -141,6 +142,8 @@ class _Verifier:
         self._check_calls()
         self._check_ended()
         self._check_lots()
+        for enterprise_id in find_wrong_sums(self._connection):
+            self._result.tell(enterprise_id, "has sums of days that are not those of its CDRs")
         return self._result
 
     def _stream(self, query: Select[Any]) -> Iterator[Row[Any]]:

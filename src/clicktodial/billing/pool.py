@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from clicktodial.billing.package import (
     create_identifier,
     lots_due,
 )
+from clicktodial.billing.use import select_use
 from clicktodial.domain.email import EmailError, parse_email
 from clicktodial.domain.enterprise import EnterpriseState
 from clicktodial.domain.minutes import CapPeriod, CapScope
@@ -39,7 +40,6 @@ from clicktodial.storage.billing_table import (
     SECOND_ACCOUNTS,
     cap,
     cap_usage,
-    cdr,
     ledger_entry,
     package,
     package_lot,
@@ -249,7 +249,8 @@ class Pools:
                     package_lot.c.enterprise_id == enterprise_id
                 )
             )
-            pace_s = _recent_use_s(connection, enterprise_id, now)
+            since = forecast_since(now, self._zone)
+            recent_s = _recent_use_s(connection, enterprise_id, since, self._zone)
             settings = _pool_settings(connection, row)
         paid = [lot for lot in lots if not lot.is_overage]
         available_s = sum(lot.available_s for lot in paid)
@@ -265,7 +266,7 @@ class Pools:
             overage_available_s=sum(lot.available_s for lot in lots if lot.is_overage),
             owed_micros=int(owed or 0),
             used_percent=used_percent(granted_s, consumed_s),
-            runs_dry_at=runs_dry_at(available_s, pace_s, now),
+            runs_dry_at=runs_dry_at(available_s, recent_s, now, since=since),
             lots=lots,
         )
 
@@ -482,12 +483,22 @@ def used_percent(granted_s: int, consumed_s: int) -> int:
     return 100 if granted_s == 0 else consumed_s * 100 // granted_s
 
 
-def runs_dry_at(available_s: int, recent_s: int, now: datetime) -> datetime | None:
-    """When so much is used up at the pace of the last FORECAST_WINDOW; None where nothing was
-    used. It knows nothing of weekends, of lots that expire and of those that are still to come."""
+def forecast_since(now: datetime, zone: tzinfo) -> datetime:
+    """From when on what was used counts for a forecast: FORECAST_WINDOW ago, from the beginning of
+    that day, since sums are of days."""
+    day = (now - FORECAST_WINDOW).astimezone(zone).date()
+    return datetime.combine(day, time(), zone)
+
+
+def runs_dry_at(
+    available_s: int, recent_s: int, now: datetime, *, since: datetime
+) -> datetime | None:
+    """When so much is used up at the pace at which `recent_s` were used `since` then; None where
+    nothing was used. It knows nothing of weekends, of lots that expire and of those that are still
+    to come."""
     if recent_s <= 0:
         return None
-    lasts_s = int(available_s * FORECAST_WINDOW.total_seconds()) // recent_s
+    lasts_s = int(available_s * (now - since).total_seconds()) // recent_s
     try:
         return now + timedelta(seconds=lasts_s)
     except OverflowError:
@@ -694,11 +705,10 @@ def _read_lots(connection: Connection, enterprise_id: str, now: datetime) -> Ite
     return connection.execute(query)
 
 
-def _recent_use_s(connection: Connection, enterprise_id: str, now: datetime) -> int:
-    query = select(func.sum(cdr.c.billed_s - cdr.c.overage_s)).where(
-        cdr.c.enterprise_id == enterprise_id, cdr.c.ended_at > now - FORECAST_WINDOW
-    )
-    return int(connection.scalar(query) or 0)
+def _recent_use_s(connection: Connection, enterprise_id: str, since: datetime, zone: tzinfo) -> int:
+    """What of the pool was used, overage left out."""
+    use = select_use(enterprise_id, since, FOREVER, zone, "app_id").subquery()
+    return int(connection.scalar(select(func.sum(use.c.billed_s - use.c.overage_s))) or 0)
 
 
 def _lot_detail(row: Row[Any]) -> LotDetail:

@@ -1,27 +1,28 @@
 """The monthly statement of an enterprise: what its calls took, and what it owes.
 
-A statement counts the calls that ended within a calendar month of the billing time zone. Totals
-are made by the database, so that memory does not follow the number of calls.
+A statement counts the calls that ended within a calendar month of the billing time zone. It is made
+of the sums of days that are kept (billing.use), so that neither time nor memory follow the number
+of calls.
 """
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, func, select, type_coerce
+from sqlalchemy import Connection, Select, and_, literal_column, select
 
 from clicktodial.accounts.scope import require_visible
 from clicktodial.billing.package import add_months
 from clicktodial.billing.pool import require_pool
+from clicktodial.billing.use import select_use
 from clicktodial.domain.principal import Principal
 from clicktodial.storage import table
-from clicktodial.storage.billing_table import cdr, ledger_entry, package, package_lot
+from clicktodial.storage.billing_table import ledger_entry, package, package_lot
 from clicktodial.storage.error import ValueInvalid
 from clicktodial.storage.instant import from_millis
 from clicktodial.storage.transaction import Transactions
 
-# The offsets of all time zones are whole quarters of an hour: a day is a number of them.
-_QUARTER_MS = 900_000
 _YEAR_MIN, _YEAR_MAX = 1970, 9000
 # So many applications and departments have a line of their own; the sums hold all.
 LINES_MAX = 1_000
@@ -42,9 +43,9 @@ class Total:
 
     def add(self, row: Any) -> None:
         """More of them."""
-        self.calls += row.calls
-        self.connected += row.connected
         # PostgreSQL sums integers up to decimals.
+        self.calls += int(row.calls)
+        self.connected += int(row.connected)
         self.duration_s += int(row.duration_s)
         self.billed_s += int(row.billed_s)
         self.overage_s += int(row.overage_s)
@@ -112,27 +113,19 @@ class Statements:
                 made_at=now,
                 total=Total("total"),
             )
-            where = and_(
-                cdr.c.enterprise_id == enterprise_id,
-                cdr.c.ended_at >= since,
-                cdr.c.ended_at < until,
-            )
-            self._add_days(connection, statement, where)
-            statement.by_application = _totals(connection, where, cdr.c.app_id)
+            use = partial(select_use, enterprise_id, since, until, self._zone)
+            self._add_days(connection, statement, use("at"))
+            statement.by_application = _totals(connection, use("app_id"))
             _name_applications(connection, statement.by_application)
-            statement.by_department = _totals(connection, where, cdr.c.department)
+            statement.by_department = _totals(connection, use("department"))
             _add_packages(connection, statement, since, until)
         return statement
 
-    def _add_days(
-        self, connection: Connection, statement: Statement, where: ColumnElement[bool]
-    ) -> None:
-        quarter = type_coerce(cdr.c.ended_at, BigInteger) // _QUARTER_MS
+    def _add_days(self, connection: Connection, statement: Statement, query: Select[Any]) -> None:
         days: dict[date, Total] = {}
-        for row in connection.execute(_sums(where, quarter).order_by("name")):
-            moment = from_millis(int(row.name) * _QUARTER_MS).astimezone(self._zone)
-            day = days.setdefault(moment.date(), Total(moment.date().isoformat()))
-            day.add(row)
+        for row in connection.execute(query.order_by("name")):
+            day = from_millis(int(row.name)).astimezone(self._zone).date()
+            days.setdefault(day, Total(day.isoformat())).add(row)
             statement.total.add(row)
         statement.by_day = list(days.values())
 
@@ -148,32 +141,12 @@ def parse_month(text: str, zone: tzinfo) -> datetime:
     return start
 
 
-def _sums(where: ColumnElement[bool], name: ColumnElement[Any]) -> Any:
-    columns = cdr.c
-    return (
-        select(
-            name.label("name"),
-            func.count().label("calls"),
-            func.count(columns.connected_at).label("connected"),
-            func.sum(columns.duration_s).label("duration_s"),
-            func.sum(columns.billed_s).label("billed_s"),
-            func.sum(columns.overage_s).label("overage_s"),
-            func.sum(columns.price_micros).label("price_micros"),
-        )
-        .where(where)
-        .group_by("name")
-    )
-
-
-def _totals(
-    connection: Connection, where: ColumnElement[bool], column: ColumnElement[Any]
-) -> list[Total]:
+def _totals(connection: Connection, query: Select[Any]) -> list[Total]:
     """Those that took most first; beyond LINES_MAX they share the last line."""
     totals: list[Total] = []
-    query = _sums(where, column)
-    for row in connection.execute(query.order_by(func.sum(cdr.c.billed_s).desc(), "name")):
+    for row in connection.execute(query.order_by(literal_column("billed_s").desc(), "name")):
         if len(totals) < LINES_MAX:
-            totals.append(Total(row.name or ""))
+            totals.append(Total(row.name))
         elif len(totals) == LINES_MAX:
             totals.append(Total(OTHERS))
         totals[-1].add(row)

@@ -1,5 +1,5 @@
-"""The tasks of a node that do what time does to pools, and write the days' exports and those that
-somebody asks for."""
+"""The tasks of a node that do what time does to pools, sum up what calls came to, and write the
+days' exports and those that somebody asks for."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import structlog
 from clicktodial.billing.export import ExportKind, Exports
 from clicktodial.billing.export_order import ExportOrders
 from clicktodial.billing.sweep import PoolSweep
+from clicktodial.billing.use import UseSums
 from clicktodial.storage.error import StorageError
 
 log = structlog.get_logger()
@@ -21,11 +22,12 @@ ORDERS_LOOKED_FOR_S = 10.0
 
 
 class BillingUpkeep:
-    """Runs both, one after the other, on a thread of its own."""
+    """Runs all, one after the other, on a thread of its own."""
 
     def __init__(
         self,
         sweep: PoolSweep,
+        sums: UseSums,
         exports: Exports,
         *,
         kinds: tuple[ExportKind, ...],
@@ -35,6 +37,7 @@ class BillingUpkeep:
     ) -> None:
         """`on_alert` is told on the loop when there are alerts to deliver."""
         self._sweep = sweep
+        self._sums = sums
         self._exports = exports
         self._kinds = kinds
         self._interval_s = interval_s
@@ -54,7 +57,7 @@ class BillingUpkeep:
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
 
     def run_once(self) -> int:
-        """Both, each whatever becomes of the other; what failed is tried again next time. Returns
+        """Each whatever becomes of the others; what failed is tried again next time. Returns
         how many thresholds were passed."""
         now = self._utc()
         alerts = 0
@@ -62,6 +65,10 @@ class BillingUpkeep:
             alerts = self._sweep.run(now)
         except StorageError as error:
             log.error("billing.sweep_failed", error=str(error))
+        try:
+            self._sums.run(now)
+        except StorageError as error:
+            log.error("billing.sums_failed", error=str(error))
         try:
             self._exports.run(self._kinds, now)
         except (StorageError, OSError) as error:

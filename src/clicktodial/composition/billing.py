@@ -12,6 +12,7 @@ from clicktodial.billing.pool import Pools
 from clicktodial.billing.statement import Statements
 from clicktodial.billing.sweep import PoolSweep
 from clicktodial.billing.upkeep import BillingUpkeep, ExportWriter
+from clicktodial.billing.use import UseSums
 from clicktodial.composition.foundation import Foundation
 
 
@@ -36,6 +37,7 @@ def open_billing(base: Foundation, *, on_alert: Callable[[], None]) -> Billing:
     )
     upkeep = BillingUpkeep(
         PoolSweep(transactions, zone=settings.zone),
+        UseSums(transactions, zone=settings.zone),
         exports,
         kinds=tuple(ExportKind(kind) for kind in settings.exports),
         interval_s=settings.sweep_interval_s,

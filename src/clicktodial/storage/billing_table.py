@@ -234,6 +234,9 @@ CALL_COLUMNS = (
     "legs",
 )
 
+SUMMED = ("calls", "connected", "duration_s", "billed_s", "overage_s", "price_micros")
+FAILED_CALL = text("reason <> 'HangUp'")
+
 cdr = Table(
     "cdr",
     metadata,
@@ -270,7 +273,47 @@ cdr = Table(
     # domain.minutes.Charging. What is not charged has no tariff: its identifier is empty.
     Column("charging", String(WORD_CHARACTERS_MAX), nullable=False, server_default="rated"),
     Index("cdr_by_enterprise", "enterprise_id", "ended_at", "call_id"),
+    # By who called, who was called, and the number that both saw.
+    Index("cdr_by_caller", "caller_e164", "app_id", "begun_at", "call_id"),
+    Index("cdr_by_callee", "callee_e164", "app_id", "begun_at", "call_id"),
+    Index("cdr_by_sponsor", "sponsor_e164", "app_id", "begun_at", "call_id"),
+    # Of what most calls come to, no index: whoever looks for it finds it anywhere.
+    Index(
+        "cdr_by_failure",
+        "app_id",
+        "reason",
+        "begun_at",
+        "call_id",
+        sqlite_where=FAILED_CALL,
+        postgresql_where=FAILED_CALL,
+    ),
     sqlite_with_rowid=False,
+)
+
+# What CDRs come to, of which their statements and charts are made without them: of all that ended
+# before the mark. `begins_at` lies in the day, of the time zone of the mark, on which they ended;
+# a day that is over has one row for each application and department, and those whose CDRs came
+# late. `department` is empty where there is none. See billing.use.
+cdr_sum = Table(
+    "cdr_sum",
+    metadata,
+    Column("enterprise_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("begins_at", UtcMillis, primary_key=True),
+    Column("app_id", String(IDENTIFIER_CHARACTERS_MAX), primary_key=True),
+    Column("department", String(NAME_CHARACTERS_MAX), primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in SUMMED),
+    sqlite_with_rowid=False,
+)
+
+# One row: CDRs that ended before `upto` are in the sums, days before `merged_upto` are merged. A
+# CDR that is written later is added to the sums by a trigger.
+cdr_sum_mark = Table(
+    "cdr_sum_mark",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("zone", String(NAME_CHARACTERS_MAX), nullable=False),
+    Column("upto", UtcMillis, nullable=False),
+    Column("merged_upto", UtcMillis, nullable=False),
 )
 
 # Files that were made of CDRs, under the data directory.
@@ -322,6 +365,8 @@ TABLES = (
     pool_alert,
     pool_notice,
     cdr,
+    cdr_sum,
+    cdr_sum_mark,
     export_file,
     export_order,
 )

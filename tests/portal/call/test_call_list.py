@@ -24,6 +24,8 @@ async def test_somebody_logs_in_and_filters_calls(browsing: Browsing) -> None:
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Log in").click()
         await page.get_by_role("heading", name="Calls").wait_for()
+        # A heading may be seen before the scripts of its page ran.
+        await page.wait_for_load_state()
         await page.get_by_label("Outcome").select_option("CalleeBusy")
         await page.wait_for_url("**reason=CalleeBusy**")
         badges = page.locator("#results .badge")

@@ -9,6 +9,7 @@ from struct import pack
 from sqlalchemy import insert
 from tests.api.support import SECRET
 from tests.portal.world import ACME, BRAVO, World
+from tests.storage.support import add_missing_cdrs
 
 from clicktodial.domain.call import CallState
 from clicktodial.domain.call_plan import EndedBy, EndStage
@@ -117,6 +118,7 @@ def add_call(world: World, call_id: str, app_id: str, number: int, reason: EndRe
     ]
     with world.engine.begin() as connection:
         connection.execute(insert(table.call).values(row))
+        add_missing_cdrs(connection)
         for seq, told in enumerate(statuses, 1):
             event = StatusEvent(
                 call_id=CallId(call_id), seq=seq, app_id=AppId(app_id), status=told,

@@ -238,19 +238,23 @@ class CallListPages:
         if self._exporting >= EXPORTS_MAX:
             raise Overloaded(retry_after_s=30)
         pages = self._needs.call_search.stream(visit.principal, wanted)
-        first = await self._needs.worker.run(lambda: next(pages, ()))
+        first = await self._needs.worker.run(lambda: next(pages, None))
         return Download(self._write(visit, first, pages), "calls.csv", "text/csv; charset=utf-8")
 
     async def _write(
-        self, visit: Visit, first: Sequence[CallRecord], pages: Iterator[Sequence[CallRecord]]
+        self,
+        visit: Visit,
+        first: Sequence[CallRecord] | None,
+        pages: Iterator[Sequence[CallRecord]],
     ) -> AsyncIterator[bytes]:
         self._exporting += 1
         try:
             yield render_csv_head()
             page = first
-            while page:
-                yield render_csv(page, visit.local.zone)
-                page = await self._needs.worker.run(lambda: next(pages, ()))
+            while page is not None:
+                if page:
+                    yield render_csv(page, visit.local.zone)
+                page = await self._needs.worker.run(lambda: next(pages, None))
         finally:
             self._exporting -= 1
 
