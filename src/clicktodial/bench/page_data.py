@@ -4,6 +4,7 @@ A filler is given the ground that `bench.scale` built, once; a further part of t
 to FILLERS. Enterprise 0 is the large one, the last one is small, and both have the same things.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from clicktodial.accounts.password import hash_password
 from clicktodial.accounts.person import PersonState
 from clicktodial.accounts.session import TOKEN_PREFIX
 from clicktodial.accounts.token import create_token, hash_token
+from clicktodial.bench.estate import EstateSize, furnish
 from clicktodial.bench.scale import ScaleOptions, enterprise_name
 from clicktodial.config import Settings
 from clicktodial.domain.call import CallState
@@ -182,7 +184,21 @@ def add_people(ground: Ground) -> None:
             connection.execute(insert(people_table.person).values(row))
 
 
-FILLERS: Sequence[Filler] = (add_applications, add_open_calls, add_events, add_people)
+def add_estate(ground: Ground) -> None:
+    """What people look at besides calls."""
+    options = ground.options
+    size = EstateSize.for_enterprises(options.enterprises, options.members)
+    password = secrets.token_urlsafe()  # sessions are begun without one
+    furnish(ground.engine, size, ground.vault, password=password, now=ground.now)
+
+
+FILLERS: Sequence[Filler] = (
+    add_applications,
+    add_open_calls,
+    add_events,
+    add_estate,
+    add_people,
+)
 
 
 def _begin_sessions(ground: Ground) -> dict[str, str]:

@@ -64,6 +64,21 @@ VARIANTS: Mapping[str, Sequence[str]] = {
         "application={app}&number={sponsor}",
         "application={app}&reason=CallerAbandon",
     ),
+    "members": ("search=nobody", "search=wang+wei", "search=139999", "search=S1000007"),
+    "audit": (
+        "operation=takeTotp",
+        "operation=logIn",
+        "operation=rotateSigningKey",
+        "since=2026-03-01&until=2026-03-01",
+        "until=2026-02-01",
+    ),
+    "messages": ("state=failed", "state=skipped", "state=queued"),
+    "orderNumbers": ("region=North", "city=City+39", "kind=mobile"),
+    "inventory": ("state=retired", "kind=mobile", "state=free&city=City+39"),
+    "customers": ("name=nobody", "name=wang", "region=South&state=active", "state=cancelled"),
+    "users": ("enterprise=e-0", "account=person-3", "enterprise=nobody"),
+    "ticketQueue": ("desk=late", "desk=past", "priority=emergency", "desk=past&state=resolved"),
+    "workOrders": ("show=decided", "queue=templates", "whose=mine"),
     "traffic": ("span=day", "span=week", "span=month"),
 }
 
