@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, insert, select
 
+from clicktodial.accounts import notification
 from clicktodial.accounts.node import Nodes
 from clicktodial.accounts.notification import KEPT, Notifications
 from clicktodial.domain.call import CallState
 from clicktodial.domain.event import CallStatus
 from clicktodial.storage import table
-from clicktodial.storage.administration import Administration
+from clicktodial.storage.administration import Administration, NewApplication
 from clicktodial.storage.instant import to_millis
 from clicktodial.storage.transaction import Transactions
 
@@ -32,18 +33,19 @@ def add_event(
     error: str | None = None,
     answer: tuple[int, str | None] = (0, None),
     is_open: bool = False,
+    app_id: str = "acme-app",
 ) -> str:
     """A call with one event; returns the call's identifier."""
     call_id = f"{to_millis(at):012x}{number:020x}"
     call = {
-        "id": call_id, "node_id": "node", "app_id": "acme-app", "sponsor_e164": "+861052680000",
+        "id": call_id, "node_id": "node", "app_id": app_id, "sponsor_e164": "+861052680000",
         "sponsor_written": "01052680000", "caller_e164": "+8613912345673",
         "caller_written": "8613912345673", "callee_e164": "+8613810268653",
         "callee_written": "8613810268653", "begun_at": at, "duration_s": 0, "event_count": 1,
         "state": CallState.CALLING_CALLEE if is_open else CallState.ENDED,
     }  # fmt: skip
     event = {
-        "call_id": call_id, "seq": 1, "app_id": "acme-app", "status": CallStatus.CONNECTED,
+        "call_id": call_id, "seq": 1, "app_id": app_id, "status": CallStatus.CONNECTED,
         "occurred_at": at, "payload": "{}", "attempts": attempts, "delivery_state": state,
         "next_attempt_at": at if attempts and state == "pending" else None, "last_error": error,
         "answer_status": answer[0] or None, "answer_text": answer[1],
@@ -78,6 +80,24 @@ def test_nothing_is_told_where_all_is_delivered(
 ) -> None:
     add_event(engine, 1, "delivered")
     assert notifications.list_reached(NOW) == []
+
+
+def test_the_worst_are_told_where_there_are_more(
+    engine: Engine,
+    notifications: Notifications,
+    administration: Administration,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notification, "APPLICATIONS_MAX", 2)
+    for app_id in ("bad", "worst"):
+        administration.create_application(
+            NewApplication(app_id=app_id, name=app_id, enterprise_id="acme")
+        )
+    add_event(engine, 1, "pending")
+    add_event(engine, 2, "given_up", app_id="worst")
+    add_event(engine, 3, "pending", app_id="bad", attempts=1)
+    found = notifications.list_reached(NOW)
+    assert [each.app_id for each in found] == ["worst", "bad"]
 
 
 def test_replay_makes_what_was_given_up_wait_again(

@@ -204,7 +204,7 @@ STATEMENTS: dict[str, str] = {
     "call_event": """
         INSERT INTO call_event (call_id, seq, app_id, status, occurred_at, payload, delivery_state,
             attempts, delivered_at, last_error)
-        SELECT {id}, 1, 'app-' || e, 'Released', at + 69000, '{{}}',
+        SELECT {id}, 1, 'app-' || e, 'Disconnected', at + 69000, '{{}}',
             CASE WHEN i % 4 = 3 THEN 'given_up' ELSE 'delivered' END, 1,
             CASE WHEN i % 4 <> 3 THEN at + 69100 END,
             CASE WHEN i % 4 = 3 THEN 'the server answered 503' END

@@ -7,7 +7,7 @@ the server starts and while it runs; each change counts up the version that
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -195,6 +195,13 @@ class Administration:
         query = select(table.enterprise).order_by(table.enterprise.c.id).limit(LISTED_MAX)
         with self._transactions.read() as connection:
             return [_enterprise_detail(row) for row in connection.execute(query)]
+
+    def name_enterprises(self, enterprise_ids: Collection[str]) -> dict[str, str]:
+        """The names of those that there are, by identifier; for as many as a page shows."""
+        columns = table.enterprise.c
+        query = select(columns.id, columns.name).where(columns.id.in_(enterprise_ids))
+        with self._transactions.read() as connection:
+            return {row.id: row.name for row in connection.execute(query)}
 
     def show_enterprise(self, enterprise_id: str) -> EnterpriseDetail:
         """One enterprise."""

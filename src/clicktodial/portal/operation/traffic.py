@@ -1,7 +1,7 @@
 """Traffic by hour, and why calls failed."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -68,20 +68,21 @@ class TrafficPages:
         span, figure = _read(form)
         needs = self._needs
 
-        def read() -> tuple[Hours, dict[str, str]]:
+        def read() -> tuple[Hours, Counter[Cause], Sequence[Mapping[str, Any]], dict[str, str]]:
             hours = needs.traffic.hours(_first(span, visit.now), visit.now, visit.now)
-            named = needs.administration.list_enterprises()
-            return hours, {each.enterprise_id: each.name for each in named}
+            causes = hours.causes()
+            by_enterprise = _share(causes, lambda cause: cause.enterprise_id)
+            shown = [share["value"] for share in by_enterprise if share["value"] is not None]
+            return hours, causes, by_enterprise, needs.administration.name_enterprises(shown)
 
-        hours, names = await needs.worker.run(read)
+        hours, causes, by_enterprise, names = await needs.worker.run(read)
         word = visit.words.look_up
-        total, causes = hours.total, hours.causes()
         context: dict[str, Any] = {
             "form": form,
             "span_options": [(each, word(words)) for each, (_, words) in SPANS.items()],
             "figure_options": [(each, word(words)) for each, words in FIGURES.items()],
             "figure_label": word(FIGURES[figure]),
-            "total": total,
+            "total": hours.total,
             "missing": hours.missing,
             "known": len(hours.counted),
             "points": _points(visit, hours, span, figure),
@@ -89,7 +90,7 @@ class TrafficPages:
             "by_reason": _share(causes, lambda cause: cause.reason),
             "by_status": _share(causes, lambda cause: cause.sip_status),
             "by_trunk": _share(causes, lambda cause: cause.trunk),
-            "by_enterprise": _share(causes, lambda cause: cause.enterprise_id),
+            "by_enterprise": by_enterprise,
             "names": names,
             "failures": sum(causes.values()),
         }

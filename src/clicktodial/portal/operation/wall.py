@@ -56,14 +56,13 @@ class WallPages:
 
         def read() -> _Seen:
             trunks = needs.administration.list_trunks()
+            live = needs.traffic.under_way()
+            most = [key for key, _ in live.by_enterprise.most_common(LINES_MAX)]
             return _Seen(
-                live=needs.traffic.under_way(),
+                live=live,
                 minutes=needs.traffic.last_minutes(visit.now),
                 trunks=[(each, needs.monitor.state(each.trunk)) for each in trunks],
-                names={
-                    each.enterprise_id: each.name
-                    for each in needs.administration.list_enterprises()
-                },
+                names=needs.administration.name_enterprises(most),
             )
 
         seen = await needs.worker.run(read)
