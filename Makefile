@@ -7,7 +7,7 @@ BIN := .venv/bin
 # that there are, since most of them wait for time to pass. Each worker begins with a share of the
 # folders in a row, so that what a folder or a module shares is made once, and who is done takes
 # over from who is not.
-JOBS ?= 3
+JOBS ?= 4
 # Arguments for pytest: make test TESTS=tests/domain
 TESTS ?= tests
 # The settings file of `make run`; without one the defaults hold.
