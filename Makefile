@@ -8,6 +8,10 @@ BIN := .venv/bin
 # folders in a row, so that what a folder or a module shares is made once, and who is done takes
 # over from who is not.
 JOBS ?= 4
+# Phones, browsers and databases are real ones, and a machine is too busy for one of them now and
+# then. What fails is run once more, but for no more than two tests of a run, and the end tells of
+# which: a test that needed it wants mending.
+RERUNS ?= --reruns 1 --max-suite-reruns 2 -r fER
 # Arguments for pytest: make test TESTS=tests/domain
 TESTS ?= tests
 # The settings file of `make run`; without one the defaults hold.
@@ -63,7 +67,7 @@ test: setup-test ## all checks and all tests
 	@echo "==> pytest, and the checks beside it"
 	@told=$$(mktemp); trap 'rm -f "$$told"' EXIT; \
 	nice -n 10 $(MAKE) --no-print-directory lint >"$$told" 2>&1 & checks=$$!; \
-	$(BIN)/pytest -q --tb=short -n $(JOBS) --dist worksteal $(TESTS); tests=$$?; \
+	$(BIN)/pytest -q --tb=short -n $(JOBS) --dist worksteal $(RERUNS) $(TESTS); tests=$$?; \
 	wait $$checks; checked=$$?; cat "$$told"; \
 	exit $$(( tests != 0 ? tests : checked ))
 
