@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from tests.harness.address import allocate_host
 from tests.harness.report import create_report
 
 from clicktodial.control.port import RelayError
 from clicktodial.media import rtpio_screen
 from clicktodial.media.rtpio_screen import Screen
 
-HOST = "127.0.0.1"
+# Ports of this host are nobody else's: one is looked for by its number.
+HOST = allocate_host()
 _RTP = struct.Struct(">BBHII")
 _WAIT_S = 20.0
 
