@@ -70,7 +70,7 @@ async def test_reader_that_takes_too_long_is_ended(
 
 async def test_reader_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\nkill -{signal.SIGSEGV.value} $$\n")
+    script.write_text(f"#!/bin/sh\nulimit -c 0\nkill -{signal.SIGSEGV.value} $$\n")
     os.chmod(script, 0o700)
     monkeypatch.setattr(sys, "executable", str(script))
     with pytest.raises(AudioError, match="dies of it"):
