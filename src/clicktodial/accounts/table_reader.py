@@ -117,6 +117,8 @@ def main(kind: str, region: str, memory_bytes_max: str) -> None:
     """Tell the rows of standard input."""
     resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes_max), int(memory_bytes_max)))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
+    # A core would keep what was sent, where nobody looks for it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICENESS)
     out = sys.stdout.buffer
     try:

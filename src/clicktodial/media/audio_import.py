@@ -80,6 +80,8 @@ def main(directory: str, name: str) -> None:
     """Add standard input, and tell on standard output what became of it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
     resource.setrlimit(resource.RLIMIT_CPU, (IMPORT_TIMEOUT_S, IMPORT_TIMEOUT_S))
+    # A core would keep what was sent, where nobody looks for it.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         answer = _Answer(audio=AudioLibrary(Path(directory)).add(name, _STANDARD_INPUT))
     except AudioError as error:
